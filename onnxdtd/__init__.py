@@ -1,0 +1,88 @@
+"""Deep Taylor Decomposition and its relatives for any ONNX model, at the level of its graph.
+
+    import onnxdtd
+    e = onnxdtd.explain("model.onnx", x)           # or onnxdtd.Explainer("model.onnx")(x, target=3)
+    e.relevance["input"], e.conservation, e.rules
+
+An *op* tells, at the point of the forward pass, which *linear map* it is. A *rule* tells how relevance is shared
+through *any* linear map. The *walk* carries relevance from the output to the input. Nothing else knows anything.
+
+Reading order of the files, which is the order of the work:
+
+    model/load -> model/graph -> model/canonise -> methods -> engine/plan -> engine/forward -> engine/backward
+    -> explanation -> render
+
+with primitives (the seam between the two engines), linear (Site and LinearMap), ops and rules beneath them.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from onnxdtd.errors import (
+    CheckError,
+    InputError,
+    ModelError,
+    OnnxdtdError,
+    ProviderError,
+    TargetError,
+    UnsupportedError,
+    UsageError,
+)
+from onnxdtd.registry import METHODS, OPS, RULES
+from onnxdtd.version import __version__
+
+if TYPE_CHECKING:
+    from onnxdtd.explainer import Explainer, explain
+    from onnxdtd.explanation import Conservation, Explanation, NodeReport
+    from onnxdtd.inputs import IMAGE_SUFFIXES, Preprocess, read_inputs
+    from onnxdtd.render.heatmap import heatmap, save_heatmap
+
+# What is loaded on first use, so that `onnxdtd --help` need not import onnx, onnxruntime and matplotlib.
+_LATER = {
+    "Conservation": "onnxdtd.explanation",
+    "IMAGE_SUFFIXES": "onnxdtd.inputs",
+    "Explainer": "onnxdtd.explainer",
+    "Explanation": "onnxdtd.explanation",
+    "NodeReport": "onnxdtd.explanation",
+    "Preprocess": "onnxdtd.inputs",
+    "explain": "onnxdtd.explainer",
+    "heatmap": "onnxdtd.render.heatmap",
+    "read_inputs": "onnxdtd.inputs",
+    "save_heatmap": "onnxdtd.render.heatmap",
+}
+
+__all__ = [
+    "CheckError",
+    "Conservation",
+    "Explainer",
+    "Explanation",
+    "IMAGE_SUFFIXES",
+    "InputError",
+    "METHODS",
+    "ModelError",
+    "NodeReport",
+    "OPS",
+    "OnnxdtdError",
+    "Preprocess",
+    "ProviderError",
+    "RULES",
+    "TargetError",
+    "UnsupportedError",
+    "UsageError",
+    "explain",
+    "heatmap",
+    "read_inputs",
+    "save_heatmap",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LATER:
+        return getattr(importlib.import_module(_LATER[name]), name)
+    raise AttributeError(f"module 'onnxdtd' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

@@ -1,0 +1,60 @@
+"""The walk: relevance from the output to the inputs, in topological order backwards. The same on both engines.
+
+load -> graph -> canonise -> assign (method) -> plan -> forward -> **backward** -> explanation
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, MutableMapping
+from typing import Any
+
+from onnxdtd.engine.plan import Plan, Step
+from onnxdtd.linear import ignore
+from onnxdtd.model.point import Point
+from onnxdtd.ops import OPS
+from onnxdtd.primitives import cast_like
+
+Observer = Callable[[Step, Any, tuple[Any, ...]], None]
+Ledger = Callable[[Step], Callable[[str, Callable[[], Any]], None]]
+
+
+def walk(
+    plan: Plan,
+    values: MutableMapping[str, Any],
+    seed: Any,
+    *,
+    kept: MutableMapping[Any, Any] | None = None,
+    observe: Observer = lambda step, r, shares: None,
+    ledger: Ledger = lambda step: ignore,
+    free: bool = True,
+) -> dict[str, Any]:
+    """Carry relevance from the plan's target to its inputs.
+
+    values: every activation that the plan needs, by name; with `free`, one is dropped once the walk has passed
+    the node that makes it. seed: relevance of the target, shaped like it. kept: derived weights, kept between
+    calls. observe(step, r, shares): told of each node after its rule. ledger(step): who is told of that node's
+    losses. Returns the relevance of each input, shaped like it; zeros never stand in for a missing path.
+    """
+    relevance: dict[str, Any] = {plan.target: seed}
+    kept = {} if kept is None else kept
+    for step in reversed(plan.steps):
+        r = relevance.pop(step.node.output)
+        point = Point(step.node, plan.graph, step.slots, values, kept, ledger(step))
+        site = OPS[step.node.domain, step.node.op].site(point)
+        shares = step.pruned(site, r)
+        observe(step, r, shares)
+        for slot, share in zip(step.slots, shares, strict=True):
+            value = step.node.inputs[slot]
+            relevance[value] = relevance[value] + share if value in relevance else share
+        if free:
+            for value in step.node.outputs:
+                values.pop(value, None)
+    return {name: cast_like(relevance[name], values[name]) for name in plan.inputs}
+
+
+def needed(plan: Plan) -> list[str]:
+    """The values that the walk reads: inputs and output of every node, its constants aside."""
+    names: dict[str, None] = {plan.target: None}
+    for step in plan.steps:
+        names.update(dict.fromkeys(v for v in (*step.node.inputs, step.node.output) if v))
+    return [name for name in names if name not in plan.graph.constants]

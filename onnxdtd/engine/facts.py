@@ -1,0 +1,51 @@
+"""What the graph alone tells of signs, so that rules can leave out terms that are zero."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from onnxdtd.model.domains import Domain
+from onnxdtd.model.graph import Graph, Node
+from onnxdtd.ops import OPS
+from onnxdtd.rules import Facts, Rule
+
+
+def facts(
+    graph: Graph,
+    node: Node,
+    slots: tuple[int, ...],
+    rules: Mapping[str, Rule],
+    ranges: Mapping[str, Domain],
+    sealed: str | None,
+) -> Facts:
+    """The facts of one node. sealed: the target, if no relevance starts there where it is <= 0."""
+    return Facts(
+        inputs_nonnegative=all(ranges[node.inputs[slot]].nonnegative for slot in slots),
+        vanishes_below_zero=_vanishes(graph, node.output, rules, ranges, sealed),
+    )
+
+
+def _vanishes(
+    graph: Graph, value: str, rules: Mapping[str, Rule], ranges: Mapping[str, Domain], sealed: str | None
+) -> bool:
+    """Whether no relevance arrives where `value` is <= 0.
+
+    True at a consumer with R = x c if its x is never negative; through a ReLU, or a move or selection of
+    values, if true behind it.
+    """
+    users = [node for node in graph.consumers.get(value, ()) if node.name in rules]
+    for user in users:
+        if rules[user.name].product:
+            if not ranges[value].nonnegative:
+                return False
+        elif not (_keeps_zero(user, ranges) and str(rules[user.name]) == "pass"):
+            return False
+        elif not _vanishes(graph, user.output, rules, ranges, sealed):
+            return False
+    return bool(users) or value == sealed
+
+
+def _keeps_zero(node: Node, ranges: Mapping[str, Domain]) -> bool:
+    """Whether inputs <= 0 are seen as values <= 0 at the output, one by one."""
+    rectifies = node.op == "Relu" or (node.op == "Clip" and ranges[node.output].low == 0)
+    return rectifies or OPS[node.domain, node.op].kind in ("route", "select")

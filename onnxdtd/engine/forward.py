@@ -1,0 +1,99 @@
+"""The forward pass: onnxruntime with every value that the walk needs as an output."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import onnxruntime as ort
+from onnx import helper, numpy_helper
+
+from onnxdtd.errors import InputError, ModelError, ProviderError
+from onnxdtd.model.graph import Graph
+
+# Constants above this size are handed to onnxruntime by reference instead of inside the serialised model.
+BY_REFERENCE = 1024
+RUNTIME_VERSION: str = ort.__version__
+
+Arrays = Mapping[str, npt.NDArray[Any]]
+
+
+def providers_for(wanted: Sequence[str] | str | None) -> list[str]:
+    """onnxruntime's provider names from short ones (`cpu`, `cuda`) or full ones; CPU by default.
+
+    Raises ProviderError, naming what is installed, for one that is not.
+    """
+    installed = ort.get_available_providers()
+    short = {name.removesuffix("ExecutionProvider").lower(): name for name in installed}
+    names = [wanted] if isinstance(wanted, str) else list(wanted or ["cpu"])
+    chosen = [short.get(name.lower(), name) for name in names]
+    missing = [name for name in chosen if name not in installed]
+    if missing:
+        raise ProviderError(
+            f"provider {', '.join(missing)} is not installed; here are {', '.join(sorted(short))} "
+            "(CUDA comes with: pip install onnxruntime-gpu)"
+        )
+    return chosen
+
+
+def start_session(
+    model: onnx.ModelProto, constants: Arrays, providers: Sequence[str], optimise: bool = True
+) -> ort.InferenceSession:
+    """A session on `model`, whose initializers are `constants` (added here, large ones by reference).
+
+    The caller keeps `constants` alive as long as the session. Raises ModelError where onnxruntime refuses.
+    """
+    options = ort.SessionOptions()
+    options.log_severity_level = 3
+    if not optimise:
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    names, tensors = [], []
+    for name, array in constants.items():
+        if array.nbytes <= BY_REFERENCE or array.dtype == object:
+            model.graph.initializer.append(numpy_helper.from_array(array, name))
+            continue
+        stub = onnx.TensorProto(name=name, dims=array.shape, data_location=onnx.TensorProto.EXTERNAL)
+        stub.data_type = helper.np_dtype_to_tensor_dtype(array.dtype)
+        stub.external_data.append(onnx.StringStringEntryProto(key="location", value="memory"))
+        model.graph.initializer.append(stub)
+        names.append(name)
+        tensors.append(ort.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(array)))
+    options.add_external_initializers(names, tensors)
+    try:
+        return ort.InferenceSession(model.SerializeToString(), options, providers=list(providers))
+    except Exception as error:
+        # onnxruntime's exceptions have no common base of their own.
+        raise ModelError(f"onnxruntime cannot load the model: {_first_line(error)}") from None
+
+
+def run_session(session: ort.InferenceSession, outputs: Sequence[str], feeds: Arrays) -> dict[str, Any]:
+    """Run and return the outputs by name. Raises InputError with onnxruntime's first line where it fails."""
+    try:
+        return dict(zip(outputs, session.run(list(outputs), dict(feeds)), strict=True))
+    except Exception as error:
+        raise InputError(f"onnxruntime cannot run the model on this input: {_first_line(error)}") from None
+
+
+class Forward:
+    """The model with chosen values as outputs, ready to run."""
+
+    def __init__(self, graph: Graph, wanted: Sequence[str], providers: Sequence[str]) -> None:
+        self._given = [name for name in graph.inputs if name in set(wanted)]
+        computed = {v for node in graph.nodes for v in node.outputs}
+        self._outputs = [name for name in dict.fromkeys(wanted) if name in computed]
+        self._constants = {k: np.ascontiguousarray(v) for k, v in graph.constants.items()}
+        bare = graph.to_proto(self._outputs, constants=False)
+        self._session = start_session(bare, self._constants, providers)
+
+    def __call__(self, feeds: Arrays) -> dict[str, npt.NDArray[Any]]:
+        """The wanted values by name, float16 and bfloat16 as they are."""
+        values = run_session(self._session, self._outputs, feeds)
+        return values | {name: feeds[name] for name in self._given}
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).strip().splitlines()
+    return text[0] if text else type(error).__name__

@@ -1,0 +1,158 @@
+"""The plan: which nodes the walk visits, in which order, with which rule; nothing is computed yet.
+
+load -> graph -> canonise -> assign (method) -> **plan** -> forward -> backward -> explanation
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from onnxdtd.engine.facts import facts
+from onnxdtd.engine.reach import Reach, reach
+from onnxdtd.errors import UnsupportedError, UsageError
+from onnxdtd.methods import METHODS, Options, Place
+from onnxdtd.methods.auto import choose
+from onnxdtd.methods.overrides import Override
+from onnxdtd.model.bounds import Range, box_at
+from onnxdtd.model.domains import Domain, domains
+from onnxdtd.model.graph import Graph, Node
+from onnxdtd.ops import OPS
+from onnxdtd.registry import MethodEntry, OpEntry
+from onnxdtd.rules import Rule
+
+
+@dataclass(frozen=True)
+class Step:
+    """One node of the walk: the slots through which relevance goes on, its rule, and the rule without work that
+    is known to be zero."""
+
+    node: Node
+    op: OpEntry
+    slots: tuple[int, ...]
+    place: Place
+    rule: Rule
+    pruned: Rule
+
+
+@dataclass(frozen=True)
+class Plan:
+    """An assignment of rules to the nodes between the inputs and one output.
+
+    output: the explained output's name; target: the value that is explained (its logit). method: by name;
+    reason: why `auto` took it. steps: in topological order (the walk goes backwards). inputs: the float inputs
+    that receive relevance. seed, times_input: of the method. warnings: what the user should know.
+    """
+
+    graph: Graph
+    output: str
+    target: str
+    method: str
+    reason: str
+    steps: tuple[Step, ...]
+    inputs: tuple[str, ...]
+    seed: Literal["value", "positive", "one"]
+    times_input: bool
+    warnings: tuple[str, ...] = ()
+    domains: Mapping[str, Domain] = field(default_factory=dict, repr=False)
+
+    @property
+    def rules(self) -> dict[str, str]:
+        """The rule of each node, as printed."""
+        return {step.node.name: str(step.rule) for step in self.steps}
+
+    def __str__(self) -> str:
+        width = max((len(step.node.name) for step in self.steps), default=0)
+        lines = [f"{s.node.name:<{width}}  {s.node.op:<20} {s.rule}" for s in self.steps]
+        return "\n".join([f"{self.method}: {self.output} -> {', '.join(self.inputs)}", *lines])
+
+
+def make_plan(
+    graph: Graph,
+    method: str = "auto",
+    output: str | None = None,
+    *,
+    input_range: Range = None,
+    bias: Literal["absorb", "redistribute"] | None = None,
+    overrides: Sequence[Override] = (),
+) -> Plan:
+    """Assign a rule to every node between the inputs and an output.
+
+    output: a name, or None for the first output that the float inputs reach. input_range: (low, high) of the
+    input, numbers or arrays that broadcast to it, or a dict by input name. Raises UnsupportedError listing every
+    op without an entry and every rule that does not fit its op; UsageError for unknown names.
+    """
+    if method != "auto" and method not in METHODS:
+        raise UsageError(f"no method {method!r}; the methods are auto, {', '.join(sorted(METHODS))}")
+    found = reach(graph, output, lambda node: any(o.stops(node) for o in overrides))
+    reason = ""
+    if method == "auto":
+        method, reason = choose(found.layers)
+    entry = METHODS[method]
+    ranges = domains(graph, input_range)
+    options = Options(bias or entry.bias)
+    places = [_place(graph, node, found, ranges, input_range) for node in found.nodes]
+    rules = {place.node.name: _rule(place, entry, options, overrides) for place in places}
+    faults = [
+        f"rule {rules[p.node.name]} cannot serve {p.node} (kind {p.op.kind}, family {p.op.family}); "
+        "give it another rule in --rules"
+        for p in places
+        if not rules[p.node.name].serves(p.op)
+    ]
+    if faults:
+        raise UnsupportedError(faults)
+    sealed = found.target if entry.seed == "positive" else None
+    steps = []
+    for place in places:
+        node, slots, rule = place.node, found.slots[place.node.name], rules[place.node.name]
+        known = facts(graph, node, slots, rules, ranges, sealed)
+        steps.append(Step(node, place.op, slots, place, rule, rule.prune(known)))
+    return Plan(
+        graph=graph,
+        output=found.output,
+        target=found.target,
+        method=method,
+        reason=reason,
+        steps=tuple(steps),
+        inputs=found.inputs,
+        seed=entry.seed,
+        times_input=entry.times_input,
+        warnings=_warnings(graph, found, ranges, method),
+        domains=ranges,
+    )
+
+
+def _rule(place: Place, entry: MethodEntry, options: Options, overrides: Sequence[Override]) -> Rule:
+    for override in reversed(overrides):
+        if override.rule is not None and override.matches(place):
+            return override.rule
+    rule: Rule = entry.assign(place, options)
+    return rule
+
+
+def _place(
+    graph: Graph, node: Node, found: Reach, ranges: Mapping[str, Domain], input_range: Range
+) -> Place:
+    values = [node.inputs[slot] for slot in found.slots[node.name]]
+    first = node.name in found.first
+    return Place(
+        node=node,
+        op=OPS[node.domain, node.op],
+        first=first,
+        last=node.name in found.last,
+        depth=found.depth[node.name],
+        layers=found.layers,
+        domain=Domain(min(ranges[v].low for v in values), max(ranges[v].high for v in values)),
+        box=box_at(graph, values[0], input_range, ranges[values[0]]) if first else None,
+    )
+
+
+def _warnings(graph: Graph, found: Reach, ranges: Mapping[str, Domain], method: str) -> tuple[str, ...]:
+    open_ended = [name for name in found.inputs if not ranges[name].bounded]
+    if method in ("dtd", "composite") and open_ended:
+        return (
+            f"the range of input {', '.join(open_ended)} is not known, so the first layer takes the rule of an "
+            "unbounded domain (w-square), which does not look at the input; give --input-range LO HI if it is known",
+        )
+    return ()

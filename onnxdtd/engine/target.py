@@ -1,0 +1,106 @@
+"""What is explained: which element of the output, in each sample, and with how much relevance to start."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from onnxdtd.errors import TargetError
+
+Index = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Target:
+    """output: a name, or None for the default. index: behind the batch axis, None for `top` (the arg-max of the
+    last axis, each sample and position its own); or one such index per sample."""
+
+    output: str | None = None
+    index: Index | tuple[Index, ...] | None = None
+
+    @property
+    def per_sample(self) -> bool:
+        """Whether each sample has its own index."""
+        return self.index is not None and len(self.index) > 0 and isinstance(self.index[0], tuple)
+
+
+def parse_target(target: Any) -> Target:
+    """From what a user may say: None or `top`; 3; (0, 3); "3"; "0,3"; "logits"; "logits:3"; "logits:top"; a list
+    or array with one index per sample. Raises TargetError for anything else."""
+    match target:
+        case None | Target():
+            return target or Target()
+        case str():
+            return _parse_text(target)
+        case bool():
+            pass
+        case int() | np.integer():
+            return Target(None, (int(target),))
+        case tuple() if all(isinstance(i, (int, np.integer)) for i in target) and target:
+            return Target(None, tuple(int(i) for i in target))
+        case list() | np.ndarray():
+            rows = np.asarray(target)
+            if rows.dtype.kind in "iu" and rows.ndim in (1, 2) and rows.size:
+                return Target(None, tuple(tuple(int(i) for i in np.atleast_1d(row)) for row in rows))
+    raise TargetError(f"target {target!r} is not understood; give {FORMS}")
+
+
+FORMS = "an index (3), an index tuple (0,3), an output name (logits), a name with index (logits:3), or top"
+
+
+def _parse_text(text: str) -> Target:
+    name, colon, tail = text.rpartition(":")
+    where = tail if colon else text
+    if where.strip() == "top":
+        return Target(name or None)
+    parts = where.split(",")
+    if all(p.strip().lstrip("-").isdigit() for p in parts):
+        return Target(name or None, tuple(int(p) for p in parts))
+    return Target(text)
+
+
+def seed_mask(target: Target, output: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """True at the elements of the output (N, ...) that are explained. Raises TargetError out of range."""
+    mask = np.zeros(output.shape, bool)
+    if output.ndim == 0:
+        if target.index not in (None, ()):
+            raise TargetError("the output is a single number: the only target is top")
+        return np.ones((), bool)
+    if target.index is None:
+        if output.ndim == 1:
+            return np.ones(output.shape, bool)
+        best = np.argmax(output, axis=-1)
+        np.put_along_axis(mask, best[..., None], True, axis=-1)
+        return mask
+    if target.per_sample:
+        if len(target.index) != len(output):
+            raise TargetError(f"{len(target.index)} targets for {len(output)} samples; give one each, or one for all")
+        rows: Sequence[Any] = target.index
+    else:
+        rows = [target.index] * len(output)
+    for i, index in enumerate(rows):
+        mask[(i, *_checked(index, output.shape[1:]))] = True
+    return mask
+
+
+def _checked(index: Index, shape: tuple[int, ...]) -> Index:
+    if len(index) != len(shape):
+        example = ",".join("0" * len(shape)) or "top"
+        raise TargetError(f"target {index} has {len(index)} indices, the output {len(shape)} behind the batch axis "
+                          f"{shape}; give one such as {example}")  # fmt: skip
+    for i, (k, n) in enumerate(zip(index, shape, strict=True)):
+        if not -n <= k < n:
+            raise TargetError(f"target {k} is out of range: the output has {n} elements on axis {i + 1} (0..{n - 1})")
+    return tuple(k % n for k, n in zip(index, shape, strict=True))
+
+
+def seed_relevance(
+    kind: Literal["value", "positive", "one"], mask: npt.NDArray[np.bool_], logits: npt.NDArray[Any]
+) -> npt.NDArray[Any]:
+    """The relevance that the walk starts with: at the mask the logit, max(0, logit), or 1; 0 elsewhere."""
+    start = {"value": logits, "positive": np.maximum(logits, 0), "one": np.ones_like(logits)}[kind]
+    return np.where(mask, start, np.zeros((), logits.dtype))

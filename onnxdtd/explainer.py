@@ -1,0 +1,247 @@
+"""`explain` and `Explainer`: from a model and an input to an `Explanation`."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+
+from onnxdtd.engine.backward import needed, walk
+from onnxdtd.engine.compile import TARGET, Compiled, compile_plan
+from onnxdtd.engine.forward import RUNTIME_VERSION, Forward, providers_for, run_session, start_session
+from onnxdtd.engine.plan import Plan, make_plan
+from onnxdtd.engine.target import Target, parse_target, seed_mask, seed_relevance
+from onnxdtd.errors import UsageError
+from onnxdtd.explanation import Explanation
+from onnxdtd.inputs import Preprocess, check_inputs, features, labels, read_metadata_range
+from onnxdtd.ledger import Ledger
+from onnxdtd.methods.overrides import Override, parse_overrides, read_overrides
+from onnxdtd.model.bounds import Range, range_of
+from onnxdtd.model.canonise import canonise
+from onnxdtd.model.graph import Graph, Value
+from onnxdtd.model.load import load
+from onnxdtd.version import __version__
+
+Source = str | os.PathLike[str] | bytes | onnx.ModelProto
+Rules = str | os.PathLike[str] | Sequence[Mapping[str, Any]] | None
+Arrays = dict[str, npt.NDArray[Any]]
+Tell = Callable[[int, int], None] | None
+
+
+class Explainer:
+    """A model made ready to be explained; call it with inputs as often as you like.
+
+    model: a path, the bytes, or an onnx.ModelProto. method: by name, or `auto`. engine: `numpy` (the reference,
+    reports every node) or `onnx` (the same walk as one ONNX model, run by onnxruntime). input_range: (low, high)
+    of the input, numbers or arrays that broadcast to it, or a dict by input name; by default what the model's
+    own metadata say. bias: `absorb` or `redistribute`, by default the method's. rules: a TOML file, or a list
+    of dicts, on top of the method. providers: of onnxruntime, such as "cuda"; CPU by default.
+
+    Raises ModelError, UnsupportedError, UsageError, ProviderError; see `onnxdtd.errors`.
+    """
+
+    def __init__(
+        self,
+        model: Source,
+        method: str = "auto",
+        engine: Literal["numpy", "onnx"] = "numpy",
+        *,
+        input_range: Range = None,
+        bias: Literal["absorb", "redistribute"] | None = None,
+        rules: Rules = None,
+        providers: Sequence[str] | str | None = None,
+    ) -> None:
+        if engine not in ("numpy", "onnx"):
+            raise UsageError(f"no engine {engine!r}; the engines are numpy, onnx")
+        if bias not in (None, "absorb", "redistribute"):
+            raise UsageError(f"bias is absorb or redistribute, not {bias!r}")
+        self.graph: Graph = canonise(load(model))
+        self.method, self.engine, self.bias = method, engine, bias
+        self.providers = providers_for(providers)
+        self.overrides = _overrides(rules)
+        self.input_range = _input_range(self.graph, input_range)
+        self.path = os.fspath(model) if isinstance(model, (str, os.PathLike)) else None
+        self._plans: dict[str | None, Plan] = {}
+        self._forwards: dict[str, Forward] = {}
+        self._compiled: dict[str, tuple[Compiled, Any]] = {}
+        self._kept: dict[Any, Any] = {}
+
+    @property
+    def inputs(self) -> dict[str, Value]:
+        """Name, element type and shape of each input."""
+        return {name: self.graph.value(name) for name in self.graph.inputs}
+
+    @property
+    def features(self) -> tuple[str, ...] | None:
+        """The names of a table's columns, where the model's metadata have them."""
+        return features(self.graph.metadata)
+
+    def plan(self, output: str | None = None) -> Plan:
+        """The assignment of rules for an output (None: the first one that the float inputs reach)."""
+        if output not in self._plans:
+            plan = make_plan(
+                self.graph, self.method, output,
+                input_range=self.input_range, bias=self.bias, overrides=self.overrides,
+            )  # fmt: skip
+            self._plans[output] = self._plans[plan.output] = plan
+        return self._plans[output]
+
+    def __call__(
+        self,
+        x: npt.ArrayLike | Mapping[str, npt.ArrayLike],
+        target: Any = None,
+        *,
+        progress: Tell = None,
+    ) -> Explanation:
+        """Explain one batch.
+
+        x: an array (N, ...) for a model of one input, or a dict by input name. target: None or "top" (arg-max of
+        the last axis, each sample its own), an index, an index tuple, "name:index", or a list with one per
+        sample. progress: told (done, total) after each node. Raises InputError or TargetError.
+        """
+        wanted = parse_target(target)
+        plan = self.plan(wanted.output)
+        feeds = check_inputs(x, self.inputs)
+        run = self._run_onnx if self.engine == "onnx" else self._run_numpy
+        outputs, logits, mask, relevance, nodes = run(plan, wanted, feeds, progress)
+        seed = seed_relevance(plan.seed, mask, logits)
+        return Explanation(
+            inputs=feeds,
+            outputs=outputs,
+            relevance=relevance,
+            output=plan.output,
+            target=_indices(mask),
+            target_value=_per_sample(np.where(mask, logits, 0)),
+            seed=_per_sample(seed),
+            method=plan.method,
+            reason=plan.reason,
+            engine=self.engine,
+            provider=self.providers[0],
+            nodes=tuple(nodes),
+            model=_model_facts(self.graph, self.path),
+            notes=self.graph.notes,
+            warnings=(*plan.warnings, *_warnings(plan, feeds, self.input_range, seed, relevance)),
+            labels=labels(self.graph.metadata),
+            versions=_versions(),
+        )
+
+    def _run_numpy(self, plan: Plan, target: Target, feeds: Arrays, progress: Tell) -> tuple[Any, ...]:
+        if plan.output not in self._forwards:
+            names = [*dict.fromkeys((*needed(plan), *self.graph.outputs))]
+            self._forwards[plan.output] = Forward(self.graph, names, self.providers)
+        values = self._forwards[plan.output](feeds)
+        outputs = {name: values[name] for name in self.graph.outputs}
+        values = {name: _single(value) for name, value in values.items()}
+        logits = values[plan.target]
+        mask = seed_mask(target, logits)
+        ledger = Ledger(len(plan.steps), progress)
+        relevance = walk(
+            plan, values, seed_relevance(plan.seed, mask, logits),
+            kept=self._kept, observe=ledger.observe, ledger=ledger.listen,
+        )  # fmt: skip
+        if plan.times_input:
+            relevance = {name: r * feeds[name] for name, r in relevance.items()}
+        return outputs, logits, mask, relevance, ledger.reports[::-1]
+
+    def _run_onnx(self, plan: Plan, target: Target, feeds: Arrays, progress: Tell) -> tuple[Any, ...]:
+        if plan.output not in self._compiled:
+            compiled = compile_plan(plan)
+            session = start_session(compiled.model, compiled.constants, self.providers)
+            self._compiled[plan.output] = (compiled, session)
+        compiled, session = self._compiled[plan.output]
+        names = [o.name for o in session.get_outputs()]
+        wants_target = TARGET in {i.name for i in session.get_inputs()}
+        batch = len(next(iter(feeds.values())))
+        flat = _flat_target(target, self.graph.value(plan.target).shape, batch) if wants_target else {}
+        values = run_session(session, names, {**feeds, **flat})
+        logits = values[compiled.logits]
+        outputs = {name: values[name] for name in self.graph.outputs}
+        relevance = {name: values[output] for name, output in compiled.relevance.items()}
+        return outputs, logits, seed_mask(target, logits), relevance, ()
+
+
+def explain(
+    model: Source,
+    x: npt.ArrayLike | Mapping[str, npt.ArrayLike],
+    target: Any = None,
+    method: str = "auto",
+    engine: Literal["numpy", "onnx"] = "numpy",
+    **options: Any,
+) -> Explanation:
+    """Explain one batch of a model in one call; the options are those of `Explainer`."""
+    return Explainer(model, method, engine, **options)(x, target)
+
+
+def _overrides(rules: Rules) -> tuple[Override, ...]:
+    if rules is None:
+        return ()
+    return read_overrides(rules) if isinstance(rules, (str, os.PathLike)) else parse_overrides(rules)
+
+
+def _input_range(graph: Graph, given: Range) -> Range:
+    """The user's range, else what the model's metadata tell; it must broadcast to the input."""
+    if given is None:
+        prepared = Preprocess.from_metadata(graph.metadata)
+        return prepared.input_range if prepared else read_metadata_range(graph.metadata)
+    for name, (low, high) in (given.items() if isinstance(given, Mapping) else [("", given)]):
+        if name and name not in graph.inputs:
+            raise UsageError(f"input_range names '{name}'; the model's inputs are {', '.join(graph.inputs)}")
+        if np.any(np.asarray(low) > np.asarray(high)):
+            raise UsageError(f"input_range: low must not exceed high, got {low} and {high}")
+    return given
+
+
+def _single(value: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Half precision is explained in float32."""
+    return value.astype(np.float32) if value.dtype == np.float16 else value
+
+
+def _flat_target(target: Target, shape: Any, batch: int) -> Arrays:
+    """The compiled model's target input: a flat index behind the batch axis per sample, -1 for the arg-max."""
+    if target.index is None:
+        return {TARGET: np.full(batch, -1, np.int64)}
+    marks = np.zeros((batch, *shape[1:]), np.float32)
+    mask = seed_mask(target, marks)
+    return {TARGET: np.argmax(mask.reshape(batch, -1), axis=1).astype(np.int64)}
+
+
+def _indices(mask: npt.NDArray[np.bool_]) -> tuple[tuple[tuple[int, ...], ...], ...]:
+    """The explained indices of each sample, behind the batch axis."""
+    if mask.ndim == 0:
+        return (((),),)
+    return tuple(tuple(tuple(int(i) for i in index) for index in np.argwhere(row)) for row in mask)
+
+
+def _per_sample(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    return values.reshape(len(values) if values.ndim else 1, -1).sum(axis=1, dtype=np.float64)
+
+
+def _warnings(plan: Plan, feeds: Arrays, given: Range, seed: Any, relevance: Arrays) -> list[str]:
+    found = []
+    empty = np.flatnonzero(_per_sample(seed) == 0)
+    if empty.size:
+        found.append(
+            f"sample {', '.join(map(str, empty))}: the target's logit is not positive, so Deep Taylor has nothing "
+            "to explain and all relevance is zero; choose another target, or a method such as epsilon_plus"
+        )
+    for name in plan.inputs:
+        low, high = range_of(name, given)
+        if np.any(feeds[name] < low) or np.any(feeds[name] > high):
+            found.append(f"input '{name}' leaves its stated range; rules that rest on the range do not hold there")
+        if not np.isfinite(relevance[name]).all():
+            found.append(f"the relevance of '{name}' is not finite everywhere: a denominator overflowed")
+    return found
+
+
+def _model_facts(graph: Graph, path: str | None) -> dict[str, Any]:
+    return {"name": graph.name, "path": path, "sha256": graph.sha256, "opset": dict(graph.opsets)}
+
+
+def _versions() -> dict[str, str]:
+    modules = {"onnx": onnx.__version__, "onnxruntime": RUNTIME_VERSION, "numpy": np.__version__}
+    return {"onnxdtd": __version__, "python": platform.python_version(), **modules}

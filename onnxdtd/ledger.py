@@ -1,0 +1,62 @@
+"""Keeps account of the walk: what arrived at each node, what left it, and where the rest went."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from onnxdtd.engine.plan import Step
+from onnxdtd.explanation import NodeReport
+from onnxdtd.rules.terms import TermRule
+
+# Differences below this part of what arrived are rounding, whose cause is not asked for.
+ROUNDING = 1e-6
+
+
+class Ledger:
+    """Observer of the NumPy walk; `reports` is what it has seen, in the walk's order."""
+
+    def __init__(self, total: int = 0, progress: Callable[[int, int], None] | None = None) -> None:
+        self._total, self._progress = total, progress
+        self.reports: list[NodeReport] = []
+        self._claims: list[tuple[str, Callable[[], Any]]] = []
+
+    def listen(self, step: Step) -> Callable[[str, Callable[[], Any]], None]:
+        """Who is told of one node's losses; amounts are worked out only if something is missing."""
+        self._claims = []
+        return lambda cause, amount: self._claims.append((cause, amount))
+
+    def observe(self, step: Step, r: Any, shares: tuple[Any, ...]) -> None:
+        """Add one node."""
+        arrived = _sum(r)
+        left = arrived if len(shares) == 1 and shares[0] is r else sum(map(_sum, shares))
+        lost: dict[str, float] = {}
+        if abs(arrived - left) > ROUNDING * max(abs(arrived), abs(left)):
+            for cause, amount in self._claims:
+                lost[cause] = lost.get(cause, 0.0) + float(amount())
+            rest = arrived - left - sum(lost.values())
+            if isinstance(step.rule, TermRule) and step.rule.epsilon:
+                lost["epsilon"] = rest
+            elif str(step.rule) == "pass":
+                lost["border"] = rest
+        self._claims = []
+        self.reports.append(
+            NodeReport(
+                name=step.node.name,
+                op=step.node.op,
+                kind=step.op.kind,
+                rule=str(step.rule),
+                arrived=arrived,
+                left=left,
+                lost={cause: amount for cause, amount in lost.items() if amount},
+                depth=step.place.depth,
+            )
+        )
+        if self._progress is not None:
+            self._progress(len(self.reports), self._total)
+
+
+def _sum(r: Any) -> float:
+    return float(np.sum(r, dtype=np.float64))

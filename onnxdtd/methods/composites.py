@@ -1,0 +1,86 @@
+"""LRP composites: rules by kind of layer, as the field has named them.
+
+Left over everywhere: activations, moves and scales pass; sums and average pools share by contribution (epsilon).
+"""
+
+from __future__ import annotations
+
+from onnxdtd.errors import UsageError
+from onnxdtd.methods.dtd import domain_rule
+from onnxdtd.methods.place import Options, Place
+from onnxdtd.registry import method
+from onnxdtd.rules import Rule
+from onnxdtd.rules.alpha_beta import alpha_beta
+from onnxdtd.rules.epsilon import epsilon
+from onnxdtd.rules.flat import flat
+from onnxdtd.rules.gamma import gamma
+from onnxdtd.rules.passing import passing
+from onnxdtd.rules.signed_zplus import signed_zplus
+from onnxdtd.rules.zbox import zbox
+from onnxdtd.rules.zplus import zplus
+
+
+@method("epsilon_plus")
+def epsilon_plus(place: Place, options: Options) -> Rule:
+    """z+ for convolutions, epsilon for dense layers. Source: Kohlbrenner et al. 2020."""
+    return _by_family(place, options, zplus(bias=options.bias))
+
+
+@method("epsilon_plus_flat")
+def epsilon_plus_flat(place: Place, options: Options) -> Rule:
+    """epsilon_plus with the flat rule at the first layer."""
+    return flat() if place.first else epsilon_plus(place, options)
+
+
+@method("epsilon_alpha2_beta1")
+def epsilon_alpha2_beta1(place: Place, options: Options) -> Rule:
+    """alpha2-beta1 for convolutions, epsilon for dense layers."""
+    return _by_family(place, options, alpha_beta(2.0, 1.0, bias=options.bias))
+
+
+@method("epsilon_alpha2_beta1_flat")
+def epsilon_alpha2_beta1_flat(place: Place, options: Options) -> Rule:
+    """epsilon_alpha2_beta1 with the flat rule at the first layer."""
+    return flat() if place.first else epsilon_alpha2_beta1(place, options)
+
+
+@method("epsilon_gamma_box")
+def epsilon_gamma_box(place: Place, options: Options) -> Rule:
+    """z-box at the first layer, gamma 0.25 for convolutions, epsilon for dense layers; needs the input range."""
+    if place.first and place.box is not None:
+        if place.box.kind != "bounded":
+            raise UsageError("epsilon_gamma_box needs the input's range: --input-range LO HI (or input_range=)")
+        return zbox(place.box.low, place.box.high)
+    return _by_family(place, options, gamma(0.25, bias=options.bias))
+
+
+@method("excitation_backprop")
+def excitation_backprop(place: Place, options: Options) -> Rule:
+    """z+ on every convolution and dense layer. Source: Zhang et al. 2016."""
+    if place.op.family == "dense":
+        return zplus(bias=options.bias)
+    return _by_family(place, options, zplus(bias=options.bias))
+
+
+@method("composite")
+def composite(place: Place, options: Options) -> Rule:
+    """By depth: the domain's rule at the input, signed z+ in the lower half, epsilon (0.25 mean |z|) above.
+
+    Dense layers take epsilon. Source: Montavon et al. 2019; Kohlbrenner et al. 2020.
+    """
+    if not place.shares:
+        return passing()
+    if place.first and place.box is not None:
+        return domain_rule(place.box, options)
+    if place.op.family == "dense":
+        return epsilon(bias=options.bias)
+    if place.depth > place.layers / 2:
+        damped = place.op.family == "convolution"
+        return epsilon(0.25, relative=True, bias=options.bias) if damped else epsilon(bias=options.bias)
+    return signed_zplus(bias="redistribute")
+
+
+def _by_family(place: Place, options: Options, convolution: Rule) -> Rule:
+    if not place.shares:
+        return passing()
+    return convolution if place.op.family == "convolution" else epsilon(bias=options.bias)

@@ -1,0 +1,44 @@
+"""Deep Taylor Decomposition: the rule of a layer follows from the domain of its input."""
+
+from __future__ import annotations
+
+from onnxdtd.methods.place import Options, Place
+from onnxdtd.model.bounds import Box
+from onnxdtd.registry import method
+from onnxdtd.rules import Rule
+from onnxdtd.rules.passing import passing
+from onnxdtd.rules.signed_zplus import signed_zplus
+from onnxdtd.rules.wsquare import wsquare
+from onnxdtd.rules.zbox import zbox, zminus_shifted, zplus_shifted
+from onnxdtd.rules.zplus import zplus
+
+
+@method("dtd", seed="positive", bias="redistribute")
+def dtd(place: Place, options: Options) -> Rule:
+    """Deep Taylor: the domain's rule at the input, signed z+ at hidden layers, pass where nothing is shared.
+
+    Source: Montavon et al. 2017; hidden layers with inputs of any sign: derived from its section 4.
+    """
+    if not place.shares:
+        return passing()
+    if place.first and place.box is not None:
+        return domain_rule(place.box, options)
+    return signed_zplus(bias=options.bias)
+
+
+def domain_rule(box: Box, options: Options) -> Rule:
+    """The rule of the input layer: relevance stops there, so its root may lie anywhere in the domain.
+
+    Bounded: z-box. x >= 0: z+. One finite bound: z+ shifted to it. Unbounded: w-square.
+    """
+    match box.kind:
+        case "bounded":
+            return zbox(box.low, box.high, epsilon=0.0)
+        case "nonnegative":
+            return zplus(epsilon=0.0, bias=options.bias)
+        case "below":
+            return zplus_shifted(box.low, epsilon=0.0)
+        case "above":
+            return zminus_shifted(box.high, epsilon=0.0)
+        case _:
+            return wsquare(epsilon=0.0, bias=options.bias)

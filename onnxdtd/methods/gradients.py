@@ -1,0 +1,34 @@
+"""Methods that walk with the Jacobian: sensitivity and its two clamped variants."""
+
+from __future__ import annotations
+
+from onnxdtd.methods.place import Options, Place
+from onnxdtd.registry import method
+from onnxdtd.rules import Rule
+from onnxdtd.rules.passing import deconvnet as deconvnet_rule
+from onnxdtd.rules.passing import gradient as gradient_rule
+from onnxdtd.rules.passing import guided_backprop as guided_backprop_rule
+
+
+@method("gradient", seed="one")
+def gradient(place: Place, options: Options) -> Rule:
+    """The gradient of the target with respect to the input."""
+    return gradient_rule()
+
+
+@method("gradient_x_input", seed="one", times_input=True)
+def gradient_x_input(place: Place, options: Options) -> Rule:
+    """The gradient times the input, elementwise."""
+    return gradient_rule()
+
+
+@method("guided_backprop", seed="one")
+def guided_backprop(place: Place, options: Options) -> Rule:
+    """The gradient, clamped to >= 0 at every ReLU. Source: Springenberg et al. 2015."""
+    return guided_backprop_rule() if place.op.kind == "elementwise" else gradient_rule()
+
+
+@method("deconvnet", seed="one")
+def deconvnet(place: Place, options: Options) -> Rule:
+    """As guided backprop, without the ReLU's own mask. Source: Zeiler and Fergus 2014."""
+    return deconvnet_rule() if place.op.kind == "elementwise" else gradient_rule()

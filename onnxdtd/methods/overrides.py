@@ -1,0 +1,103 @@
+"""`--rules FILE.toml`: the user's own rules for chosen nodes, on top of a method.
+
+    [[rule]]
+    op = "Conv"            # any of: op, kind, family, name (a glob), first = true, last = true
+    use = "gamma"          # a rule by name, its parameters beside it
+    gamma = 0.1
+
+All conditions of an entry must hold; where several entries match, the last one counts. `use = "stop"` (with op and
+name only) takes what a node computes as a constant: no relevance goes through it.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import inspect
+import os
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from onnxdtd.errors import UsageError
+from onnxdtd.methods.place import Place
+from onnxdtd.model.graph import Node
+from onnxdtd.registry import RULES
+from onnxdtd.rules import Rule
+
+CONDITIONS = {"op": str, "kind": str, "family": str, "name": str, "first": bool, "last": bool}
+
+
+@dataclass(frozen=True)
+class Override:
+    """One entry of the file: conditions and the rule for what they match (None: stop)."""
+
+    conditions: Mapping[str, Any]
+    rule: Rule | None
+
+    def stops(self, node: Node) -> bool:
+        """Whether relevance is to stop at the node."""
+        name, op = self.conditions.get("name", "*"), self.conditions.get("op", node.op)
+        return self.rule is None and fnmatch.fnmatchcase(node.name, name) and op == node.op
+
+    def matches(self, place: Place) -> bool:
+        """Whether every condition holds."""
+        facts = {
+            "op": place.node.op,
+            "kind": place.op.kind,
+            "family": place.op.family,
+            "first": place.first,
+            "last": place.last,
+        }
+        name = self.conditions.get("name", "*")
+        others = {k: v for k, v in self.conditions.items() if k != "name"}
+        return fnmatch.fnmatchcase(place.node.name, name) and all(facts[k] == v for k, v in others.items())
+
+
+def read_overrides(path: str | os.PathLike[str]) -> tuple[Override, ...]:
+    """Read the file. Raises UsageError with every fault of it, a line each."""
+    try:
+        with open(path, "rb") as file:
+            document = tomllib.load(file)
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror or error}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{path}: not valid TOML: {error}") from None
+    entries = document.get("rule")
+    if set(document) != {"rule"} or not isinstance(entries, list):
+        raise UsageError(f"{path}: expected [[rule]] tables and nothing else")
+    return parse_overrides(entries, str(path))
+
+
+def parse_overrides(entries: Sequence[Mapping[str, Any]], where: str = "rules") -> tuple[Override, ...]:
+    """The same from dicts, as Python callers pass them."""
+    overrides, faults = [], []
+    for i, entry in enumerate(entries, 1):
+        try:
+            overrides.append(_parse(dict(entry)))
+        except UsageError as error:
+            faults.append(f"{where}: rule {i}: {error}")
+    if faults:
+        raise UsageError("\n".join(faults))
+    return tuple(overrides)
+
+
+def _parse(entry: dict[str, Any]) -> Override:
+    conditions = {key: entry.pop(key) for key in CONDITIONS if key in entry}
+    for key, value in conditions.items():
+        if not isinstance(value, CONDITIONS[key]):
+            raise UsageError(f"{key} must be a {CONDITIONS[key].__name__}, not {value!r}")
+    name = entry.pop("use", None)
+    if not conditions:
+        raise UsageError(f"no condition; give at least one of {', '.join(CONDITIONS)}")
+    if name == "stop":
+        if entry or set(conditions) - {"op", "name"}:
+            raise UsageError('use = "stop" goes with op and name only')
+        return Override(conditions, None)
+    if name not in RULES:
+        raise UsageError(f"use = {name!r} is not a rule; the rules are {', '.join(sorted(RULES))}, stop")
+    known = inspect.signature(RULES[name].make).parameters
+    surplus = sorted(set(entry) - set(known))
+    if surplus:
+        raise UsageError(f"{name} has no parameter {', '.join(surplus)}; it takes {', '.join(known) or 'none'}")
+    return Override(conditions, RULES[name].make(**entry))

@@ -1,0 +1,241 @@
+"""The model as a graph: op nodes, values, and a networkx view of who feeds whom.
+
+A `Graph` never changes; a pass returns a new one by `graph.replace(...)`, which sorts the nodes anew and
+drops what no output needs. Node and value names are those of the ONNX file (unnamed nodes: `Op_index`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import networkx as nx
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from onnxdtd.errors import ModelError
+
+Dimension = int | str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A tensor's static description: ONNX element type and shape (None: rank unknown; a name: symbolic)."""
+
+    name: str
+    elem_type: int = TensorProto.UNDEFINED
+    shape: tuple[Dimension, ...] | None = None
+
+    @property
+    def is_float(self) -> bool:
+        """Whether relevance can flow through it: a floating-point tensor."""
+        return self.elem_type in _FLOATS
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The NumPy dtype of the element type."""
+        return np.dtype(helper.tensor_dtype_to_np_dtype(self.elem_type))
+
+
+_FLOATS = {TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16}
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One operator application. An empty input name is an optional input left out, as in ONNX."""
+
+    name: str
+    op: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    domain: str = ""
+
+    @property
+    def output(self) -> str:
+        """The first output, the one that carries relevance."""
+        return self.outputs[0]
+
+    def __str__(self) -> str:
+        return f"'{self.name}' {self.op}"
+
+    @classmethod
+    def from_proto(cls, proto: onnx.NodeProto, name: str) -> Node:
+        """Read a NodeProto; `name` is unique in the graph."""
+        attributes = {a.name: _attribute(a) for a in proto.attribute}
+        domain = "" if proto.domain == "ai.onnx" else proto.domain
+        return cls(name, proto.op_type, tuple(proto.input), tuple(proto.output), attributes, domain)
+
+    def to_proto(self, opsets: Mapping[str, int]) -> onnx.NodeProto:
+        """Write a NodeProto; the schema tells the type of attributes that are empty lists."""
+        proto = onnx.NodeProto(name=self.name, op_type=self.op, domain=self.domain)
+        proto.input.extend(self.inputs)
+        proto.output.extend(self.outputs)
+        kinds = _attribute_types(self.op, opsets.get(self.domain, 0), self.domain)
+        for key, value in self.attributes.items():
+            proto.attribute.append(helper.make_attribute(key, value, attr_type=kinds.get(key)))
+        return proto
+
+
+def _attribute(proto: onnx.AttributeProto) -> Any:
+    value = helper.get_attribute_value(proto)
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "surrogateescape")
+    return value
+
+
+def _attribute_types(op: str, version: int, domain: str) -> dict[str, int]:
+    if not onnx.defs.has(op, domain):
+        return {}
+    schema: Any = onnx.defs.get_schema(op, version, domain) if version else onnx.defs.get_schema(op, domain)
+    return {name: a.type.value for name, a in schema.attributes.items()}
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """A whole model; equal only to itself.
+
+    nodes: in topological order. inputs, outputs: value names as the user knows them. constants: initializers
+    and folded constants by value name. values: what is known of every value's type and shape. opsets: version
+    by domain. targets: for an output whose final Softmax or Sigmoid was set aside, the value explained in its
+    place. notes: one line per thing that a pass did. metadata: the model's metadata_props.
+    sha256: digest of the model file as it was read.
+    """
+
+    name: str
+    nodes: tuple[Node, ...]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    constants: Mapping[str, npt.NDArray[Any]]
+    values: Mapping[str, Value]
+    opsets: Mapping[str, int]
+    ir_version: int = 10
+    targets: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    sha256: str = ""
+
+    @cached_property
+    def network(self) -> nx.MultiDiGraph:
+        """Op nodes (and graph inputs, as `input:NAME`) with an edge per use: key (value, slot), so that
+        `Mul(x, x)` has two edges. Read only."""
+        network = nx.MultiDiGraph()
+        made_by = {name: f"input:{name}" for name in self.inputs}
+        for name in self.inputs:
+            network.add_node(f"input:{name}", value=name)
+        for node in self.nodes:
+            network.add_node(node.name, node=node)
+            made_by.update({value: node.name for value in node.outputs if value})
+        for node in self.nodes:
+            for slot, value in enumerate(needs(node)):
+                if value in made_by:
+                    network.add_edge(made_by[value], node.name, key=(value, slot))
+        return network
+
+    @cached_property
+    def producers(self) -> dict[str, Node]:
+        """The node that makes each value."""
+        return {value: node for node in self.nodes for value in node.outputs if value}
+
+    @cached_property
+    def consumers(self) -> dict[str, tuple[Node, ...]]:
+        """The nodes that use each value, each once."""
+        users: dict[str, dict[str, Node]] = {}
+        for node in self.nodes:
+            for value in needs(node):
+                users.setdefault(value, {})[node.name] = node
+        return {value: tuple(nodes.values()) for value, nodes in users.items()}
+
+    @cached_property
+    def by_name(self) -> dict[str, Node]:
+        """Nodes by name."""
+        return {node.name: node for node in self.nodes}
+
+    def value(self, name: str) -> Value:
+        """What is known of a value (an empty description when nothing is)."""
+        return self.values.get(name, Value(name))
+
+    def target(self, output: str) -> str:
+        """The value that is explained for an output: its logit where a final activation was set aside."""
+        return self.targets.get(output, output)
+
+    def replace(self, **changes: Any) -> Graph:
+        """A copy with changes; nodes are sorted topologically and what no output needs is dropped."""
+        graph = dataclasses.replace(self, **changes)
+        wanted = [*graph.outputs, *graph.targets.values()]
+        kept = sort_nodes(graph.nodes, wanted)
+        used = {value for node in kept for value in needs(node)} | set(wanted)
+        constants = {name: array for name, array in graph.constants.items() if name in used}
+        return dataclasses.replace(graph, nodes=kept, constants=constants)
+
+    def noting(self, *notes: str) -> Graph:
+        """A copy with further notes."""
+        return dataclasses.replace(self, notes=(*self.notes, *notes))
+
+    def to_proto(self, outputs: Iterable[str] | None = None, constants: bool = True) -> onnx.ModelProto:
+        """The graph as an ONNX model; `outputs` replaces its outputs, `constants` says whether to copy them in."""
+        wanted = self.outputs if outputs is None else tuple(outputs)
+        graph = onnx.GraphProto(name=self.name or "graph")
+        graph.node.extend(node.to_proto(self.opsets) for node in self.nodes)
+        graph.input.extend(_value_info(self.value(name)) for name in self.inputs)
+        graph.output.extend(_value_info(self.value(name)) for name in wanted)
+        if constants:
+            graph.initializer.extend(numpy_helper.from_array(a, name) for name, a in self.constants.items())
+        opsets = [helper.make_opsetid(domain, version) for domain, version in self.opsets.items()]
+        model = helper.make_model(graph, opset_imports=opsets, producer_name="onnxdtd")
+        model.ir_version = self.ir_version
+        return model
+
+
+def needs(node: Node) -> tuple[str, ...]:
+    """Every value that a node reads, those captured by its subgraphs included (behind its own slots)."""
+    captured: dict[str, None] = {}
+    for attribute in node.attributes.values():
+        for graph in attribute if isinstance(attribute, (list, tuple)) else [attribute]:
+            if isinstance(graph, onnx.GraphProto):
+                captured.update(dict.fromkeys(_captured(graph)))
+    return (*node.inputs, *(name for name in captured if name not in node.inputs))
+
+
+def sort_nodes(nodes: Iterable[Node], outputs: Iterable[str]) -> tuple[Node, ...]:
+    """Topological order, ties by the order given, of the nodes that the outputs need."""
+    nodes = tuple(nodes)
+    order = {node.name: i for i, node in enumerate(nodes)}
+    if len(order) < len(nodes):
+        raise ModelError("two nodes share one name")
+    made_by = {value: node for node in nodes for value in node.outputs if value}
+    network = nx.DiGraph()
+    network.add_nodes_from(order)
+    for node in nodes:
+        network.add_edges_from((made_by[v].name, node.name) for v in needs(node) if v in made_by)
+    kept: set[str] = set()
+    for value in outputs:
+        if value in made_by:
+            kept |= {made_by[value].name} | nx.ancestors(network, made_by[value].name)
+    try:
+        ranked = list(nx.lexicographical_topological_sort(network, key=order.__getitem__))
+    except nx.NetworkXUnfeasible:
+        raise ModelError("the graph has a cycle: it is not a valid ONNX model") from None
+    return tuple(nodes[order[name]] for name in ranked if name in kept)
+
+
+def _captured(graph: onnx.GraphProto) -> list[str]:
+    own = {v.name for v in graph.input} | {t.name for t in graph.initializer}
+    own |= {t.values.name for t in graph.sparse_initializer}
+    own |= {name for node in graph.node for name in node.output}
+    used: list[str] = []
+    for proto in graph.node:
+        used += needs(Node.from_proto(proto, proto.name))
+    used += [value.name for value in graph.output]
+    return [name for name in used if name and name not in own]
+
+
+def _value_info(value: Value) -> onnx.ValueInfoProto:
+    if value.elem_type == TensorProto.UNDEFINED:
+        return onnx.ValueInfoProto(name=value.name)
+    return helper.make_tensor_value_info(value.name, value.elem_type, value.shape)

@@ -1,0 +1,80 @@
+"""A node at the point of the forward pass: what an op's site builder is given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from onnxdtd.errors import UnsupportedError
+from onnxdtd.linear import LinearMap, Site, ignore
+from onnxdtd.model.graph import Graph, Node
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """Node, graph and values. slots: the data inputs through which relevance goes on.
+
+    kept and lost are handed on to the site.
+    """
+
+    node: Node
+    graph: Graph
+    slots: tuple[int, ...]
+    values: Mapping[str, Any]
+    kept: MutableMapping[Any, Any] = field(default_factory=dict)
+    lost: Callable[[str, Callable[[], Any]], None] = ignore
+
+    def has(self, slot: int) -> bool:
+        """Whether the input is given (an empty name leaves it out)."""
+        return slot < len(self.node.inputs) and self.node.inputs[slot] != ""
+
+    def value(self, slot: int) -> Any:
+        """The input's value: activation or constant."""
+        name = self.node.inputs[slot]
+        return self.graph.constants[name] if name in self.graph.constants else self.values[name]
+
+    def is_constant(self, slot: int) -> bool:
+        """Whether the input is part of the model."""
+        return self.node.inputs[slot] in self.graph.constants
+
+    def constant(self, slot: int) -> npt.NDArray[Any]:
+        """An input that must be known without running the model (axes, pads, bounds)."""
+        if not self.is_constant(slot):
+            raise UnsupportedError(
+                f"{self.node}: input {slot} ('{self.node.inputs[slot]}') must be a constant; simplify the model "
+                "(constant folding) before explaining it"
+            )
+        return self.graph.constants[self.node.inputs[slot]]
+
+    def integers(self, attribute: str, slot: int, default: Sequence[int] | None = None) -> list[int] | None:
+        """Axes and the like: an attribute in older opsets, an input in newer ones."""
+        if attribute in self.node.attributes:
+            return [int(i) for i in np.atleast_1d(self.node.attributes[attribute])]
+        if self.has(slot):
+            found = self.value(slot)
+            known = found if isinstance(found, np.ndarray) else self.constant(slot)
+            return [int(i) for i in np.atleast_1d(known)]
+        return None if default is None else list(default)
+
+    def attribute(self, name: str, default: Any = None) -> Any:
+        """An attribute or its default."""
+        return self.node.attributes.get(name, default)
+
+    @property
+    def x(self) -> Any:
+        """The value of the first data input."""
+        return self.value(self.slots[0])
+
+    @property
+    def output(self) -> Any:
+        """The node's (first) output."""
+        return self.values[self.node.output]
+
+    def site(self, *maps: LinearMap, bias: Any = None, spread_dead: bool = False) -> Site:
+        """The node's site: one map per data slot, in the order of `slots`."""
+        inputs = tuple(self.value(slot) for slot in self.slots)
+        return Site(self.node.name, maps, inputs, bias, self.output, spread_dead, self.kept, self.lost)

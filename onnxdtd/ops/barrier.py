@@ -1,0 +1,19 @@
+"""Operators that carry no relevance: what they compute is an integer, a boolean or a shape."""
+
+from __future__ import annotations
+
+from onnxdtd.registry import barrier
+
+barrier(
+    "Shape", "Size", "ConstantOfShape", "Range", "EyeLike",
+    reason="depends on shapes, not on values",
+)  # fmt: skip
+barrier(
+    "ArgMax", "ArgMin", "NonZero", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Not", "And",
+    "Or", "Xor", "IsNaN", "IsInf", "Sign", "Floor", "Ceil", "Round", "OneHot",
+    reason="piecewise constant: its derivative is zero wherever it exists",
+)  # fmt: skip
+barrier(
+    "ArrayFeatureExtractor", "LabelEncoder", "ZipMap",
+    reason="looks labels up; it carries integers or strings", domain="ai.onnx.ml",
+)  # fmt: skip

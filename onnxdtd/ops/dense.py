@@ -1,0 +1,59 @@
+"""Gemm and MatMul with one operand from the model: matrix products."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from onnxdtd.linear import LinearMap, Site
+from onnxdtd.model.point import Point
+from onnxdtd.ops.scale import scaled
+from onnxdtd.primitives import matmul, swap_last, unbroadcast, unsqueeze
+from onnxdtd.registry import op
+
+
+@op("MatMul", kind="linear", family="dense", data=(0, 1), one_of=(0, 1))
+def product(point: Point) -> Site:
+    """y = x W or W x, batched and broadcast as NumPy's matmul."""
+    slot = point.slots[0]
+    return point.site(_product(point.value(1 - slot), point.x, slot == 0, point.is_constant(1 - slot)))
+
+
+@op("Gemm", kind="linear", family="dense", data=(0, 1, 2), one_of=(0, 1))
+def gemm(point: Point) -> Site:
+    """y = alpha A' B' + beta C, where A' and B' may be transposed."""
+    alpha, beta = point.attribute("alpha", 1.0), point.attribute("beta", 1.0)
+    flips = (bool(point.attribute("transA", 0)), bool(point.attribute("transB", 0)))
+    maps = []
+    for slot in point.slots:
+        if slot == 2:
+            maps.append(scaled(beta, point.value(2)))
+            continue
+        w = point.value(1 - slot)
+        w = swap_last(w) if flips[1 - slot] else w
+        w = w if alpha == 1 else w * alpha
+        maps.append(_product(w, point.value(slot), slot == 0, point.is_constant(1 - slot), flips[slot]))
+    bias = None
+    if point.has(2) and 2 not in point.slots:
+        bias = point.value(2) if beta == 1 else point.value(2) * beta
+    elif point.slots == (2,):
+        bias = point.output - beta * point.value(2)
+    return point.site(*maps, bias=bias)
+
+
+def _product(w: Any, x: Any, left: bool, constant: bool, flip: bool = False) -> LinearMap:
+    """x @ w (left: x stands left) or w @ x; flip: x is transposed first."""
+
+    def apply(w: Any, x: Any) -> Any:
+        x = swap_last(x) if flip else x
+        return matmul(x, w) if left else matmul(w, x)
+
+    def adjoint(w: Any, r: Any) -> Any:
+        if w.ndim == 1:
+            # The product has lost the axis that a vector contracts: give it back.
+            back = unsqueeze(r, axes=(-1,)) * w if left else unsqueeze(r, axes=(-2,)) * w.reshape(-1, 1)
+        else:
+            back = matmul(r, swap_last(w)) if left else matmul(swap_last(w), r)
+        back = swap_last(back) if flip else back
+        return unbroadcast(back, x)
+
+    return LinearMap(w, apply, adjoint, constant)

@@ -1,0 +1,64 @@
+"""Products with constants, and BatchNormalization on its own: one input per output, times a factor."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from onnxdtd.linear import LinearMap, Site
+from onnxdtd.model.point import Point
+from onnxdtd.ops.window import per_channel
+from onnxdtd.primitives import unbroadcast
+from onnxdtd.registry import op
+
+
+def scaled(w: Any, x: Any, constant: bool = False) -> LinearMap:
+    """y = w x elementwise with broadcasting; w may be a function that makes the factor on demand."""
+
+    def apply(w: Any, x: Any) -> Any:
+        return x if w is None else w * x
+
+    def adjoint(w: Any, r: Any) -> Any:
+        return unbroadcast(r if w is None else w * r, x)
+
+    return LinearMap(w, apply, adjoint, constant)
+
+
+@op("Mul", kind="linear", family="scale", data=(0, 1), one_of=(0, 1))
+def multiply(point: Point) -> Site:
+    """y = c x."""
+    other = 1 - point.slots[0]
+    return point.site(scaled(point.value(other), point.x, point.is_constant(other)))
+
+
+@op("Div", kind="linear", family="scale")
+def divide(point: Point) -> Site:
+    """y = x / c."""
+    return point.site(scaled(1.0 / point.value(1), point.x, point.is_constant(1)))
+
+
+@op("Neg", kind="linear", family="scale")
+def negate(point: Point) -> Site:
+    """y = -x."""
+    return point.site(scaled(np.asarray(-1.0, point.x.dtype), point.x, True))
+
+
+@op("BatchNormalization", kind="linear", family="scale")
+def batch_normalization(point: Point) -> Site:
+    """y = (x - mean) scale / sqrt(var + epsilon) + shift, where it could not be folded into a neighbour."""
+    scale, shift, mean, variance = (point.constant(slot) for slot in (1, 2, 3, 4))
+    factor = scale / np.sqrt(variance + np.asarray(point.attribute("epsilon", 1e-5), variance.dtype))
+    rank = point.x.ndim
+    return point.site(
+        scaled(per_channel(factor, rank), point.x, True), bias=per_channel(shift - mean * factor, rank)
+    )
+
+
+@op("Scaler", kind="linear", family="scale", domain="ai.onnx.ml")
+def scaler(point: Point) -> Site:
+    """y = (x - offset) scale, per feature."""
+    dtype = point.output.dtype
+    scale = np.asarray(point.attribute("scale", [1.0]), dtype)
+    offset = np.asarray(point.attribute("offset", [0.0]), dtype)
+    return point.site(scaled(scale, point.x, True), bias=-offset * scale)

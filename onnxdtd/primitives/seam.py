@@ -1,0 +1,78 @@
+"""The seam between the two engines: a primitive has a NumPy body and an ONNX meaning, and picks by its arguments.
+
+Positional arguments are arrays, keyword arguments are attributes. If any array is `Traced`, the primitive adds
+nodes to that array's tracer and returns a `Traced`; otherwise it computes. Ops, rules and the walk are written once,
+in primitives and in the operators + - * /, and so run on both engines.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+
+from onnxdtd.primitives.traced import Traced, Tracer
+
+
+class Array(Protocol):
+    """What ops and rules may ask of a tensor: np.ndarray (eager) or Traced.
+
+    A Traced shape may hold names for symbolic dimensions; an eager one holds integers only.
+    """
+
+    @property
+    def shape(self) -> tuple[Any, ...]: ...
+    @property
+    def dtype(self) -> Any: ...
+    @property
+    def ndim(self) -> int: ...
+    def __add__(self, other: Any, /) -> Any: ...
+    def __sub__(self, other: Any, /) -> Any: ...
+    def __mul__(self, other: Any, /) -> Any: ...
+    def __rmul__(self, other: Any, /) -> Any: ...
+    def __truediv__(self, other: Any, /) -> Any: ...
+    def __neg__(self) -> Any: ...
+
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def primitive(
+    onnx_op: str = "", *, as_inputs: tuple[str, ...] = (), trace: Callable[..., Any] | None = None
+) -> Callable[[F], F]:
+    """Declare a primitive: the decorated function is its NumPy body.
+
+    onnx_op: the ONNX operator of the same arguments; the keywords named in `as_inputs` become int64 inputs,
+    the others attributes. trace: instead of one operator, a function of the same signature that builds the
+    traced result out of other primitives.
+    """
+
+    def declare(eager: F) -> F:
+        @functools.wraps(eager)
+        def call(*arrays: Any, **attributes: Any) -> Any:
+            tracer = tracer_of(*arrays)
+            if tracer is None:
+                return eager(*arrays, **attributes)
+            if trace is not None:
+                return trace(*arrays, **attributes)
+            shapes = [np.asarray(attributes.pop(key), np.int64) for key in as_inputs]
+            return tracer.emit(onnx_op, *arrays, *shapes, **attributes)
+
+        call.primitive = onnx_op or eager.__name__  # type: ignore[attr-defined]
+        return call  # type: ignore[return-value]
+
+    return declare
+
+
+def tracer_of(*arrays: Any) -> Tracer | None:
+    """The tracer of the first traced argument, None when all are NumPy."""
+    for array in arrays:
+        if isinstance(array, Traced):
+            return array.tracer
+        if isinstance(array, (list, tuple)):
+            found = tracer_of(*array)
+            if found is not None:
+                return found
+    return None

@@ -1,0 +1,159 @@
+"""Primitives that move, copy, sum and multiply by matrices; the adjoint of each stands beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from onnxdtd.errors import UnsupportedError
+from onnxdtd.primitives.seam import Array, primitive
+
+Ints = Sequence[int]
+
+
+@primitive("MatMul")
+def matmul(a: Array, b: Array) -> Any:
+    """a @ b, batched as in ONNX MatMul."""
+    return np.matmul(a, b)  # type: ignore[call-overload]
+
+
+@primitive("Transpose")
+def transpose(x: Array, *, perm: Ints) -> Any:
+    """Axes in the order `perm`."""
+    return np.transpose(x, perm)  # type: ignore[call-overload]
+
+
+def swap_last(x: Any) -> Any:
+    """The matrix transpose of the last two axes."""
+    return transpose(x, perm=(*range(x.ndim - 2), x.ndim - 1, x.ndim - 2))
+
+
+def _trace_reshape_like(x: Any, like: Any) -> Any:
+    tracer = (x if hasattr(x, "tracer") else like).tracer
+    if all(isinstance(d, int) for d in like.shape):
+        return tracer.emit("Reshape", x, np.array(like.shape, np.int64), shape=like.shape)
+    return tracer.emit("Reshape", x, tracer.emit("Shape", like), shape=like.shape)
+
+
+@primitive(trace=_trace_reshape_like)
+def reshape_like(x: Array, like: Array) -> Any:
+    """x in the shape of `like` (same number of elements)."""
+    return np.reshape(x, like.shape)  # type: ignore[call-overload]
+
+
+@primitive("Reshape", as_inputs=("shape",))
+def reshape(x: Array, *, shape: Ints) -> Any:
+    """x in a new shape; 0 keeps a dimension, one -1 is worked out, as in ONNX Reshape."""
+    return np.reshape(x, [x.shape[i] if d == 0 else d for i, d in enumerate(shape)])  # type: ignore[call-overload]
+
+
+@primitive("Unsqueeze", as_inputs=("axes",))
+def unsqueeze(x: Array, *, axes: Ints) -> Any:
+    """x with axes of length 1 put in."""
+    return np.expand_dims(x, tuple(axes))  # type: ignore[call-overload]
+
+
+def _trace_expand_like(x: Any, like: Any) -> Any:
+    tracer = (x if hasattr(x, "tracer") else like).tracer
+    if tuple(x.shape) == tuple(like.shape):
+        return x
+    shape: Any = tracer.emit("Shape", like)
+    if all(isinstance(d, int) for d in like.shape):
+        shape = np.array(like.shape, np.int64)
+    return tracer.emit("Expand", x, shape, shape=like.shape)
+
+
+@primitive(trace=_trace_expand_like)
+def expand_like(x: Array, like: Array) -> Any:
+    """x broadcast to the shape of `like`."""
+    return np.broadcast_to(x, like.shape)  # type: ignore[call-overload]
+
+
+@primitive(trace=lambda x, *, axes, keepdims=True: x.tracer.emit(
+    "ReduceSum", x, np.array(axes, np.int64), keepdims=int(keepdims)) if axes else x)
+def reduce_sum(x: Array, *, axes: Ints, keepdims: bool = True) -> Any:
+    """Sum over the axes."""
+    return np.sum(x, axis=tuple(axes), keepdims=keepdims)  # type: ignore[call-overload]
+
+
+def unbroadcast(r: Any, like: Any) -> Any:
+    """The adjoint of broadcasting `like` to the shape of r: sum over the axes that were repeated."""
+    lead = r.ndim - like.ndim
+    # No axis can have been repeated to length 1, so a symbolic r stands for a longer one.
+    repeated = [lead + i for i, d in enumerate(like.shape) if d == 1 and r.shape[lead + i] != 1]
+    if repeated or lead:
+        r = reduce_sum(r, axes=tuple(repeated), keepdims=True) if repeated else r
+        r = reduce_sum(r, axes=tuple(range(lead)), keepdims=False) if lead else r
+    return r
+
+
+@primitive(trace=lambda *xs, axis: _tracer(xs).emit("Concat", *xs, axis=axis))
+def concat(*xs: Array, axis: int) -> Any:
+    """The arrays one behind the other along an axis."""
+    return np.concatenate(xs, axis=axis)  # type: ignore[call-overload]
+
+
+@primitive("Slice", as_inputs=("starts", "ends", "axes", "steps"))
+def slice_axes(x: Array, *, starts: Ints, ends: Ints, axes: Ints, steps: Ints) -> Any:
+    """x[start:end:step] along each axis, with ONNX Slice's clamping."""
+    return x[slices(x.ndim, starts, ends, axes, steps)]  # type: ignore[index]
+
+
+def _trace_unslice(r: Any, like: Any, *, starts: Ints, ends: Ints, axes: Ints, steps: Ints) -> Any:
+    for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
+        length = static(like.shape[axis])
+        taken = np.arange(length)[slices(1, [start], [end], [0], [step])]
+        # Where nothing was taken from, the look-up points at the zero that is padded behind r.
+        source = np.full(length, taken.size)
+        source[taken] = np.arange(taken.size)
+        behind = [0] * r.ndim + [int(i == axis % r.ndim) for i in range(r.ndim)]
+        r = r.tracer.emit("Gather", pad(r, pads=behind), source.astype(np.int64), axis=axis)
+    return r
+
+
+@primitive(trace=_trace_unslice)
+def unslice(r: Array, like: Array, *, starts: Ints, ends: Ints, axes: Ints, steps: Ints) -> Any:
+    """The adjoint of `slice_axes` on an input shaped as `like`: r back in its place, zeros elsewhere."""
+    out = np.zeros(like.shape, r.dtype)
+    out[slices(len(like.shape), starts, ends, axes, steps)] = r
+    return out
+
+
+@primitive("Pad", as_inputs=("pads",))
+def pad(x: Array, *, pads: Ints) -> Any:
+    """Zeros around x; `pads` in ONNX order, begins then ends, none negative."""
+    rank = x.ndim
+    return np.pad(x, list(zip(pads[:rank], pads[rank:], strict=True)))  # type: ignore[call-overload]
+
+
+@primitive(trace=lambda x, matrix, *, axis: _trace_along(x, matrix, axis))
+def along(x: Array, matrix: Array, *, axis: int) -> Any:
+    """Multiply one axis of x by a matrix (in, out): sum_i x[.., i, ..] matrix[i, o]."""
+    return np.moveaxis(np.tensordot(x, matrix, axes=(axis, 0)), -1, axis)  # type: ignore[call-overload]
+
+
+def _trace_along(x: Any, matrix: Any, axis: int) -> Any:
+    perm = list(range(x.ndim))
+    perm[axis], perm[-1] = perm[-1], perm[axis]
+    return transpose(matmul(transpose(x, perm=perm), matrix), perm=perm)
+
+
+def slices(rank: int, starts: Ints, ends: Ints, axes: Ints, steps: Ints) -> tuple[slice, ...]:
+    """ONNX Slice's four lists as a NumPy index."""
+    index = [slice(None)] * rank
+    for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
+        index[axis] = slice(int(start), int(end), int(step))
+    return tuple(index)
+
+
+def static(dimension: Any) -> int:
+    """A dimension that must be a number, also when compiling."""
+    if not isinstance(dimension, (int, np.integer)):
+        raise UnsupportedError(f"the dimension {dimension!r} must be fixed to compile; use engine='numpy'")
+    return int(dimension)
+
+
+def _tracer(xs: Any) -> Any:
+    return next(x.tracer for x in xs if hasattr(x, "tracer"))

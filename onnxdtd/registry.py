@@ -1,0 +1,144 @@
+"""The tables of ops, rules and methods, filled by one decorator each; sibling modules load themselves.
+
+An entry is declared where it is written:
+
+    @op("Conv", kind="linear", family="convolution")        # onnxdtd/ops/conv.py
+    @rule("zplus")                                           # onnxdtd/rules/zplus.py
+    @method("epsilon_plus")                                  # onnxdtd/methods/epsilon_plus.py
+
+and found through `OPS`, `RULES`, `METHODS`. A package whose files declare entries calls `autoload(__name__)`
+in its `__init__`, so that adding a file is all it takes to add an op, a rule or a method.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+T = TypeVar("T", bound=Callable[..., Any])
+
+Kind = Literal[
+    "linear", "route", "select", "elementwise", "gate", "norm", "recurrent", "barrier", "refuse"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class OpEntry:
+    """One operator: what kind of map it is and the function that builds its site.
+
+    kind: linear (weighted sums) · route (moves or copies values) · select (max, top-k) · elementwise
+    (activations) · gate (product of two data inputs) · norm · recurrent · barrier (integer, boolean, shape:
+    carries no relevance) · refuse. family refines the kind for methods: convolution, dense, sum, pool, scale.
+    data: the input slots that carry relevance, None for all. one_of: slots of which only one may depend on the
+    model's input, since the op multiplies them.
+    """
+
+    name: str
+    domain: str
+    kind: Kind
+    family: str
+    data: tuple[int, ...] | None
+    one_of: tuple[int, ...]
+    site: Callable[..., Any] | None
+    doc: str
+
+
+@dataclass(frozen=True, slots=True)
+class RuleEntry:
+    """One rule: `make(**parameters)` returns it."""
+
+    name: str
+    make: Callable[..., Any]
+    doc: str
+
+
+@dataclass(frozen=True, slots=True)
+class MethodEntry:
+    """One method: `assign(context, node)` returns the rule of a node.
+
+    seed: where relevance starts: `value` (the target logit), `positive` (max(0, logit)) or `one`.
+    bias: the default of the switch, `absorb` or `redistribute`. times_input: multiply by the input last.
+    """
+
+    name: str
+    assign: Callable[..., Any]
+    seed: Literal["value", "positive", "one"]
+    bias: Literal["absorb", "redistribute"]
+    times_input: bool
+    doc: str
+
+
+OPS: dict[tuple[str, str], OpEntry] = {}
+RULES: dict[str, RuleEntry] = {}
+METHODS: dict[str, MethodEntry] = {}
+
+
+def op(
+    *names: str,
+    kind: Kind,
+    family: str = "",
+    data: tuple[int, ...] | None = (0,),
+    one_of: tuple[int, ...] = (),
+    domain: str = "",
+) -> Callable[[T], T]:
+    """Register the site builder of one or more operators; see `OpEntry`."""
+
+    def register(build: T) -> T:
+        for name in names:
+            entry = OpEntry(name, domain, kind, family or kind, data, one_of, build, _summary(build))
+            _add(OPS, (domain, name), entry)
+        return build
+
+    return register
+
+
+def barrier(*names: str, reason: str, domain: str = "") -> None:
+    """Register operators that carry no relevance (integers, booleans, shapes)."""
+    for name in names:
+        _add(OPS, (domain, name), OpEntry(name, domain, "barrier", "barrier", (), (), None, reason))
+
+
+def rule(name: str) -> Callable[[T], T]:
+    """Register a rule under the name used by methods, `--rules` files and results."""
+
+    def register(make: T) -> T:
+        _add(RULES, name, RuleEntry(name, make, _summary(make)))
+        return make
+
+    return register
+
+
+def method(
+    name: str,
+    *,
+    seed: Literal["value", "positive", "one"] = "value",
+    bias: Literal["absorb", "redistribute"] = "absorb",
+    times_input: bool = False,
+) -> Callable[[T], T]:
+    """Register a method; see `MethodEntry`."""
+
+    def register(assign: T) -> T:
+        _add(METHODS, name, MethodEntry(name, assign, seed, bias, times_input, _summary(assign)))
+        return assign
+
+    return register
+
+
+def autoload(package: str) -> None:
+    """Import every module beside `package`'s `__init__`, so that their decorators run."""
+    for found in pkgutil.iter_modules(sys.modules[package].__path__):
+        importlib.import_module(f"{package}.{found.name}")
+
+
+def _add(table: dict[Any, Any], key: Any, entry: Any) -> None:
+    if key in table:
+        raise RuntimeError(f"{key!r} is registered twice")
+    table[key] = entry
+
+
+def _summary(function: Callable[..., Any]) -> str:
+    return (function.__doc__ or "").strip().split("\n")[0]

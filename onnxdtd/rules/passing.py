@@ -1,0 +1,88 @@
+"""Rules that hand relevance on as it is, or as the gradient does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from onnxdtd.linear import Site
+from onnxdtd.primitives import relu
+from onnxdtd.registry import OpEntry, rule
+from onnxdtd.rules.rule import Facts
+
+
+@dataclass(frozen=True, slots=True)
+class Passing:
+    """R = the adjoint with unit weights: relevance follows the values, unchanged."""
+
+    claims: frozenset[str] = frozenset({"conserves", "nonnegative"})
+    product: bool = False
+
+    def __str__(self) -> str:
+        return "pass"
+
+    def serves(self, op: OpEntry) -> bool:
+        """Ops with one input per output: there is nothing to share."""
+        return op.kind in ("route", "select", "elementwise") or op.family == "scale"
+
+    def prune(self, facts: Facts) -> Passing:
+        """Nothing to leave out."""
+        return self
+
+    def __call__(self, site: Site, r: Any) -> tuple[Any, ...]:
+        """One relevance per data input."""
+        return tuple(linear.adjoint(None, r) for linear in site.maps)
+
+
+@dataclass(frozen=True, slots=True)
+class Gradient:
+    """R = the adjoint of the Jacobian at the point.
+
+    clamps: r to r >= 0 first; masks: by the Jacobian (else by unit weights).
+    """
+
+    label: str = "gradient"
+    clamps: bool = False
+    masks: bool = True
+    claims: frozenset[str] = frozenset()
+    product: bool = False
+
+    def __str__(self) -> str:
+        return self.label
+
+    def serves(self, op: OpEntry) -> bool:
+        """Every op that is a linear map at the point; the clamping kinds mean activations only."""
+        return op.kind == "elementwise" if self.clamps else True
+
+    def prune(self, facts: Facts) -> Gradient:
+        """Nothing to leave out."""
+        return self
+
+    def __call__(self, site: Site, r: Any) -> tuple[Any, ...]:
+        """One relevance per data input."""
+        r = relu(r) if self.clamps else r
+        return tuple(m.adjoint(m.weights if self.masks else None, r) for m in site.maps)
+
+
+@rule("pass")
+def passing() -> Passing:
+    """R = r: each value's relevance stays with it (activations, moves, copies, selections)."""
+    return Passing()
+
+
+@rule("gradient")
+def gradient() -> Gradient:
+    """R_i = sum_j dz_j/dx_i r_j: the gradient, by the Jacobian at the point."""
+    return Gradient()
+
+
+@rule("guided_backprop")
+def guided_backprop() -> Gradient:
+    """The gradient with r clamped to r >= 0 at each activation. Source: Springenberg et al. 2015."""
+    return Gradient("guided_backprop", clamps=True)
+
+
+@rule("deconvnet")
+def deconvnet() -> Gradient:
+    """r clamped to r >= 0 at each activation, whose own mask is left out. Source: Zeiler and Fergus 2014."""
+    return Gradient("deconvnet", clamps=True, masks=False)

@@ -1,0 +1,42 @@
+"""What every rule is: how relevance is shared through any linear map."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from onnxdtd.linear import Site
+from onnxdtd.registry import OpEntry
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of a node's signs from the graph alone, so that terms that are zero can be left out.
+
+    inputs_nonnegative: every data input is >= 0. vanishes_below_zero: no relevance arrives where the output is
+    <= 0 (it feeds ReLUs whose own consumers share relevance as R = x * c).
+    """
+
+    inputs_nonnegative: bool = False
+    vanishes_below_zero: bool = False
+
+
+class Rule(Protocol):
+    """(site, r) -> one relevance per data input, each shaped like its input; r is shaped like the output."""
+
+    @property
+    def product(self) -> bool:
+        """Whether R = x * c: relevance vanishes where the input does."""
+
+    @property
+    def claims(self) -> frozenset[str]:
+        """What holds by construction: `conserves`, `nonnegative` (for r >= 0)."""
+
+    def serves(self, op: OpEntry) -> bool:
+        """Whether the rule means something at such an op."""
+
+    def prune(self, facts: Facts) -> Rule:
+        """The same rule, without work that the facts show to be zero."""
+
+    def __call__(self, site: Site, r: Any) -> tuple[Any, ...]:
+        """Share the relevance r."""

@@ -1,0 +1,174 @@
+"""The main kind of rule: a table of terms, and the one kernel that serves every table.
+
+For each group of terms
+
+    z = sum over terms of sign * (A(w') x' + b')        q = coefficient * r / stabilise(z)
+    R += sign * x' * A^T(w') q                            for each term
+
+where x', w', b' are named maps of input, weights and bias. A rule of this kind is nothing but its table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import numpy as np
+
+from onnxdtd.linear import Site
+from onnxdtd.primitives import Traced, absolute, cast_like, greater, less, quotient, reduce_sum
+from onnxdtd.registry import OpEntry
+from onnxdtd.rules.maps import identity, negative, ones, positive, zero
+from onnxdtd.rules.rule import Facts
+
+Map = Callable[[Any], Any]
+Bias = Literal["absorb", "redistribute"]
+DEFAULTS = {"epsilon": 1e-6, "relative": False, "bias": "absorb"}
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One product x' w' of a table; b' is its bias column. Maps are named functions, so tables can be compared,
+    printed and pickled."""
+
+    x: Map = identity
+    w: Map = identity
+    b: Map = zero
+    sign: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Terms that share one denominator. where: the sign of z at the outputs that the group serves."""
+
+    terms: tuple[Term, ...]
+    coefficient: float = 1.0
+    where: Literal["any", "positive", "negative"] = "any"
+
+
+@dataclass(frozen=True, slots=True)
+class TermRule:
+    """A rule given by its table.
+
+    label: how it is printed. epsilon: the stabiliser, absolute or (relative) in units of each sample's mean |z|;
+    0 is exact: a neuron without any contribution then loses its relevance, which is reported. bias: `absorb`
+    keeps the bias column in the denominators, so the bias takes its share; `redistribute` leaves it out.
+    claims: what holds by construction, checked by the tests: conserves, nonnegative. product: R = x * c, so
+    relevance vanishes where the input does.
+    """
+
+    label: str
+    groups: tuple[Group, ...]
+    epsilon: float = 1e-6
+    relative: bool = False
+    bias: Bias = "absorb"
+    claims: frozenset[str] = field(default_factory=frozenset)
+
+    def __str__(self) -> str:
+        return self.label
+
+    @property
+    def product(self) -> bool:
+        """Whether every term vanishes with x."""
+        return all(t.x in (identity, positive, negative) for g in self.groups for t in g.terms)
+
+    def serves(self, op: OpEntry) -> bool:
+        """Tables that change weights need structural weights, which linear ops have."""
+        return op.kind == "linear" or all(t.w is identity for g in self.groups for t in g.terms)
+
+    def prune(self, facts: Facts) -> TermRule:
+        """The same rule without terms that are zero by what is known of signs."""
+        keep = {positive: identity, negative: None} if facts.inputs_nonnegative else {}
+        groups = []
+        for group in self.groups:
+            if group.where == "negative" and facts.vanishes_below_zero:
+                continue
+            terms = tuple(
+                replace(t, x=keep.get(t.x, t.x)) for t in group.terms if keep.get(t.x, t.x) is not None
+            )
+            if terms:
+                groups.append(replace(group, terms=terms))
+        return replace(self, groups=tuple(groups))
+
+    def __call__(self, site: Site, r: Any) -> tuple[Any, ...]:
+        """Relevance of each data input, shaped like it."""
+        shares: list[Any] = [None] * len(site.maps)
+        for group in self.groups:
+            arriving = _masked(r, site.output, group.where)
+            z = self._denominator(group, site)
+            q = quotient(arriving, z, epsilon=self.epsilon, relative=self.relative)
+            for term in group.terms:
+                for i, linear in enumerate(site.maps):
+                    back = linear.adjoint(site.derive(i, term.w), q)
+                    back = back if term.x is ones else term.x(site.inputs[i]) * back
+                    factor = term.sign * group.coefficient
+                    back = back if factor == 1 else back * factor
+                    shares[i] = back if shares[i] is None else shares[i] + back
+            self._report(group, site, arriving, z, q)
+        if any(group.where != "any" for group in self.groups) and not site.spread_dead:
+            # Groups by the sign of z leave out the outputs that are exactly zero.
+            site.lost("dead", lambda: _total(r * _near_zero(site.output)))
+        if site.spread_dead and self.product:
+            shares = _spread(site, shares, r)
+        return tuple(shares)
+
+    def _denominator(self, group: Group, site: Site) -> Any:
+        absorb = self.bias == "absorb" and site.bias is not None
+        if all(t == Term(b=t.b) and t.b in (identity, zero) for t in group.terms) and len(group.terms) == 1:
+            # The plain sum is what the forward pass has computed already, with the bias.
+            with_bias = absorb and group.terms[0].b is identity
+            return site.output if with_bias or site.bias is None else site.output - site.bias
+        z: Any = None
+        for term in group.terms:
+            for i, linear in enumerate(site.maps):
+                part = linear.apply(site.derive(i, term.w), term.x(site.inputs[i]))
+                part = -part if term.sign < 0 else part
+                z = part if z is None else z + part
+            if absorb and term.b is not zero:
+                z = z + term.sign * term.b(site.bias)
+        return z
+
+    def _report(self, group: Group, site: Site, arriving: Any, z: Any, q: Any) -> None:
+        if self.product and not site.spread_dead:
+            site.lost("dead", lambda: _total(arriving * _near_zero(z)) * group.coefficient)
+        if self.bias == "absorb" and site.bias is not None:
+            for term in group.terms:
+                if term.b is not zero:
+                    factor = term.sign * group.coefficient
+                    site.lost("bias", lambda t=term, f=factor: _total(t.b(site.bias) * q) * f)
+
+
+def label(name: str, *, defaults: Mapping[str, Any] = DEFAULTS, **parameters: Any) -> str:
+    """How a rule is printed: its name and the parameters that differ from the usual, `gamma(gamma=0.25)`."""
+    told = {k: v for k, v in parameters.items() if k not in defaults or defaults[k] != v}
+    words = [f"{k}={v:g}" if isinstance(v, float) else f"{k}={v}" for k, v in told.items()]
+    return f"{name}({', '.join(words)})" if words else name
+
+
+def _spread(site: Site, shares: list[Any], r: Any) -> list[Any]:
+    """Share by the weights where no input in reach is active, so that pooling loses nothing there."""
+    dead = _near_zero(site.output)
+    if not isinstance(dead, Traced) and not dead.any():
+        return shares
+    reach: Any = None
+    for i, linear in enumerate(site.maps):
+        part = linear.apply(linear.weights, ones(site.inputs[i]))
+        reach = part if reach is None else reach + part
+    q = quotient(r * dead, reach)
+    return [s + m.adjoint(m.weights, q) for s, m in zip(shares, site.maps, strict=True)]
+
+
+def _near_zero(z: Any) -> Any:
+    """1 where z is zero (below the smallest normal number), else 0."""
+    return cast_like(less(absolute(z), np.asarray(np.finfo(z.dtype).tiny, z.dtype)), z)
+
+
+def _masked(r: Any, z: Any, where: str) -> Any:
+    if where == "any":
+        return r
+    return r * cast_like(greater(z, 0.0) if where == "positive" else less(z, 0.0), r)
+
+
+def _total(r: Any) -> Any:
+    return reduce_sum(r, axes=tuple(range(r.ndim)), keepdims=False)

@@ -1,0 +1,113 @@
+"""Models of one op for the tests: build one, run it, and take its site at a point."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx.reference
+import onnxruntime as ort
+from onnx import TensorProto, helper, numpy_helper
+
+from onnxdtd.engine.reach import reach
+from onnxdtd.linear import Site
+from onnxdtd.model.graph import Graph
+from onnxdtd.model.load import load
+from onnxdtd.model.point import Point
+from onnxdtd.ops import OPS
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True)
+class X:
+    """A data input of this shape, batch first. nonnegative: drawn from [0, inf)."""
+
+    shape: tuple[int, ...]
+    nonnegative: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Example:
+    """One op with its inputs: X for a data input, an array for a constant, None for one left out."""
+
+    op: str
+    inputs: tuple[Any, ...]
+    attributes: dict[str, Any] = field(default_factory=dict)
+    opset: int = 17
+    domain: str = ""
+    note: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.op}-{self.note or self.opset}"
+
+
+def model_of(example: Example, dtype: int = TensorProto.FLOAT, batch: str | int = "N") -> onnx.ModelProto:
+    """The example as a model with inputs x0, x1, ... and output y; float constants in `dtype`."""
+    names, inputs, constants = [], [], []
+    kind = helper.tensor_dtype_to_np_dtype(dtype)
+    for i, given in enumerate(example.inputs):
+        names.append("" if given is None else f"x{i}")
+        if isinstance(given, X):
+            inputs.append(helper.make_tensor_value_info(f"x{i}", dtype, [batch, *given.shape[1:]]))
+        elif given is not None:
+            array = np.asarray(given)
+            array = array.astype(kind) if array.dtype.kind == "f" else array
+            constants.append(numpy_helper.from_array(array, f"x{i}"))
+    node = helper.make_node(example.op, names, ["y"], "node", domain=example.domain, **example.attributes)
+    graph = helper.make_graph(
+        [node], "one", inputs, [onnx.ValueInfoProto(name="y")], constants
+    )
+    inferred = _output_type(graph, example, dtype)
+    graph.output[0].CopyFrom(inferred)
+    opsets = [helper.make_opsetid("", example.opset)]
+    if example.domain:
+        opsets.append(helper.make_opsetid(example.domain, 3))
+    return helper.make_model(graph, opset_imports=opsets, ir_version=8)
+
+
+def _output_type(graph: onnx.GraphProto, example: Example, dtype: int) -> onnx.ValueInfoProto:
+    bare = helper.make_model(graph, opset_imports=[helper.make_opsetid("", example.opset)], ir_version=8)
+    if example.domain:
+        return helper.make_tensor_value_info("y", dtype, None)
+    found = onnx.shape_inference.infer_shapes(bare, data_prop=True).graph.output[0]
+    return found if found.type.tensor_type.elem_type else helper.make_tensor_value_info("y", dtype, None)
+
+
+def draw(example: Example, rng: np.random.Generator, batch: int | None = None) -> dict[str, Array]:
+    """Inputs for the example, float32, of its own batch or another."""
+    feeds = {}
+    for i, given in enumerate(example.inputs):
+        if isinstance(given, X):
+            x = rng.standard_normal((batch or given.shape[0], *given.shape[1:])).astype(np.float32)
+            feeds[f"x{i}"] = np.abs(x) if given.nonnegative else x
+    return feeds
+
+
+def run_ort(model: onnx.ModelProto, feeds: dict[str, Array]) -> Array:
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    return session.run(None, feeds)[0]
+
+
+def run_reference(example: Example, feeds: dict[str, Array]) -> Array:
+    """The op in float64, by onnx's reference implementation."""
+    model = model_of(example, TensorProto.DOUBLE)
+    evaluator = onnx.reference.ReferenceEvaluator(model)
+    return np.asarray(evaluator.run(None, {k: v.astype(np.float64) for k, v in feeds.items()})[0])
+
+
+def site_of(
+    example: Example, feeds: dict[str, Array], y: Array, precise: dict[str, Array] | None = None, **options: Any
+) -> Site:
+    """The op's site in float64, so that its claims can be tested sharply; precise: constants in float64."""
+    graph: Graph = load(model_of(example))
+    constants = {k: v.astype(np.float64) if v.dtype.kind == "f" else v for k, v in graph.constants.items()}
+    graph = graph.replace(constants=constants | (precise or {}))
+    found = reach(graph, None)
+    (node,) = found.nodes
+    values = {k: v.astype(np.float64) for k, v in feeds.items()} | {"y": y.astype(np.float64)}
+    return OPS[node.domain, node.op].site(Point(node, graph, found.slots[node.name], values, **options))

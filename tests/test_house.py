@@ -1,0 +1,69 @@
+"""The house: imports only go down, ops and rules do not know each other, the public names are listed and sorted."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import onnxdtd
+
+PACKAGE = Path(onnxdtd.__file__).parent
+# From the ground up; entries on one floor may not import each other unless they are one folder.
+FLOORS = [
+    {"errors", "registry", "version"}, {"primitives"}, {"linear"}, {"model"}, {"ops", "rules"}, {"methods"}, {"engine"},
+    {"folder"}, {"explanation", "inputs"}, {"ledger"}, {"explainer"}, {"render"}, {"cli"},
+]  # fmt: skip
+FLOOR = {name: height for height, names in enumerate(FLOORS) for name in names}
+# The front door: the lazy public API, which only the command line may use.
+DOOR = "onnxdtd"
+
+
+def imports(path: Path) -> list[tuple[str, int, bool]]:
+    """(module of ours, line, inside a function) for every import of a file."""
+    tree = ast.parse(path.read_text())
+    inner = {id(n) for f in ast.walk(tree) if isinstance(f, ast.FunctionDef) for n in ast.walk(f)}
+    found = []
+    for node in ast.walk(tree):
+        names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+        names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+        found += [(name, node.lineno, id(node) in inner) for name in names]
+    return found
+
+
+def test_imports_only_go_down() -> None:
+    faults = []
+    for path in sorted(PACKAGE.rglob("*.py")):
+        where = path.relative_to(PACKAGE)
+        room = where.parts[0].removesuffix(".py")
+        for module, line, inside in imports(path):
+            if inside:
+                faults.append(f"{where}:{line} imports {module} inside a function")
+            if module == DOOR and room != "cli":
+                faults.append(f"{where}:{line} imports the front door")
+            if not module.startswith("onnxdtd.") or room == "__init__":
+                continue
+            other = module.split(".")[1]
+            if other != room and FLOOR[other] >= FLOOR[room]:
+                faults.append(f"{where}:{line} imports {module}, which is not below it")
+    assert faults == []
+
+
+def test_onnxruntime_is_imported_by_the_engine_only() -> None:
+    users = {
+        path.relative_to(PACKAGE).parts[0]
+        for path in PACKAGE.rglob("*.py")
+        for module, *_ in imports(path)
+        if module.split(".")[0] == "onnxruntime"
+    }
+    assert users == {"engine"}
+
+
+def test_public_names_exist_and_are_sorted() -> None:
+    assert onnxdtd.__all__ == sorted(onnxdtd.__all__)
+    for name in onnxdtd.__all__:
+        assert getattr(onnxdtd, name).__doc__, name
+
+
+def test_files_stay_readable() -> None:
+    long = {p.name: n for p in PACKAGE.rglob("*.py") if (n := len(p.read_text().splitlines())) > 250}
+    assert long == {}
