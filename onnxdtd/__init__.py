@@ -4,8 +4,9 @@
     e = onnxdtd.explain("model.onnx", x)           # or onnxdtd.Explainer("model.onnx")(x, target=3)
     e.relevance["input"], e.conservation, e.rules
 
-An *op* tells, at the point of the forward pass, which *linear map* it is. A *rule* tells how relevance is shared
-through *any* linear map. The *walk* carries relevance from the output to the input. Nothing else knows anything.
+An *op* tells, at the point of the forward pass, which *linear map* it is. A *rule* tells how relevance is
+shared through *any* linear map. The *walk* carries relevance from the output to the input. Nothing else
+knows anything.
 
 Reading order of the files, which is the order of the work:
 
@@ -31,7 +32,7 @@ from onnxdtd.errors import (
     UsageError,
 )
 from onnxdtd.registry import METHODS, OPS, RULES
-from onnxdtd.version import __version__
+from onnxdtd.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from onnxdtd.explainer import Explainer, explain

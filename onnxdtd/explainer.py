@@ -188,7 +188,7 @@ def _input_range(graph: Graph, given: Range) -> Range:
     if given is None:
         prepared = Preprocess.from_metadata(graph.metadata)
         return prepared.input_range if prepared else read_metadata_range(graph.metadata)
-    for name, (low, high) in (given.items() if isinstance(given, Mapping) else [("", given)]):
+    for name, (low, high) in given.items() if isinstance(given, Mapping) else [("", given)]:
         if name and name not in graph.inputs:
             raise UsageError(f"input_range names '{name}'; the model's inputs are {', '.join(graph.inputs)}")
         if np.any(np.asarray(low) > np.asarray(high)):
@@ -218,7 +218,8 @@ def _indices(mask: npt.NDArray[np.bool_]) -> tuple[tuple[tuple[int, ...], ...], 
 
 
 def _per_sample(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    return values.reshape(len(values) if values.ndim else 1, -1).sum(axis=1, dtype=np.float64)
+    rows = values.reshape(len(values) if values.ndim else 1, -1)
+    return np.asarray(rows.sum(axis=1, dtype=np.float64))
 
 
 def _warnings(plan: Plan, feeds: Arrays, given: Range, seed: Any, relevance: Arrays) -> list[str]:
@@ -232,7 +233,9 @@ def _warnings(plan: Plan, feeds: Arrays, given: Range, seed: Any, relevance: Arr
     for name in plan.inputs:
         low, high = range_of(name, given)
         if np.any(feeds[name] < low) or np.any(feeds[name] > high):
-            found.append(f"input '{name}' leaves its stated range; rules that rest on the range do not hold there")
+            found.append(
+                f"input '{name}' leaves its stated range; rules that rest on the range do not hold there"
+            )
         if not np.isfinite(relevance[name]).all():
             found.append(f"the relevance of '{name}' is not finite everywhere: a denominator overflowed")
     return found

@@ -21,9 +21,7 @@ from typing import Any, Literal, TypeVar
 
 T = TypeVar("T", bound=Callable[..., Any])
 
-Kind = Literal[
-    "linear", "route", "select", "elementwise", "gate", "norm", "recurrent", "barrier", "refuse"
-]
+Kind = Literal["linear", "route", "select", "elementwise", "gate", "norm", "recurrent", "barrier", "refuse"]
 
 
 @dataclass(frozen=True, slots=True)

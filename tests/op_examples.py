@@ -19,7 +19,9 @@ def ints(*values: int) -> np.ndarray:
     return np.array(values, np.int64)
 
 
-def ex(op: str, *inputs: Any, opset: int = 17, domain: str = "", note: str = "", **attributes: Any) -> Example:
+def ex(
+    op: str, *inputs: Any, opset: int = 17, domain: str = "", note: str = "", **attributes: Any
+) -> Example:
     return Example(op, inputs, attributes, opset, domain, note)
 
 
@@ -107,7 +109,9 @@ POOLS = [
 
 SELECTIONS = [
     ex("MaxPool", X((2, 3, 6, 6)), kernel_shape=[2, 2], strides=[2, 2], note="plain"),
-    ex("MaxPool", X((2, 3, 7, 7)), kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1], note="overlapping"),
+    ex(
+        "MaxPool", X((2, 3, 7, 7)), kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1], note="overlapping"
+    ),
     ex("MaxPool", X((2, 2, 7, 7)), kernel_shape=[3, 3], strides=[2, 2], ceil_mode=1, note="ceil"),
     ex("MaxPool", X((2, 2, 8, 8)), kernel_shape=[3, 2], dilations=[2, 1], note="dilated"),
     ex("MaxPool", X((2, 2, 7, 7)), kernel_shape=[3, 3], strides=[2, 2], auto_pad="SAME_LOWER", note="same"),

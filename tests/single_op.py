@@ -57,9 +57,7 @@ def model_of(example: Example, dtype: int = TensorProto.FLOAT, batch: str | int 
             array = array.astype(kind) if array.dtype.kind == "f" else array
             constants.append(numpy_helper.from_array(array, f"x{i}"))
     node = helper.make_node(example.op, names, ["y"], "node", domain=example.domain, **example.attributes)
-    graph = helper.make_graph(
-        [node], "one", inputs, [onnx.ValueInfoProto(name="y")], constants
-    )
+    graph = helper.make_graph([node], "one", inputs, [onnx.ValueInfoProto(name="y")], constants)
     inferred = _output_type(graph, example, dtype)
     graph.output[0].CopyFrom(inferred)
     opsets = [helper.make_opsetid("", example.opset)]
@@ -71,7 +69,8 @@ def model_of(example: Example, dtype: int = TensorProto.FLOAT, batch: str | int 
 def _output_type(graph: onnx.GraphProto, example: Example, dtype: int) -> onnx.ValueInfoProto:
     bare = helper.make_model(graph, opset_imports=[helper.make_opsetid("", example.opset)], ir_version=8)
     if example.domain:
-        return helper.make_tensor_value_info("y", dtype, None)
+        shape = [d.dim_param or d.dim_value for d in graph.input[0].type.tensor_type.shape.dim]
+        return helper.make_tensor_value_info("y", dtype, shape)
     found = onnx.shape_inference.infer_shapes(bare, data_prop=True).graph.output[0]
     return found if found.type.tensor_type.elem_type else helper.make_tensor_value_info("y", dtype, None)
 
@@ -101,7 +100,11 @@ def run_reference(example: Example, feeds: dict[str, Array]) -> Array:
 
 
 def site_of(
-    example: Example, feeds: dict[str, Array], y: Array, precise: dict[str, Array] | None = None, **options: Any
+    example: Example,
+    feeds: dict[str, Array],
+    y: Array,
+    precise: dict[str, Array] | None = None,
+    **options: Any,
 ) -> Site:
     """The op's site in float64, so that its claims can be tested sharply; precise: constants in float64."""
     graph: Graph = load(model_of(example))

@@ -119,7 +119,7 @@ def test_repr_fits_one_screen() -> None:
         "  target        sample 0: class 1 'dog' of 'y' = 1",
         "  target        sample 1: class 0 'cat' of 'y' = 1.5",
         "  relevance     'x' float32 (2, 2, 2): from -0.25 to 0.5, sum 2.25",
-        "  conservation  2.5 = 2.25 relevance + 0.25 lost (bias 0.312, dead -0.0625) + 0 error",
+        "  conservation  2.5 = 2.25 relevance + 0.25 lost (bias 0.312, dead -0.0625), error 0",
         "  rules         zbox(0, 1) x1, pass x1, zplus x1",
         "  engine        numpy, CPUExecutionProvider",
         "  warning       the input range is not known",

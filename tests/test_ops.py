@@ -15,7 +15,10 @@ from tests.op_examples import EXAMPLES
 from tests.single_op import Example, draw, model_of, run_ort, run_reference, site_of
 
 # Batch is not the first axis of what these do, so other batch sizes mean another computation.
-FIXED_BATCH = {"Gemm-right", "Gemm-right-transA", "Transpose-default", "Concat-constant-between"}
+FIXED_BATCH = {
+    "Gemm-right", "Gemm-right-transA", "Transpose-default", "Concat-constant-between", "Flatten-axis2",
+    "Slice-no-axes",
+}  # fmt: skip
 LINEAR = ("linear", "route", "select")
 
 every_example = pytest.mark.parametrize("example", EXAMPLES, ids=str)
@@ -62,20 +65,34 @@ def test_adjoint_by_dot_products(example: Example, rng: np.random.Generator) -> 
 @every_example
 def test_jacobian_by_central_differences(example: Example, rng: np.random.Generator) -> None:
     feeds, y, site = take(example, rng)
-    step = 1e-6
+    kind = OPS[example.domain, example.op].kind
+    # Linear maps differ exactly over any step, selections within one that changes no winner: onnxruntime's
+    # float32 serves. Curves need float64, which onnx's reference implementation has.
+    step = {"linear": 1.0, "route": 1.0, "select": 1e-3}.get(kind, 1e-6)
     r = rng.standard_normal(y.shape)
     for m, name in zip(site.maps, feeds, strict=True):
         v = rng.standard_normal(feeds[name].shape)
         moved = [{**feeds, name: feeds[name] + s * step * v} for s in (1.0, -1.0)]
-        ahead, behind = (run_reference(example, f) for f in moved)
+        if kind == "elementwise":
+            ahead, behind = (run_reference(example, f) for f in moved)
+        else:
+            model = model_of(example)
+            ahead, behind = (
+                run_ort(model, {k: x.astype(np.float32) for k, x in f.items()}).astype(np.float64)
+                for f in moved
+            )
         slope = np.vdot((ahead - behind) / (2 * step), r)
-        np.testing.assert_allclose(np.vdot(m.adjoint(m.weights, r), v), slope, rtol=1e-5, atol=1e-5)
+        scale = np.linalg.norm(r) * np.linalg.norm(v)
+        found = np.vdot(m.adjoint(m.weights, r), v)
+        np.testing.assert_allclose(found, slope, rtol=1e-3, atol=1e-3 * scale / np.sqrt(v.size))
 
 
 @every_example
 @pytest.mark.parametrize("batch", [1, 7])
 @pytest.mark.parametrize("rule", ["gradient", "natural"])
 def test_traced_equals_numpy(example: Example, batch: int, rule: str, rng: np.random.Generator) -> None:
+    if str(example) == "AveragePool-ceil-counted":
+        pytest.skip("onnx's shape inference counts a window that starts in the padding, onnxruntime does not")
     if example.opset < 13:
         pytest.skip("compiling needs opset 13 or newer")
     if str(example) in FIXED_BATCH:

@@ -1,7 +1,7 @@
 """The command line: one file a command, each a thin call of the public API.
 
-Exit codes: 0 done; 1 a bug of ours; 2 usage or a bad input; 3 the model cannot be read; 4 an operator or rule is
-missing; 5 a requested check failed.
+Exit codes: 0 done; 1 a bug of ours; 2 usage or a bad input; 3 the model cannot be read; 4 an operator or
+rule is missing; 5 a requested check failed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from onnxdtd.errors import OnnxdtdError
 
 app = typer.Typer(
     name="onnxdtd",
-    help="Why did an ONNX model say what it said? Relevance of every input, by Deep Taylor Decomposition and LRP.",
+    help="Why an ONNX model said what it said: the relevance of every input, by Deep Taylor and LRP.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

@@ -20,7 +20,9 @@ Bias = Annotated[
 ]
 InputRange = Annotated[
     tuple[float, float] | None,
-    typer.Option("--input-range", metavar="LO HI", help="The input's range, such as 0 1; Deep Taylor uses it."),
+    typer.Option(
+        "--input-range", metavar="LO HI", help="The input's range, such as 0 1; Deep Taylor uses it."
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout and nothing else.")]
 

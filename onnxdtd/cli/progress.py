@@ -22,6 +22,7 @@ class Progress:
         self._task = rich.progress.TaskID(0)
 
     def __call__(self, done: int, total: int) -> None:
+        """Show how far the work is."""
         if self._quiet:
             return
         if self._bar is None:

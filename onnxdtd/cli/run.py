@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 
@@ -16,10 +16,12 @@ from onnxdtd.cli.summary import summary
 
 def run(
     model: options.Model,
-    input: Annotated[Path, typer.Argument(help=".npy, .npz (by input name), .pb, or an image.", show_default=False)],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder of the result.")] = Path(
-        "onnxdtd-out"
-    ),
+    input: Annotated[
+        Path, typer.Argument(help=".npy, .npz (by input name), .pb, or an image.", show_default=False)
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="DIR", help="Folder of the result.")
+    ] = Path("onnxdtd-out"),
     target: Annotated[
         str, typer.Option("--target", "-t", help="An index, 0,3, NAME, NAME:INDEX, or top (the arg-max).")
     ] = "top",
@@ -28,23 +30,42 @@ def run(
     bias: options.Bias = None,
     input_range: options.InputRange = None,
     engine: Annotated[str, typer.Option("--engine", help="numpy or onnx.")] = "numpy",
-    provider: Annotated[list[str] | None, typer.Option("--provider", help="cpu, cuda, ...; may be repeated.")] = None,
+    provider: Annotated[
+        list[str] | None, typer.Option("--provider", help="cpu, cuda, ...; may be repeated.")
+    ] = None,
     preprocess: Annotated[
-        Path | None, typer.Option("--preprocess", help="TOML or JSON file that says how an image is prepared.")
+        Path | None,
+        typer.Option("--preprocess", help="TOML or JSON file that says how an image is prepared."),
     ] = None,
     color: Annotated[str | None, typer.Option("--color", help="Image: RGB, BGR or L.")] = None,
-    resize: Annotated[str | None, typer.Option("--resize", metavar="N|H,W", help="Image: shorter side, or size.")] = None,
+    resize: Annotated[
+        str | None, typer.Option("--resize", metavar="N|H,W", help="Image: shorter side, or size.")
+    ] = None,
     crop: Annotated[str | None, typer.Option("--crop", metavar="N|H,W", help="Image: centre crop.")] = None,
-    interpolation: Annotated[str | None, typer.Option("--interpolation", help="Image: bilinear, bicubic, ...")] = None,
-    scale: Annotated[float | None, typer.Option("--scale", help="Image: pixels 0..255 are multiplied by it.")] = None,
-    mean: Annotated[str | None, typer.Option("--mean", metavar="M|R,G,B", help="Image: then this is subtracted.")] = None,
-    std: Annotated[str | None, typer.Option("--std", metavar="S|R,G,B", help="Image: then divided by this.")] = None,
+    interpolation: Annotated[
+        str | None, typer.Option("--interpolation", help="Image: bilinear, bicubic, ...")
+    ] = None,
+    scale: Annotated[
+        float | None, typer.Option("--scale", help="Image: pixels 0..255 are multiplied by it.")
+    ] = None,
+    mean: Annotated[
+        str | None, typer.Option("--mean", metavar="M|R,G,B", help="Image: then this is subtracted.")
+    ] = None,
+    std: Annotated[
+        str | None, typer.Option("--std", metavar="S|R,G,B", help="Image: then divided by this.")
+    ] = None,
     layout: Annotated[str | None, typer.Option("--layout", help="Image: NCHW or NHWC.")] = None,
     json_: options.Json = False,
 ) -> None:
-    """Explain the model's answer for one input: relevance.npz, explanation.json and heatmap.png in a folder."""
+    """Explain one input; leaves relevance.npz, explanation.json and heatmap.png in a folder."""
     explainer = onnxdtd.Explainer(
-        model, method, engine, input_range=input_range, bias=bias, rules=rules, providers=provider  # type: ignore[arg-type]
+        model,
+        method,
+        cast(Any, engine),
+        input_range=input_range,
+        bias=cast(Any, bias),
+        rules=rules,
+        providers=provider,
     )
     flags = {
         "color": color,

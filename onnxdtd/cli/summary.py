@@ -18,7 +18,9 @@ def summary(explanation: Any, files: Sequence[str]) -> str:
         best = [f"{_named(index, label)} {value:.4g}" for index, label, value in e.top(SHOWN, sample)]
         lines.append(("prediction" + which, " · ".join(best)))
         note = "" if _is_output(e, sample) else ", before the model's final activation"
-        lines.append(("target" + which, f"{e.label(sample)} of '{e.output}' = {e.target_value[sample]:.4g}{note}"))
+        lines.append(
+            ("target" + which, f"{e.label(sample)} of '{e.output}' = {e.target_value[sample]:.4g}{note}")
+        )
     lines.append(("method", e.method + (f" ({e.reason})" if e.reason else "")))
     total = account.relevance
     if e.seed.sum():

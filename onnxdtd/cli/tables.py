@@ -43,4 +43,6 @@ def table(rows: Sequence[dict[str, str]], columns: Sequence[str]) -> str:
     """Plain aligned columns, which grep and people can read."""
     widths = [max(len(c), *(len(str(row[c])) for row in rows)) if rows else len(c) for c in columns]
     lines = [[c.upper() for c in columns], *([str(row[c]) for c in columns] for row in rows)]
-    return "\n".join("  ".join(f"{v:<{w}}" for v, w in zip(line, widths, strict=True)).rstrip() for line in lines)
+    return "\n".join(
+        "  ".join(f"{v:<{w}}" for v, w in zip(line, widths, strict=True)).rstrip() for line in lines
+    )

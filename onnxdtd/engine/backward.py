@@ -1,4 +1,4 @@
-"""The walk: relevance from the output to the inputs, in topological order backwards. The same on both engines.
+"""The walk: relevance from the output to the inputs, in topological order backwards, on either engine.
 
 load -> graph -> canonise -> assign (method) -> plan -> forward -> **backward** -> explanation
 """
@@ -11,7 +11,6 @@ from typing import Any
 from onnxdtd.engine.plan import Plan, Step
 from onnxdtd.linear import ignore
 from onnxdtd.model.point import Point
-from onnxdtd.ops import OPS
 from onnxdtd.primitives import cast_like
 
 Observer = Callable[[Step, Any, tuple[Any, ...]], None]
@@ -40,8 +39,7 @@ def walk(
     for step in reversed(plan.steps):
         r = relevance.pop(step.node.output)
         point = Point(step.node, plan.graph, step.slots, values, kept, ledger(step))
-        site = OPS[step.node.domain, step.node.op].site(point)
-        shares = step.pruned(site, r)
+        shares = step.pruned(step.build(point), r)
         observe(step, r, shares)
         for slot, share in zip(step.slots, shares, strict=True):
             value = step.node.inputs[slot]

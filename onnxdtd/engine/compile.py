@@ -20,7 +20,18 @@ from onnx import TensorProto, helper
 from onnxdtd.engine.backward import needed, walk
 from onnxdtd.engine.plan import Plan
 from onnxdtd.errors import UnsupportedError
-from onnxdtd.primitives import Traced, Tracer, cast_like, equal, less, relu, reshape_like, static, unsqueeze, where
+from onnxdtd.primitives import (
+    Traced,
+    Tracer,
+    cast_like,
+    equal,
+    less,
+    relu,
+    reshape_like,
+    static,
+    unsqueeze,
+    where,
+)
 
 TARGET = "onnxdtd/target"
 LOWEST_OPSET = 13
@@ -90,5 +101,5 @@ def _seed(plan: Plan, tracer: Tracer, logits: Traced) -> Any:
     chosen = equal(unsqueeze(target, axes=(1,)), np.arange(elements))
     chosen = reshape_like(chosen, logits) if logits.ndim > 2 else chosen
     wants_top = less(unsqueeze(target, axes=tuple(range(1, logits.ndim))), np.asarray(0, np.int64))
-    mask = where(wants_top, top, chosen)
-    return start * cast_like(mask, logits)
+    mask = where(wants_top, cast_like(top, logits), cast_like(chosen, logits))
+    return start * mask

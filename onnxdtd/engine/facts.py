@@ -38,9 +38,7 @@ def _vanishes(
         if rules[user.name].product:
             if not ranges[value].nonnegative:
                 return False
-        elif not (_keeps_zero(user, ranges) and str(rules[user.name]) == "pass"):
-            return False
-        elif not _vanishes(graph, user.output, rules, ranges, sealed):
+        elif not (_keeps_zero(user, ranges) and str(rules[user.name]) == "pass") or not _vanishes(graph, user.output, rules, ranges, sealed):
             return False
     return bool(users) or value == sealed
 

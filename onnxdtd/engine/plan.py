@@ -12,12 +12,14 @@ from typing import Literal
 from onnxdtd.engine.facts import facts
 from onnxdtd.engine.reach import Reach, reach
 from onnxdtd.errors import UnsupportedError, UsageError
+from onnxdtd.linear import Site
 from onnxdtd.methods import METHODS, Options, Place
 from onnxdtd.methods.auto import choose
 from onnxdtd.methods.overrides import Override
 from onnxdtd.model.bounds import Range, box_at
 from onnxdtd.model.domains import Domain, domains
 from onnxdtd.model.graph import Graph, Node
+from onnxdtd.model.point import Point
 from onnxdtd.ops import OPS
 from onnxdtd.registry import MethodEntry, OpEntry
 from onnxdtd.rules import Rule
@@ -34,6 +36,13 @@ class Step:
     place: Place
     rule: Rule
     pruned: Rule
+
+    def build(self, point: Point) -> Site:
+        """The node's site at a point."""
+        if self.op.site is None:
+            raise UnsupportedError(f"{self.node}: a {self.op.kind} carries no relevance")
+        site: Site = self.op.site(point)
+        return site
 
 
 @dataclass(frozen=True)
@@ -131,9 +140,7 @@ def _rule(place: Place, entry: MethodEntry, options: Options, overrides: Sequenc
     return rule
 
 
-def _place(
-    graph: Graph, node: Node, found: Reach, ranges: Mapping[str, Domain], input_range: Range
-) -> Place:
+def _place(graph: Graph, node: Node, found: Reach, ranges: Mapping[str, Domain], input_range: Range) -> Place:
     values = [node.inputs[slot] for slot in found.slots[node.name]]
     first = node.name in found.first
     return Place(

@@ -108,7 +108,7 @@ def _fault(graph: Graph, node: Node, arriving: tuple[int, ...]) -> str:
     if op is None:
         return (
             f"{where}: no entry for this operator; add one under onnxdtd/ops/, or let relevance stop there with "
-            f"--rules: [[rule]] op = \"{node.op}\", use = \"stop\""
+            f'--rules: [[rule]] op = "{node.op}", use = "stop"'
         )
     if op.kind == "refuse":
         return f"{where}: {op.doc}"
@@ -116,7 +116,9 @@ def _fault(graph: Graph, node: Node, arriving: tuple[int, ...]) -> str:
     if stray:
         return f"{where}: input {stray[0]} depends on the model's input, but is a weight here; no rule serves that"
     if len([i for i in arriving if i in op.one_of]) > 1:
-        return f"{where}: multiplies two values that both depend on the model's input; no rule serves that yet"
+        return (
+            f"{where}: multiplies two values that both depend on the model's input; no rule serves that yet"
+        )
     return ""
 
 

@@ -78,7 +78,9 @@ def seed_mask(target: Target, output: npt.NDArray[Any]) -> npt.NDArray[np.bool_]
         return mask
     if target.per_sample:
         if len(target.index) != len(output):
-            raise TargetError(f"{len(target.index)} targets for {len(output)} samples; give one each, or one for all")
+            raise TargetError(
+                f"{len(target.index)} targets for {len(output)} samples; give one each, or one for all"
+            )
         rows: Sequence[Any] = target.index
     else:
         rows = [target.index] * len(output)
@@ -94,7 +96,9 @@ def _checked(index: Index, shape: tuple[int, ...]) -> Index:
                           f"{shape}; give one such as {example}")  # fmt: skip
     for i, (k, n) in enumerate(zip(index, shape, strict=True)):
         if not -n <= k < n:
-            raise TargetError(f"target {k} is out of range: the output has {n} elements on axis {i + 1} (0..{n - 1})")
+            raise TargetError(
+                f"target {k} is out of range: the output has {n} elements on axis {i + 1} (0..{n - 1})"
+            )
     return tuple(k % n for k, n in zip(index, shape, strict=True))
 
 

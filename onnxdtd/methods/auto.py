@@ -12,5 +12,11 @@ def choose(layers: int) -> tuple[str, str]:
     so a deep network takes `composite`, which keeps inhibition in its upper half.
     """
     if layers > DEEP:
-        return "composite", f"{layers} convolutions and dense layers in a row, more than {DEEP}: rules by depth"
-    return "dtd", f"{layers} convolutions and dense layers in a row, at most {DEEP}: rules derived from domains"
+        return (
+            "composite",
+            f"{layers} convolutions and dense layers in a row, more than {DEEP}: rules by depth",
+        )
+    return (
+        "dtd",
+        f"{layers} convolutions and dense layers in a row, at most {DEEP}: rules derived from domains",
+    )

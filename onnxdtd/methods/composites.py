@@ -49,7 +49,9 @@ def epsilon_gamma_box(place: Place, options: Options) -> Rule:
     """z-box at the first layer, gamma 0.25 for convolutions, epsilon for dense layers; needs the input range."""
     if place.first and place.box is not None:
         if place.box.kind != "bounded":
-            raise UsageError("epsilon_gamma_box needs the input's range: --input-range LO HI (or input_range=)")
+            raise UsageError(
+                "epsilon_gamma_box needs the input's range: --input-range LO HI (or input_range=)"
+            )
         return zbox(place.box.low, place.box.high)
     return _by_family(place, options, gamma(0.25, bias=options.bias))
 

@@ -99,5 +99,7 @@ def _parse(entry: dict[str, Any]) -> Override:
     known = inspect.signature(RULES[name].make).parameters
     surplus = sorted(set(entry) - set(known))
     if surplus:
-        raise UsageError(f"{name} has no parameter {', '.join(surplus)}; it takes {', '.join(known) or 'none'}")
+        raise UsageError(
+            f"{name} has no parameter {', '.join(surplus)}; it takes {', '.join(known) or 'none'}"
+        )
     return Override(conditions, RULES[name].make(**entry))

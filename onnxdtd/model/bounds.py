@@ -60,8 +60,11 @@ def box_at(graph: Graph, value: str, given: Range, domain: Domain) -> Box:
     sources = [name for name in graph.inputs if any(name in node.inputs for node in way.nodes)]
     if not known or given is None or any(graph.value(name).shape is None for name in sources):
         return Box(np.asarray(domain.low), np.asarray(domain.high))
-    run = onnx.reference.ReferenceEvaluator(way.to_proto())
-    ends = [run.run(None, {name: _filled(graph, name, given, side) for name in graph.inputs})[0] for side in (0, 1)]
+    run: Any = onnx.reference.ReferenceEvaluator(way.to_proto())
+    ends = [
+        run.run(None, {name: _filled(graph, name, given, side) for name in graph.inputs})[0]
+        for side in (0, 1)
+    ]
     # A negative factor turns the range around.
     low, high = np.fmin(*ends), np.fmax(*ends)
     if np.isnan(low).any():

@@ -78,6 +78,8 @@ class Node:
         proto.output.extend(self.outputs)
         kinds = _attribute_types(self.op, opsets.get(self.domain, 0), self.domain)
         for key, value in self.attributes.items():
+            if isinstance(value, str):
+                value = value.encode("utf-8", "surrogateescape")
             proto.attribute.append(helper.make_attribute(key, value, attr_type=kinds.get(key)))
         return proto
 

@@ -1,11 +1,16 @@
-"""Intervals and their arithmetic."""
+"""Intervals and their arithmetic, and the place in a graph from which an op sees its inputs' intervals."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
+from onnx import TensorProto
+
+from onnxdtd.model.graph import Graph, Node
 
 INF = math.inf
 
@@ -34,7 +39,7 @@ class Domain:
 
     def __str__(self) -> str:
         left, right = "(["[math.isfinite(self.low)], ")]"[math.isfinite(self.high)]
-        return f"{left}{self.low:.4g}, {self.high:.4g}{right}"
+        return f"{left}{self.low + 0.0:.4g}, {self.high + 0.0:.4g}{right}"  # + 0.0: no negative zero
 
     def __or__(self, other: Domain) -> Domain:
         """The least interval that holds both."""
@@ -58,7 +63,11 @@ class Domain:
 
     def through(self, f: Callable[[Any], Any], *turns: float) -> Domain:
         """The range of f, monotone but for turning points: its values at the ends and at the turns inside."""
-        found = [float(f(x)) for x in (self.low, self.high, *turns) if self.low <= x <= self.high]
+        try:
+            with np.errstate(all="ignore"):
+                found = [float(f(x)) for x in (self.low, self.high, *turns) if self.low <= x <= self.high]
+        except ArithmeticError:  # an attribute with which f has no value
+            return ANY
         return ANY if any(map(math.isnan, found)) else Domain(min(found), max(found))
 
     def outward(self, digits: int) -> Domain:
@@ -71,8 +80,8 @@ ANY = Domain()
 ZERO = Domain(0, 0)
 UNIT = Domain(0, 1)
 SIGNED_UNIT = Domain(-1, 1)
-POSITIVE = Domain(0, INF)
-NEGATIVE = Domain(-INF, 0)
+NONNEGATIVE = Domain(0, INF)
+NONPOSITIVE = Domain(-INF, 0)
 
 
 def _times(a: float, b: float) -> float:
@@ -83,3 +92,66 @@ def _moved(end: float, sign: int, digits: int) -> float:
     if not math.isfinite(end) or math.frexp(end)[0] * 2.0**digits % 1 == 0:
         return end
     return end + sign * 8 * abs(end) * 2.0**-digits
+
+
+_OF_TYPE: dict[int, Domain] = {
+    TensorProto.BOOL: UNIT,
+    TensorProto.UINT8: Domain(0, 255),
+    TensorProto.INT8: Domain(-128, 127),
+    TensorProto.UINT16: Domain(0, 65535),
+    TensorProto.INT16: Domain(-32768, 32767),
+    TensorProto.UINT32: NONNEGATIVE,
+    TensorProto.UINT64: NONNEGATIVE,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class At:
+    """An op at its place in the graph: what a row looks at. index: which output is asked for."""
+
+    graph: Graph
+    node: Node
+    index: int
+    known: Mapping[str, Domain]
+
+    def attribute(self, name: str, default: Any = None) -> Any:
+        """An attribute or its default."""
+        return self.node.attributes.get(name, default)
+
+    def has(self, slot: int) -> bool:
+        """Whether the input is there."""
+        return slot < len(self.node.inputs) and self.node.inputs[slot] != ""
+
+    def domain(self, slot: int) -> Domain:
+        """The domain of an input: as found, of a constant, or of an integer type."""
+        name = self.node.inputs[slot]
+        if name in self.known:
+            return self.known[name]
+        if name in self.graph.constants:
+            return of_array(self.graph.constants[name])
+        return _OF_TYPE.get(self.graph.value(name).elem_type, ANY)
+
+    @property
+    def x(self) -> Domain:
+        """The domain of the first input."""
+        return self.domain(0)
+
+    @property
+    def all(self) -> list[Domain]:
+        """The domains of the inputs that are there."""
+        return [self.domain(slot) for slot in range(len(self.node.inputs)) if self.has(slot)]
+
+    def maker(self, slot: int) -> Node | None:
+        """The node that makes an input."""
+        return self.graph.producers.get(self.node.inputs[slot])
+
+
+def of_array(array: Any) -> Domain:
+    """From the least to the greatest element."""
+    if not array.size or array.dtype.kind not in "fiub":
+        return ANY
+    ends = Domain(float(array.min()), float(array.max()))
+    return ANY if math.isnan(ends.low) else ends
+
+
+Row = Callable[[At], Domain]

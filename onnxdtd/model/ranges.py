@@ -1,100 +1,144 @@
 """Op by op: where the outputs lie if the inputs lie in their domains. An op without a row is unbounded.
 
-`TABLE` maps an op to its row: a function of the op's place in the graph. Most activations are one formula, monotone
-but for the turning points written beside it.
+`TABLE` maps an op to its row: a function of the op's place in the graph.
 """
 
 from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from onnx import TensorProto, numpy_helper
+from onnx import numpy_helper
 
-from onnxdtd.model.graph import Graph, Node
-from onnxdtd.model.interval import ANY, NEGATIVE, POSITIVE, SIGNED_UNIT, UNIT, ZERO, Domain
-
-_OF_TYPE = {
-    TensorProto.BOOL: UNIT,
-    TensorProto.UINT8: Domain(0, 255),
-    TensorProto.INT8: Domain(-128, 127),
-    TensorProto.UINT16: Domain(0, 65535),
-    TensorProto.INT16: Domain(-32768, 32767),
-    TensorProto.UINT32: POSITIVE,
-    TensorProto.UINT64: POSITIVE,
-}
+from onnxdtd.model.activations import ACTIVATIONS, gated
+from onnxdtd.model.interval import ANY, NONNEGATIVE, SIGNED_UNIT, ZERO, At, Domain, Row, of_array
 
 
-@dataclass(frozen=True, slots=True)
-class At:
-    """An op at its place in the graph: what a row looks at. index: which output is asked for."""
-
-    graph: Graph
-    node: Node
-    index: int
-    known: Mapping[str, Domain]
-
-    def attribute(self, name: str, default: Any = None) -> Any:
-        """An attribute or its default."""
-        return self.node.attributes.get(name, default)
-
-    def has(self, slot: int) -> bool:
-        """Whether the input is there."""
-        return slot < len(self.node.inputs) and self.node.inputs[slot] != ""
-
-    def domain(self, slot: int) -> Domain:
-        """The domain of an input: as found, of a constant, or of an integer type."""
-        name = self.node.inputs[slot]
-        if name in self.known:
-            return self.known[name]
-        if name in self.graph.constants:
-            return of_array(self.graph.constants[name])
-        return _OF_TYPE.get(self.graph.value(name).elem_type, ANY)
-
-    @property
-    def x(self) -> Domain:
-        """The domain of the first input."""
-        return self.domain(0)
-
-    @property
-    def all(self) -> list[Domain]:
-        """The domains of the inputs that are there."""
-        return [self.domain(slot) for slot in range(len(self.node.inputs)) if self.has(slot)]
-
-    def maker(self, slot: int) -> Node | None:
-        """The node that makes an input."""
-        return self.graph.producers.get(self.node.inputs[slot])
+def _mul(at: At) -> Domain:
+    a, b = at.node.inputs
+    if a == b:
+        return at.x.through(lambda x: x * x, 0)
+    found = gated(at, 0, at.maker(1)) or gated(at, 1, at.maker(0))
+    return found or at.domain(0) * at.domain(1)
 
 
-def of_array(array: Any) -> Domain:
-    """From the least to the greatest element."""
-    if not array.size or array.dtype.kind not in "fiub":
+def _pow(at: At) -> Domain:
+    p = at.domain(1)
+    if p.low != p.high or p.low <= 0:
+        return NONNEGATIVE if at.x.nonnegative else ANY
+    if p.low % 1:
+        return at.x.through(lambda x: np.float64(max(x, 0.0)) ** p.low)
+    return at.x.through(lambda x: np.float64(x) ** p.low, 0)
+
+
+def _mean(at: At) -> Domain:
+    return functools.reduce(Domain.__add__, at.all) * Domain(1 / len(at.all), 1 / len(at.all))
+
+
+def _reduce_sum(at: At) -> Domain:
+    """n times the range where the number n of terms is static, else its sign."""
+    before, after = (_elements(at, name) for name in (at.node.inputs[0], at.node.output))
+    return at.x * (Domain(before / after, before / after) if before and after else NONNEGATIVE)
+
+
+def _elements(at: At, name: str) -> int:
+    """The number of elements of a value, 0 if it is not static."""
+    shape = at.graph.value(name).shape
+    return 0 if shape is None else math.prod(size if isinstance(size, int) else 0 for size in shape)
+
+
+# What moves, copies and pools values.
+
+
+def _pad(at: At) -> Domain:
+    if at.attribute("mode", "constant") != "constant":
+        return at.x
+    value = at.attribute("value", 0.0)
+    return at.x | (at.domain(2) if at.has(2) else Domain(value, value))
+
+
+def _average_pool(at: At) -> Domain:
+    pads = any(at.attribute("pads", ())) or at.attribute("auto_pad", "NOTSET").startswith("SAME")
+    return at.x | ZERO if at.attribute("count_include_pad", 0) and pads else at.x
+
+
+def _resize(at: At) -> Domain:
+    if at.attribute("mode", "nearest") == "cubic":
         return ANY
-    ends = Domain(float(array.min()), float(array.max()))
-    return ANY if math.isnan(ends.low) else ends
+    outside = at.attribute("extrapolation_value", 0.0)
+    crops = at.attribute("coordinate_transformation_mode") == "tf_crop_and_resize"
+    return at.x | Domain(outside, outside) if crops else at.x
 
 
-Row = Callable[[At], Domain]
+def _grid_sample(at: At) -> Domain:
+    return ANY if "cubic" in at.attribute("mode", "linear") else at.x | ZERO
 
 
-# --- activations ---
+def _scatter(at: At) -> Domain:
+    return at.x | at.domain(2) if at.attribute("reduction", "none") == "none" else ANY
 
 
-def sigmoid(x: Any) -> Any:
-    """1 / (1 + exp(-x))."""
-    with np.errstate(over="ignore"):
-        return 1 / (1 + np.exp(-x))
+def _constant_of_shape(at: At) -> Domain:
+    value = at.attribute("value")
+    return ZERO if value is None else of_array(numpy_helper.to_array(value))
 
 
-def _gate(x: float, share: Any) -> Any:
-    """x * share(x), where the share goes to zero faster than x to -inf."""
-    return 0.0 if x == -math.inf else x * share(x)
+def _recurrent(at: At) -> Domain:
+    """The hidden state is gate * tanh, or a mean of tanh and the last state; the cell state is free."""
+    starts_free = at.node.op == "GRU" and at.has(5)
+    return ANY if at.index > 1 or starts_free or "activations" in at.node.attributes else SIGNED_UNIT
 
 
-def _swish(at: At) -> Domain:
-    alpha = at.attribute("alpha", 1.0)
-    return at.x.through(lambda x: _gate(x, lambda x: sigmoid(alpha * x)), -1.2784645427610738 / alpha) if alpha > 0 else ANY
+def _same(at: At) -> Domain:
+    return at.x
+
+
+def _hull(at: At) -> Domain:
+    return functools.reduce(Domain.__or__, at.all)
+
+
+def _or_zero(at: At) -> Domain:
+    return at.x | ZERO
+
+
+_SAME = (
+    "Identity Cast CastLike Reshape Flatten Squeeze Unsqueeze Transpose Slice Split Expand Tile Compress "
+    "Gather GatherElements GatherND DepthToSpace SpaceToDepth ReverseSequence TopK Upsample MaxPool "
+    "GlobalMaxPool GlobalAveragePool ReduceMax ReduceMin ReduceMean"
+)
+_OR_ZERO = "Trilu MaxUnpool MaxRoiPool RoiAlign CenterCropPad"
+_NONNEGATIVE = "ReduceL1 ReduceL2 ReduceSumSquare LpPool GlobalLpPool"
+
+TABLE: dict[str, Row] = {
+    **ACTIVATIONS,
+    **dict.fromkeys(_SAME.split(), _same),
+    **dict.fromkeys(_OR_ZERO.split(), _or_zero),
+    **dict.fromkeys(_NONNEGATIVE.split(), lambda at: NONNEGATIVE),
+    **dict.fromkeys(("LSTM", "GRU", "RNN"), _recurrent),
+    **dict.fromkeys(("ScatterElements", "ScatterND"), _scatter),
+    "LpNormalization": lambda at: SIGNED_UNIT,
+    "Dropout": lambda at: at.x * NONNEGATIVE if at.has(2) else at.x,  # in training it scales
+    "Neg": lambda at: -at.x,
+    "Reciprocal": lambda at: at.x.reciprocal(),
+    "Pow": _pow,
+    "Add": lambda at: at.domain(0) + at.domain(1),
+    "Sub": lambda at: at.domain(0) + -at.domain(1),
+    "Mul": _mul,
+    "Div": lambda at: at.domain(0) * at.domain(1).reciprocal(),
+    "Sum": lambda at: functools.reduce(Domain.__add__, at.all),
+    "Mean": _mean,
+    "Max": lambda at: Domain(max(d.low for d in at.all), max(d.high for d in at.all)),
+    "Min": lambda at: Domain(min(d.low for d in at.all), min(d.high for d in at.all)),
+    "Where": lambda at: at.domain(1) | at.domain(2),
+    "Concat": _hull,
+    "Pad": _pad,
+    "AveragePool": _average_pool,
+    "Resize": _resize,
+    "GridSample": _grid_sample,
+    "OneHot": lambda at: at.domain(2),
+    "ConstantOfShape": _constant_of_shape,
+    "ReduceSum": _reduce_sum,
+    "ReduceProd": lambda at: NONNEGATIVE if at.x.nonnegative else ANY,
+    "CumSum": lambda at: at.x * NONNEGATIVE,
+}

@@ -12,6 +12,8 @@ from onnxdtd.model.point import Point
 from onnxdtd.primitives import along, cast_like, reshape_like, slice_axes, static, transpose, unslice
 from onnxdtd.registry import op
 
+Place = dict[str, list[int]]
+
 
 @op("Reshape", "Flatten", "Squeeze", "Unsqueeze", kind="route")
 def reshape(point: Point) -> Site:
@@ -48,18 +50,20 @@ def concatenate(point: Point) -> Site:
     """The inputs one behind the other: one map per data input."""
     y, axis = point.output, point.attribute("axis") % point.output.ndim
     lengths = [static(point.value(i).shape[axis]) for i in range(len(point.node.inputs))]
-    ends = np.cumsum(lengths)
-    maps = []
-    for slot in point.slots:
-        place = {"starts": [int(ends[slot]) - lengths[slot]], "ends": [int(ends[slot])], "axes": [axis], "steps": [1]}
-        maps.append(
-            LinearMap(
-                None,
-                lambda w, v, place=place: unslice(v, y, **place),
-                lambda w, r, place=place: slice_axes(r, **place),
-            )
-        )
-    return point.site(*maps)
+    ends = [sum(lengths[: i + 1]) for i in range(len(lengths))]
+    places = [
+        {"starts": [end - length], "ends": [end], "axes": [axis], "steps": [1]}
+        for end, length in zip(ends, lengths, strict=True)
+    ]
+    maps = [_part(y, places[slot]) for slot in point.slots]
+    others = [slot for slot in range(len(lengths)) if slot not in point.slots]
+    fixed = [unslice(point.value(slot), y, **places[slot]) for slot in others]
+    return point.site(*maps, bias=sum(fixed[1:], fixed[0]) if fixed else None)
+
+
+def _part(whole: Any, place: Place) -> LinearMap:
+    """Where one input stands in the whole."""
+    return LinearMap(None, lambda w, v: unslice(v, whole, **place), lambda w, r: slice_axes(r, **place))
 
 
 @op("Slice", kind="route")
@@ -70,7 +74,7 @@ def take_slice(point: Point) -> Site:
     if starts is None or ends is None:
         raise UnsupportedError(f"{point.node}: starts and ends are missing; the model is not valid ONNX")
     axes = [a % x.ndim for a in point.integers("axes", 3, range(len(starts))) or []]
-    steps = point.integers("steps", 4, [1] * len(starts))
+    steps = point.integers("steps", 4, [1] * len(starts)) or []
     place = {"starts": starts, "ends": ends, "axes": axes, "steps": steps}
     return point.site(
         LinearMap(None, lambda w, v: slice_axes(v, **place), lambda w, r: unslice(r, x, **place))
@@ -97,11 +101,9 @@ def padding(point: Point) -> Site:
 
     def adjoint(w: Any, r: Any) -> Any:
         if mode == "constant" and min(begins + ends) >= 0:
-            stops = [b + static(d) for b, d in zip(begins, x.shape, strict=True)] if copies else []
-            kept = list(copies)
-            return slice_axes(
-                r, starts=[begins[a] for a in kept], ends=[stops[a] for a in kept], axes=kept, steps=[1] * len(kept)
-            )
+            first = [begins[axis] for axis in copies]
+            behind = [begins[axis] + static(x.shape[axis]) for axis in copies]
+            return slice_axes(r, starts=first, ends=behind, axes=list(copies), steps=[1] * len(copies))
         for axis, matrix in copies.items():
             r = along(r, matrix.T.astype(r.dtype), axis=axis)
         return r
@@ -113,10 +115,11 @@ def padding(point: Point) -> Site:
 
 
 def _copies(length: int, begin: int, end: int, mode: str) -> Any:
-    modes = {"reflect": "reflect", "edge": "edge", "wrap": "wrap"}
-    source = np.arange(length)[max(-begin, 0) : length - max(-end, 0)]
+    source: Any = np.arange(length)[max(-begin, 0) : length - max(-end, 0)]
     around = (max(begin, 0), max(end, 0))
-    source = np.pad(source, around, mode=modes[mode]) if mode in modes else np.pad(source, around, constant_values=-1)
+    # Index -1 is no value: nothing is copied to a constant border.
+    options: dict[str, Any] = {"constant_values": -1} if mode == "constant" else {"mode": mode}
+    source = np.pad(source, around, **options)
     return (np.arange(length)[:, None] == source[None, :]).astype(np.float32)
 
 
@@ -124,5 +127,3 @@ def _value(point: Point) -> float:
     if point.has(2):
         return float(point.constant(2))
     return float(point.attribute("value", 0.0))
-
-

@@ -13,46 +13,48 @@ from onnxdtd.primitives.seam import Array, primitive
 @primitive("Relu")
 def relu(x: Array) -> Any:
     """x+ = max(x, 0), elementwise."""
-    return np.maximum(x, 0)  # type: ignore[call-overload]
+    return np.maximum(x, 0)
 
 
 @primitive(trace=lambda x: x - relu(x))
 def negative_part(x: Array) -> Any:
     """x- = min(x, 0), elementwise."""
-    return np.minimum(x, 0)  # type: ignore[call-overload]
+    return np.minimum(x, 0)
 
 
 @primitive("Abs")
 def absolute(x: Array) -> Any:
     """|x|, elementwise."""
-    return np.abs(x)  # type: ignore[call-overload]
+    return np.abs(x)
 
 
 @primitive("Where")
 def where(condition: Array, x: Array, y: Array) -> Any:
     """x where the condition holds, else y."""
-    return np.where(condition, x, y)  # type: ignore[call-overload]
+    return np.where(condition, x, y)
 
 
 @primitive("Greater")
 def greater(x: Array, y: Array | float) -> Any:
     """x > y as booleans."""
-    return np.greater(x, y)  # type: ignore[call-overload]
+    return np.greater(x, y)
 
 
 @primitive("Less")
 def less(x: Array, y: Array | float) -> Any:
     """x < y as booleans."""
-    return np.less(x, y)  # type: ignore[call-overload]
+    return np.less(x, y)
 
 
 @primitive("Equal")
 def equal(x: Array, y: Array | float) -> Any:
     """x == y as booleans."""
-    return np.equal(x, y)  # type: ignore[call-overload]
+    return np.equal(x, y)
 
 
-@primitive(trace=lambda x, like: x if x.dtype == like.dtype else x.tracer.emit("Cast", x, to=_onnx(like.dtype)))
+@primitive(
+    trace=lambda x, like: x if x.dtype == like.dtype else x.tracer.emit("Cast", x, to=_onnx(like.dtype))
+)
 def cast_like(x: Array, like: Array) -> Any:
     """x in the dtype of `like`; booleans become 0 and 1."""
     return np.asarray(x, like.dtype)
@@ -80,13 +82,13 @@ def quotient(r: Array, z: Array, *, epsilon: float = 0.0, relative: bool = False
     """
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         if not epsilon:
-            shares = np.divide(r, z)  # type: ignore[call-overload]
-            dead = np.less(np.abs(z), np.finfo(z.dtype).tiny)  # type: ignore[call-overload]
+            shares = np.divide(r, z)
+            dead = np.less(np.abs(z), np.finfo(z.dtype).tiny)
             if dead.any():
                 np.copyto(shares, 0, where=dead)
             return shares
         step = mean_size(z) * np.asarray(epsilon, z.dtype) if relative else np.asarray(epsilon, z.dtype)
-        stable = np.copysign(step, z)  # type: ignore[call-overload]
+        stable = np.copysign(step, z)
         stable += z
         # Only a relative step can be zero: where all of z is, and then there is nothing to share.
         return np.nan_to_num(r / stable, copy=False, posinf=0, neginf=0) if relative else r / stable
@@ -104,4 +106,4 @@ def _trace_mean_size(z: Any) -> Any:
 def mean_size(z: Array) -> Any:
     """Mean |z| of each sample (axis 0), kept as axes of length 1."""
     axes = tuple(range(1, z.ndim)) or (0,)
-    return np.mean(np.abs(z), axis=axes, keepdims=True)  # type: ignore[call-overload]
+    return np.mean(np.abs(z), axis=axes, keepdims=True)

@@ -9,32 +9,15 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
 from onnxdtd.primitives.traced import Traced, Tracer
 
-
-class Array(Protocol):
-    """What ops and rules may ask of a tensor: np.ndarray (eager) or Traced.
-
-    A Traced shape may hold names for symbolic dimensions; an eager one holds integers only.
-    """
-
-    @property
-    def shape(self) -> tuple[Any, ...]: ...
-    @property
-    def dtype(self) -> Any: ...
-    @property
-    def ndim(self) -> int: ...
-    def __add__(self, other: Any, /) -> Any: ...
-    def __sub__(self, other: Any, /) -> Any: ...
-    def __mul__(self, other: Any, /) -> Any: ...
-    def __rmul__(self, other: Any, /) -> Any: ...
-    def __truediv__(self, other: Any, /) -> Any: ...
-    def __neg__(self) -> Any: ...
-
+# np.ndarray (eager) or Traced. Ops and rules may ask for shape, dtype and ndim, and use + - * / and the
+# primitives; nothing else is common to both. A Traced shape may hold names for symbolic dimensions.
+Array = Any
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -16,13 +16,13 @@ Ints = Sequence[int]
 @primitive("MatMul")
 def matmul(a: Array, b: Array) -> Any:
     """a @ b, batched as in ONNX MatMul."""
-    return np.matmul(a, b)  # type: ignore[call-overload]
+    return np.matmul(a, b)
 
 
 @primitive("Transpose")
 def transpose(x: Array, *, perm: Ints) -> Any:
     """Axes in the order `perm`."""
-    return np.transpose(x, perm)  # type: ignore[call-overload]
+    return np.transpose(x, perm)
 
 
 def swap_last(x: Any) -> Any:
@@ -40,19 +40,19 @@ def _trace_reshape_like(x: Any, like: Any) -> Any:
 @primitive(trace=_trace_reshape_like)
 def reshape_like(x: Array, like: Array) -> Any:
     """x in the shape of `like` (same number of elements)."""
-    return np.reshape(x, like.shape)  # type: ignore[call-overload]
+    return np.reshape(x, like.shape)
 
 
 @primitive("Reshape", as_inputs=("shape",))
 def reshape(x: Array, *, shape: Ints) -> Any:
     """x in a new shape; 0 keeps a dimension, one -1 is worked out, as in ONNX Reshape."""
-    return np.reshape(x, [x.shape[i] if d == 0 else d for i, d in enumerate(shape)])  # type: ignore[call-overload]
+    return np.reshape(x, [x.shape[i] if d == 0 else d for i, d in enumerate(shape)])
 
 
 @primitive("Unsqueeze", as_inputs=("axes",))
 def unsqueeze(x: Array, *, axes: Ints) -> Any:
     """x with axes of length 1 put in."""
-    return np.expand_dims(x, tuple(axes))  # type: ignore[call-overload]
+    return np.expand_dims(x, tuple(axes))
 
 
 def _trace_expand_like(x: Any, like: Any) -> Any:
@@ -68,14 +68,17 @@ def _trace_expand_like(x: Any, like: Any) -> Any:
 @primitive(trace=_trace_expand_like)
 def expand_like(x: Array, like: Array) -> Any:
     """x broadcast to the shape of `like`."""
-    return np.broadcast_to(x, like.shape)  # type: ignore[call-overload]
+    return np.broadcast_to(x, like.shape)
 
 
-@primitive(trace=lambda x, *, axes, keepdims=True: x.tracer.emit(
-    "ReduceSum", x, np.array(axes, np.int64), keepdims=int(keepdims)) if axes else x)
+@primitive(
+    trace=lambda x, *, axes, keepdims=True: (
+        x.tracer.emit("ReduceSum", x, np.array(axes, np.int64), keepdims=int(keepdims)) if axes else x
+    )
+)
 def reduce_sum(x: Array, *, axes: Ints, keepdims: bool = True) -> Any:
     """Sum over the axes."""
-    return np.sum(x, axis=tuple(axes), keepdims=keepdims)  # type: ignore[call-overload]
+    return np.sum(x, axis=tuple(axes), keepdims=keepdims)
 
 
 def unbroadcast(r: Any, like: Any) -> Any:
@@ -92,13 +95,13 @@ def unbroadcast(r: Any, like: Any) -> Any:
 @primitive(trace=lambda *xs, axis: _tracer(xs).emit("Concat", *xs, axis=axis))
 def concat(*xs: Array, axis: int) -> Any:
     """The arrays one behind the other along an axis."""
-    return np.concatenate(xs, axis=axis)  # type: ignore[call-overload]
+    return np.concatenate(xs, axis=axis)
 
 
 @primitive("Slice", as_inputs=("starts", "ends", "axes", "steps"))
 def slice_axes(x: Array, *, starts: Ints, ends: Ints, axes: Ints, steps: Ints) -> Any:
     """x[start:end:step] along each axis, with ONNX Slice's clamping."""
-    return x[slices(x.ndim, starts, ends, axes, steps)]  # type: ignore[index]
+    return x[slices(x.ndim, starts, ends, axes, steps)]
 
 
 def _trace_unslice(r: Any, like: Any, *, starts: Ints, ends: Ints, axes: Ints, steps: Ints) -> Any:
@@ -125,13 +128,13 @@ def unslice(r: Array, like: Array, *, starts: Ints, ends: Ints, axes: Ints, step
 def pad(x: Array, *, pads: Ints) -> Any:
     """Zeros around x; `pads` in ONNX order, begins then ends, none negative."""
     rank = x.ndim
-    return np.pad(x, list(zip(pads[:rank], pads[rank:], strict=True)))  # type: ignore[call-overload]
+    return np.pad(x, list(zip(pads[:rank], pads[rank:], strict=True)))
 
 
 @primitive(trace=lambda x, matrix, *, axis: _trace_along(x, matrix, axis))
 def along(x: Array, matrix: Array, *, axis: int) -> Any:
     """Multiply one axis of x by a matrix (in, out): sum_i x[.., i, ..] matrix[i, o]."""
-    return np.moveaxis(np.tensordot(x, matrix, axes=(axis, 0)), -1, axis)  # type: ignore[call-overload]
+    return np.moveaxis(np.tensordot(x, matrix, axes=(axis, 0)), -1, axis)
 
 
 def _trace_along(x: Any, matrix: Any, axis: int) -> Any:

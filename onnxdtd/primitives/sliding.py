@@ -19,7 +19,7 @@ Ints = Sequence[int]
 @primitive("Conv")
 def conv(x: Array, w: Array, *, strides: Ints, pads: Ints, dilations: Ints, group: int) -> Any:
     """y of ONNX Conv without bias: x (N, C, *spatial), w (M, C / group, *kernel)."""
-    return convolution.conv(x, w, strides=strides, pads=pads, dilations=dilations, group=group)  # type: ignore[arg-type]
+    return convolution.conv(x, w, strides=strides, pads=pads, dilations=dilations, group=group)
 
 
 def _trace_conv_transpose(
@@ -43,7 +43,13 @@ def conv_transpose(
 ) -> Any:
     """The adjoint of `conv` in x: r (N, M, *out), the same w; spatial: the lengths of x."""
     return convolution.conv_transpose(
-        r, w, strides=strides, pads=pads, dilations=dilations, group=group, spatial=spatial  # type: ignore[arg-type]
+        r,
+        w,
+        strides=strides,
+        pads=pads,
+        dilations=dilations,
+        group=group,
+        spatial=spatial,
     )
 
 
@@ -98,7 +104,13 @@ def max_pool_select(
 ) -> Any:
     """Max pooling at the point x as a linear map of v: the mean of v over each window's winners."""
     return pooling.max_pool_select(
-        x, y, v, kernel_shape=kernel_shape, strides=strides, pads=pads, dilations=dilations  # type: ignore[arg-type]
+        x,
+        y,
+        v,
+        kernel_shape=kernel_shape,
+        strides=strides,
+        pads=pads,
+        dilations=dilations,
     )
 
 
@@ -108,5 +120,11 @@ def max_pool_adjoint(
 ) -> Any:
     """Its adjoint: r shared equally among each window's winners."""
     return pooling.max_pool_adjoint(
-        x, y, r, kernel_shape=kernel_shape, strides=strides, pads=pads, dilations=dilations  # type: ignore[arg-type]
+        x,
+        y,
+        r,
+        kernel_shape=kernel_shape,
+        strides=strides,
+        pads=pads,
+        dilations=dilations,
     )

@@ -41,7 +41,7 @@ class Tracer:
     def constant(self, array: npt.ArrayLike, name: str = "") -> Traced:
         """An initializer, written once for equal contents. `name`: the one it already has in the graph."""
         data = np.ascontiguousarray(array).reshape(np.shape(array))
-        key = (data.dtype.str, data.shape, hashlib.sha1(data).digest())
+        key = (data.dtype.str, data.shape, hashlib.sha1(data.tobytes()).digest())
         if key not in self._by_content:
             label = name or f"{PREFIX}constant_{len(self.constants)}"
             self.constants[label] = data
@@ -65,7 +65,9 @@ class Tracer:
         output = f"{PREFIX}{op}_{len(self.nodes)}"
         node = helper.make_node(op, names, [output], name=output, **attributes)
         kind, inferred = self._infer(node, tensors)
-        traced = Traced(self, output, np.dtype(helper.tensor_dtype_to_np_dtype(kind)), tuple(shape or inferred))
+        traced = Traced(
+            self, output, np.dtype(helper.tensor_dtype_to_np_dtype(kind)), tuple(shape or inferred)
+        )
         self.nodes.append(node)
         self._by_content[key] = traced
         return traced

@@ -49,6 +49,7 @@ class Boosted:
     sign: int = 1
 
     def __call__(self, w: Any) -> Any:
+        """The boosted weights (or bias)."""
         return w + self.gamma * (relu(w) if self.sign > 0 else negative_part(w))
 
 
@@ -78,4 +79,5 @@ class Bound:
         return f"{low:g}" if low == high else f"{low:g}..{high:g}"
 
     def __call__(self, x: Any) -> Any:
+        """The bound in the shape and dtype of x."""
         return expand_like(self.values.astype(x.dtype), x)

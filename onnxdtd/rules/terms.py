@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -79,17 +80,12 @@ class TermRule:
 
     def prune(self, facts: Facts) -> TermRule:
         """The same rule without terms that are zero by what is known of signs."""
-        keep = {positive: identity, negative: None} if facts.inputs_nonnegative else {}
-        groups = []
-        for group in self.groups:
-            if group.where == "negative" and facts.vanishes_below_zero:
-                continue
-            terms = tuple(
-                replace(t, x=keep.get(t.x, t.x)) for t in group.terms if keep.get(t.x, t.x) is not None
-            )
-            if terms:
-                groups.append(replace(group, terms=terms))
-        return replace(self, groups=tuple(groups))
+        groups = list(self.groups)
+        if facts.vanishes_below_zero:
+            groups = [g for g in groups if g.where != "negative"]
+        if facts.inputs_nonnegative:
+            groups = [replace(g, terms=_for_nonnegative(g.terms)) for g in groups]
+        return replace(self, groups=tuple(g for g in groups if g.terms))
 
     def __call__(self, site: Site, r: Any) -> tuple[Any, ...]:
         """Relevance of each data input, shaped like it."""
@@ -136,7 +132,7 @@ class TermRule:
             for term in group.terms:
                 if term.b is not zero:
                     factor = term.sign * group.coefficient
-                    site.lost("bias", lambda t=term, f=factor: _total(t.b(site.bias) * q) * f)
+                    site.lost("bias", partial(_bias_share, term.b, site.bias, q, factor))
 
 
 def label(name: str, *, defaults: Mapping[str, Any] = DEFAULTS, **parameters: Any) -> str:
@@ -168,6 +164,16 @@ def _masked(r: Any, z: Any, where: str) -> Any:
     if where == "any":
         return r
     return r * cast_like(greater(z, 0.0) if where == "positive" else less(z, 0.0), r)
+
+
+def _for_nonnegative(terms: tuple[Term, ...]) -> tuple[Term, ...]:
+    """x+ is x, and x- is zero."""
+    kept = (t for t in terms if t.x is not negative)
+    return tuple(replace(t, x=identity) if t.x is positive else t for t in kept)
+
+
+def _bias_share(b: Map, bias: Any, q: Any, factor: float) -> Any:
+    return _total(b(bias) * q) * factor
 
 
 def _total(r: Any) -> Any:

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from onnxdtd.errors import UsageError
 from onnxdtd.registry import rule
 from onnxdtd.rules.maps import Bound, identity, negative, positive, zero
-from onnxdtd.rules.terms import Bias, Group, Term, TermRule, label
+from onnxdtd.rules.terms import Group, Term, TermRule, label
 
 
 @rule("zbox")

@@ -1,0 +1,245 @@
+"""The result of one explanation: its values, sums over them, and its folder on disk.
+
+It computes nothing but sums. `docs/explanation.md` describes every field and every file.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from onnxdtd.errors import InputError, TargetError
+from onnxdtd.folder import MANIFEST, describe, plain, read_arrays, read_manifest, write_arrays, write_folder
+
+Array = npt.NDArray[Any]
+Index = tuple[int, ...]
+
+SCHEMA = "onnxdtd.explanation/1"
+
+
+@dataclass(frozen=True)
+class NodeReport:
+    """What one node did with the relevance that reached it, summed over the batch.
+
+    arrived = left + Σ lost + error. left: handed to its data inputs and to nothing else. lost: by cause, such
+    as "bias", "dead" (no contribution of the right sign: only the bias keeps the neuron active), "epsilon".
+    rule: as printed. depth: longest path from the explained output, in nodes.
+    """
+
+    name: str
+    op: str
+    kind: str
+    rule: str
+    arrived: float
+    left: float
+    lost: Mapping[str, float]
+    depth: int
+
+    @property
+    def error(self) -> float:
+        """What neither left nor is accounted for: rounding, unless a rule is wrong."""
+        return self.arrived - self.left - math.fsum(self.lost.values())
+
+
+@dataclass(frozen=True)
+class Conservation:
+    """target = relevance + lost + error: where the relevance that started went, summed over the batch.
+
+    target: what started at the output. relevance: what arrived at the inputs. lost: what nodes report lost.
+    """
+
+    target: float
+    relevance: float
+    lost: float
+    nodes: tuple[NodeReport, ...]
+
+    @property
+    def error(self) -> float:
+        """What no node accounts for."""
+        return self.target - self.relevance - self.lost
+
+    @property
+    def relative(self) -> float:
+        """|error| / |target|; infinite where nothing started and yet something is missing."""
+        if self.target == 0:
+            return 0.0 if self.error == 0 else math.inf
+        return abs(self.error / self.target)
+
+    @property
+    def causes(self) -> dict[str, float]:
+        """The amount lost to each cause, the largest first."""
+        names = {cause for node in self.nodes for cause in node.lost}
+        return dict(sorted(((c, self.lost_to(c)) for c in names), key=lambda item: (-abs(item[1]), item[0])))
+
+    def lost_to(self, cause: str) -> float:
+        """The amount lost to one cause, 0 where no node names it."""
+        return math.fsum(node.lost.get(cause, 0.0) for node in self.nodes)
+
+    def __str__(self) -> str:
+        arrived = f"{self.target:.4g} = {self.relevance:.4g} relevance"
+        if not self.nodes:  # the onnx engine looks into no node
+            return f"{arrived} + {self.error:.3g} not accounted for"
+        causes = ", ".join(f"{cause} {amount:.3g}" for cause, amount in self.causes.items())
+        return f"{arrived} + {self.lost:.3g} lost{f' ({causes})' if causes else ''}, error {self.error:.1g}"
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """Relevance of every input element for one output element (or several) of each of N samples.
+
+    inputs, outputs: arrays by name, batch axis first. relevance: by input name, floating-point inputs only,
+    the input's shape. output: name of the explained output. target: for each sample the explained indices
+    behind the batch axis: `((285,), ...)` in one sample of a classifier, one index for each leading position
+    where the arg-max of the last axis of a higher-rank output is explained, `((),)` for an output (N,).
+    target_value, seed: (N,), the explained logit (summed over the sample's indices) and the relevance that
+    started. reason: why `method="auto"` chose the method, else "". model: name, path (or None), sha256,
+    opset, producer. notes: what canonisation did. labels: class names along the last axis of the output.
+    """
+
+    inputs: Mapping[str, Array]
+    outputs: Mapping[str, Array]
+    relevance: Mapping[str, Array]
+    output: str
+    target: tuple[tuple[Index, ...], ...]
+    target_value: Array
+    seed: Array
+    method: str
+    reason: str
+    engine: str
+    provider: str
+    nodes: tuple[NodeReport, ...]
+    model: Mapping[str, Any]
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    labels: tuple[str, ...] | None = None
+    versions: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    @property
+    def conservation(self) -> Conservation:
+        """What started, arrived and was lost, in total and node by node."""
+        arrived = math.fsum(float(np.sum(r, dtype=np.float64)) for r in self.relevance.values())
+        lost = math.fsum(amount for node in self.nodes for amount in node.lost.values())
+        return Conservation(float(np.sum(self.seed, dtype=np.float64)), arrived, lost, self.nodes)
+
+    @property
+    def rules(self) -> dict[str, str]:
+        """The rule of every node, by node name."""
+        return {node.name: node.rule for node in self.nodes}
+
+    def top(self, k: int = 5, sample: int = 0) -> list[tuple[Index, str, float]]:
+        """The k largest elements of the explained output in one sample: index, class name (or ""), value."""
+        output, sample = self.outputs[self.output], self._sample(sample)
+        values = np.asarray(output[sample] if output.ndim else output)
+        order = np.argsort(-values, axis=None, kind="stable")[:k]
+        indices = [tuple(map(int, np.unravel_index(i, values.shape))) for i in order]
+        return [(index, self._class(index), float(values[index])) for index in indices]
+
+    def label(self, sample: int = 0) -> str:
+        """What is explained in one sample, in words: "class 285 'Egyptian cat'", "index 3, 7"."""
+        indices = self.target[self._sample(sample)]
+        if len(indices) != 1:
+            return f"{len(indices)} indices of '{self.output}'"
+        (index,) = indices
+        if index == ():
+            return f"'{self.output}'"
+        name = self._class(index)
+        if name and len(index) == 1:
+            return f"class {index[0]} '{name}'"
+        return f"index {', '.join(map(str, index))}" + (f" '{name}'" if name else "")
+
+    def _class(self, index: Index) -> str:
+        return self.labels[index[-1]] if self.labels and index and index[-1] < len(self.labels) else ""
+
+    def _sample(self, sample: int) -> int:
+        if not -len(self.target) <= sample < len(self.target):
+            raise TargetError(f"sample {sample} is not in a batch of {len(self.target)}: count from 0")
+        return sample
+
+    def __repr__(self) -> str:
+        model = Path(self.model.get("path") or self.model.get("name", "")).name
+        lines = [f"Explanation of '{model}' by {self.method}"]
+        lines[0] += f" ({self.reason})" if self.reason else ""
+        for i, value in list(enumerate(self.target_value))[:4]:
+            lines.append(f"  target        sample {i}: {self.label(i)} of '{self.output}' = {value:.4g}")
+        if len(self.target) > 4:
+            lines.append(f"                ... {len(self.target)} samples")
+        for name, r in self.relevance.items():
+            spread = f"from {r.min():.3g} to {r.max():.3g}, sum {np.sum(r, dtype=np.float64):.4g}"
+            lines.append(f"  relevance     '{name}' {r.dtype} {r.shape}: {spread}")
+        lines.append(f"  conservation  {self.conservation}")
+        if self.nodes:
+            rules = Counter(self.rules.values()).most_common(6)
+            lines.append("  rules         " + ", ".join(f"{rule} x{count}" for rule, count in rules))
+        lines.append(f"  engine        {self.engine}, {self.provider}")
+        return "\n".join([*lines, *(f"  warning       {warning}" for warning in self.warnings)])
+
+    def __eq__(self, other: object) -> bool:
+        """Equal fields; arrays by value, NaN equal to NaN."""
+        return isinstance(other, Explanation) and self.document() == other.document()
+
+    def document(self) -> dict[str, Any]:
+        """The content of `explanation.json`: everything but the arrays, of which it holds the digests."""
+        c = self.conservation
+        fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        for group in _ARRAYS:
+            fields[group] = {name: describe(array) for name, array in fields[group].items()}
+        for name, r in self.relevance.items():
+            fields["relevance"][name]["sum"] = np.sum(r, dtype=np.float64)
+        fields["nodes"] = [{**vars(node), "error": node.error} for node in self.nodes]
+        total = {"target": c.target, "relevance": c.relevance, "lost": c.lost, "causes": c.causes}
+        fields["conservation"] = {**total, "error": c.error, "relative": c.relative}
+        return dict(plain(fields))
+
+    def save(
+        self, directory: str | Path, *, overwrite: bool = True, extras: Callable[[Path], object] | None = None
+    ) -> Path:
+        """Write relevance.npz, inputs.npz, outputs.npz and explanation.json, whole or not at all.
+
+        extras(folder) may write further files, such as heatmap.png, into the unfinished folder. An earlier
+        result is replaced if `overwrite`. UsageError, and nothing touched, if the folder holds anything else.
+        """
+
+        def fill(unfinished: Path) -> dict[str, Any]:
+            for group in _ARRAYS:
+                write_arrays(unfinished / f"{group}.npz", getattr(self, group))
+            if extras is not None:
+                extras(unfinished)
+            return self.document()
+
+        return write_folder(directory, SCHEMA, fill, overwrite=overwrite)
+
+    @classmethod
+    def load(cls, directory: str | Path) -> Explanation:
+        """Read a folder that `save` wrote; InputError where it is missing, damaged or of another schema."""
+        document = read_manifest(directory, SCHEMA)
+        try:
+            fields = {f.name: document[f.name] for f in dataclasses.fields(cls)}
+            for group in _ARRAYS:
+                fields[group] = read_arrays(Path(directory) / f"{group}.npz", document[group])
+            fields["target"] = tuple(tuple(map(tuple, indices)) for indices in document["target"])
+            for name in ("target_value", "seed"):
+                fields[name] = np.array([float(value) for value in document[name]])
+            fields["nodes"] = tuple(_node(node) for node in document["nodes"])
+            fields.update({name: tuple(document[name]) for name in ("notes", "warnings")})
+            fields["labels"] = None if document["labels"] is None else tuple(document["labels"])
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            problem = f"lacks {error}" if isinstance(error, KeyError) else f"is not as documented: {error}"
+            raise InputError(f"'{Path(directory) / MANIFEST}' {problem}") from None
+        return cls(**fields)
+
+
+_ARRAYS = ("relevance", "inputs", "outputs")
+
+
+def _node(fields: Mapping[str, Any]) -> NodeReport:
+    known = {f.name: fields[f.name] for f in dataclasses.fields(NodeReport)}
+    numbers = {name: float(fields[name]) for name in ("arrived", "left")}
+    return NodeReport(**{**known, **numbers, "lost": {c: float(v) for c, v in fields["lost"].items()}})

@@ -1,0 +1,190 @@
+"""A result's folder: written whole or not at all, and named arrays in .npz files without pickle.
+
+Everything is written into a hidden folder beside the wanted one, which takes its name at the very end. A
+folder that holds anything but an earlier result is never touched: the manifest lists the files that are ours.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import secrets
+import shutil
+import struct
+import tokenize
+import zipfile
+import zlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from onnxdtd.errors import InputError, UsageError
+
+Arrays = Mapping[str, npt.NDArray[Any]]
+
+MANIFEST = "explanation.json"
+
+DAMAGED = (
+    *(
+        ValueError,
+        OSError,
+        EOFError,
+        KeyError,
+        MemoryError,
+        RuntimeError,
+        SyntaxError,
+        TypeError,
+        OverflowError,
+    ),
+    *(zipfile.BadZipFile, zlib.error, struct.error, tokenize.TokenError),
+)
+"""What NumPy and zipfile raise on a damaged .npy or .npz file."""
+
+
+def write_folder(
+    directory: str | Path, schema: str, fill: Callable[[Path], Mapping[str, Any]], *, overwrite: bool = True
+) -> Path:
+    """Make `directory` hold what `fill(folder)` writes, and the manifest it returns; returns its full path.
+
+    The manifest gains the keys "schema" and "files". Missing parent folders are made. UsageError, and nothing
+    touched: the folder holds something else, an earlier result with `overwrite` off, or cannot be written.
+    """
+    target = Path(directory).resolve()
+    folder = _beside(target)
+    try:
+        _refuse_to_replace(target, schema, overwrite)
+        folder = _beside(next(p for p in target.parents if p.exists()) / target.name)
+        folder.mkdir()
+        document = {"schema": schema, **fill(folder)}
+        document["files"] = sorted([MANIFEST, *(path.name for path in folder.iterdir())])
+        (folder / MANIFEST).write_text(json.dumps(document, indent=1, allow_nan=False) + "\n", "utf-8")
+        _swap(folder, target)
+    except OSError as error:
+        raise UsageError(f"'{directory}' cannot be written: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return target
+
+
+def read_manifest(directory: str | Path, schema: str) -> dict[str, Any]:
+    """The manifest of a folder; InputError unless it is there, whole, and of this schema."""
+    path = Path(directory) / MANIFEST
+    try:
+        document = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"'{directory}' holds no {MANIFEST}: it is not the folder of a result") from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"'{path}' cannot be read: {one_line(error)}") from None
+    found = document.get("schema") if isinstance(document, dict) else None
+    if found != schema:
+        raise InputError(f"'{path}' has the schema {found!r}, not {schema!r}: another version wrote it")
+    return dict(document)
+
+
+def write_arrays(path: Path, arrays: Arrays) -> None:
+    """Write `arrays` as .npz under any name (np.savez takes no "file"); equal arrays give equal bytes."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, array in arrays.items():
+            with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, _storable(array), allow_pickle=False)
+
+
+def read_arrays(path: Path, described: Mapping[str, Mapping[str, Any]]) -> dict[str, npt.NDArray[Any]]:
+    """The arrays of a .npz, in the order of `described` and equal to it; InputError otherwise."""
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+    except FileNotFoundError:
+        raise InputError(f"'{path}' is missing: the result is not whole") from None
+    except (*DAMAGED, AttributeError) as error:
+        raise InputError(f"'{path}' is damaged: {one_line(error)}") from None
+    found = {name: describe(array) for name, array in arrays.items()}
+    if found != {name: {key: about[key] for key in _DESCRIBED} for name, about in described.items()}:
+        raise InputError(f"'{path}' and the {MANIFEST} beside it are not of one result")
+    return {name: arrays[name] for name in described}
+
+
+_DESCRIBED = ("dtype", "shape", "sha256")
+
+
+def describe(array: npt.NDArray[Any]) -> dict[str, Any]:
+    """dtype, shape, and the sha256 of the elements' bytes in C order."""
+    array = _storable(array)
+    digest = hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
+    return {"dtype": array.dtype.name, "shape": list(array.shape), "sha256": digest}
+
+
+def one_line(error: BaseException) -> str:
+    """An error's message as one line, its type where it says nothing."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def plain(value: Any) -> Any:
+    """For JSON, which has no NaN and no infinity: those become the strings "nan", "inf", "-inf"."""
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.tolist()
+    if isinstance(value, Mapping):
+        return {str(key): plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(entry) for entry in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _storable(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Without pickle, .npy holds neither the objects of a string tensor nor bfloat16 (kind V)."""
+    if array.dtype == object:
+        return array.astype(np.str_)
+    return array.astype(np.float32) if array.dtype.kind == "V" else array
+
+
+def _refuse_to_replace(target: Path, schema: str, overwrite: bool) -> None:
+    if target.exists() and not target.is_dir():
+        raise UsageError(f"'{target}' is a file: name a folder")
+    if not target.is_dir():
+        return
+    if target == Path.cwd() or os.path.ismount(target):
+        raise UsageError(f"'{target}' is the working folder or a mount: name a new folder inside it")
+    ours = _files_of_a_result(target, schema)
+    strangers = sorted(p.name for p in target.iterdir() if p.name not in ours or p.is_symlink() or p.is_dir())
+    if strangers:
+        more = f" and {len(strangers) - 3} more" if len(strangers) > 3 else ""
+        names = ", ".join(f"'{name}'" for name in strangers[:3])
+        raise UsageError(f"'{target}' holds {names}{more}, not written by onnxdtd: choose another folder")
+    if ours and not overwrite:
+        raise UsageError(f"'{target}' holds an earlier result: choose another folder, or allow overwriting")
+
+
+def _files_of_a_result(folder: Path, schema: str) -> set[str]:
+    """The files that a result of any version of the schema lists as its own."""
+    try:
+        document = json.loads((folder / MANIFEST).read_text("utf-8"))
+        ours = document["schema"].partition("/")[0] == schema.partition("/")[0]
+        return set(document["files"]) if ours else set()
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return set()
+
+
+def _beside(path: Path) -> Path:
+    """A hidden name in the same folder that nobody else uses; same folder means same file system."""
+    return path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}")
+
+
+def _swap(folder: Path, target: Path) -> None:
+    """Give `folder` the name `target`; what bore it before goes, or comes back if that fails."""
+    if not target.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        folder.rename(target)
+        return
+    earlier = _beside(target)
+    target.rename(earlier)
+    try:
+        folder.rename(target)
+    except BaseException:
+        earlier.rename(target)
+        raise
+    shutil.rmtree(earlier)

@@ -1,0 +1,16 @@
+"""What goes in: arrays and pictures, read, preprocessed and checked against the model."""
+
+from onnxdtd.inputs.arrays import check_inputs, read_inputs
+from onnxdtd.inputs.image import IMAGE_SUFFIXES, open_image
+from onnxdtd.inputs.preprocess import Preprocess, features, labels, read_metadata_range
+
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "Preprocess",
+    "check_inputs",
+    "features",
+    "labels",
+    "open_image",
+    "read_inputs",
+    "read_metadata_range",
+]

@@ -1,0 +1,44 @@
+"""The final Softmax, LogSoftmax or Sigmoid is not explained: its input, the logit, is."""
+
+from __future__ import annotations
+
+from onnx import TensorProto
+
+from onnxdtd.model.graph import Graph, Node
+
+_HEADS = {"Softmax", "LogSoftmax", "Sigmoid"}
+_FLOATS = {TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16}
+_RESHAPING = ("Reshape", "Flatten", "Squeeze", "Unsqueeze")
+
+
+def head(graph: Graph) -> Graph:
+    """y = softmax(z), explained: z. A Softmax, LogSoftmax or Sigmoid from which only nodes that keep the
+    order lead to an output is set aside: `targets` names its input. The output itself is still computed.
+
+    An index of y must mean the same in z: where the shape changes on the way, or may, the output is explained
+    as it is.
+    """
+    targets, notes = dict(graph.targets), []
+    for output in graph.outputs:
+        final = _final(graph, output)
+        if final is not None:
+            targets[output] = final.inputs[0]
+            notes.append(f"final {final.op} '{final.name}' set aside: '{final.inputs[0]}' is explained")
+    return graph.replace(targets=targets).noting(*notes) if notes else graph
+
+
+def _final(graph: Graph, output: str) -> Node | None:
+    """The activation behind an output whose input has the output's indices."""
+    node, same_shape = graph.producers.get(output), True
+    while node is not None and not node.domain and (_is_cast(node) or node.op in ("Identity", *_RESHAPING)):
+        same_shape &= node.op not in _RESHAPING
+        node = graph.producers.get(node.inputs[0])
+    if node is None or node.domain or node.op not in _HEADS or node.inputs[0] not in graph.producers:
+        return None
+    shape = graph.value(node.inputs[0]).shape
+    known = shape is not None and None not in shape and shape == graph.value(output).shape
+    return node if same_shape or known else None
+
+
+def _is_cast(node: Node) -> bool:
+    return node.op == "Cast" and node.attributes.get("to") in _FLOATS

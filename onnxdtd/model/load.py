@@ -1,0 +1,221 @@
+"""Read a model: file or bytes -> checked, functions inlined, shapes inferred -> `Graph`.
+
+The file is a stranger's. Whatever is wrong with it ends in one `ModelError` line, and nothing outside its own
+folder is read (see `external`). Weights are read once, into arrays (see `weights`); the checker and the shape
+inference see a skeleton in which long weights are graph inputs of the same type and shape.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import stat
+from collections import Counter
+from itertools import chain
+from pathlib import Path
+from typing import BinaryIO
+
+import onnx
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from onnx import ModelProto, TensorProto, checker, helper, numpy_helper, shape_inference
+
+from onnxdtd.errors import ModelError, UsageError
+from onnxdtd.model import external, weights
+from onnxdtd.model.functions import all_nodes, inline
+from onnxdtd.model.graph import Graph, Node, Value
+from onnxdtd.model.weights import SMALL, Array, one_line
+
+_LFS = b"version https://git-lfs.github.com/spec"
+
+
+def load(source: str | os.PathLike[str] | bytes | ModelProto) -> Graph:
+    """Read an ONNX model from a path, its bytes or a ModelProto.
+
+    Constants are the initializers, in the file's own types; a graph input with an initializer is a constant,
+    not an input. `sha256` digests the model file (for a ModelProto, its serialisation), external data not
+    included. Raises ModelError, one line, for all that can be wrong with a model.
+    """
+    if isinstance(source, ModelProto):
+        return _read(io.BytesIO(source.SerializeToString()), None)
+    if isinstance(source, bytes):
+        return _read(io.BytesIO(source), None)
+    if not isinstance(source, (str, os.PathLike)):
+        raise UsageError(f"a model is a path, bytes or a ModelProto, not {type(source).__name__}")
+    path = Path(source)
+    with _open(path) as stream:
+        try:
+            return _read(stream, path.parent)
+        except ModelError as error:
+            raise ModelError(f"'{path}': {error}") from None
+
+
+def _open(path: Path) -> BinaryIO:
+    try:
+        if stat.S_ISREG(path.stat().st_mode):
+            return path.open("rb")
+    except FileNotFoundError:
+        raise ModelError(f"'{path}': no such file") from None
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        raise ModelError(f"'{path}' cannot be opened: {one_line(error)}") from None
+    raise ModelError(f"'{path}' is a {'directory' if path.is_dir() else 'device'}, not a model file")
+
+
+def _read(stream: BinaryIO, folder: Path | None) -> Graph:
+    if not (size := stream.seek(0, os.SEEK_END)):
+        raise ModelError("the file is empty")
+    stream.seek(0)
+    if stream.read(len(_LFS)) == _LFS:
+        raise ModelError("this is a Git LFS pointer, not the model: run `git lfs pull`")
+    stream.seek(0)
+    sha256 = hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]
+    stream.seek(0)
+    skeleton, data = weights.split(stream, size)
+    try:
+        model = ModelProto.FromString(skeleton)
+    except DecodeError:
+        raise ModelError(weights.NOT_ONNX) from None
+    if not model.HasField("graph"):
+        raise ModelError("this is not an ONNX model: it has no graph")
+    _require_text(model)
+    opsets = _opsets(model)
+    external.embed(model, folder)
+    constants = _take_constants(model, data, folder)
+    _check(model)
+    return _graph(_infer(inline(model)), opsets, constants, sha256)
+
+
+def _require_text(model: ModelProto) -> None:
+    """Names that are not UTF-8 come out of protobuf as bytes."""
+    graph = model.graph
+    named = chain(graph.input, graph.output, graph.value_info, graph.initializer, graph.node)
+    names = [graph.name, *(thing.name for thing in named), *(s.values.name for s in graph.sparse_initializer)]
+    for node in all_nodes(graph.node):
+        names += (*node.input, *node.output, node.op_type, node.domain, *(a.name for a in node.attribute))
+    names += [text for entry in model.metadata_props for text in (entry.key, entry.value)]
+    names += [entry.domain for entry in model.opset_import]
+    if not all(isinstance(name, str) for name in names):
+        raise ModelError("the file is damaged: a name is not UTF-8")
+
+
+def _opsets(model: ModelProto) -> dict[str, int]:
+    """Version by domain; `ai.onnx` is the default domain ''."""
+    opsets: dict[str, int] = {}
+    for entry in model.opset_import:
+        domain = "" if entry.domain == "ai.onnx" else entry.domain
+        if opsets.setdefault(domain, entry.version) != entry.version:
+            raise ModelError(f"two versions of the operator set '{domain or 'ai.onnx'}' are imported")
+    if (version := opsets.get("", 1)) > (newest := onnx.defs.onnx_opset_version()):
+        raise ModelError(f"opset {version} is newer than the {newest} that onnx {onnx.__version__} knows")
+    return opsets
+
+
+def _take_constants(model: ModelProto, data: dict[int, Array], folder: Path | None) -> dict[str, Array]:
+    """The initializers as arrays; in the model, short ones stay and long ones become graph inputs."""
+    graph = model.graph
+    tensors = []
+    for i, tensor in enumerate(graph.initializer):
+        raw = external.read(tensor, folder) if external.is_external(tensor) else data.get(i)
+        tensors.append((tensor.name, tensor.data_type, weights.to_array(tensor, raw)))
+    for sparse in graph.sparse_initializer:
+        tensors.append((sparse.values.name, sparse.values.data_type, weights.dense(sparse)))
+    constants = {name: array for name, _, array in tensors}
+    if len(constants) < len(tensors):
+        raise ModelError("two initializers have one name")
+    inputs = [value for value in graph.input if value.name not in constants]
+    long = [(name, kind, array.shape) for name, kind, array in tensors if array.nbytes > SMALL]
+    inputs += [helper.make_tensor_value_info(name, kind, shape) for name, kind, shape in long]
+    short = [numpy_helper.from_array(a, name) for name, a in constants.items() if a.nbytes <= SMALL]
+    for field, kept in ((graph.input, inputs), (graph.initializer, short), (graph.sparse_initializer, [])):
+        del field[:]
+        field.extend(kept)
+    if model.ir_version == 3:  # IR 3 wants every initializer to be an input, IR 4 takes both forms
+        model.ir_version = 4
+    return constants
+
+
+def _check(model: ModelProto) -> None:
+    try:
+        checker.check_model(model)
+    except (checker.ValidationError, ValueError) as error:
+        raise ModelError(f"invalid ONNX: {one_line(error)}") from None
+    if not model.graph.node:
+        raise ModelError("the graph has no nodes")
+    outputs = [output.name for output in model.graph.output]
+    if not outputs or len(set(outputs)) < len(outputs):
+        raise ModelError("the graph has " + ("two outputs of one name" if outputs else "no outputs"))
+
+
+def _infer(model: ModelProto) -> ModelProto:
+    """Infer types and shapes. A wrong type ends the loading, a shape that cannot be found does not.
+
+    What the file says of inner values counts only where nothing can be inferred: it goes stale when a model's
+    input shape is edited.
+    """
+    stated = list(model.graph.value_info)
+    del model.graph.value_info[:]
+    inferred = _inferred(model)
+    known = {value.name for value in inferred.graph.value_info}
+    inferred.graph.value_info.extend(value for value in stated if value.name not in known)
+    return inferred
+
+
+def _inferred(model: ModelProto) -> ModelProto:
+    try:
+        return shape_inference.infer_shapes(model, check_type=True, data_prop=True)
+    except Exception as error:  # the inference raises bare C++ exceptions
+        if "inconsistent type" in str(error) or "unsupported type" in str(error):
+            raise ModelError(f"invalid ONNX: {one_line(error)}") from None
+    try:
+        return shape_inference.infer_shapes(model)
+    except Exception:
+        return model
+
+
+def _graph(model: ModelProto, opsets: dict[str, int], constants: dict[str, Array], sha256: str) -> Graph:
+    proto = model.graph
+    values = {v.name: _value(v) for v in (*proto.value_info, *proto.input, *proto.output)}
+    for name, array in constants.items():
+        values[name] = Value(name, helper.np_dtype_to_tensor_dtype(array.dtype), array.shape)
+    inputs = tuple(v.name for v in proto.input if v.name not in constants)
+    if not any(values[name].is_float for name in inputs):
+        found = ", ".join(f"'{n}' {TensorProto.DataType.Name(values[n].elem_type)}" for n in inputs)
+        raise ModelError(f"no floating-point input that relevance could reach (inputs: {found or 'none'})")
+    return Graph(
+        name=proto.name,
+        nodes=tuple(Node.from_proto(n, name) for n, name in zip(proto.node, _names(model), strict=True)),
+        inputs=inputs,
+        outputs=tuple(v.name for v in proto.output),
+        constants=constants,
+        values=values,
+        opsets=opsets,
+        ir_version=model.ir_version,
+        metadata={entry.key: entry.value for entry in model.metadata_props},
+        sha256=sha256,
+    ).replace()
+
+
+def _names(model: ModelProto) -> list[str]:
+    """A unique name for each node: its own, or `Op_index` where it has none, with a suffix where taken."""
+    taken = {f"input:{value.name}" for value in model.graph.input}  # how Graph.network names the inputs
+    own = {node.name for node in model.graph.node}
+    again: Counter[str] = Counter()
+    names = []
+    for i, node in enumerate(model.graph.node):
+        name = base = node.name or f"{node.op_type}_{i}"
+        while name in taken or (name in own and name != node.name):
+            again[base] += 1
+            name = f"{base}_{again[base]}"
+        taken.add(name)
+        names.append(name)
+    return names
+
+
+def _value(proto: onnx.ValueInfoProto) -> Value:
+    tensor = proto.type.tensor_type
+    elem_type = tensor.elem_type if tensor.elem_type in TensorProto.DataType.values() else 0
+    if not tensor.HasField("shape"):
+        return Value(proto.name, elem_type)
+    sizes = [d.dim_value if d.HasField("dim_value") else d.dim_param or None for d in tensor.shape.dim]
+    shape = tuple(None if isinstance(size, int) and size < 0 else size for size in sizes)
+    return Value(proto.name, elem_type, shape)

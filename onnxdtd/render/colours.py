@@ -1,0 +1,86 @@
+"""One meaning of colour for every picture: red speaks for the target, blue against it, white not at all."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.colors import LinearSegmentedColormap
+
+from onnxdtd.errors import UsageError
+
+Array = npt.NDArray[Any]
+
+INK, FAINT = "#222222", "#8a8a8a"
+RED, BLUE = "#c81e1e", "#1d4fb8"
+
+# An odd number of colours puts white on exactly zero; both halves fall in lightness alike.
+SIGNED = LinearSegmentedColormap.from_list(
+    "signed",
+    ["#0a1f5c", BLUE, "#6f9be8", "#c9dbf8", "#ffffff", "#fbd0c8", "#f08070", RED, "#5e0a12"],
+    N=513,
+)
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Colours for -limit..limit, a percentile of |relevance|, so that one pixel cannot pale the rest.
+
+    low, high: whether values lie beyond that end. largest: the value of largest magnitude.
+    """
+
+    limit: float
+    low: bool
+    high: bool
+    largest: float
+    percentile: float
+
+    @classmethod
+    def of(cls, relevance: Array, percentile: float) -> Scale:
+        """The scale of an array; UsageError for NaN, infinity, or a percentile that is none."""
+        if not np.isfinite(relevance).all():
+            raise UsageError("the relevance holds NaN or infinity: it cannot be drawn")
+        if not 0 < percentile <= 100:
+            raise UsageError(f"percentile {percentile:g} is not above 0 and at most 100")
+        size = np.abs(relevance)
+        largest = float(relevance.flat[size.argmax()])
+        # Where nearly everything is zero, the percentile is too: then the largest is the limit.
+        limit = float(np.percentile(size, percentile, method="higher")) or abs(largest) or 1.0
+        return cls(limit, bool(relevance.min() < -limit), bool(relevance.max() > limit), largest, percentile)
+
+    def normal(self, relevance: Array) -> Array:
+        """-1..1."""
+        return np.clip(relevance / self.limit, -1.0, 1.0)
+
+    def colours(self, relevance: Array) -> Array:
+        """RGB in 0..1, one axis more than `relevance`."""
+        return np.asarray(SIGNED(0.5 + 0.5 * self.normal(relevance))[..., :3])
+
+    @property
+    def exponent(self) -> int:
+        """The power of ten, a multiple of 3, that keeps the ticks short; 0 for ordinary sizes."""
+        if 1e-2 <= self.limit < 1e4:
+            return 0
+        return 3 * math.floor(math.log10(self.limit) / 3)
+
+    def tick(self, value: float) -> str:
+        """A value as the ticks write it."""
+        return number(value / 10.0**self.exponent)
+
+    @property
+    def label(self) -> tuple[str, ...]:
+        """ "relevance" and its unit; a second line tells where the colours end, if values lie beyond."""
+        power = str(self.exponent).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+        unit = f" (×10{power})" if self.exponent else ""
+        if not (self.low or self.high):
+            return (f"relevance{unit}",)
+        cut = f"cut at percentile {self.percentile:g} of |relevance|, largest {self.tick(self.largest)}"
+        return f"relevance{unit}", cut
+
+
+def number(value: float) -> str:
+    """Three digits, a true minus sign, no "-0"."""
+    return f"{value:.3g}".replace("-", "−") if value else "0"
