@@ -1,13 +1,14 @@
 """Convolution and its adjoint in NumPy, at nearly the speed of the matrix product inside.
 
-    conv:            y[m, o] = sum over c, k of  w[m, c, k] x[c, o s - p + k d]
+    conv:            y[m, o] = sum over c, k of w[m, c, k] x[c, o s - p + k d]
     conv_transpose:  its adjoint in x:  <conv(x), r> = <x, conv_transpose(r)> for all x and r
 
-A 1x1 kernel is one matrix product. Any other kernel multiplies *columns* (im2col): columns[c, k, o] is the value that
-window o reads in channel c through kernel offset k. They are made for one run of windows at a time, in a buffer small
-enough to stay in cache; for a whole image at once they would cost more time than the product. The adjoint makes the
-same columns by the transposed product and adds them into place or, where that is more work, convolves with the
-mirrored kernel. Groups are the batch axis of the product, and a depthwise layer is nothing but many groups.
+A 1x1 kernel is one matrix product. Any other kernel multiplies *columns* (im2col): columns[c, k, o] is the value
+that window o reads in channel c through kernel offset k. They are made for one run of windows at a time, in a
+buffer small enough to stay in cache; made for a whole image at once they can cost more time than the product.
+The adjoint makes the same columns by the transposed product and adds them into place or, where that is more
+work, convolves with the mirrored kernel. Groups are the batch axis of the product, and a depthwise layer is
+nothing but many groups.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ COLUMN_BYTES = 1 << 22
 """Size of the column buffer: a larger one leaves the cache, a smaller one makes too many small products."""
 
 MIN_COLUMNS = 512
-"""Windows per product, even if the buffer must grow: with fewer, BLAS spends its time on packing the weights."""
+"""Windows per product, even if the buffer must grow: with fewer, BLAS spends its time packing the weights."""
 
 
 def conv(
@@ -35,8 +36,8 @@ def conv(
 ) -> Array:
     """y[m, o] = sum over c, k of w[m, c, k] x[c, o s - p + k d]: ONNX Conv without bias.
 
-    x (N, C, *spatial), w (M, C / group, *kernel), any number of spatial axes -> y (N, M, *out) of x's dtype, where
-    out = floor((spatial + pads - (kernel - 1) d - 1) / s) + 1. `pads` in ONNX order (begins..., ends...).
+    x (N, C, *spatial), w (M, C / group, *kernel), any number of spatial axes -> y (N, M, *out) of x's dtype,
+    where out = floor((spatial + pads - (kernel - 1) d - 1) / s) + 1. `pads` in ONNX order (begins..., ends...).
     Raises ValueError where the shapes do not fit together.
     """
     windows = Windows.fitting(x.shape[2:], w.shape[2:], strides, pads, dilations)
@@ -45,13 +46,13 @@ def conv(
     y = np.empty((len(x), len(w), *windows.count), x.dtype)
     product = _by_group(y, group)
     if (reads := windows.single_reads()) is not None:
-        np.matmul(matrix, _by_group(x[(..., *reads)], group), out=product)
+        np.matmul(matrix, _by_group(x[reads], group), out=product)
         return y
     for run, taps, columns in _column_runs(windows, x.shape[1], x.dtype):
         flat = columns.reshape(group, matrix.shape[2], -1)
         for image, result in zip(x, product, strict=True):
             for offset, box, reads in taps:
-                columns[(slice(None), *offset, *box)] = image[(slice(None), *reads)]
+                columns[:, *offset][box] = image[reads]
             np.matmul(matrix, flat, out=result[..., run])
     return y
 
@@ -68,28 +69,28 @@ def conv_transpose(
 ) -> Array:
     """R[c, i] = sum over m, k, o with o s - p + k d = i of w[m, c, k] r[m, o]: the adjoint of `conv` in x.
 
-    r (N, M, *out), w (M, C / group, *kernel) as for `conv`, `spatial` the shape of conv's input -> (N, C, *spatial)
-    of r's dtype; positions that no window reads get 0. Equals ONNX ConvTranspose with the output_padding that gives
-    `spatial`. Raises ValueError where the shapes do not fit together.
+    r (N, M, *out), w (M, C / group, *kernel) as for `conv`, `spatial` the shape of conv's input
+    -> (N, C, *spatial) of r's dtype; positions that no window reads get 0. Equals ONNX ConvTranspose with the
+    output_padding that gives `spatial`. Raises ValueError where the shapes do not fit together.
     """
     windows = Windows.fitting(spatial, w.shape[2:], strides, pads, dilations)
     shape = (len(r), w.shape[1] * group, *spatial)
     _check_channels("conv_transpose", shape, w.shape, group)
     if r.shape[1:] != (len(w), *windows.count):
         raise ValueError(
-            f"conv_transpose: r {r.shape} is not what conv makes of {shape}, {(len(r), len(w), *windows.count)}: "
+            f"conv_transpose: r {r.shape}, but conv maps {shape} to {(len(r), len(w), *windows.count)}: "
             "give the strides, pads, dilations and spatial of that conv"
         )
-    single_reads = windows.single_reads()
-    if single_reads is None and _mirroring_is_cheaper(windows, shape, w.shape):
+    reads = windows.single_reads()
+    if reads is None and _mirroring_is_cheaper(windows, shape, w.shape):
         return _mirrored_conv(r, w, windows, group)
     matrix = _weight_matrix(w, group, r.dtype).transpose(0, 2, 1)
     sources = _by_group(r, group)
-    if single_reads is not None and windows.count == windows.spatial:
+    if reads is not None and windows.count == windows.spatial:
         return np.matmul(matrix, sources).reshape(shape)
     x = np.zeros(shape, r.dtype)
-    if single_reads is not None:
-        x[(..., *single_reads)] = np.matmul(matrix, sources).reshape(shape[:2] + windows.count)
+    if reads is not None:
+        x[reads] = np.matmul(matrix, sources).reshape(x[reads].shape)
         return x
     # With one output channel a group the product is an outer one, at which BLAS is ten times slower.
     multiply = np.multiply if matrix.shape[2] == 1 else np.matmul
@@ -98,56 +99,62 @@ def conv_transpose(
         for image, source in zip(x, sources, strict=True):
             multiply(matrix, source[..., run], out=flat)
             for offset, box, reads in taps:
-                image[(slice(None), *reads)] += columns[(slice(None), *offset, *box)]
+                image[reads] += columns[:, *offset][box]
     return x
 
 
 def _check_channels(name: str, x: Shape, w: Shape, group: int) -> None:
     if x[1] != w[1] * group or w[0] % group:
         raise ValueError(
-            f"{name}: x {x}, w {w} and group {group} do not fit: w.shape[1] * group must be x's {x[1]} channels, "
-            "and group must divide w.shape[0]"
+            f"{name}: x {x}, w {w}, group {group}: w must have shape (M, {x[1]} / group, ...) "
+            "with an M that group divides"
         )
 
 
 def _weight_matrix(w: Array, group: int, dtype: np.dtype[Any]) -> Array:
-    """(group, M / group, C / group * kernel): a view wherever w is contiguous, as BLAS needs it."""
+    """w as (group, M / group, C / group * kernel), contiguous for BLAS: a view if w already is."""
     return np.ascontiguousarray(w, dtype).reshape(group, len(w) // group, -1)
 
 
 def _by_group(a: Array, group: int) -> Array:
-    """(N, channels, *spatial) as (N, group, channels / group, positions)."""
+    """(N, channels, *spatial) as (N, group, channels / group, positions), contiguous for BLAS."""
     return np.ascontiguousarray(a).reshape(len(a), group, -1, prod(a.shape[2:]))
 
 
-def _column_runs(windows: Windows, channels: int, dtype: np.dtype[Any]) -> Iterator[tuple[slice, list[Tap], Array]]:
-    """Each run of windows with its taps and its columns: one buffer for all, zero where the run reads padding."""
+def _column_runs(
+    windows: Windows, channels: int, dtype: np.dtype[Any]
+) -> Iterator[tuple[slice, list[Tap], Array]]:
+    """Each run of windows, its taps and its columns: one buffer for all, zero where the run reads padding."""
     rows = channels * prod(windows.kernel)
-    parts = [windows.part(box) for box in runs(windows.count, max(MIN_COLUMNS, COLUMN_BYTES // (rows * dtype.itemsize)))]
+    length = max(MIN_COLUMNS, COLUMN_BYTES // (rows * dtype.itemsize))
+    parts = [windows.part(box) for box in runs(windows.count, length)]
     buffer = np.empty(rows * prod(parts[0].count), dtype)  # the first run is the longest
     layout, start = None, 0
     for part in parts:
         taps, positions = part.taps(), prod(part.count)
         columns = buffer[: rows * positions].reshape(channels, *windows.kernel, *part.count)
-        if layout != (layout := (part.count, [tap[:2] for tap in taps])):  # else the padding is zero from last time
+        previous, layout = layout, (part.count, [tap[:2] for tap in taps])
+        if layout != previous:  # else the zeros are where they were
             columns[...] = 0
         yield slice(start, start := start + positions), taps, columns
 
 
 def _mirroring_is_cheaper(windows: Windows, x: Shape, w: Shape) -> bool:
-    """Whether to fill columns from r and copy the weights, rather than add columns into x. Needs stride 1.
+    """Whether to mirror the kernel and fill columns from r, instead of adding columns into x. Needs stride 1.
 
-    Measured per element: adding a column takes twice the time of filling one, and mirroring a weight thrice.
+    Measured per element: adding a column takes twice as long as filling one, mirroring a weight three times.
     """
     positions = x[0] * prod(windows.spatial)
     return set(windows.strides) == {1} and w[0] * (positions + 3 * w[1]) < 2 * x[1] * positions
 
 
 def _mirrored_conv(r: Array, w: Array, windows: Windows, group: int) -> Array:
-    """R[c, i] = sum over m, k of w[m, c, K - 1 - k] r[m, i - q + k d] with q = (K - 1) d - p: the adjoint at stride 1."""
+    """R[c, i] = sum over m, k of w[m, c, K - 1 - k] r[m, i - q + k d], q = (K - 1) d - p: the stride 1 adjoint."""
     by_group = w.reshape(group, len(w) // group, *w.shape[1:]).swapaxes(1, 2)
-    mirrored = np.flip(by_group, range(3, by_group.ndim)).reshape(-1, len(w) // group, *windows.kernel)
-    axes = list(zip(windows.kernel, windows.dilations, windows.begins, strict=True))
-    begins = [(k - 1) * d - p for k, d, p in axes]
-    ends = [i - o + p for i, o, p in zip(windows.spatial, windows.count, windows.begins, strict=True)]
-    return conv(r, mirrored, strides=windows.strides, pads=begins + ends, dilations=windows.dilations, group=group)
+    mirrored = np.flip(by_group, tuple(range(3, by_group.ndim))).reshape(-1, len(w) // group, *windows.kernel)
+    axes = list(zip(*windows, strict=True))
+    begins = [(k - 1) * d - p for _, _, k, _, p, d in axes]
+    ends = [size - count + p for size, count, _, _, p, _ in axes]
+    return conv(
+        r, mirrored, strides=windows.strides, pads=begins + ends, dilations=windows.dilations, group=group
+    )

@@ -2,11 +2,11 @@
 
 Through kernel offset k, window o of a layer with stride s, padding p and dilation d reads the input position
 
-    i = o s - p + k d                                                                  (on every spatial axis)
+    i = o s - p + k d                                                            (on every spatial axis)
 
-For one k, the windows whose i lies inside the input form a box, and so do the positions that they read: two strided
-slices of equal shape, a `Tap`. A layer is a sum, or a maximum, over its taps. Padding is what no tap reads, so it
-never exists in memory. Any number of spatial axes.
+For one k, the windows whose i lies inside the input form a box, and so do the positions that they read: two
+strided slices of equal shape, a `Tap`. A layer is a sum, or a maximum, over its taps. Padding is what no tap
+reads, so it never exists in memory. Any number of spatial axes.
 """
 
 from __future__ import annotations
@@ -14,18 +14,23 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import product
 from math import prod
+from types import EllipsisType
 from typing import NamedTuple
 
 Shape = tuple[int, ...]
 Box = tuple[slice, ...]
+Index = tuple[EllipsisType | slice, ...]
 
 
 class Tap(NamedTuple):
-    """One kernel offset, the windows that read the input through it, and the positions that they read."""
+    """One kernel offset, the windows that read the input through it, and the positions that they read.
+
+    `windows` and `reads` index the last axes of any array, such as y[windows] += w[offset] * x[reads].
+    """
 
     offset: Shape
-    windows: Box
-    reads: Box
+    windows: Index
+    reads: Index
 
 
 class Windows(NamedTuple):
@@ -49,24 +54,17 @@ class Windows(NamedTuple):
     ) -> Windows:
         """As many windows as fit: count = floor((size + pads - (kernel - 1) d - 1) / s) + 1.
 
-        `pads` in ONNX order (begins..., ends...). Raises ValueError if a sequence has the wrong length or none fits.
+        `pads` in ONNX order (begins..., ends...). Raises ValueError for a wrong length, or where none fits.
         """
         rank = len(spatial)
-        lengths = [len(kernel), len(strides), len(pads) / 2, len(dilations)]
-        if lengths != [rank] * 4:
-            raise ValueError(
-                f"{rank} spatial axes, but kernel {tuple(kernel)}, strides {tuple(strides)}, pads {tuple(pads)}, "
-                f"dilations {tuple(dilations)}: give {rank} of each, pads {2 * rank}"
-            )
-        begins, ends = tuple(pads[:rank]), tuple(pads[rank:])
-        axes = zip(spatial, kernel, strides, begins, ends, dilations, strict=True)
+        given = f"kernel {(*kernel,)}, strides {(*strides,)}, pads {(*pads,)}, dilations {(*dilations,)}"
+        if [len(kernel), len(strides), len(pads) / 2, len(dilations)] != [rank] * 4:
+            raise ValueError(f"{rank} spatial axes, but {given}: give {rank} numbers each, {2 * rank} pads")
+        axes = zip(spatial, kernel, strides, pads[:rank], pads[rank:], dilations, strict=True)
         count = tuple((size + a + b - (k - 1) * d - 1) // s + 1 for size, k, s, a, b, d in axes)
         if min(count) < 1:
-            raise ValueError(
-                f"no window fits: input {tuple(spatial)}, kernel {tuple(kernel)}, dilations {tuple(dilations)}, "
-                f"pads {tuple(pads)}: enlarge the input or its pads"
-            )
-        return cls(tuple(spatial), count, tuple(kernel), tuple(strides), begins, tuple(dilations))
+            raise ValueError(f"no window fits input {(*spatial,)} with {given}: enlarge the input or its pads")
+        return cls(tuple(spatial), count, tuple(kernel), tuple(strides), tuple(pads[:rank]), tuple(dilations))
 
     def part(self, box: Box) -> Windows:
         """The windows of `box` alone, counted from its corner."""
@@ -75,14 +73,17 @@ class Windows(NamedTuple):
 
     def taps(self) -> list[Tap]:
         """Every kernel offset through which at least one window reads the input, in row-major order."""
-        axes = [_axis_taps(*axis) for axis in zip(*self, strict=True)]
-        return [Tap(*zip(*choice, strict=True)) for choice in product(*axes)]
+        found = []
+        for choice in product(*(_axis_taps(*axis) for axis in zip(*self, strict=True))):
+            offset, windows, reads = zip(*choice, strict=True)
+            found.append(Tap(offset, (..., *windows), (..., *reads)))
+        return found
 
-    def single_reads(self) -> Box | None:
-        """The positions read where every window reads exactly one, and no padding: a 1x1 kernel. None otherwise."""
+    def single_reads(self) -> Index | None:
+        """The positions read, if each window reads exactly one and no padding (a 1x1 kernel); else None."""
+        whole = (..., *(slice(0, n) for n in self.count))
         if set(self.kernel) != {1}:
             return None
-        whole = tuple(slice(0, n) for n in self.count)
         return next((tap.reads for tap in self.taps() if tap.windows == whole), None)
 
 
@@ -101,14 +102,14 @@ def _axis_taps(
 
 
 def runs(shape: Shape, length: int) -> Iterator[Box]:
-    """Cut `shape` into boxes of about equal size that are contiguous in row-major order, none over `length` entries."""
+    """Cut `shape` into nearly equal boxes, contiguous in row-major order, none of more than `length` entries."""
     axis, inner = 0, prod(shape[1:])
-    while inner > length and axis + 1 < len(shape):
+    while inner > length:
         axis, inner = axis + 1, inner // shape[axis + 1]
-    pieces = -(-shape[axis] // max(1, length // inner))
+    pieces = -(-shape[axis] // (length // inner))
     step = -(-shape[axis] // pieces)
+    rest = [slice(0, size) for size in shape[axis + 1 :]]
     for lead in product(*(range(size) for size in shape[:axis])):
         for start in range(0, shape[axis], step):
-            one = (slice(i, i + 1) for i in lead)
-            rest = (slice(0, size) for size in shape[axis + 1 :])
-            yield (*one, slice(start, min(start + step, shape[axis])), *rest)
+            stop = min(start + step, shape[axis])
+            yield (*(slice(i, i + 1) for i in lead), slice(start, stop), *rest)

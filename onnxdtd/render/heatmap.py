@@ -197,6 +197,6 @@ def _panel_size(height: int, width: int) -> tuple[int, int, bool]:
 
 def _overlay(relevance: Array, picture: Array, scale: Scale) -> Array:
     """The colours over a light grey picture, opaque where the relevance is large."""
-    grey = 0.8 + 0.2 * (picture @ [0.299, 0.587, 0.114])
+    grey = 0.76 + 0.24 * (picture @ [0.299, 0.587, 0.114])
     alpha = np.abs(scale.normal(relevance))[..., None] ** 0.75
     return (1 - alpha) * grey[..., None] + alpha * scale.colours(relevance)

@@ -36,10 +36,10 @@ def _scale_and_shift(node: Node, draft: Draft) -> tuple[Array, Array] | None:
         return None
     if node.attributes.get("training_mode", 0) or not node.attributes.get("spatial", 1):
         return None
-    parameters = [draft.array(node, slot) for slot in (1, 2, 3, 4)]
-    gamma, beta, mean, variance = (None if p is None else p.astype(np.float64) for p in parameters)
-    if gamma is None or beta is None or mean is None or variance is None:
+    constant = [array for slot in (1, 2, 3, 4) if (array := draft.array(node, slot)) is not None]
+    if len(constant) < 4 or len({array.shape for array in constant}) > 1:
         return None
+    gamma, beta, mean, variance = (array.astype(np.float64) for array in constant)
     with np.errstate(all="ignore"):
         scale = gamma / np.sqrt(variance + node.attributes.get("epsilon", 1e-5))
         shift = beta - scale * mean

@@ -1,0 +1,58 @@
+"""Write the README's tables of methods, rules, operators and speed from the registries and benchmark figures.
+
+    python tools/tables.py            # rewrites README.md
+    python tools/tables.py --check    # exit 1 if it is not up to date
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import onnxdtd.methods
+import onnxdtd.ops
+import onnxdtd.rules
+from onnxdtd.registry import METHODS, OPS, RULES
+
+README = Path(__file__).parent.parent / "README.md"
+
+
+def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def methods() -> str:
+    rows = [(f"`{m.name}`", m.doc, m.bias) for _, m in sorted(METHODS.items())]
+    return table(("method", "what it is", "bias"), [("`auto`", "`composite` or `dtd`, by depth", ""), *rows])
+
+
+def rules() -> str:
+    return table(("rule", "what it does"), [(f"`{r.name}`", r.doc) for _, r in sorted(RULES.items())])
+
+
+def ops() -> str:
+    families: dict[tuple[str, str], list[str]] = {}
+    for (domain, name), entry in sorted(OPS.items()):
+        families.setdefault((entry.kind, entry.family), []).append(f"{domain}.{name}" if domain else name)
+    rows = [(kind, "" if family == kind else family, ", ".join(names)) for (kind, family), names in families.items()]
+    order = ("linear", "route", "select", "elementwise", "barrier")
+    return table(("kind", "family", "operators"), sorted(rows, key=lambda row: (order.index(row[0]), row)))
+
+
+def filled(text: str) -> str:
+    for name, body in {"methods": methods(), "rules": rules(), "ops": ops()}.items():
+        pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end -->)", re.DOTALL)
+        text, count = pattern.subn(lambda m, body=body: f"{m[1]}{body}\n{m[2]}", text)
+        if count != 1:
+            raise SystemExit(f"README.md must have exactly one place for {name}")
+    return text
+
+
+if __name__ == "__main__":
+    before = README.read_text()
+    after = filled(before)
+    if "--check" in sys.argv:
+        raise SystemExit(before != after)
+    README.write_text(after)
