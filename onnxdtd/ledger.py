@@ -13,6 +13,7 @@ from onnxdtd.rules.terms import TermRule
 
 # Differences below this part of what arrived are rounding, whose cause is not asked for.
 ROUNDING = 1e-6
+BLOCK = 4096
 
 
 class Ledger:
@@ -59,4 +60,8 @@ class Ledger:
 
 
 def _sum(r: Any) -> float:
-    return float(np.sum(r, dtype=np.float64))
+    """The sum: blocks in r's own precision, which is fast, and their sums in float64."""
+    flat = np.ascontiguousarray(r).ravel()
+    whole = flat.size - flat.size % BLOCK
+    blocks = flat[:whole].reshape(-1, BLOCK).sum(axis=1)
+    return float(blocks.sum(dtype=np.float64) + flat[whole:].sum(dtype=np.float64))

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import onnx
 import onnx.parser
 import onnxruntime
+import pytest
 from onnx import numpy_helper
 
+from onnxdtd.errors import ModelError
 from onnxdtd.model.graph import Graph
 from onnxdtd.model.load import load
 
 OPSETS = (7, 9, 11, 13, 17, 22)
+BN = "BatchNormalization<epsilon = 0.001>"
 
 
 def model(text: str, opset: int = 17, **constants: Any) -> onnx.ModelProto:
@@ -51,8 +55,58 @@ def feeds_for(source: Graph, seed: int = 0, batch: int = 2) -> dict[str, Any]:
 
 
 def same(before: Graph, after: Graph) -> None:
-    """Raise unless both compute the same outputs to 1e-5."""
+    """Raise unless both compute the same outputs to 1e-5 of the largest."""
     feeds = feeds_for(before)
     for old, new in zip(run(before, feeds), run(after, feeds), strict=True):
         assert old.dtype == new.dtype
-        np.testing.assert_allclose(new, old, rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(new, old, rtol=0, atol=1e-5 * max(np.abs(old).max(), 1e-3))
+
+
+RNG = np.random.default_rng(0)
+
+
+def normal(*shape: int) -> Any:
+    """Normal random numbers in float32, each call its own."""
+    return RNG.standard_normal(shape).astype(np.float32)
+
+
+def ops(source: Graph) -> list[str]:
+    """The operators in order."""
+    return [node.op for node in source.nodes]
+
+
+def changed(before: Graph, run: Callable[[Graph], Graph]) -> Graph:
+    """What a pass makes of the graph: it must fire, note it, keep the outputs, and have nothing more to do."""
+    after = run(before)
+    assert after is not before
+    assert len(after.notes) > len(before.notes)
+    assert after.outputs == before.outputs
+    same(before, after)
+    assert run(after) is after
+    return after
+
+
+def unchanged(before: Graph, run: Callable[[Graph], Graph]) -> None:
+    """Raise unless the pass leaves the graph alone."""
+    assert run(before) is before
+
+
+def statistics(channels: int, tiny: bool = False) -> dict[str, Any]:
+    """s, o, m, v: the scale, offset, mean and variance of a BatchNormalization.
+
+    tiny: variances that the epsilon of `BN` outweighs.
+    """
+    variance = np.abs(normal(channels)) * (1e-4 if tiny else 1) + (1e-5 if tiny else 0.1)
+    parameters = {name: normal(channels) for name in "som"}
+    return {**parameters, "v": variance.astype(np.float32)}
+
+
+def refuses(source: Any, *words: str) -> str:
+    """The one line with which `load` refuses the source; every one of the words is in it."""
+    with pytest.raises(ModelError) as caught:
+        load(source)
+    message = str(caught.value)
+    assert "\n" not in message
+    for word in words:
+        assert word in message
+    return message

@@ -51,7 +51,9 @@ def test_order_is_topological_and_keeps_the_order_given():
 
 
 def test_dead_branches_and_their_constants_are_dropped():
-    found = graph("(float[3] x) => (float[3] y) { y = Relu(x) d = Add(x, w) e = Exp(d) }", w=np.ones(3, np.float32))
+    found = graph(
+        "(float[3] x) => (float[3] y) { y = Relu(x) d = Add(x, w) e = Exp(d) }", w=np.ones(3, np.float32)
+    )
     assert [node.op for node in found.nodes] == ["Relu"]
     assert not found.constants
 
@@ -104,7 +106,7 @@ def test_pickle_round_trip():
 
 def test_graphs_are_equal_only_to_themselves():
     one, two = graph(DIAMOND), graph(DIAMOND)
-    assert one == one  # noqa: PLR0124
+    assert one == one
     assert one != two
     assert len({one, two, one}) == 2
 

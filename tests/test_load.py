@@ -1,35 +1,21 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import pickle
 import re
 import tracemalloc
-from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from onnxdtd.errors import ModelError, UsageError
 from onnxdtd.model.load import load
-from tests.model_text import graph, model, run
+from tests.model_text import graph, model, refuses, run
 
 DENSE = "(float[N, 3] x) => (float[N, 2] y) { y = MatMul(x, w) }"
 W = np.arange(6, dtype=np.float32).reshape(3, 2)
-LONG = np.tile(W, 300)
 BIG = np.random.default_rng(0).standard_normal((3, 600)).astype(np.float32)
-
-
-def refuses(source, *words):
-    with pytest.raises(ModelError) as caught:
-        load(source)
-    message = str(caught.value)
-    assert "\n" not in message
-    for word in words:
-        assert word in message, message
-    return message
 
 
 def test_path_bytes_and_proto_agree(tmp_path):
@@ -98,118 +84,6 @@ def test_nodes_get_unique_names():
     assert [node.name for node in load(proto).nodes] == ["Relu_0_1", "n", "n_1", "Relu_0", "input:x_1"]
 
 
-# Files that are no models.
-
-
-def test_missing_file(tmp_path):
-    refuses(tmp_path / "model.onnx", "model.onnx", "no such file")
-
-
-def test_directory(tmp_path):
-    refuses(tmp_path, "is a directory")
-
-
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
-def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
-    os.mkfifo(tmp_path / "pipe")
-    refuses(tmp_path / "pipe", "not a model file")
-
-
-def test_odd_names():
-    refuses("a\0b", "cannot be opened")
-    with pytest.raises(UsageError, match="not int"):
-        load(3)
-
-
-CONTENTS = {
-    "the file is empty": b"",
-    "Git LFS": b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n",
-    "not an ONNX model": b"\x89PNG\r\n\x1a\n" + bytes(100),
-    "ONNX model": b"hello, this is a text file\n" * 20,
-    "not an ONNX": b"\x80\x04\x95" + bytes(50),
-    "no graph": onnx.ModelProto(ir_version=8).SerializeToString(),
-}
-
-
-@pytest.mark.parametrize("words", CONTENTS)
-def test_no_model(tmp_path, words):
-    path = tmp_path / "model.onnx"
-    path.write_bytes(CONTENTS[words])
-    refuses(path, words, "model.onnx")
-    refuses(CONTENTS[words], words)
-
-
-@pytest.mark.parametrize("weight", [W, BIG], ids=["small", "large"])
-def test_every_truncation_is_refused(weight):
-    data = model("(float[N, 3] x) => (float[N, M] y) { y = MatMul(x, w) }", w=weight).SerializeToString()
-    for end in {*range(0, len(data), max(1, len(data) // 400)), *range(len(data) - 40, len(data))}:
-        refuses(data[:end])
-    assert "truncated" in refuses(data[:-40])
-
-
-def test_damaged_bytes_load_or_are_refused():
-    data = model("(float[N, 3] x) => (float[N, M] y) { h = MatMul(x, w) y = Relu(h) }", w=BIG[:, :300])
-    data = data.SerializeToString()
-    rng = np.random.default_rng(0)
-    structure = [i for i in range(len(data)) if i < 200 or i > len(data) - 150]
-    refused = kept = 0
-    for _ in range(1500):
-        damaged = bytearray(data)
-        for place in rng.choice(structure, rng.integers(1, 4)):
-            damaged[place] = rng.integers(256)
-        try:
-            load(bytes(damaged))
-        except ModelError as error:
-            refused += "\n" not in str(error)
-            continue
-        kept += 1
-    assert refused > 500
-    assert refused + kept == 1500
-
-
-# Models that are wrong.
-
-
-def broken(edit, text=DENSE, **constants):
-    proto = model(text, **(constants or {"w": W}))
-    edit(proto)
-    return proto
-
-
-WRONG = {
-    "topologically sorted": model("(float[2] x) => (float[2] y) { y = Relu(z) z = Relu(x) }"),
-    "No Op registered for Foo": model("(float[2] x) => (float[2] y) { y = Foo(x) }"),
-    "inconsistent type": model("(float[2] x, int64[2] i) => (float[2] y) { y = Add(x, i) }"),
-    "unsupported type": model("(float[2] x, bool[2] i) => (bool[2] y) { y = Relu(i) z = Relu(x) }"),
-    "single static assignment": model("(float[2] x) => (float[2] y) { y = Relu(x) y = Neg(x) }"),
-    "not an output of any node": model("(float[2] x) => (float[2] q) { y = Relu(x) }"),
-    "no nodes": model("(float[2] x) => (float[2] x) { }"),
-    "no outputs": broken(lambda m: m.graph.ClearField("output")),
-    "two outputs of one name": broken(lambda m: m.graph.output.append(m.graph.output[0])),
-    "'i' INT64": model("(int64[2] i) => (float[2] y) { y = Cast<to = 1>(i) }"),
-    "inputs: none": model("() => (float[2] y) { y = Relu(w) }", w=np.ones(2, np.float32)),
-    "opset 99": broken(lambda m: setattr(m.opset_import[0], "version", 99)),
-    "two versions": broken(lambda m: m.opset_import.add(domain="ai.onnx", version=9)),
-    "opset_import": broken(lambda m: m.ClearField("opset_import")),
-    "ir_version 99": broken(lambda m: setattr(m, "ir_version", 99)),
-    "two initializers": broken(lambda m: m.graph.initializer.append(m.graph.initializer[0])),
-    "bytes of data": broken(lambda m: m.graph.initializer[0].dims.append(2), w=LONG),
-    "tensor 'w'": broken(lambda m: m.graph.initializer[0].dims.append(2)),
-    "cannot have raw data": broken(lambda m: m.graph.initializer[0].dims.append(-2), w=LONG),
-    "unknown element type": broken(lambda m: setattr(m.graph.initializer[0], "data_type", 99), w=LONG),
-}
-
-
-@pytest.mark.parametrize("words", WRONG)
-def test_invalid_models(words):
-    refuses(WRONG[words], words)
-
-
-def test_a_wrong_shape_does_not_stop_the_loading():
-    found = graph("(float[2] x, float[3] z) => (float[n] y) { h = Add(x, z) y = Relu(h) }")
-    assert found.value("h").shape is None
-
-
 # Functions.
 
 FUNCTION = """
@@ -264,121 +138,6 @@ def test_sparse_initializers_that_are_refused(indices, dims):
     proto = model(DENSE)
     proto.graph.sparse_initializer.append(sparse([5, 7], indices, dims))
     refuses(proto, "sparse tensor 'w'")
-
-
-# External data.
-
-
-@pytest.fixture
-def folder(tmp_path):
-    """A folder with a model whose weight w lies in weights.bin, and a secret beside the folder."""
-    (tmp_path / "secret.bin").write_bytes(BIG.tobytes())
-    home = tmp_path / "home"
-    home.mkdir()
-    (home / "weights.bin").write_bytes(b"head" + BIG.tobytes() + b"tail")
-    return home
-
-
-def external(folder: Path, location="weights.bin", weight=BIG, **entries):
-    proto = model("(float[N, 3] x) => (float[N, M] y) { y = MatMul(x, w) }", w=weight)
-    tensor = proto.graph.initializer[0]
-    tensor.ClearField("raw_data")
-    tensor.data_location = TensorProto.EXTERNAL
-    for key, value in {"location": location, "offset": 4, **entries}.items():
-        tensor.external_data.add(key=key, value=str(value))
-    path = folder / "model.onnx"
-    path.write_bytes(proto.SerializeToString())
-    return path
-
-
-def test_external_data(folder):
-    np.testing.assert_array_equal(load(external(folder)).constants["w"], BIG)
-    np.testing.assert_array_equal(load(external(folder, length=BIG.nbytes)).constants["w"], BIG)
-    (folder / "sub").mkdir()
-    (folder / "weights.bin").rename(folder / "sub" / "weights.bin")
-    np.testing.assert_array_equal(load(external(folder, "sub/weights.bin")).constants["w"], BIG)
-    small = load(external(folder, "sub/weights.bin", W)).constants["w"]
-    np.testing.assert_array_equal(small.ravel(), BIG[0, :6])
-
-
-def test_a_symbolic_link_inside_the_folder(folder):
-    (folder / "link.bin").symlink_to("weights.bin")
-    np.testing.assert_array_equal(load(external(folder, "link.bin")).constants["w"], BIG)
-
-
-OUTSIDE = ["../secret.bin", "sub/../../secret.bin", "/etc/passwd"]
-OUTSIDE += ["C:\\secret.bin", "..\\secret.bin", "\\\\host\\x"]
-
-
-@pytest.mark.parametrize("location", [*OUTSIDE, "", "a\0b"])
-def test_paths_out_of_the_folder_are_not_opened(folder, location, monkeypatch):
-    path = external(folder, location, offset=0)
-    monkeypatch.setattr(os, "open", lambda *_: pytest.fail("opened a path that leaves the folder"))
-    refuses(path, "tensor 'w'")
-
-
-@pytest.mark.parametrize("way", ["file", "folder"])
-def test_symbolic_links_out_of_the_folder_are_not_opened(folder, way, monkeypatch):
-    if way == "file":
-        (folder / "link").symlink_to(folder.parent / "secret.bin")
-    else:
-        (folder / "link").symlink_to(folder.parent)
-    path = external(folder, "link" if way == "file" else "link/secret.bin", offset=0)
-    monkeypatch.setattr(os, "open", lambda *_: pytest.fail("opened a path that leaves the folder"))
-    refuses(path, "symbolic link")
-
-
-def test_hard_links_are_refused(folder):
-    os.link(folder.parent / "secret.bin", folder / "link.bin")
-    refuses(external(folder, "link.bin", offset=0), "hard link")
-
-
-BAD_ENTRIES = [
-    ({"offset": 12}, "the tensor ends at byte"),
-    ({"offset": -1}, "offset -1"),
-    ({"offset": "x"}, "invalid literal"),
-    ({"length": 10}, "length 10"),
-    ({"location": "none.bin"}, "No such file"),
-    ({"location": "."}, "not a regular file"),
-]
-
-
-@pytest.mark.parametrize(("entries", "words"), BAD_ENTRIES)
-def test_external_data_that_do_not_fit(folder, entries, words):
-    refuses(external(folder, **entries), "tensor 'w'", words)
-
-
-def test_a_huge_announcement_allocates_nothing(folder):
-    path = external(folder)
-    proto = onnx.load(path, load_external_data=False)
-    proto.graph.initializer[0].dims[:] = [1 << 30, 1 << 10]
-    path.write_bytes(proto.SerializeToString())
-    tracemalloc.start()
-    refuses(path, "the tensor ends at byte")
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < 1 << 24
-
-
-def test_external_data_of_a_model_in_memory(folder):
-    refuses(external(folder).read_bytes(), "load it by its path")
-
-
-def test_external_data_of_a_constant_node(folder):
-    def save(location):
-        body = "{ c = Constant<value = float[3] {1, 2, 3}>() y = Add(x, c) }"
-        proto = model("(float[3] x) => (float[3] y)" + body)
-        tensor = proto.graph.node[0].attribute[0].t
-        tensor.ClearField("float_data")
-        tensor.data_location = TensorProto.EXTERNAL
-        tensor.external_data.add(key="location", value=location)
-        tensor.external_data.add(key="offset", value="4")
-        (folder / "model.onnx").write_bytes(proto.SerializeToString())
-        return folder / "model.onnx"
-
-    x = np.zeros(3, np.float32)
-    np.testing.assert_array_equal(run(load(save("weights.bin")), {"x": x})[0], BIG[0, :3])
-    refuses(save("../secret.bin"), "own folder")
 
 
 # Weights.

@@ -3,12 +3,12 @@
     conv:            y[m, o] = sum over c, k of w[m, c, k] x[c, o s - p + k d]
     conv_transpose:  its adjoint in x:  <conv(x), r> = <x, conv_transpose(r)> for all x and r
 
-A 1x1 kernel is one matrix product. Any other kernel multiplies *columns* (im2col): columns[c, k, o] is the value
-that window o reads in channel c through kernel offset k. They are made for one run of windows at a time, in a
-buffer small enough to stay in cache; made for a whole image at once they can cost more time than the product.
-The adjoint makes the same columns by the transposed product and adds them into place or, where that is more
-work, convolves with the mirrored kernel. Groups are the batch axis of the product, and a depthwise layer is
-nothing but many groups.
+A 1x1 kernel is one matrix product. Any other kernel multiplies *columns* (im2col): columns[c, k, o] is the
+value that window o reads in channel c through kernel offset k. They are made for one run of windows at a
+time, in a buffer small enough to stay in cache; made for a whole image at once they can cost more time than
+the product. The adjoint makes the same columns by the transposed product and adds them into place or, where
+that is more work, convolves with the mirrored kernel. Groups are the batch axis of the product, and a
+depthwise layer is nothing but many groups.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ def conv(
     """y[m, o] = sum over c, k of w[m, c, k] x[c, o s - p + k d]: ONNX Conv without bias.
 
     x (N, C, *spatial), w (M, C / group, *kernel), any number of spatial axes -> y (N, M, *out) of x's dtype,
-    where out = floor((spatial + pads - (kernel - 1) d - 1) / s) + 1. `pads` in ONNX order (begins..., ends...).
-    Raises ValueError where the shapes do not fit together.
+    where out = floor((spatial + pads - (kernel - 1) d - 1) / s) + 1 and `pads` is in ONNX order (begins...,
+    ends...). Raises ValueError where the shapes do not fit together.
     """
     windows = Windows.fitting(x.shape[2:], w.shape[2:], strides, pads, dilations)
     _check_channels("conv", x.shape, w.shape, group)
     matrix = _weight_matrix(w, group, x.dtype)
-    y = np.empty((len(x), len(w), *windows.count), x.dtype)
+    y = np.empty((len(x), len(w), *windows.out), x.dtype)
     product = _by_group(y, group)
     if (reads := windows.single_reads()) is not None:
         np.matmul(matrix, _by_group(x[reads], group), out=product)
@@ -51,8 +51,8 @@ def conv(
     for run, taps, columns in _column_runs(windows, x.shape[1], x.dtype):
         flat = columns.reshape(group, matrix.shape[2], -1)
         for image, result in zip(x, product, strict=True):
-            for offset, box, reads in taps:
-                columns[:, *offset][box] = image[reads]
+            for tap in taps:
+                columns[tap.column] = image[tap.reads]
             np.matmul(matrix, flat, out=result[..., run])
     return y
 
@@ -76,9 +76,9 @@ def conv_transpose(
     windows = Windows.fitting(spatial, w.shape[2:], strides, pads, dilations)
     shape = (len(r), w.shape[1] * group, *spatial)
     _check_channels("conv_transpose", shape, w.shape, group)
-    if r.shape[1:] != (len(w), *windows.count):
+    if r.shape[1:] != (len(w), *windows.out):
         raise ValueError(
-            f"conv_transpose: r {r.shape}, but conv maps {shape} to {(len(r), len(w), *windows.count)}: "
+            f"conv_transpose: r {r.shape}, but conv maps {shape} to {(len(r), len(w), *windows.out)}: "
             "give the strides, pads, dilations and spatial of that conv"
         )
     reads = windows.single_reads()
@@ -86,20 +86,22 @@ def conv_transpose(
         return _mirrored_conv(r, w, windows, group)
     matrix = _weight_matrix(w, group, r.dtype).transpose(0, 2, 1)
     sources = _by_group(r, group)
-    if reads is not None and windows.count == windows.spatial:
-        return np.matmul(matrix, sources).reshape(shape)
-    x = np.zeros(shape, r.dtype)
     if reads is not None:
-        x[reads] = np.matmul(matrix, sources).reshape(x[reads].shape)
+        seen: Array = np.matmul(matrix, sources).reshape(shape[:2] + windows.out)
+        if windows.out == windows.spatial:
+            return seen
+        x = np.zeros(shape, r.dtype)
+        x[reads] = seen
         return x
+    x = np.zeros(shape, r.dtype)
     # With one output channel a group the product is an outer one, at which BLAS is ten times slower.
     multiply = np.multiply if matrix.shape[2] == 1 else np.matmul
     for run, taps, columns in _column_runs(windows, shape[1], r.dtype):
         flat = columns.reshape(group, matrix.shape[1], -1)
         for image, source in zip(x, sources, strict=True):
             multiply(matrix, source[..., run], out=flat)
-            for offset, box, reads in taps:
-                image[reads] += columns[:, *offset][box]
+            for tap in taps:
+                image[tap.reads] += columns[tap.column]
     return x
 
 
@@ -127,13 +129,13 @@ def _column_runs(
     """Each run of windows, its taps and its columns: one buffer for all, zero where the run reads padding."""
     rows = channels * prod(windows.kernel)
     length = max(MIN_COLUMNS, COLUMN_BYTES // (rows * dtype.itemsize))
-    parts = [windows.part(box) for box in runs(windows.count, length)]
-    buffer = np.empty(rows * prod(parts[0].count), dtype)  # the first run is the longest
+    parts = [windows.part(box) for box in runs(windows.out, length)]
+    buffer = np.empty(rows * prod(parts[0].out), dtype)  # the first run is the longest
     layout, start = None, 0
     for part in parts:
-        taps, positions = part.taps(), prod(part.count)
-        columns = buffer[: rows * positions].reshape(channels, *windows.kernel, *part.count)
-        previous, layout = layout, (part.count, [tap[:2] for tap in taps])
+        taps, positions = part.taps(), prod(part.out)
+        columns = buffer[: rows * positions].reshape(channels, *windows.kernel, *part.out)
+        previous, layout = layout, (part.out, [tap.column for tap in taps])
         if layout != previous:  # else the zeros are where they were
             columns[...] = 0
         yield slice(start, start := start + positions), taps, columns
@@ -149,12 +151,11 @@ def _mirroring_is_cheaper(windows: Windows, x: Shape, w: Shape) -> bool:
 
 
 def _mirrored_conv(r: Array, w: Array, windows: Windows, group: int) -> Array:
-    """R[c, i] = sum over m, k of w[m, c, K - 1 - k] r[m, i - q + k d], q = (K - 1) d - p: the stride 1 adjoint."""
+    """At stride 1 the adjoint is R[c, i] = sum over m, k of w[m, c, K - 1 - k] r[m, i - (K - 1) d + p + k d]."""
     by_group = w.reshape(group, len(w) // group, *w.shape[1:]).swapaxes(1, 2)
     mirrored = np.flip(by_group, tuple(range(3, by_group.ndim))).reshape(-1, len(w) // group, *windows.kernel)
     axes = list(zip(*windows, strict=True))
     begins = [(k - 1) * d - p for _, _, k, _, p, d in axes]
-    ends = [size - count + p for size, count, _, _, p, _ in axes]
-    return conv(
-        r, mirrored, strides=windows.strides, pads=begins + ends, dilations=windows.dilations, group=group
-    )
+    ends = [size - out + p for size, out, _, _, p, _ in axes]
+    pads, dilations = begins + ends, windows.dilations
+    return conv(r, mirrored, strides=windows.strides, pads=pads, dilations=dilations, group=group)

@@ -38,17 +38,17 @@ def max_pool_select(
 ) -> Array:
     """s_o = mean of v_i over the positions i of window o where x_i = y_o.
 
-    x, v (N, C, *spatial), y = MaxPool(x) (N, C, *out) -> y's shape, x's dtype. y's shape says how many windows
-    there are, so `ceil_mode` needs no mention, and what lies outside x is padding, so of `pads` only the begins
-    count. Raises ValueError where the shapes do not fit together.
+    x, v (N, C, *spatial), y = MaxPool(x) (N, C, *out) -> y's shape, x's dtype. y's shape tells the number of
+    windows and all outside x is padding, so `ceil_mode` needs no mention and of `pads` only the begins count.
+    Raises ValueError where the shapes do not fit.
     """
     taps = _taps(x, y, kernel_shape, strides, pads, dilations)
     _check_shape("v", v, x)
     selected = np.zeros(y.shape, x.dtype)
     for xs, ys, vs, result in _blocks(x, y, v, selected):
         wins, count = _winners(xs, ys, taps)
-        for (_, box, reads), won in zip(taps, wins, strict=True):
-            result[box] += _kept(vs[reads], won[box])
+        for tap, won in zip(taps, wins, strict=True):
+            result[tap.windows] += _kept(vs[tap.reads], won[tap.windows])
         result /= count
     return selected
 
@@ -66,7 +66,7 @@ def max_pool_adjoint(
     """R_i = sum over the windows o with x_i = y_o of r_o / (number of such positions in o).
 
     x (N, C, *spatial), y = MaxPool(x) and r (N, C, *out) -> x's shape and dtype. The adjoint in v of
-    `max_pool_select`: <select(v), r> = <v, adjoint(r)>. Raises ValueError where the shapes do not fit together.
+    `max_pool_select`: <select(v), r> = <v, adjoint(r)>. Raises ValueError where the shapes do not fit.
     """
     taps = _taps(x, y, kernel_shape, strides, pads, dilations)
     _check_shape("r", r, y)
@@ -74,8 +74,8 @@ def max_pool_adjoint(
     for xs, ys, rs, result in _blocks(x, y, r, relevance):
         wins, count = _winners(xs, ys, taps)
         share = rs / count
-        for (_, box, reads), won in zip(taps, wins, strict=True):
-            result[reads] += _kept(share[box], won[box])
+        for tap, won in zip(taps, wins, strict=True):
+            result[tap.reads] += _kept(share[tap.windows], won[tap.windows])
     return relevance
 
 
@@ -105,18 +105,18 @@ def _check_shape(name: str, given: Array, like: Array) -> None:
 
 
 def _blocks(x: Array, *others: Array) -> Iterator[tuple[Array, ...]]:
-    """The same channels of x and of each other array, as (channels, *spatial): views, if contiguous, to write to."""
+    """The same channels of each array, as (channels, *spatial): contiguous, views of an array that is."""
     step = max(1, BLOCK_BYTES // (prod(x.shape[2:]) * x.itemsize))
     planes = [np.ascontiguousarray(a, x.dtype).reshape(-1, *a.shape[2:]) for a in (x, *others)]
     for start in range(0, len(planes[0]), step):
         yield tuple(plane[start : start + step] for plane in planes)
 
 
-def _winners(x: Array, y: Array, taps: list[Tap]) -> tuple[NDArray[np.bool_], NDArray[np.unsignedinteger[Any]]]:
-    """For each tap the windows that find their maximum through it; for each window how many do, at least 1."""
+def _winners(x: Array, y: Array, taps: list[Tap]) -> tuple[NDArray[np.bool_], NDArray[Any]]:
+    """For each tap the windows that find their maximum through it; for each window how many do, or 1."""
     wins = np.zeros((len(taps), *y.shape), bool)
-    for (_, box, reads), won in zip(taps, wins, strict=True):
-        np.equal(x[reads], y[box], out=won[box])
+    for tap, won in zip(taps, wins, strict=True):
+        np.equal(x[tap.reads], y[tap.windows], out=won[tap.windows])
     count = wins.sum(axis=0, dtype=np.min_scalar_type(len(taps)))
     count[count == 0] = 1
     return wins, count
@@ -125,8 +125,8 @@ def _winners(x: Array, y: Array, taps: list[Tap]) -> tuple[NDArray[np.bool_], ND
 def _kept(values: Array, won: NDArray[np.bool_]) -> Array:
     """`values` where `won`, else 0.
 
-    Bitwise, because a product would make NaN of an infinity that lost, and because np.where takes ten times as
-    long on winners as irregular as these.
+    Bitwise, because a product would make NaN of an infinity that lost, and because np.where takes ten times
+    as long on winners as irregular as these.
     """
     bits = np.dtype(f"i{values.itemsize}")
     kept: Array = (values.view(bits) & np.negative(won, dtype=bits)).view(values.dtype)

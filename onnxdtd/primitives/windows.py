@@ -19,25 +19,26 @@ from typing import NamedTuple
 
 Shape = tuple[int, ...]
 Box = tuple[slice, ...]
-Index = tuple[EllipsisType | slice, ...]
+Index = tuple[EllipsisType | slice | int, ...]
 
 
 class Tap(NamedTuple):
-    """One kernel offset, the windows that read the input through it, and the positions that they read.
+    """One kernel offset as three indices of equal shape, each into the last axes of an array.
 
-    `windows` and `reads` index the last axes of any array, such as y[windows] += w[offset] * x[reads].
+    windows: those that read the input through this offset, in (..., *out); reads: the positions that they
+    read, in (..., *spatial); column: what they read among all that windows read, (..., *kernel, *out).
     """
 
-    offset: Shape
+    column: Index
     windows: Index
     reads: Index
 
 
 class Windows(NamedTuple):
-    """`count` windows on an input of shape `spatial`; `begins` is the padding in front of each axis."""
+    """`out` windows on an input of shape `spatial`; `begins` is the padding in front of each axis."""
 
     spatial: Shape
-    count: Shape
+    out: Shape
     kernel: Shape
     strides: Shape
     begins: Shape
@@ -52,7 +53,7 @@ class Windows(NamedTuple):
         pads: Sequence[int],
         dilations: Sequence[int],
     ) -> Windows:
-        """As many windows as fit: count = floor((size + pads - (kernel - 1) d - 1) / s) + 1.
+        """As many windows as fit: out = floor((spatial + pads - (kernel - 1) d - 1) / s) + 1.
 
         `pads` in ONNX order (begins..., ends...). Raises ValueError for a wrong length, or where none fits.
         """
@@ -61,40 +62,40 @@ class Windows(NamedTuple):
         if [len(kernel), len(strides), len(pads) / 2, len(dilations)] != [rank] * 4:
             raise ValueError(f"{rank} spatial axes, but {given}: give {rank} numbers each, {2 * rank} pads")
         axes = zip(spatial, kernel, strides, pads[:rank], pads[rank:], dilations, strict=True)
-        count = tuple((size + a + b - (k - 1) * d - 1) // s + 1 for size, k, s, a, b, d in axes)
-        if min(count) < 1:
-            raise ValueError(f"no window fits input {(*spatial,)} with {given}: enlarge the input or its pads")
-        return cls(tuple(spatial), count, tuple(kernel), tuple(strides), tuple(pads[:rank]), tuple(dilations))
+        out = tuple((size + a + b - (k - 1) * d - 1) // s + 1 for size, k, s, a, b, d in axes)
+        if min(out) < 1:
+            raise ValueError(f"no window fits {(*spatial,)} with {given}: enlarge the input or its pads")
+        return cls(tuple(spatial), out, tuple(kernel), tuple(strides), tuple(pads[:rank]), tuple(dilations))
 
     def part(self, box: Box) -> Windows:
         """The windows of `box` alone, counted from its corner."""
         begins = tuple(p - b.start * s for p, b, s in zip(self.begins, box, self.strides, strict=True))
-        return self._replace(count=tuple(b.stop - b.start for b in box), begins=begins)
+        return self._replace(out=tuple(b.stop - b.start for b in box), begins=begins)
 
     def taps(self) -> list[Tap]:
         """Every kernel offset through which at least one window reads the input, in row-major order."""
         found = []
         for choice in product(*(_axis_taps(*axis) for axis in zip(*self, strict=True))):
             offset, windows, reads = zip(*choice, strict=True)
-            found.append(Tap(offset, (..., *windows), (..., *reads)))
+            found.append(Tap((..., *offset, *windows), (..., *windows), (..., *reads)))
         return found
 
     def single_reads(self) -> Index | None:
         """The positions read, if each window reads exactly one and no padding (a 1x1 kernel); else None."""
-        whole = (..., *(slice(0, n) for n in self.count))
+        whole = (..., *(slice(0, n) for n in self.out))
         if set(self.kernel) != {1}:
             return None
         return next((tap.reads for tap in self.taps() if tap.windows == whole), None)
 
 
 def _axis_taps(
-    size: int, count: int, kernel: int, stride: int, begin: int, dilation: int
+    size: int, out: int, kernel: int, stride: int, begin: int, dilation: int
 ) -> list[tuple[int, slice, slice]]:
     found = []
     for k in range(kernel):
         shift = k * dilation - begin
         first = max(0, -(shift // stride))  # the ceiling of -shift / stride
-        last = min(count - 1, (size - 1 - shift) // stride)
+        last = min(out - 1, (size - 1 - shift) // stride)
         if first <= last:
             reads = slice(first * stride + shift, last * stride + shift + 1, stride)
             found.append((k, slice(first, last + 1), reads))
@@ -102,7 +103,7 @@ def _axis_taps(
 
 
 def runs(shape: Shape, length: int) -> Iterator[Box]:
-    """Cut `shape` into nearly equal boxes, contiguous in row-major order, none of more than `length` entries."""
+    """Cut `shape` into nearly equal boxes, contiguous in row-major order, of at most `length` entries."""
     axis, inner = 0, prod(shape[1:])
     while inner > length:
         axis, inner = axis + 1, inner // shape[axis + 1]

@@ -18,6 +18,8 @@ from onnxdtd.model.weights import SMALL, dense, to_array
 _RANDOM = {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"}
 _RANDOM |= {"Multinomial", "Bernoulli", "Dropout"}
 _SIZED_BY_DATA = {"NonZero", "Compress", "Unique"}
+_SAME_SINCE = {"DequantizeLinear": 19, "QuantizeLinear": 19}
+"""The first opset of the reference implementation, where older forms mean the same."""
 _MOST_NEW_ELEMENTS = 1 << 24
 """64 MB of float32: what a fold may add. ConstantOfShape, Expand and Tile could ask for any amount."""
 
@@ -91,10 +93,11 @@ def _evaluate(node: Node, draft: Draft) -> dict[str, Array] | None:
     alone.node.append(node.to_proto(draft.before.opsets))
     alone.input.extend(helper.make_empty_tensor_value_info(name) for name in feeds)
     alone.output.extend(helper.make_empty_tensor_value_info(name) for name in made)
+    opsets = {**draft.before.opsets, "": max(draft.opset, _SAME_SINCE.get(node.op, 0))}
     try:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
-            results = ReferenceEvaluator(alone, opsets=dict(draft.before.opsets)).run(None, feeds)
+            results = ReferenceEvaluator(alone, opsets=opsets).run(None, feeds)
     except Exception:  # the reference implementation lacks the op or this form of it
         return None
     arrays = {name: np.asarray(result, order="C") for name, result in zip(made, results, strict=True)}

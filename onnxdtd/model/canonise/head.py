@@ -20,7 +20,7 @@ def head(graph: Graph) -> Graph:
     """
     targets, notes = dict(graph.targets), []
     for output in graph.outputs:
-        final = _final(graph, output)
+        final = None if output in targets else _final(graph, output)
         if final is not None:
             targets[output] = final.inputs[0]
             notes.append(f"final {final.op} '{final.name}' set aside: '{final.inputs[0]}' is explained")
