@@ -31,17 +31,22 @@ from onnxdtd.errors import (
     UnsupportedError,
     UsageError,
 )
-from onnxdtd.registry import METHODS, OPS, RULES
 from onnxdtd.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from onnxdtd.explainer import Explainer, explain
     from onnxdtd.explanation import Conservation, Explanation, NodeReport
     from onnxdtd.inputs import IMAGE_SUFFIXES, Preprocess, read_inputs
+    from onnxdtd.methods import METHODS
+    from onnxdtd.ops import OPS
     from onnxdtd.render.heatmap import heatmap, save_heatmap
+    from onnxdtd.rules import RULES
 
 # What is loaded on first use, so that `onnxdtd --help` need not import onnx, onnxruntime and matplotlib.
 _LATER = {
+    "METHODS": "onnxdtd.methods",
+    "OPS": "onnxdtd.ops",
+    "RULES": "onnxdtd.rules",
     "Conservation": "onnxdtd.explanation",
     "IMAGE_SUFFIXES": "onnxdtd.inputs",
     "Explainer": "onnxdtd.explainer",

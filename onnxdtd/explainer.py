@@ -5,17 +5,18 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import onnx
 
-from onnxdtd.engine.backward import needed, walk
-from onnxdtd.engine.compile import TARGET, Compiled, compile_plan
-from onnxdtd.engine.forward import RUNTIME_VERSION, Forward, providers_for, run_session, start_session
+from onnxdtd.engine.forward import RUNTIME_VERSION, providers_for
 from onnxdtd.engine.plan import Plan, make_plan
-from onnxdtd.engine.target import Target, parse_target, seed_mask, seed_relevance
+from onnxdtd.engine.run import NumpyRun, OnnxRun, Run
+from onnxdtd.engine.target import parse_target, seed_relevance
+from onnxdtd.engine.verify import check_same
 from onnxdtd.errors import UsageError
 from onnxdtd.explanation import Explanation
 from onnxdtd.inputs import Preprocess, check_inputs, features, labels, read_metadata_range
@@ -40,7 +41,8 @@ class Explainer:
     reports every node) or `onnx` (the same walk as one ONNX model, run by onnxruntime). input_range: (low, high)
     of the input, numbers or arrays that broadcast to it, or a dict by input name; by default what the model's
     own metadata say. bias: `absorb` or `redistribute`, by default the method's. rules: a TOML file, or a list
-    of dicts, on top of the method. providers: of onnxruntime, such as "cuda"; CPU by default.
+    of dicts, on top of the method. providers: of onnxruntime, such as "cuda"; CPU by default. verify: check on
+    the first input that every canonisation pass keeps the model's outputs, and raise CheckError if one does not.
 
     Raises ModelError, UnsupportedError, UsageError, ProviderError; see `onnxdtd.errors`.
     """
@@ -55,21 +57,21 @@ class Explainer:
         bias: Literal["absorb", "redistribute"] | None = None,
         rules: Rules = None,
         providers: Sequence[str] | str | None = None,
+        verify: bool = False,
     ) -> None:
         if engine not in ("numpy", "onnx"):
             raise UsageError(f"no engine {engine!r}; the engines are numpy, onnx")
         if bias not in (None, "absorb", "redistribute"):
             raise UsageError(f"bias is absorb or redistribute, not {bias!r}")
         self.graph: Graph = canonise(load(model))
+        self._unverified: Source | None = model if verify else None
         self.method, self.engine, self.bias = method, engine, bias
         self.providers = providers_for(providers)
         self.overrides = _overrides(rules)
         self.input_range = _input_range(self.graph, input_range)
         self.path = os.fspath(model) if isinstance(model, (str, os.PathLike)) else None
         self._plans: dict[str | None, Plan] = {}
-        self._forwards: dict[str, Forward] = {}
-        self._compiled: dict[str, tuple[Compiled, Any]] = {}
-        self._kept: dict[Any, Any] = {}
+        self._runs: dict[str, Run] = {}
 
     @property
     def inputs(self) -> dict[str, Value]:
@@ -107,62 +109,34 @@ class Explainer:
         wanted = parse_target(target)
         plan = self.plan(wanted.output)
         feeds = check_inputs(x, self.inputs)
-        run = self._run_onnx if self.engine == "onnx" else self._run_numpy
-        outputs, logits, mask, relevance, nodes = run(plan, wanted, feeds, progress)
-        seed = seed_relevance(plan.seed, mask, logits)
+        if self._unverified is not None:
+            canonise(load(self._unverified), partial(check_same, feeds=feeds))
+            self._unverified = None
+        if plan.output not in self._runs:
+            make = OnnxRun if self.engine == "onnx" else NumpyRun
+            self._runs[plan.output] = make(plan, self.providers)
+        ledger = Ledger(len(plan.steps), progress)
+        found = self._runs[plan.output](feeds, wanted, ledger.observe, ledger.listen)
+        seed = seed_relevance(plan.seed, found.mask, found.logits)
         return Explanation(
             inputs=feeds,
-            outputs=outputs,
-            relevance=relevance,
+            outputs=found.outputs,
+            relevance=found.relevance,
             output=plan.output,
-            target=_indices(mask),
-            target_value=_per_sample(np.where(mask, logits, 0)),
+            target=_indices(found.mask),
+            target_value=_per_sample(np.where(found.mask, found.logits, 0)),
             seed=_per_sample(seed),
             method=plan.method,
             reason=plan.reason,
             engine=self.engine,
             provider=self.providers[0],
-            nodes=tuple(nodes),
+            nodes=tuple(reversed(ledger.reports)),
             model=_model_facts(self.graph, self.path),
             notes=self.graph.notes,
-            warnings=(*plan.warnings, *_warnings(plan, feeds, self.input_range, seed, relevance)),
+            warnings=(*plan.warnings, *_warnings(plan, feeds, self.input_range, seed, found.relevance)),
             labels=labels(self.graph.metadata),
             versions=_versions(),
         )
-
-    def _run_numpy(self, plan: Plan, target: Target, feeds: Arrays, progress: Tell) -> tuple[Any, ...]:
-        if plan.output not in self._forwards:
-            names = [*dict.fromkeys((*needed(plan), *self.graph.outputs))]
-            self._forwards[plan.output] = Forward(self.graph, names, self.providers)
-        values = self._forwards[plan.output](feeds)
-        outputs = {name: values[name] for name in self.graph.outputs}
-        values = {name: _single(value) for name, value in values.items()}
-        logits = values[plan.target]
-        mask = seed_mask(target, logits)
-        ledger = Ledger(len(plan.steps), progress)
-        relevance = walk(
-            plan, values, seed_relevance(plan.seed, mask, logits),
-            kept=self._kept, observe=ledger.observe, ledger=ledger.listen,
-        )  # fmt: skip
-        if plan.times_input:
-            relevance = {name: r * feeds[name] for name, r in relevance.items()}
-        return outputs, logits, mask, relevance, ledger.reports[::-1]
-
-    def _run_onnx(self, plan: Plan, target: Target, feeds: Arrays, progress: Tell) -> tuple[Any, ...]:
-        if plan.output not in self._compiled:
-            compiled = compile_plan(plan)
-            session = start_session(compiled.model, compiled.constants, self.providers)
-            self._compiled[plan.output] = (compiled, session)
-        compiled, session = self._compiled[plan.output]
-        names = [o.name for o in session.get_outputs()]
-        wants_target = TARGET in {i.name for i in session.get_inputs()}
-        batch = len(next(iter(feeds.values())))
-        flat = _flat_target(target, self.graph.value(plan.target).shape, batch) if wants_target else {}
-        values = run_session(session, names, {**feeds, **flat})
-        logits = values[compiled.logits]
-        outputs = {name: values[name] for name in self.graph.outputs}
-        relevance = {name: values[output] for name, output in compiled.relevance.items()}
-        return outputs, logits, seed_mask(target, logits), relevance, ()
 
 
 def explain(
@@ -194,20 +168,6 @@ def _input_range(graph: Graph, given: Range) -> Range:
         if np.any(np.asarray(low) > np.asarray(high)):
             raise UsageError(f"input_range: low must not exceed high, got {low} and {high}")
     return given
-
-
-def _single(value: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Half precision is explained in float32."""
-    return value.astype(np.float32) if value.dtype == np.float16 else value
-
-
-def _flat_target(target: Target, shape: Any, batch: int) -> Arrays:
-    """The compiled model's target input: a flat index behind the batch axis per sample, -1 for the arg-max."""
-    if target.index is None:
-        return {TARGET: np.full(batch, -1, np.int64)}
-    marks = np.zeros((batch, *shape[1:]), np.float32)
-    mask = seed_mask(target, marks)
-    return {TARGET: np.argmax(mask.reshape(batch, -1), axis=1).astype(np.int64)}
 
 
 def _indices(mask: npt.NDArray[np.bool_]) -> tuple[tuple[tuple[int, ...], ...], ...]:

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import onnxdtd
-from onnxdtd.errors import InputError, TargetError, UnsupportedError, UsageError
+from onnxdtd.engine.verify import check_same
+from onnxdtd.errors import CheckError, InputError, TargetError, UnsupportedError, UsageError
 
 MODELS = Path(__file__).parent.parent / "models"
 DIGIT = np.load(MODELS / "mnist_digit.npy")
@@ -169,3 +170,18 @@ def test_the_walk_frees_what_it_has_passed() -> None:
     explainer = onnxdtd.Explainer(MODELS / "mnist_cnn.onnx", "dtd")
     first, second = explainer(DIGIT), explainer(DIGIT)
     assert first == second
+
+
+@pytest.mark.parametrize("path", sorted(MODELS.glob("*.onnx")), ids=lambda p: p.stem)
+def test_canonisation_keeps_every_model_pass_by_pass(path: Path, rng: np.random.Generator) -> None:
+    explainer = onnxdtd.Explainer(path, "gradient", verify=True)
+    ((name, value),) = explainer.inputs.items()
+    explainer({name: rng.random((1, *value.shape[1:]), np.float32)})
+
+
+def test_a_pass_that_changes_the_model_is_caught() -> None:
+    graph = onnxdtd.Explainer(MODELS / "mnist_cnn.onnx").graph
+    name = next(name for name, array in graph.constants.items() if array.ndim == 4)
+    wrong = graph.replace(constants={**graph.constants, name: graph.constants[name] * np.float32(1.001)})
+    with pytest.raises(CheckError, match="'logits' differs by"):
+        check_same(graph, wrong.noting("a fold that is off"), {"image": DIGIT})

@@ -14,7 +14,16 @@ from onnxdtd.model.point import Point
 from onnxdtd.primitives import cast_like
 
 Observer = Callable[[Step, Any, tuple[Any, ...]], None]
-Ledger = Callable[[Step], Callable[[str, Callable[[], Any]], None]]
+Tell = Callable[[Step], Callable[[str, Callable[[], Any]], None]]
+
+
+def watch_nothing(step: Step, r: Any, shares: tuple[Any, ...]) -> None:
+    """The observer that observes nothing."""
+
+
+def tell_nobody(step: Step) -> Callable[[str, Callable[[], Any]], None]:
+    """Losses are told to nobody."""
+    return ignore
 
 
 def walk(
@@ -23,8 +32,8 @@ def walk(
     seed: Any,
     *,
     kept: MutableMapping[Any, Any] | None = None,
-    observe: Observer = lambda step, r, shares: None,
-    ledger: Ledger = lambda step: ignore,
+    observe: Observer = watch_nothing,
+    ledger: Tell = tell_nobody,
     free: bool = True,
 ) -> dict[str, Any]:
     """Carry relevance from the plan's target to its inputs.

@@ -35,10 +35,14 @@ def _vanishes(
     """
     users = [node for node in graph.consumers.get(value, ()) if node.name in rules]
     for user in users:
-        if rules[user.name].product:
+        rule = rules[user.name]
+        if rule.product:
             if not ranges[value].nonnegative:
                 return False
-        elif not (_keeps_zero(user, ranges) and str(rules[user.name]) == "pass") or not _vanishes(graph, user.output, rules, ranges, sealed):
+            continue
+        if not _keeps_zero(user, ranges) or str(rule) != "pass":
+            return False
+        if not _vanishes(graph, user.output, rules, ranges, sealed):
             return False
     return bool(users) or value == sealed
 

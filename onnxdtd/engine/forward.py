@@ -80,13 +80,15 @@ def run_session(session: ort.InferenceSession, outputs: Sequence[str], feeds: Ar
 class Forward:
     """The model with chosen values as outputs, ready to run."""
 
-    def __init__(self, graph: Graph, wanted: Sequence[str], providers: Sequence[str]) -> None:
+    def __init__(
+        self, graph: Graph, wanted: Sequence[str], providers: Sequence[str], optimise: bool = True
+    ) -> None:
         self._given = [name for name in graph.inputs if name in set(wanted)]
         computed = {v for node in graph.nodes for v in node.outputs}
         self._outputs = [name for name in dict.fromkeys(wanted) if name in computed]
         self._constants = {k: np.ascontiguousarray(v) for k, v in graph.constants.items()}
         bare = graph.to_proto(self._outputs, constants=False)
-        self._session = start_session(bare, self._constants, providers)
+        self._session = start_session(bare, self._constants, providers, optimise)
 
     def __call__(self, feeds: Arrays) -> dict[str, npt.NDArray[Any]]:
         """The wanted values by name, float16 and bfloat16 as they are."""

@@ -85,9 +85,8 @@ def _constant_of_shape(at: At) -> Domain:
 
 
 def _recurrent(at: At) -> Domain:
-    """The hidden state is gate * tanh, or a mean of tanh and the last state; the cell state is free."""
-    starts_free = at.node.op == "GRU" and at.has(5)
-    return ANY if at.index > 1 or starts_free or "activations" in at.node.attributes else SIGNED_UNIT
+    """The hidden state is gate * tanh or tanh; the cell state of an LSTM has no bound."""
+    return ANY if at.index > 1 or "activations" in at.node.attributes else SIGNED_UNIT
 
 
 def _same(at: At) -> Domain:
@@ -115,7 +114,7 @@ TABLE: dict[str, Row] = {
     **dict.fromkeys(_SAME.split(), _same),
     **dict.fromkeys(_OR_ZERO.split(), _or_zero),
     **dict.fromkeys(_NONNEGATIVE.split(), lambda at: NONNEGATIVE),
-    **dict.fromkeys(("LSTM", "GRU", "RNN"), _recurrent),
+    **dict.fromkeys(("LSTM", "RNN"), _recurrent),
     **dict.fromkeys(("ScatterElements", "ScatterND"), _scatter),
     "LpNormalization": lambda at: SIGNED_UNIT,
     "Dropout": lambda at: at.x * NONNEGATIVE if at.has(2) else at.x,  # in training it scales

@@ -151,7 +151,7 @@ def _mirroring_is_cheaper(windows: Windows, x: Shape, w: Shape) -> bool:
 
 
 def _mirrored_conv(r: Array, w: Array, windows: Windows, group: int) -> Array:
-    """At stride 1 the adjoint is R[c, i] = sum over m, k of w[m, c, K - 1 - k] r[m, i - (K - 1) d + p + k d]."""
+    """At stride 1 the adjoint is R[c, i] = sum over m, k of w[m, c, K-1-k] r[m, i - (K-1) d + p + k d]."""
     by_group = w.reshape(group, len(w) // group, *w.shape[1:]).swapaxes(1, 2)
     mirrored = np.flip(by_group, tuple(range(3, by_group.ndim))).reshape(-1, len(w) // group, *windows.kernel)
     axes = list(zip(*windows, strict=True))

@@ -1,0 +1,99 @@
+"""The two engines, made ready for one plan: the walk in NumPy, or the walk compiled into an ONNX model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from onnxdtd.engine.backward import Observer, Tell, needed, tell_nobody, walk, watch_nothing
+from onnxdtd.engine.compile import TARGET, compile_plan
+from onnxdtd.engine.forward import Arrays, Forward, run_session, start_session
+from onnxdtd.engine.plan import Plan
+from onnxdtd.engine.target import Target, seed_mask, seed_relevance
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """outputs: of the model. logits: the explained value, and mask: its elements that are explained.
+    relevance: of each float input."""
+
+    outputs: dict[str, npt.NDArray[Any]]
+    logits: npt.NDArray[Any]
+    mask: npt.NDArray[np.bool_]
+    relevance: dict[str, npt.NDArray[Any]]
+
+
+class Run(Protocol):
+    """An engine that is ready: call it with the model's inputs and a target."""
+
+    def __call__(
+        self, feeds: Arrays, target: Target, observe: Observer = watch_nothing, ledger: Tell = tell_nobody
+    ) -> Outcome:
+        """Explain one batch; only the NumPy engine tells its observers of every node."""
+
+
+class NumpyRun:
+    """The reference: onnxruntime forward, the walk on arrays; derived weights are kept between calls."""
+
+    def __init__(self, plan: Plan, providers: list[str]) -> None:
+        self._plan = plan
+        names = [*dict.fromkeys((*needed(plan), *plan.graph.outputs))]
+        self._forward = Forward(plan.graph, names, providers)
+        self._kept: dict[Any, Any] = {}
+
+    def __call__(
+        self, feeds: Arrays, target: Target, observe: Observer = watch_nothing, ledger: Tell = tell_nobody
+    ) -> Outcome:
+        """Explain one batch."""
+        plan = self._plan
+        values = self._forward(feeds)
+        outputs = {name: values[name] for name in plan.graph.outputs}
+        values = {name: _single(value) for name, value in values.items()}
+        logits = values[plan.target]
+        mask = seed_mask(target, logits)
+        seed = seed_relevance(plan.seed, mask, logits)
+        relevance = walk(plan, values, seed, kept=self._kept, observe=observe, ledger=ledger)
+        if plan.times_input:
+            relevance = {name: r * feeds[name] for name, r in relevance.items()}
+        return Outcome(outputs, logits, mask, relevance)
+
+
+class OnnxRun:
+    """The walk traced into one ONNX model, run by onnxruntime."""
+
+    def __init__(self, plan: Plan, providers: list[str]) -> None:
+        self._plan = plan
+        self._compiled = compile_plan(plan)
+        self._session = start_session(self._compiled.model, self._compiled.constants, providers)
+        self._names = [output.name for output in self._session.get_outputs()]
+        self._takes_target = TARGET in {given.name for given in self._session.get_inputs()}
+
+    def __call__(
+        self, feeds: Arrays, target: Target, observe: Observer = watch_nothing, ledger: Tell = tell_nobody
+    ) -> Outcome:
+        """Explain one batch."""
+        given = dict(feeds)
+        if self._takes_target:
+            batch = len(next(iter(feeds.values())))
+            given[TARGET] = _flat(target, self._plan.graph.value(self._plan.target).shape, batch)
+        values = run_session(self._session, self._names, given)
+        logits = values[self._compiled.logits]
+        outputs = {name: values[name] for name in self._plan.graph.outputs}
+        relevance = {name: values[output] for name, output in self._compiled.relevance.items()}
+        return Outcome(outputs, logits, seed_mask(target, logits), relevance)
+
+
+def _single(value: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Half precision is explained in float32."""
+    return value.astype(np.float32) if value.dtype == np.float16 else value
+
+
+def _flat(target: Target, shape: Any, batch: int) -> npt.NDArray[np.int64]:
+    """The compiled model's target: a flat index behind the batch axis per sample, -1 for the arg-max."""
+    if target.index is None:
+        return np.full(batch, -1, np.int64)
+    mask = seed_mask(target, np.zeros((batch, *shape[1:]), np.float32))
+    return np.asarray(np.argmax(mask.reshape(batch, -1), axis=1), np.int64)
