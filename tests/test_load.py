@@ -45,6 +45,24 @@ def test_shape_constants_reach_the_inference():
     assert graph(text, s=np.array([2, 3, -1])).value("y").shape == (2, 3, 2)
 
 
+def test_the_rank_after_a_computed_reshape_is_known():
+    text = """(float[N, 3, 4] x) => (float[a, b] y) {
+        s = Shape(x) n = Slice(s, zero, one) f = Cast<to = 1>(n) i = Cast<to = 7>(f)
+        t = Concat<axis = 0>(i, twelve) h = Reshape(x, t) g = Relu(h) y = MatMul(g, w)
+    }"""
+    found = graph(
+        text, zero=np.array([0]), one=np.array([1]), twelve=np.array([12]), w=np.ones((12, 2), np.float32)
+    )
+    assert len(found.value("g").shape) == 2
+    assert found.value("h").is_float
+
+
+def test_scalers_keep_the_shape():
+    proto = model("(float[N, 3] x) => (float[N, 2] y) { h = ai.onnx.ml.Scaler(x) y = MatMul(h, w) }", w=W)
+    proto.opset_import.add(domain="ai.onnx.ml", version=1)
+    assert load(proto).value("h").shape == (None, 3)
+
+
 @pytest.mark.parametrize("ir", [3, 4, 10])
 def test_an_input_with_an_initializer_is_a_constant(ir):
     inputs = "(float[2, 6] x, float[6, 300] w, int64[2] s) => (float[a, b] y)"

@@ -42,7 +42,7 @@ def take(example: Example, rng: np.random.Generator):
 
 @every_example
 def test_the_map_is_the_op(example: Example, rng: np.random.Generator) -> None:
-    feeds, y, site = take(example, rng)
+    _, y, site = take(example, rng)
     if OPS[example.domain, example.op].kind not in LINEAR:
         pytest.skip("an activation's map is its Jacobian, which the finite differences check")
     found = sum(m.apply(m.weights, x) for m, x in zip(site.maps, site.inputs, strict=True))

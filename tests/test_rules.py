@@ -135,13 +135,13 @@ def test_a_rule_that_loses_one_percent_is_caught(rng: np.random.Generator) -> No
     np.testing.assert_allclose(found.sum(), r.sum(), rtol=1e-9)
 
 
-def test_bias_losses_are_reported_exactly(rng: np.random.Generator) -> None:
-    for name in ("epsilon", "zplus", "gamma", "alpha_beta", "wsquare"):
-        lost = []
-        feeds, site, r = prepare(SITES[3], rng)
-        site = site_of(SITES[3], feeds, site.output, lost=lambda cause, amount: lost.append(float(amount())))
-        (found,) = RULES[name].make(epsilon=1e-12)(site, r)
-        np.testing.assert_allclose(found.sum() + sum(lost), r.sum(), rtol=1e-6, err_msg=name)
+@pytest.mark.parametrize("name", ["epsilon", "zplus", "gamma", "alpha_beta", "wsquare"])
+def test_bias_losses_are_reported_exactly(name: str, rng: np.random.Generator) -> None:
+    lost: list[float] = []
+    feeds, site, r = prepare(SITES[3], rng)
+    site = site_of(SITES[3], feeds, site.output, lost=lambda cause, amount: lost.append(float(amount())))
+    (found,) = RULES[name].make(epsilon=1e-12)(site, r)
+    np.testing.assert_allclose(found.sum() + sum(lost), r.sum(), rtol=1e-6)
 
 
 def test_average_pooling_spreads_a_dead_window_by_its_weights() -> None:

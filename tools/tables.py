@@ -10,10 +10,7 @@ import re
 import sys
 from pathlib import Path
 
-import onnxdtd.methods
-import onnxdtd.ops
-import onnxdtd.rules
-from onnxdtd.registry import METHODS, OPS, RULES
+from onnxdtd import METHODS, OPS, RULES
 
 README = Path(__file__).parent.parent / "README.md"
 

@@ -39,8 +39,10 @@ def _vanishes(
         if rule.product:
             if not ranges[value].nonnegative:
                 return False
-            continue
-        if not _keeps_zero(user, ranges) or str(rule) != "pass":
+            # A pool whose window is all zero spreads what arrives there, so nothing may arrive.
+            if OPS[user.domain, user.op].family != "pool":
+                continue
+        elif not _keeps_zero(user, ranges) or str(rule) != "pass":
             return False
         if not _vanishes(graph, user.output, rules, ranges, sealed):
             return False

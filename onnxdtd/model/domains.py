@@ -31,7 +31,8 @@ _DIGITS: dict[int, int] = {
 
 
 def domains(graph: Graph, input_range: Range = None) -> dict[str, Domain]:
-    """The domain of every float value that the graph takes or makes.
+    """The domain of every float value that the graph takes or makes, in exact arithmetic: a kernel may round
+    past an end by a few units in the last place, but not past zero.
 
     input_range: (low, high) of all float inputs, numbers or arrays (their overall minimum and maximum count),
     or a dict of such by input name. Raises InputError for an empty range or a name that is no input.

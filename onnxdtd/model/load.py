@@ -18,12 +18,13 @@ from typing import BinaryIO
 
 import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
-from onnx import ModelProto, TensorProto, checker, helper, numpy_helper, shape_inference
+from onnx import ModelProto, TensorProto, checker, helper, numpy_helper
 
 from onnxdtd.errors import ModelError, UsageError
 from onnxdtd.model import external, weights
 from onnxdtd.model.functions import all_nodes, inline
 from onnxdtd.model.graph import Graph, Node, Value
+from onnxdtd.model.shapes import infer
 from onnxdtd.model.weights import SMALL, Array, one_line
 
 _LFS = b"version https://git-lfs.github.com/spec"
@@ -82,7 +83,7 @@ def _read(stream: BinaryIO, folder: Path | None) -> Graph:
     external.embed(model, folder)
     constants = _take_constants(model, data, folder)
     _check(model)
-    return _graph(_infer(inline(model)), opsets, constants, sha256)
+    return _graph(infer(inline(model)), opsets, constants, sha256)
 
 
 def _require_text(model: ModelProto) -> None:
@@ -144,32 +145,6 @@ def _check(model: ModelProto) -> None:
     outputs = [output.name for output in model.graph.output]
     if not outputs or len(set(outputs)) < len(outputs):
         raise ModelError("the graph has " + ("two outputs of one name" if outputs else "no outputs"))
-
-
-def _infer(model: ModelProto) -> ModelProto:
-    """Infer types and shapes. A wrong type ends the loading, a shape that cannot be found does not.
-
-    What the file says of inner values counts only where nothing can be inferred: it goes stale when a model's
-    input shape is edited.
-    """
-    stated = list(model.graph.value_info)
-    del model.graph.value_info[:]
-    inferred = _inferred(model)
-    known = {value.name for value in inferred.graph.value_info}
-    inferred.graph.value_info.extend(value for value in stated if value.name not in known)
-    return inferred
-
-
-def _inferred(model: ModelProto) -> ModelProto:
-    try:
-        return shape_inference.infer_shapes(model, check_type=True, data_prop=True)
-    except Exception as error:  # the inference raises bare C++ exceptions
-        if "inconsistent type" in str(error) or "unsupported type" in str(error):
-            raise ModelError(f"invalid ONNX: {one_line(error)}") from None
-    try:
-        return shape_inference.infer_shapes(model)
-    except Exception:
-        return model
 
 
 def _graph(model: ModelProto, opsets: dict[str, int], constants: dict[str, Array], sha256: str) -> Graph:

@@ -1,0 +1,64 @@
+"""Types and shapes of the inner values: onnx's inference, helped on where it gives up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from onnx import GraphProto, ModelProto, TypeProto, ValueInfoProto, helper, shape_inference
+
+from onnxdtd.errors import ModelError
+from onnxdtd.model.weights import one_line
+
+_KEEPS_SHAPE = {("ai.onnx.ml", op) for op in ("Scaler", "Normalizer", "Imputer")}
+
+
+def infer(model: ModelProto) -> ModelProto:
+    """Infer types and shapes. A wrong type ends the loading, a shape that cannot be found does not.
+
+    What the file says of inner values counts only where nothing can be inferred: it goes stale when a model's
+    input shape is edited.
+    """
+    stated = list(model.graph.value_info)
+    del model.graph.value_info[:]
+    hinted: set[str] = set()
+    while True:
+        inferred = _inferred(model)
+        graph = inferred.graph
+        types = {v.name: v.type.tensor_type for v in (*graph.value_info, *graph.input, *graph.output)}
+        shaped = {name for name, kind in types.items() if kind.HasField("shape")} | hinted
+        hints = [hint for hint in _derived(graph, types) if hint.name not in shaped]
+        hints = hints or [value for value in stated if value.name not in shaped]
+        if not hints:
+            return inferred
+        model.graph.value_info.extend(hints)
+        hinted |= {hint.name for hint in hints}
+
+
+def _inferred(model: ModelProto) -> ModelProto:
+    try:
+        return shape_inference.infer_shapes(model, check_type=True, data_prop=True)
+    except Exception as error:  # bare C++ exceptions
+        if "inconsistent type" in str(error) or "unsupported type" in str(error):
+            raise ModelError(f"invalid ONNX: {one_line(error)}") from None
+    try:
+        return shape_inference.infer_shapes(model)
+    except Exception:
+        return model
+
+
+def _derived(graph: GraphProto, types: Mapping[str, TypeProto.Tensor]) -> Iterator[ValueInfoProto]:
+    """The rank after a Reshape is the length of its shape input; scalers of ai.onnx.ml keep the shape."""
+    for node in graph.node:
+        x, y = types.get(next(iter(node.input), "")), types.get(next(iter(node.output), ""))
+        if x is None:
+            continue
+        sizes: list[int | None] | None = None
+        if (node.domain, node.op_type) in _KEEPS_SHAPE and x.HasField("shape"):
+            sizes = [d.dim_value if d.HasField("dim_value") else None for d in x.shape.dim]
+        elif node.op_type == "Reshape" and not node.domain and len(node.input) == 2:
+            shape = types.get(node.input[1])
+            if shape is not None and len(shape.shape.dim) == 1 and shape.shape.dim[0].HasField("dim_value"):
+                sizes = [None] * shape.shape.dim[0].dim_value
+        if sizes is not None:
+            elem_type = y.elem_type if y is not None else x.elem_type
+            yield helper.make_tensor_value_info(node.output[0], elem_type, sizes)
