@@ -1,0 +1,42 @@
+"""Draw docs/cat.jpg, the README's picture: the shipped photograph explained by two methods, for two classes.
+
+    python tools/figures.py
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from PIL import Image
+
+import onnxdtd
+
+ROOT = Path(__file__).parent.parent
+PHOTO = ROOT / "models" / "chelsea.png"
+ROWS = [("dtd", "top"), ("composite", "top"), ("composite", "967")]
+WIDTH = 1200
+
+
+def main() -> None:
+    rows = []
+    for method, target in ROWS:
+        explainer = onnxdtd.Explainer(ROOT / "models" / "efficientnet_lite0.onnx", method)
+        prepare = onnxdtd.Preprocess.from_metadata(explainer.graph.metadata)
+        explanation = explainer(prepare(PHOTO), target)
+        with tempfile.TemporaryDirectory() as folder:
+            page = Path(folder) / "row.png"
+            onnxdtd.save_heatmap(explanation, page, picture=prepare.picture(PHOTO))
+            rows.append(Image.open(page).convert("RGB"))
+    height = sum(row.height for row in rows)
+    sheet = Image.new("RGB", (rows[0].width, height), "white")
+    top = 0
+    for row in rows:
+        sheet.paste(row, (0, top))
+        top += row.height
+    sheet = sheet.resize((WIDTH, round(height * WIDTH / sheet.width)), Image.Resampling.LANCZOS)
+    sheet.save(ROOT / "docs" / "cat.jpg", quality=88, optimize=True)
+
+
+if __name__ == "__main__":
+    main()
