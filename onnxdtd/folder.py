@@ -57,7 +57,7 @@ def write_folder(
     target = Path(directory).resolve()
     folder = _beside(target)
     try:
-        _refuse_to_replace(target, schema, overwrite)
+        check_folder(directory, schema, overwrite=overwrite)
         folder = _beside(next(p for p in target.parents if p.exists()) / target.name)
         folder.mkdir()
         document = {"schema": schema, **fill(folder)}
@@ -142,7 +142,9 @@ def _storable(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return array.astype(np.float32) if array.dtype.kind == "V" else array
 
 
-def _refuse_to_replace(target: Path, schema: str, overwrite: bool) -> None:
+def check_folder(directory: str | Path, schema: str, *, overwrite: bool = True) -> None:
+    """UsageError where `write_folder` would refuse: somebody else's files, or no right to write."""
+    target = Path(directory).resolve()
     if target.exists() and not target.is_dir():
         raise UsageError(f"'{target}' is a file: name a folder")
     if not target.is_dir():

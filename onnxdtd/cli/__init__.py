@@ -3,13 +3,12 @@
 Exit codes: 0 done; 1 a bug of ours; 2 usage or a bad input; 3 the model cannot be read; 4 an operator or
 rule is missing; 5 a requested check failed; 130 interrupted.
 
-A command returns the text for stdout, and `main` alone prints it. Whatever a command must not import before it
-runs (onnx, onnxruntime, matplotlib), it takes through the front door, `import onnxdtd`.
+A command returns the text for stdout, and `main` alone prints it. What imports onnx or matplotlib is loaded when
+a command runs (`job`, or through the front door), so that help comes at once.
 """
 
 from __future__ import annotations
 
-import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -18,18 +17,15 @@ from typing import Annotated, Any
 import typer
 
 from onnxdtd.cli import inspect_model, run, tables
-from onnxdtd.cli.text import message
-from onnxdtd.errors import OnnxdtdError
+from onnxdtd.cli.text import message, say
+from onnxdtd.errors import OnnxdtdError, UsageError
 from onnxdtd.version import __version__
 
 INTERRUPTED = 130
-# Every usage error that Typer raises; it makes only this subclass public.
-TyperUsageError: Any = typer.BadParameter.__mro__[1]
+# The base of all usage errors that Typer raises, of which it makes only this subclass public.
+TYPER_USAGE: Any = typer.BadParameter.__mro__[1]
 
 app = typer.Typer(
-    help="Why an ONNX model said what it said: the relevance of every input, by Deep Taylor and LRP.",
-    epilog="Start with: onnxdtd run model.onnx input.npy. Exit codes: 0 done, 1 a bug of ours, 2 usage or a bad "
-    "input, 3 the model cannot be read, 4 an operator or rule is missing, 130 interrupted.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -43,35 +39,53 @@ app.command("rules", epilog=tables.RULES_FILE)(tables.rules)
 app.command("methods")(tables.methods)
 
 
-@app.callback()
-def options(
-    version: Annotated[bool, typer.Option("--version", is_eager=True, help="Show the version.")] = False,
-) -> None:
+@app.callback(
+    invoke_without_command=True,
+    epilog="Start with: onnxdtd run MODEL INPUT\n\n"
+    "Exit codes: 0 done, 1 a bug of ours, 2 usage or a bad input, 3 the model cannot be read, 4 an operator or "
+    "rule is missing, 5 a requested check failed, 130 interrupted.",
+)
+def root(
+    context: typer.Context, version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False
+) -> str:
     """Why an ONNX model said what it said: the relevance of every input, by Deep Taylor and LRP."""
+    if not version and context.invoked_subcommand is None:
+        raise UsageError("no command is given; see onnxdtd --help")
+    return f"onnxdtd {__version__}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code; the user's own mistakes never show a traceback."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    if given == ["--version"]:
-        return _print(f"onnxdtd {__version__}")
     try:
-        text = app(args=given, prog_name="onnxdtd", standalone_mode=False)
+        result = app(args=given, prog_name="onnxdtd", standalone_mode=False)
     except OnnxdtdError as error:
         message(str(error))
         return error.exit_code
-    except TyperUsageError as error:
-        message(_usage(error, given))
+    except TYPER_USAGE as error:
+        _tell_usage(error, given)
         return 2
     except (KeyboardInterrupt, typer.Abort):
-        text = INTERRUPTED
-    except SystemExit:  # Typer's answer to a reader that has gone away
-        return _print("")
+        result = INTERRUPTED
+    except SystemExit:
+        return 0  # Typer's answer to a reader that has gone away
     except Exception:
         traceback.print_exc()
         message(f"this is a bug in onnxdtd {__version__}: please report it with the lines above")
         return 1
-    if text == INTERRUPTED:
+    if result == INTERRUPTED:
         message("interrupted")
         return INTERRUPTED
-    return _print(text) if isinstance(text, str) else 0
+    return say(result) if isinstance(result, str) else 0
+
+
+def _tell_usage(error: Any, given: Sequence[str]) -> None:
+    text = error.format_message()
+    if not given:  # the help, which Typer raises
+        print(text, file=sys.stderr)
+        return
+    command = error.ctx.command_path if error.ctx else "onnxdtd"
+    cure = f"see {command} --help"
+    if given[0].endswith(".onnx"):
+        cure = f"to explain a model: onnxdtd run {given[0]} INPUT"
+    message(f"{text.rstrip('.')}; {cure}")

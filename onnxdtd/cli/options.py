@@ -1,57 +1,43 @@
-"""Options that several commands share, and how they become arguments of the public API."""
+"""Options that several commands share."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-import onnxdtd
-from onnxdtd.errors import UsageError
-
-Model = Annotated[Path, typer.Argument(help="The ONNX model.", show_default=False)]
-Method = Annotated[str, typer.Option("--method", "-m", help="auto, or one of `onnxdtd methods`.")]
-Rules = Annotated[Path | None, typer.Option("--rules", help="TOML file with rules for chosen nodes.")]
+Model = Annotated[Path, typer.Argument(metavar="MODEL", help="The ONNX model.", show_default=False)]
+Method = Annotated[
+    str, typer.Option("--method", "-m", metavar="M", help="One of `onnxdtd methods`; auto picks by depth.")
+]
+Rules = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE.toml", help="Other rules for chosen nodes, see `onnxdtd rules --help`."),
+]
 Bias = Annotated[
     str | None,
-    typer.Option("--bias", help="absorb (biases take their share) or redistribute (all goes to the inputs)."),
+    typer.Option(
+        metavar="B",
+        help="absorb (biases keep their share) or redistribute (the inputs get it all). [default: the method's]",
+    ),
 ]
 InputRange = Annotated[
     tuple[float, float] | None,
     typer.Option(
-        "--input-range", metavar="LO HI", help="The input's range, such as 0 1; Deep Taylor uses it."
+        metavar="LO HI",
+        help="Least and largest value of the input, such as 0 1; Deep Taylor starts from it. "
+        "[default: what the model's metadata say]",
+    ),
+]
+Target = Annotated[
+    str,
+    typer.Option(
+        "--target",
+        "-t",
+        metavar="T",
+        help="What to explain: a class by index (3) or name, an index tuple (0,3), an output and index "
+        "(logits:3), or top: the arg-max of each sample.",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout and nothing else.")]
-
-
-def preprocessing(file: Path | None, flags: Mapping[str, Any], metadata: Mapping[str, str]) -> Any:
-    """The Preprocess that file, flags and the model's metadata ask for, flags first; None where none does."""
-    given = {key: value for key, value in flags.items() if value is not None}
-    base = onnxdtd.Preprocess.from_file(file) if file else onnxdtd.Preprocess.from_metadata(metadata)
-    if not given:
-        return base
-    return onnxdtd.Preprocess.from_mapping({**(vars(base) if base else {}), **given})
-
-
-def size(text: str | None) -> int | tuple[int, int] | None:
-    """`224` or `224,320` (height, width)."""
-    if text is None:
-        return None
-    parts = text.replace("x", ",").split(",")
-    if not 1 <= len(parts) <= 2 or not all(p.strip().isdigit() for p in parts):
-        raise UsageError(f"a size is N or H,W, not '{text}'")
-    numbers = [int(p) for p in parts]
-    return numbers[0] if len(numbers) == 1 else (numbers[0], numbers[1])
-
-
-def numbers(text: str | None) -> tuple[float, ...] | None:
-    """`127.5` or `104,117,123`."""
-    if text is None:
-        return None
-    try:
-        return tuple(float(part) for part in text.split(","))
-    except ValueError:
-        raise UsageError(f"expected a number, or one per channel with commas between, not '{text}'") from None

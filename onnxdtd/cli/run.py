@@ -2,99 +2,92 @@
 
 from __future__ import annotations
 
-import json
+import importlib
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated
 
 import typer
 
-import onnxdtd
 from onnxdtd.cli import options
-from onnxdtd.cli.progress import Progress
-from onnxdtd.cli.summary import summary
+
+EXAMPLES = """Examples:
+
+onnxdtd run model.onnx input.npy -o out
+
+onnxdtd run model.onnx photo.jpg --resize 256 --crop 224 --mean 124,116,104 --std 58,57,57
+
+onnxdtd run model.onnx input.npz --target logits:3 --method epsilon_plus --json
+
+The folder holds heatmap.png, relevance.npz, explanation.json and the model's inputs and outputs; an earlier
+result there is replaced, anything else is never touched."""
 
 
 def run(
     model: options.Model,
     input: Annotated[
-        Path, typer.Argument(help=".npy, .npz (by input name), .pb, or an image.", show_default=False)
+        Path,
+        typer.Argument(
+            metavar="INPUT", help=".npy, .npz (arrays by input name), .pb, or an image.", show_default=False
+        ),
     ],
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="DIR", help="Folder of the result.")
     ] = Path("onnxdtd-out"),
-    target: Annotated[
-        str, typer.Option("--target", "-t", help="An index, 0,3, NAME, NAME:INDEX, or top (the arg-max).")
-    ] = "top",
+    target: options.Target = "top",
     method: options.Method = "auto",
     rules: options.Rules = None,
     bias: options.Bias = None,
     input_range: options.InputRange = None,
-    engine: Annotated[str, typer.Option("--engine", help="numpy or onnx.")] = "numpy",
+    engine: Annotated[
+        str,
+        typer.Option(
+            metavar="E", help="numpy (accounts for every node) or onnx (one ONNX model does it all)."
+        ),
+    ] = "numpy",
     provider: Annotated[
-        list[str] | None, typer.Option("--provider", help="cpu, cuda, ...; may be repeated.")
+        list[str] | None,
+        typer.Option(metavar="P", help="Where onnxruntime runs: cpu, cuda, ...; may be repeated. [default: cpu]"),
     ] = None,
     preprocess: Annotated[
         Path | None,
-        typer.Option("--preprocess", help="TOML or JSON file that says how an image is prepared."),
+        typer.Option(
+            metavar="FILE",
+            help="Image: TOML or JSON file with the fields that follow. [default: what the model's metadata say]",
+        ),
     ] = None,
-    color: Annotated[str | None, typer.Option("--color", help="Image: RGB, BGR or L.")] = None,
+    color: Annotated[str | None, typer.Option(metavar="C", help="Image: RGB, BGR or L (grey).")] = None,
     resize: Annotated[
-        str | None, typer.Option("--resize", metavar="N|H,W", help="Image: shorter side, or size.")
+        str | None, typer.Option(metavar="N|H,W", help="Image: the shorter side, or height and width.")
     ] = None,
-    crop: Annotated[str | None, typer.Option("--crop", metavar="N|H,W", help="Image: centre crop.")] = None,
+    crop: Annotated[
+        str | None, typer.Option(metavar="N|H,W", help="Image: then the centre of this size.")
+    ] = None,
     interpolation: Annotated[
-        str | None, typer.Option("--interpolation", help="Image: bilinear, bicubic, ...")
+        str | None,
+        typer.Option(metavar="I", help="Image: nearest, bilinear, bicubic, lanczos, box or hamming."),
     ] = None,
     scale: Annotated[
-        float | None, typer.Option("--scale", help="Image: pixels 0..255 are multiplied by it.")
+        float | None, typer.Option(metavar="S", help="Image: factor for its pixels, which are 0 to 255.")
     ] = None,
     mean: Annotated[
-        str | None, typer.Option("--mean", metavar="M|R,G,B", help="Image: then this is subtracted.")
+        str | None, typer.Option(metavar="M|R,G,B", help="Image: then subtracted.")
     ] = None,
-    std: Annotated[
-        str | None, typer.Option("--std", metavar="S|R,G,B", help="Image: then divided by this.")
-    ] = None,
-    layout: Annotated[str | None, typer.Option("--layout", help="Image: NCHW or NHWC.")] = None,
+    std: Annotated[str | None, typer.Option(metavar="S|R,G,B", help="Image: then divided by.")] = None,
+    layout: Annotated[str | None, typer.Option(metavar="L", help="Image: NCHW or NHWC.")] = None,
     json_: options.Json = False,
-) -> None:
-    """Explain one input; leaves relevance.npz, explanation.json and heatmap.png in a folder."""
-    explainer = onnxdtd.Explainer(
+) -> str:
+    """Explain one input: which of its values spoke for the prediction, and how much."""
+    job = importlib.import_module("onnxdtd.cli.job")
+    text: str = job.explain(
         model,
-        method,
-        cast(Any, engine),
-        input_range=input_range,
-        bias=cast(Any, bias),
-        rules=rules,
-        providers=provider,
-    )
-    flags = {
-        "color": color,
-        "resize": options.size(resize),
-        "crop": options.size(crop),
-        "interpolation": interpolation,
-        "scale": scale,
-        "mean": options.numbers(mean),
-        "std": options.numbers(std),
-        "layout": layout,
-    }
-    prepare = options.preprocessing(preprocess, flags, explainer.graph.metadata)
-    if prepare is not None and input_range is None:
-        explainer.input_range = prepare.input_range
-    x = onnxdtd.read_inputs(input, explainer.inputs, prepare)
-    with Progress(quiet=json_) as progress:
-        explanation = explainer(x, target, progress=progress)
-    drawn: list[str] = []
-
-    def draw(folder: Path) -> None:
-        is_image = input.suffix.lower() in onnxdtd.IMAGE_SUFFIXES
-        picture = prepare.picture(input) if is_image and prepare is not None else None
-        path = folder / "heatmap.png"
-        if onnxdtd.save_heatmap(explanation, path, picture=picture, names=explainer.features):
-            drawn.append(path.name)
-
-    explanation.save(output, extras=draw)
-    files: list[Any] = [str(output / name) for name in (*drawn, "relevance.npz", "explanation.json")]
-    if json_:
-        print(json.dumps({**explanation.document(), "files": files}, allow_nan=False))
-    else:
-        print(summary(explanation, files))
+        input,
+        output,
+        target,
+        {"method": method, "engine": engine, "bias": bias, "rules": rules, "providers": provider,
+         "input_range": input_range},
+        preprocess,
+        {"color": color, "resize": resize, "crop": crop, "interpolation": interpolation, "scale": scale,
+         "mean": mean, "std": std, "layout": layout},
+        as_json=json_,
+    )  # fmt: skip
+    return text

@@ -82,7 +82,8 @@ class TermRule:
         """The same rule without terms that are zero by what is known of signs."""
         groups = list(self.groups)
         if facts.vanishes_below_zero:
-            groups = [g for g in groups if g.where != "negative"]
+            # Nothing arrives where z <= 0, so the outputs need not be told apart either.
+            groups = [replace(g, where="any") for g in groups if g.where != "negative"]
         if facts.inputs_nonnegative:
             groups = [replace(g, terms=_for_nonnegative(g.terms)) for g in groups]
         return replace(self, groups=tuple(g for g in groups if g.terms))

@@ -1,0 +1,171 @@
+"""The work of `run` and `inspect`, loaded when one of them runs. Every fault that can be seen is told at once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from onnxdtd.cli.faults import Faults
+from onnxdtd.cli.progress import Progress
+from onnxdtd.cli.summary import SHOWN, summary
+from onnxdtd.cli.text import message
+from onnxdtd.engine.forward import providers_for
+from onnxdtd.engine.target import Target, check_target, parse_target
+from onnxdtd.errors import InputError, TargetError, UsageError
+from onnxdtd.explainer import Explainer
+from onnxdtd.explanation import SCHEMA, Explanation
+from onnxdtd.folder import MANIFEST, check_folder, plain
+from onnxdtd.inputs import IMAGE_SUFFIXES, Preprocess, input_file, labels, read_inputs
+from onnxdtd.methods import METHODS
+from onnxdtd.methods.overrides import read_overrides
+from onnxdtd.model.load import load
+from onnxdtd.render import save_heatmap
+
+ENGINES = ("numpy", "onnx")
+BIASES = ("absorb", "redistribute")
+
+
+def explain(
+    model: Path,
+    input: Path,
+    output: Path,
+    target: str,
+    options: Mapping[str, Any],
+    preprocess: Path | None,
+    image: Mapping[str, Any],
+    *,
+    as_json: bool,
+) -> str:
+    """Explain one input, write the folder, and tell of it: a summary, or one JSON object."""
+    faults = Faults()
+    explainer = explainer_for(faults, model, **options)
+    with faults:
+        input_file(input)
+    with faults:
+        check_folder(output, SCHEMA)
+    with faults:
+        prepare = preprocessing(preprocess, image, input, explainer.graph.metadata if explainer else {})
+        if explainer and prepare and options["input_range"] is None:
+            explainer.input_range = prepare.input_range
+        if explainer:
+            x = read_inputs(input, explainer.inputs, prepare)
+    with faults:
+        wanted = target_for(explainer, target)
+    faults.stop()
+    assert explainer is not None  # or there was a fault
+    with Progress(quiet=as_json) as progress:
+        e = explainer(x, wanted, progress=progress)
+    shown = prepare.picture(input) if prepare and input.suffix.lower() in IMAGE_SUFFIXES else None
+    folder = e.save(output, extras=lambda unfinished: draw(e, unfinished, shown, explainer.features))
+    written = json.loads((folder / MANIFEST).read_text("utf-8"))
+    if not as_json:
+        return summary(e, output, written["files"])
+    message("\n".join(f"warning: {text}" for text in e.warnings))
+    return json.dumps({**written, "prediction": prediction(e), "directory": str(folder)}, allow_nan=False)
+
+
+def explainer_for(
+    faults: Faults,
+    model: Path,
+    method: str = "auto",
+    engine: Any = "numpy",
+    *,
+    input_range: tuple[float, float] | None = None,
+    bias: Any = None,
+    rules: Path | None = None,
+    providers: list[str] | None = None,
+) -> Explainer | None:
+    """The explainer, or None and in `faults` whatever stands against it."""
+    with faults:
+        _one_of("method", method, ("auto", *sorted(METHODS)))
+    with faults:
+        _one_of("engine", engine, ENGINES)
+    with faults:
+        _one_of("bias", bias, (None, *BIASES))
+    with faults:
+        providers_for(providers)
+    with faults:
+        if rules:
+            read_overrides(rules)
+    with faults:
+        if input_range and not input_range[0] <= input_range[1]:
+            low, high = input_range
+            raise UsageError(f"--input-range {low:g} {high:g}: give the least value first, then the largest")
+    with faults:
+        if not faults.errors:
+            return Explainer(
+                model, method, engine, input_range=input_range, bias=bias, rules=rules, providers=providers
+            )
+        load(model)
+    return None
+
+
+def target_for(explainer: Explainer | None, text: str) -> Target:
+    """What the text means to the model: a form of `parse_target`, or the name of a class."""
+    wanted = parse_target(text)
+    if explainer is None:
+        return wanted
+    names = labels(explainer.graph.metadata) or ()
+    classes = [i for i, name in enumerate(names) if name == text]
+    if wanted.output not in (None, *explainer.graph.outputs) and classes:
+        if len(classes) > 1:
+            raise TargetError(f"the classes {', '.join(map(str, classes))} are all named '{text}': give one index")
+        wanted = Target(None, (classes[0],))
+    check_target(wanted, explainer.graph.value(explainer.plan(wanted.output).target).shape)
+    return wanted
+
+
+def preprocessing(
+    file: Path | None, image: Mapping[str, Any], input: Path, metadata: Mapping[str, str]
+) -> Preprocess | None:
+    """What options, file and the model's metadata ask for, in this order; None where none does."""
+    given = {name: value for name, value in image.items() if value is not None}
+    if (given or file) and input.suffix.lower() not in IMAGE_SUFFIXES:
+        names = ", ".join(f"--{name}" for name in (*(["preprocess"] if file else []), *given))
+        raise UsageError(f"'{input}' is not an image, which {names} would prepare: leave them out")
+    faults = Faults()
+    for name, read in (("resize", _size), ("crop", _size), ("mean", _numbers), ("std", _numbers)):
+        if name in given:
+            with faults:
+                given[name] = read(name, given[name])
+    with faults:
+        base = Preprocess.from_file(file) if file else Preprocess.from_metadata(metadata)
+    faults.stop()
+    return Preprocess.from_mapping({**(vars(base) if base else {}), **given}) if given else base
+
+
+def draw(e: Explanation, folder: Path, picture: Any, names: tuple[str, ...] | None) -> None:
+    """heatmap.png of the first sample and input; what is not finite, of which the result warns, has none."""
+    if all(np.isfinite(r).all() for r in e.relevance.values()):
+        save_heatmap(e, folder / "heatmap.png", picture=picture, names=names)
+
+
+def prediction(e: Explanation) -> Any:
+    """For each sample the largest elements of the explained output, for JSON."""
+    keys = ("index", "label", "value")
+    samples = range(len(e.target))
+    return plain([[dict(zip(keys, best, strict=True)) for best in e.top(SHOWN, i)] for i in samples])
+
+
+def _one_of(what: str, given: object, known: tuple[str | None, ...]) -> None:
+    if given not in known:
+        raise UsageError(f"no {what} '{given}'; choose among {', '.join(filter(None, known))}")
+
+
+def _size(name: str, text: str) -> int | tuple[int, int]:
+    parts = text.replace("x", ",").split(",")
+    if len(parts) > 2 or not all(part.strip().isdecimal() for part in parts):
+        raise InputError(f"--{name} {text}: give one number, or height and width as in 224,320")
+    sizes = [int(part) for part in parts]
+    return sizes[0] if len(sizes) == 1 else (sizes[0], sizes[1])
+
+
+def _numbers(name: str, text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise InputError(f"--{name} {text}: give one number, or one for each channel with commas between") from None

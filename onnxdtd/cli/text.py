@@ -1,0 +1,110 @@
+"""Text for people: aligned, wrapped, and without what a stranger's file might smuggle into a terminal."""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+import sys
+import textwrap
+from collections.abc import Sequence
+
+WIDEST = 100
+NARROWEST = 8  # of a column that gives way
+
+
+def message(text: str) -> None:
+    """Each line to stderr, under our name."""
+    for line in text.splitlines():
+        print(f"onnxdtd: {printable(line)}", file=sys.stderr)
+
+
+def say(text: str) -> int:
+    """Print to stdout and return the exit code: a reader that has gone away is no error, a full disk is."""
+    if sys.stdout is None:
+        return 0
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        print(text, flush=True)
+        return 0
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the interpreter's own last flush
+        if isinstance(error, BrokenPipeError):
+            return 0
+        message(f"the result cannot be printed: {error.strerror}")
+        return 2
+
+
+def printable(text: str) -> str:
+    """Control characters written out, since names come from files."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def page() -> int:
+    """How wide running text may be: as the terminal, 80 where there is none."""
+    return min(shutil.get_terminal_size().columns, WIDEST)
+
+
+def screen() -> int | None:
+    """How wide a table may be: as the terminal; a pipe takes any width, one line a row."""
+    return shutil.get_terminal_size().columns if sys.stdout and sys.stdout.isatty() else None
+
+
+def sections(rows: Sequence[tuple[str, Sequence[str]]], width: int) -> str:
+    """A label and its lines, which are wrapped behind a margin."""
+    margin = max(len(label) for label, _ in rows) + 2
+    lines = []
+    for label, texts in rows:
+        for i, text in enumerate(texts):
+            lead = f"{'' if i else label:<{margin}}"
+            # What is aligned keeps its spaces when it fits; a continued line is set in a little.
+            whole = lead + printable(text)
+            lines += [whole] if len(whole) <= width else _wrap(whole, width, " " * margin)
+    return "\n".join(lines)
+
+
+def table(
+    head: Sequence[str], rows: Sequence[Sequence[str]], width: int | None = None, wraps: bool = False
+) -> str:
+    """Aligned columns. Beyond `width` the widest columns give way: their cells wrap, or lose their middle."""
+    cells = [[printable(cell) for cell in row] for row in (head, *rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    while width is not None and sum(widths) + 2 * (len(widths) - 1) > width and max(widths) > NARROWEST:
+        widths[widths.index(max(widths))] -= 1
+    lines = []
+    for row in cells:
+        parts = [_wrap(c, w) if wraps else [_elide(c, w)] for c, w in zip(row, widths, strict=True)]
+        for i in range(max(map(len, parts))):
+            pieces = [part[i] if i < len(part) else "" for part in parts]
+            lines.append("  ".join(f"{p:<{w}}" for p, w in zip(pieces, widths, strict=True)).rstrip())
+    return "\n".join(lines)
+
+
+def aligned(rows: Sequence[Sequence[str]], sides: str) -> list[str]:
+    """Rows of cells as lines, each column to its side, `<` or `>`."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(f"{c:{s}{w}}" for c, s, w in zip(row, sides, widths, strict=True) if w).rstrip()
+        for row in rows
+    ]
+
+
+def numbers(values: Sequence[float], digits: int = 4) -> list[str]:
+    """The largest with so many digits, the others with as many decimals, so that they line up."""
+    largest = max((abs(v) for v in values if math.isfinite(v)), default=0.0)
+    if largest and not 1e-3 <= largest < 1e6:
+        return [f"{v:.{digits}g}" for v in values]
+    decimals = max(0, digits - 1 - math.floor(math.log10(largest))) if largest else 0
+    return [f"{v:.{decimals}f}" for v in values]
+
+
+def _wrap(text: str, width: int, margin: str = "") -> list[str]:
+    return textwrap.wrap(text, width, subsequent_indent=margin, break_on_hyphens=False) or [""]
+
+
+def _elide(text: str, width: int) -> str:
+    if len(text) <= width:
+        return text
+    tail = (width - 1) // 2
+    return text[: width - 1 - tail] + "…" + text[len(text) - tail :]
