@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -23,21 +24,27 @@ class Ledger:
         self._total, self._progress = total, progress
         self.reports: list[NodeReport] = []
         self._claims: list[tuple[str, Callable[[], Any]]] = []
+        self._known: tuple[weakref.ref[Any], float] | None = None
 
     def listen(self, step: Step) -> Callable[[str, Callable[[], Any]], None]:
-        """Who is told of one node's losses; amounts are worked out only if something is missing."""
+        """Who is told of one node's losses; an amount is worked out only while something is unaccounted for."""
         self._claims = []
         return lambda cause, amount: self._claims.append((cause, amount))
 
     def observe(self, step: Step, r: Any, shares: tuple[Any, ...]) -> None:
         """Add one node."""
-        arrived = _sum(r)
+        # What left the node before is often what arrives here, the very same array.
+        arrived = self._known[1] if self._known and self._known[0]() is r else _sum(r)
         left = arrived if len(shares) == 1 and shares[0] is r else sum(map(_sum, shares))
+        self._known = (weakref.ref(shares[0]), left) if len(shares) == 1 else None
+        rounding = ROUNDING * max(abs(arrived), abs(left))
         lost: dict[str, float] = {}
-        if abs(arrived - left) > ROUNDING * max(abs(arrived), abs(left)):
-            for cause, amount in self._claims:
+        rest = arrived - left
+        for cause, amount in self._claims:
+            if abs(rest) > rounding:
                 lost[cause] = lost.get(cause, 0.0) + float(amount())
-            rest = arrived - left - sum(lost.values())
+                rest = arrived - left - sum(lost.values())
+        if abs(rest) > rounding:
             if isinstance(step.rule, TermRule) and step.rule.epsilon:
                 lost["epsilon"] = rest
             elif str(step.rule) == "pass":

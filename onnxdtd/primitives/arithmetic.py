@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from onnx import helper
 
 from onnxdtd.primitives.seam import Array, primitive
+
+BLOCK = 1 << 15
 
 
 @primitive("Relu")
@@ -88,10 +91,22 @@ def quotient(r: Array, z: Array, *, epsilon: float = 0.0, relative: bool = False
                 np.copyto(shares, 0, where=dead)
             return shares
         step = mean_size(z) * np.asarray(epsilon, z.dtype) if relative else np.asarray(epsilon, z.dtype)
-        stable = np.copysign(step, z)
-        stable += z
-        # Only a relative step can be zero: where all of z is, and then there is nothing to share.
-        return np.nan_to_num(r / stable, copy=False, posinf=0, neginf=0) if relative else r / stable
+        if relative or r.shape != z.shape:
+            shares = r / (np.copysign(step, z) + z)
+            # Only a relative step can be zero: where all of z is, and then there is nothing to share.
+            return np.nan_to_num(shares, copy=False, posinf=0, neginf=0) if relative else shares
+        shares = np.empty(z.shape, z.dtype)
+        for r_part, z_part, out in zip(*map(_blocks, (r, z, shares)), strict=True):
+            np.copysign(step, z_part, out=out)
+            np.add(out, z_part, out=out)
+            np.divide(r_part, out, out=out)
+        return shares
+
+
+def _blocks(x: Any) -> Iterator[Any]:
+    """Views of x, flat, that stay in cache while several operations pass over them."""
+    flat = np.ascontiguousarray(x).reshape(-1)
+    return (flat[i : i + BLOCK] for i in range(0, flat.size, BLOCK))
 
 
 def _trace_mean_size(z: Any) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from onnxdtd.primitives import convolution, pooling
-from onnxdtd.primitives.arithmetic import cast_like, equal
+from onnxdtd.primitives.arithmetic import cast_like, equal, quotient
 from onnxdtd.primitives.seam import Array, primitive
 from onnxdtd.primitives.shaping import pad, reduce_sum, reshape, reshape_like, static
 
@@ -53,7 +53,7 @@ def conv_transpose(
     )
 
 
-def _windows(x: Any, y: Any, kernel_shape: Ints, strides: Ints, pads: Ints, dilations: Ints) -> Any:
+def _windows(x: Any, kernel_shape: Ints, strides: Ints, pads: Ints, dilations: Ints) -> Any:
     """Every window's values as channels of a convolution with one-hot kernels: (N C, K, *out)."""
     spatial = [static(d) for d in x.shape[2:]]
     return conv(
@@ -70,20 +70,20 @@ def _one_hot(kernel_shape: Ints, dtype: Any) -> Any:
 def _shares(x: Any, y: Any, kernel_shape: Ints, strides: Ints, pads: Ints, dilations: Ints) -> Any:
     """1 / number of winners at each winner of each window, 0 elsewhere: (N C, K, *out)."""
     rank = len(kernel_shape)
-    # A border that no value is below, so that padding never wins; a finite one, since 0 * inf is no number.
-    lowest = np.asarray(np.finfo(x.dtype).min, x.dtype)
-    around = (0, 0, *pads[:rank], 0, 0, *pads[rank:])
-    inside = pad(x * 0.0 + 1.0, pads=around)
-    padded = pad(x, pads=around) + (1.0 - inside) * lowest
-    seen = _windows(padded, y, kernel_shape, strides, [0] * (2 * rank), dilations)
+    if any(pads):
+        # A border that no value is below, so that padding never wins; a finite one, since 0 * inf is no number.
+        lowest = np.asarray(np.finfo(x.dtype).min, x.dtype)
+        around = (0, 0, *pads[:rank], 0, 0, *pads[rank:])
+        x = pad(x, pads=around) + (1.0 - pad(x * 0.0 + 1.0, pads=around)) * lowest
+    seen = _windows(x, kernel_shape, strides, [0] * (2 * rank), dilations)
     best = reshape(y, shape=[-1, 1, *(static(d) for d in y.shape[2:])])
     winners = cast_like(equal(seen, best), x)
-    return winners / reduce_sum(winners, axes=(1,))
+    # A window that lies in the padding has no winner.
+    return quotient(winners, reduce_sum(winners, axes=(1,)))
 
 
 def _trace_max_pool_select(x: Any, y: Any, v: Any, **window: Any) -> Any:
-    shares = _shares(x, y, **window)
-    return reshape_like(reduce_sum(shares * _windows(v, y, **window), axes=(1,)), y)
+    return reshape_like(reduce_sum(_shares(x, y, **window) * _windows(v, **window), axes=(1,)), y)
 
 
 def _trace_max_pool_adjoint(

@@ -18,7 +18,7 @@ from typing import Any, Literal
 import numpy as np
 
 from onnxdtd.linear import Site
-from onnxdtd.primitives import Traced, absolute, cast_like, greater, less, quotient, reduce_sum
+from onnxdtd.primitives import Traced, absolute, cast_like, greater, less, quotient, reduce_sum, unbroadcast
 from onnxdtd.registry import OpEntry
 from onnxdtd.rules.maps import identity, negative, ones, positive, zero
 from onnxdtd.rules.rule import Facts
@@ -127,13 +127,13 @@ class TermRule:
         return z
 
     def _report(self, group: Group, site: Site, arriving: Any, z: Any, q: Any) -> None:
-        if self.product and not site.spread_dead:
-            site.lost("dead", lambda: _total(arriving * _near_zero(z)) * group.coefficient)
         if self.bias == "absorb" and site.bias is not None:
             for term in group.terms:
                 if term.b is not zero:
                     factor = term.sign * group.coefficient
                     site.lost("bias", partial(_bias_share, term.b, site.bias, q, factor))
+        if self.product and not site.spread_dead:
+            site.lost("dead", lambda: _total(arriving * _near_zero(z)) * group.coefficient)
 
 
 def label(name: str, *, defaults: Mapping[str, Any] = DEFAULTS, **parameters: Any) -> str:
@@ -174,7 +174,7 @@ def _for_nonnegative(terms: tuple[Term, ...]) -> tuple[Term, ...]:
 
 
 def _bias_share(b: Map, bias: Any, q: Any, factor: float) -> Any:
-    return _total(b(bias) * q) * factor
+    return _total(b(bias) * unbroadcast(q, bias)) * factor
 
 
 def _total(r: Any) -> Any:
