@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from onnx import numpy_helper
 
 from onnxdtd.errors import ModelError
+from onnxdtd.model.domains import Domain, domains
 from onnxdtd.model.graph import Graph
 from onnxdtd.model.load import load
 
@@ -110,3 +112,18 @@ def refuses(source: Any, *words: str) -> str:
     for word in words:
         assert word in message
     return message
+
+
+def domain_of(text: str, given: Any = None, opset: int = 22, output: str = "y", **constants: Any) -> str:
+    """The domain of a value of a model, as printed."""
+    return str(domains(graph(text, opset, **constants), given)[output])
+
+
+def inside(y: Any, domain: Domain) -> bool:
+    """No value leaves the domain. A kernel may round past an end by 4 units in the last place; zero is exact."""
+    ends = [
+        math.isfinite(end) and 4 * float(np.spacing(np.float32(abs(end))))
+        for end in (domain.low, domain.high)
+    ]
+    low, high = domain.low - ends[0] * (domain.low != 0), domain.high + ends[1] * (domain.high != 0)
+    return bool(low <= y.min() and y.max() <= high)

@@ -142,6 +142,8 @@ UNFOLDED = {
     "rank 3": f"""(float[N, 4, 3] x) => (float[N, 4, 4] y) {{
         h = MatMul(x, w) y = {BN}(h, s, o, m, v) }}""",
     "training": """(float[N, 3] x) => (float[N, 4] y) {
+        h = MatMul(x, w) y = BatchNormalization<training_mode = 1>(h, s, o, m, v) }""",
+    "training with statistics": """(float[N, 3] x) => (float[N, 4] y) {
         h = MatMul(x, w) y, p, q = BatchNormalization<training_mode = 1>(h, s, o, m, v) }""",
     "no constants": f"""(float[N, 3] x, float[4] t) => (float[N, 4] y) {{
         h = MatMul(x, w) y = {BN}(h, t, o, m, v) }}""",
@@ -158,6 +160,24 @@ UNFOLDED = {
 def test_batch_normalizations_that_stay(case):
     given = statistics(4) | {"w": normal(3, 4), "k": normal(4, 4), "column": normal(4, 1)}
     unchanged(graph(UNFOLDED[case], **given), batch_normalization)
+
+
+def test_before_opset_14_further_outputs_mean_training():
+    text = """(float[N, 3] x) => (float[N, 4] y) {
+        h = MatMul(x, w) y, a, b, c, d = BatchNormalization(h, s, o, m, v)
+    }"""
+    unchanged(graph(text, 9, w=normal(3, 4), **statistics(4)), batch_normalization)
+
+
+def test_what_a_subgraph_reads_stays():
+    text = f"""(float[N, 3] x, bool c) => (float[N, 2] y, float[N, 4] z) {{
+        a = Relu(x) r = Gemm(a, w) h = {BN}(r, s, o, m, v) y = MatMul(h, k)
+        z = If (c) <
+            then_branch = g1 () => (float[N, 4] t) {{ t = Neg(r) }},
+            else_branch = g2 () => (float[N, 4] e) {{ e = Exp(h) }}
+        >
+    }}"""
+    unchanged(graph(text, w=normal(3, 4), k=normal(4, 2), **statistics(4)), batch_normalization)
 
 
 def test_a_variance_below_minus_epsilon_stays():

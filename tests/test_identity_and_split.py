@@ -44,24 +44,28 @@ def test_dropout_since_opset_12(opset, training, count):
     assert len(identity(found).nodes) == count
 
 
-KEPT = [
-    "(float[3] x) => (float[3] y, bool[3] m) { a, m = Dropout(x) y = Neg(a) }",
-    "(float[3] x, bool t) => (float[3] y) { a = Dropout(x, r, t) y = Neg(a) }",
-    "(float[3] x) => (double[3] y) { y = Cast<to = 11>(x) }",
-    "(float[3, 3] x) => (float[3, 3] y) { y = Transpose<perm = [1, 0]>(x) }",
-    "(float[3, 3] x) => (float[3, 3] y) { y = Transpose(x) }",
-    "(float[2, 3] x) => (float[3, 2] y) { y = Reshape(x, s) }",
-    "(float[N, M] x) => (float[n, m] y) { y = Reshape(x, s) }",
-    "(float[0, 3] x) => (float[n, m] y) { y = Reshape(x, t) }",
-    "(float[3] x) => (float[4] y) { y = Pad(x, p) }",
-    "(float[2, 3] x) => (float[1, 6] y) { y = Flatten<axis = 0>(x) }",
-]
+KEPT = {
+    "float[3]": [
+        "b, m = Dropout(a)  n = Not(m)",
+        "b = Dropout(a, r, t)",
+        "b = Cast<to = 11>(a)",
+        "b = Pad(a, p)",
+    ],
+    "float[3, 3]": ["b = Transpose<perm = [1, 0]>(a)", "b = Transpose(a)"],
+    "float[2, 3]": ["b = Reshape(a, s)", "b = Flatten<axis = 0>(a)", "b = Reshape<allowzero = 1>(a, zeros)"],
+    "float[N, M]": ["b = Reshape(a, s)", "b = Reshape(a, open)"],
+    "float[0, 3]": ["b = Reshape(a, rest)"],
+}
 
 
-@pytest.mark.parametrize("text", KEPT)
-def test_what_moves_something_stays(text):
-    given = {"r": np.float32(0.5), "s": np.array([3, 2]), "t": np.array([-1, 3]), "p": np.array([0, 1])}
-    unchanged(graph(text, **given), identity)
+@pytest.mark.parametrize(("kind", "body"), [(kind, body) for kind in KEPT for body in KEPT[kind]])
+def test_what_moves_something_stays(kind, body):
+    given = {"r": np.float32(0.5), "s": np.array([3, 2]), "rest": np.array([-1, 3]), "p": np.array([0, 1])}
+    given |= {"zeros": np.array([0, 0]), "open": np.array([-1, 3])}
+    outputs = "float[A] y, bool[B] n" if "Not" in body else "float[A] y"
+    unchanged(
+        graph(f"({kind} x, bool t) => ({outputs}) {{ a = Relu(x) {body} y = Neg(b) }}", **given), identity
+    )
 
 
 def test_an_output_keeps_its_name():
@@ -98,6 +102,9 @@ def test_a_value_that_a_subgraph_reads_keeps_its_name():
         >
     }"""
     unchanged(graph(text), identity)
+    unchanged(
+        graph(text.replace("float[3] y)", "float[3] y, float[3] b)").replace("Neg(b)", "Neg(a)")), identity
+    )
 
 
 # Split
@@ -123,6 +130,9 @@ def test_split_becomes_slices(form, opset):
     assert sorted(ops(after)) == ["Exp", "Neg", "Slice", "Slice", "Slice"]
     assert len(after.nodes[0].inputs) == (1 if opset < 10 else 5)
     assert after.notes == ("Split written as Slice: 1 node",)
+    if opset >= 10:
+        ends = [int(after.constants[node.inputs[2]][0]) for node in after.nodes if node.op == "Slice"]
+        assert max(ends) == after.value("x").shape[after.constants[after.nodes[0].inputs[3]][0]]
 
 
 def test_unused_parts_get_no_slice_and_names_do_not_clash():

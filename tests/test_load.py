@@ -10,6 +10,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from onnxdtd.model import shapes
 from onnxdtd.model.load import load
 from tests.model_text import graph, model, refuses, run
 
@@ -47,14 +48,31 @@ def test_shape_constants_reach_the_inference():
 
 def test_the_rank_after_a_computed_reshape_is_known():
     text = """(float[N, 3, 4] x) => (float[a, b] y) {
-        s = Shape(x) n = Slice(s, zero, one) f = Cast<to = 1>(n) i = Cast<to = 7>(f)
-        t = Concat<axis = 0>(i, twelve) h = Reshape(x, t) g = Relu(h) y = MatMul(g, w)
+        s = Shape(x) n = Slice(s, zero, one) m = Slice(s, one, three) p = ReduceProd(m)
+        t = Concat<axis = 0>(n, p) h = Reshape(x, t) g = Relu(h) y = MatMul(g, w)
     }"""
-    found = graph(
-        text, zero=np.array([0]), one=np.array([1]), twelve=np.array([12]), w=np.ones((12, 2), np.float32)
-    )
+    ends = {"zero": np.array([0]), "one": np.array([1]), "three": np.array([3])}
+    found = graph(text, w=np.ones((12, 2), np.float32), **ends)
     assert len(found.value("g").shape) == 2
     assert found.value("h").is_float
+
+
+def test_a_vector_that_announces_more_than_memory_holds(monkeypatch):
+    run = shapes.shape_inference.infer_shapes
+    calls = []
+
+    def spy(model, **how):
+        calls.append(how)
+        return run(model, check_type=True)
+
+    monkeypatch.setattr(shapes.shape_inference, "infer_shapes", spy)
+    found = graph(
+        "(float[2] x) => (float[2] y, int64[n] j) { i = Reshape(v, long) j = Cast<to = 7>(i) y = Relu(x) }",
+        v=np.ones(2, np.float32),
+        long=np.array([1 << 55]),
+    )
+    assert found.value("y").shape == (2,)
+    assert calls == [{"check_type": True}]
 
 
 def test_scalers_keep_the_shape():

@@ -10,10 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import onnx.reference
 
-from onnxdtd.model.domains import Domain
+from onnxdtd.model.domains import Domain, Range
 from onnxdtd.model.graph import Graph
-
-Range = tuple[Any, Any] | Mapping[str, tuple[Any, Any]] | None
 
 # Ops that act on each value on its own, monotonically: bounds go through them by running them on the bounds.
 ELEMENTWISE = {

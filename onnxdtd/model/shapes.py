@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
-from onnx import GraphProto, ModelProto, TypeProto, ValueInfoProto, helper, shape_inference
+from onnx import GraphProto, ModelProto, TensorShapeProto, TypeProto, ValueInfoProto, helper, shape_inference
 
 from onnxdtd.errors import ModelError
 from onnxdtd.model.weights import one_line
 
 _KEEPS_SHAPE = {("ai.onnx.ml", op) for op in ("Scaler", "Normalizer", "Imputer")}
+
+_LONGEST_VECTOR = 1 << 20
 
 
 def infer(model: ModelProto) -> ModelProto:
@@ -36,14 +38,25 @@ def infer(model: ModelProto) -> ModelProto:
 
 def _inferred(model: ModelProto) -> ModelProto:
     try:
-        return shape_inference.infer_shapes(model, check_type=True, data_prop=True)
+        found = shape_inference.infer_shapes(model, check_type=True)
     except Exception as error:  # bare C++ exceptions
         if "inconsistent type" in str(error) or "unsupported type" in str(error):
             raise ModelError(f"invalid ONNX: {one_line(error)}") from None
-    try:
-        return shape_inference.infer_shapes(model)
-    except Exception:
         return model
+    if (
+        max((dims[0].dim_value for dims in _shapes(found.graph) if len(dims) == 1), default=0)
+        > _LONGEST_VECTOR
+    ):
+        return found  # data propagation would make an object for each element that a vector announces
+    try:
+        return shape_inference.infer_shapes(found, data_prop=True)
+    except Exception:
+        return found
+
+
+def _shapes(graph: GraphProto) -> Iterator[Sequence[TensorShapeProto.Dimension]]:
+    for value in (*graph.value_info, *graph.input, *graph.output):
+        yield value.type.tensor_type.shape.dim
 
 
 def _derived(graph: GraphProto, types: Mapping[str, TypeProto.Tensor]) -> Iterator[ValueInfoProto]:

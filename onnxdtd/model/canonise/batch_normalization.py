@@ -61,7 +61,7 @@ def _into_before(node: Node, draft: Draft) -> Counter[str]:
 
 def _into_after(node: Node, draft: Draft) -> Counter[str]:
     found = _scale_and_shift(node, draft)
-    if not found or draft.is_end(node.output) or draft.is_captured(node.output):
+    if not found or draft.is_end(node.output):
         return Counter()
     readers = [Affine.read(user, draft) for user in draft.users(node.output)]
     affines = [affine for affine in readers if affine is not None and _is_exact(affine, node.output, *found)]

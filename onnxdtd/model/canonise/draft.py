@@ -83,10 +83,9 @@ class Draft:
             self.values[new] = replace(self.value(old), name=new)
 
     def only_user(self, value: str) -> Node | None:
-        """The one node that reads the value, if nothing else needs it (a subgraph or an output would)."""
+        """The one node that reads the value, if nothing else needs it."""
         users = self.users(value)
-        alone = len(users) == 1 and not self.is_end(value) and not self.is_captured(value)
-        return users[0] if alone else None
+        return users[0] if len(users) == 1 and not self.is_end(value) else None
 
     def constant(self, name: str, array: Array) -> str:
         """Add a constant; the result is its name, `name` with a suffix where that is taken."""

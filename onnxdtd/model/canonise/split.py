@@ -18,9 +18,9 @@ def split(graph: Graph) -> Graph:
     for node in graph.nodes:
         if node.op != "Split" or node.domain:
             continue
-        axis = _axis(node, draft)
+        axis = node.attributes.get("axis", 0)
         sizes = _sizes(node, axis, draft)
-        if axis is None or sizes is None:
+        if sizes is None:
             continue
         start = 0
         for k, (output, size) in enumerate(zip(node.outputs, sizes, strict=False)):
@@ -32,20 +32,13 @@ def split(graph: Graph) -> Graph:
     return draft.graph(f"Split written as Slice: {nodes(count)}") if count else graph
 
 
-def _axis(node: Node, draft: Draft) -> int | None:
-    """The axis, counted from the front (older Slices know no other)."""
-    axis: int = node.attributes.get("axis", 0)
-    rank = draft.rank(node.inputs[0])
-    return axis if axis >= 0 else None if rank is None else axis + rank
-
-
-def _sizes(node: Node, axis: int | None, draft: Draft) -> list[int] | None:
+def _sizes(node: Node, axis: int, draft: Draft) -> list[int] | None:
     given = draft.integers(node, "split", 1)
     if given is not None or any(node.inputs[1:]):
         return given
     shape, parts = draft.value(node.inputs[0]).shape, node.attributes.get("num_outputs", len(node.outputs))
-    size = shape[axis] if shape is not None and axis is not None and axis < len(shape) else None
-    if not isinstance(size, int):
+    size = shape[axis] if shape is not None and -len(shape) <= axis < len(shape) else None
+    if not isinstance(size, int) or parts < 1:
         return None
     part = -(-size // parts)  # opset 18: the last part may be smaller
     return [min(part, max(size - k * part, 0)) for k in range(parts)]
