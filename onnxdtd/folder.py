@@ -28,6 +28,7 @@ from onnxdtd.errors import InputError, UsageError
 Arrays = Mapping[str, npt.NDArray[Any]]
 
 MANIFEST = "explanation.json"
+_MANIFESTS = {"onnxdtd.audit": "audit.json"}
 
 DAMAGED = (
     *(
@@ -54,15 +55,15 @@ def write_folder(
     The manifest gains the keys "schema" and "files". Missing parent folders are made. UsageError, and nothing
     touched: the folder holds something else, an earlier result with `overwrite` off, or cannot be written.
     """
+    check_folder(directory, schema, overwrite=overwrite)
     target = Path(directory).resolve()
-    folder = _beside(target)
+    folder = _beside(_standing(target) / target.name)
     try:
-        check_folder(directory, schema, overwrite=overwrite)
-        folder = _beside(next(p for p in target.parents if p.exists()) / target.name)
         folder.mkdir()
         document = {"schema": schema, **fill(folder)}
-        document["files"] = sorted([MANIFEST, *(path.name for path in folder.iterdir())])
-        (folder / MANIFEST).write_text(json.dumps(document, indent=1, allow_nan=False) + "\n", "utf-8")
+        manifest = _manifest(schema)
+        document["files"] = sorted([manifest, *(path.name for path in folder.iterdir())])
+        (folder / manifest).write_text(json.dumps(document, indent=1, allow_nan=False) + "\n", "utf-8")
         _swap(folder, target)
     except OSError as error:
         raise UsageError(f"'{directory}' cannot be written: {error.strerror or error}") from error
@@ -143,8 +144,25 @@ def _storable(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def check_folder(directory: str | Path, schema: str, *, overwrite: bool = True) -> None:
-    """UsageError where `write_folder` would refuse: somebody else's files, or no right to write."""
+    """UsageError where `write_folder` would refuse: a stranger's files, or no right to write."""
     target = Path(directory).resolve()
+    try:
+        _refuse_to_replace(target, schema, overwrite)
+        above = _standing(target)
+        if not above.is_dir():
+            raise UsageError(f"'{directory}' cannot be written: Not a directory")
+        if not os.access(above, os.W_OK | os.X_OK):
+            raise UsageError(f"'{above}' may not be written to: choose another folder")
+    except OSError as error:
+        raise UsageError(f"'{directory}' cannot be written: {error.strerror or error}") from error
+
+
+def _standing(target: Path) -> Path:
+    """The nearest folder above that is there."""
+    return next(path for path in target.parents if path.exists())
+
+
+def _refuse_to_replace(target: Path, schema: str, overwrite: bool) -> None:
     if target.exists() and not target.is_dir():
         raise UsageError(f"'{target}' is a file: name a folder")
     if not target.is_dir():
@@ -164,11 +182,16 @@ def check_folder(directory: str | Path, schema: str, *, overwrite: bool = True) 
 def _files_of_a_result(folder: Path, schema: str) -> set[str]:
     """The files that a result of any version of the schema lists as its own."""
     try:
-        document = json.loads((folder / MANIFEST).read_text("utf-8"))
+        document = json.loads((folder / _manifest(schema)).read_text("utf-8"))
         ours = document["schema"].partition("/")[0] == schema.partition("/")[0]
         return set(document["files"]) if ours else set()
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return set()
+
+
+def _manifest(schema: str) -> str:
+    """The manifest's name: a kind of result of its own has its own, so that no other is taken for it."""
+    return _MANIFESTS.get(schema.partition("/")[0], MANIFEST)
 
 
 def _beside(path: Path) -> Path:

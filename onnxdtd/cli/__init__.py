@@ -16,7 +16,7 @@ from typing import Annotated, Any
 
 import typer
 
-from onnxdtd.cli import inspect_model, run, tables
+from onnxdtd.cli import audit, inspect_model, run, tables
 from onnxdtd.cli.text import message, say
 from onnxdtd.errors import OnnxdtdError, UsageError
 from onnxdtd.version import __version__
@@ -32,11 +32,14 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("run", epilog=run.EXAMPLES)(run.run)
-app.command("inspect")(inspect_model.inspect)
-app.command("ops")(tables.ops)
-app.command("rules", epilog=tables.RULES_FILE)(tables.rules)
-app.command("methods")(tables.methods)
+app.command("run", short_help="Explain one input of a model.", epilog=run.EXAMPLES)(run.run)
+app.command("audit", short_help="Say how far an explanation can be trusted.", epilog=audit.EXAMPLES)(
+    audit.audit
+)
+app.command("inspect", short_help="Show a model's graph and every node's rule.")(inspect_model.inspect)
+app.command("ops", short_help="Show the operators.")(tables.ops)
+app.command("rules", short_help="Show the rules.", epilog=tables.RULES_FILE)(tables.rules)
+app.command("methods", short_help="Show the methods.")(tables.methods)
 
 
 @app.callback(
@@ -46,7 +49,8 @@ app.command("methods")(tables.methods)
     "rule is missing, 5 a requested check failed, 130 interrupted.",
 )
 def root(
-    context: typer.Context, version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,
 ) -> str:
     """Why an ONNX model said what it said: the relevance of every input, by Deep Taylor and LRP."""
     if not version and context.invoked_subcommand is None:
@@ -88,4 +92,6 @@ def _tell_usage(error: Any, given: Sequence[str]) -> None:
     cure = f"see {command} --help"
     if given[0].endswith(".onnx"):
         cure = f"to explain a model: onnxdtd run {given[0]} INPUT"
+    if "'--input-range'" in text:
+        text, cure = "--input-range takes two numbers", "for example: --input-range 0 1"
     message(f"{text.rstrip('.')}; {cure}")

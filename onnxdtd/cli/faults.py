@@ -8,7 +8,7 @@ from types import TracebackType
 from onnxdtd.errors import OnnxdtdError
 
 
-class Several(OnnxdtdError):
+class SeveralError(OnnxdtdError):
     """Faults of more than one kind, one line each; a mistake in the usage counts before one in the model."""
 
     def __init__(self, errors: Sequence[OnnxdtdError]) -> None:
@@ -36,4 +36,4 @@ class Faults:
     def stop(self) -> None:
         """Raise if there are any."""
         if self.errors:
-            raise Several(self.errors)
+            raise SeveralError(self.errors)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib
 import json
+from collections.abc import Sequence
 
 from onnxdtd.cli import options
 from onnxdtd.cli.faults import Faults
-from onnxdtd.cli.text import message, page, screen, sections, table
+from onnxdtd.cli.text import message, page, paragraph, screen, sections, table
 
 HEAD = ("node", "op", "kind", "shape", "domain", "rule")
+SPARE = ("kind", "shape", "op", "domain")  # left out, in this order, where the terminal is narrow
 
 
 def inspect(
@@ -21,7 +23,7 @@ def inspect(
     input_range: options.InputRange = None,
     json_: options.Json = False,
 ) -> str:
-    """Show the graph that would be explained, and the rule of every node, without running it."""
+    """Show every node that would be explained: its shape, the domain of what arrives there, its rule."""
     job = importlib.import_module("onnxdtd.cli.job")
     faults = Faults()
     explainer = job.explainer_for(faults, model, method, input_range=input_range, bias=bias, rules=rules)
@@ -30,12 +32,16 @@ def inspect(
     faults.stop()
     graph, plan = explainer.graph, explainer.plan(wanted.output)
 
-    def shape(name: str) -> str:
-        sizes = graph.value(name).shape
-        return "?" if sizes is None else "x".join("?" if n is None else str(n) for n in sizes) or "scalar"
-
+    shapes = {name: graph.value(name).shape for name in (*graph.inputs, *graph.outputs)}
     nodes = [
-        (s.node.name, s.node.op, s.op.kind, shape(s.node.output), str(s.place.domain), str(s.rule))
+        (
+            s.node.name,
+            s.node.op,
+            s.op.kind,
+            graph.value(s.node.output).shape,
+            str(s.place.domain),
+            str(s.rule),
+        )
         for s in plan.steps
     ]
     if json_:
@@ -44,8 +50,8 @@ def inspect(
             "model": str(model),
             "sha256": graph.sha256,
             "opset": dict(graph.opsets),
-            "inputs": {name: shape(name) for name in graph.inputs},
-            "outputs": {name: shape(name) for name in graph.outputs},
+            "inputs": {name: shapes[name] for name in graph.inputs},
+            "outputs": {name: shapes[name] for name in graph.outputs},
             "explained": plan.output,
             "target": plan.target,
             "method": plan.method,
@@ -57,12 +63,35 @@ def inspect(
         return json.dumps(facts)
     logit = f", by the logit '{plan.target}' before it" if plan.target != plan.output else ""
     rows = [
-        ("input", [f"'{name}' {shape(name)}" for name in graph.inputs]),
-        ("output", [f"'{name}' {shape(name)}" for name in graph.outputs]),
+        ("input", [f"'{name}' {_text(shapes[name])}" for name in graph.inputs]),
+        ("output", [f"'{name}' {_text(shapes[name])}" for name in graph.outputs]),
         ("explained", [f"'{plan.output}'{logit}"]),
         ("method", [plan.method + (f", picked by auto: {plan.reason}" if plan.reason else "")]),
         ("graph", list(graph.notes)),
         ("warning", list(plan.warnings)),
     ]
     text = sections([row for row in rows if row[1]], page())
-    return table([name.upper() for name in HEAD], nodes, screen()) + "\n\n" + text
+    cells = [[_text(fact) for fact in node] for node in nodes]
+    return f"{_table(cells, screen())}\n\n{text}"
+
+
+def _text(fact: str | tuple[int | str | None, ...] | None) -> str:
+    """A shape as Nx3x224x224, other facts as they are."""
+    if isinstance(fact, tuple):
+        return "x".join("?" if size is None else str(size) for size in fact) or "scalar"
+    return "?" if fact is None else fact
+
+
+def _table(nodes: Sequence[Sequence[str]], width: int | None) -> str:
+    for left_out in range(len(SPARE) + 1):
+        hidden = SPARE[:left_out]
+        kept = [i for i, name in enumerate(HEAD) if name not in hidden]
+        rows = [[node[i] for i in kept] for node in nodes]
+        text = table([HEAD[i].upper() for i in kept], rows)
+        if width is None or len(max(text.splitlines(), key=len)) <= width:
+            break
+    else:
+        text = table([HEAD[i].upper() for i in kept], rows, width)
+    if hidden:
+        text += "\n\n" + paragraph(f"A wider terminal, or a pipe, also shows {', '.join(hidden)}.")
+    return text

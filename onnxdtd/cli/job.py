@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+import onnxdtd
 from onnxdtd.cli.faults import Faults
 from onnxdtd.cli.progress import Progress
 from onnxdtd.cli.summary import SHOWN, summary
@@ -16,13 +18,12 @@ from onnxdtd.cli.text import message
 from onnxdtd.engine.forward import providers_for
 from onnxdtd.engine.target import Target, check_target, parse_target
 from onnxdtd.errors import InputError, TargetError, UsageError
-from onnxdtd.explainer import Explainer
 from onnxdtd.explanation import SCHEMA, Explanation
 from onnxdtd.folder import MANIFEST, check_folder, plain
 from onnxdtd.inputs import IMAGE_SUFFIXES, Preprocess, input_file, labels, read_inputs
-from onnxdtd.methods import METHODS
 from onnxdtd.methods.overrides import read_overrides
 from onnxdtd.model.load import load
+from onnxdtd.registry import COMPOSED, METHODS
 from onnxdtd.render import save_heatmap
 
 ENGINES = ("numpy", "onnx")
@@ -57,10 +58,12 @@ def explain(
         wanted = target_for(explainer, target)
     faults.stop()
     assert explainer is not None  # or there was a fault
-    with Progress(quiet=as_json) as progress:
-        e = explainer(x, wanted, progress=progress)
-    shown = prepare.picture(input) if prepare and input.suffix.lower() in IMAGE_SUFFIXES else None
-    folder = e.save(output, extras=lambda unfinished: draw(e, unfinished, shown, explainer.features))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of NumPy and matplotlib; what matters to the user is in e.warnings
+        with Progress(quiet=as_json) as progress:
+            e = explainer(x, wanted, progress=progress)
+        shown = prepare.picture(input) if prepare and input.suffix.lower() in IMAGE_SUFFIXES else None
+        folder = e.save(output, extras=lambda unfinished: draw(e, unfinished, shown, explainer.features))
     written = json.loads((folder / MANIFEST).read_text("utf-8"))
     if not as_json:
         return summary(e, output, written["files"])
@@ -78,10 +81,11 @@ def explainer_for(
     bias: Any = None,
     rules: Path | None = None,
     providers: list[str] | None = None,
-) -> Explainer | None:
+) -> onnxdtd.Explainer | None:
     """The explainer, or None and in `faults` whatever stands against it."""
+    explainer = onnxdtd.Explainer  # loaded now, and with it every method
     with faults:
-        _one_of("method", method, ("auto", *sorted(METHODS)))
+        _one_of("method", method, ("auto", *sorted({*METHODS, *COMPOSED})))
     with faults:
         _one_of("engine", engine, ENGINES)
     with faults:
@@ -97,14 +101,14 @@ def explainer_for(
             raise UsageError(f"--input-range {low:g} {high:g}: give the least value first, then the largest")
     with faults:
         if not faults.errors:
-            return Explainer(
+            return explainer(
                 model, method, engine, input_range=input_range, bias=bias, rules=rules, providers=providers
             )
         load(model)
     return None
 
 
-def target_for(explainer: Explainer | None, text: str) -> Target:
+def target_for(explainer: onnxdtd.Explainer | None, text: str) -> Target:
     """What the text means to the model: a form of `parse_target`, or the name of a class."""
     wanted = parse_target(text)
     if explainer is None:
@@ -113,7 +117,9 @@ def target_for(explainer: Explainer | None, text: str) -> Target:
     classes = [i for i, name in enumerate(names) if name == text]
     if wanted.output not in (None, *explainer.graph.outputs) and classes:
         if len(classes) > 1:
-            raise TargetError(f"the classes {', '.join(map(str, classes))} are all named '{text}': give one index")
+            raise TargetError(
+                f"the classes {', '.join(map(str, classes))} are all named '{text}': give one index"
+            )
         wanted = Target(None, (classes[0],))
     check_target(wanted, explainer.graph.value(explainer.plan(wanted.output).target).shape)
     return wanted
@@ -127,20 +133,27 @@ def preprocessing(
     if (given or file) and input.suffix.lower() not in IMAGE_SUFFIXES:
         names = ", ".join(f"--{name}" for name in (*(["preprocess"] if file else []), *given))
         raise UsageError(f"'{input}' is not an image, which {names} would prepare: leave them out")
-    faults = Faults()
+    faults, base = Faults(), None
     for name, read in (("resize", _size), ("crop", _size), ("mean", _numbers), ("std", _numbers)):
         if name in given:
             with faults:
-                given[name] = read(name, given[name])
+                given[name] = read(name, given.pop(name))
     with faults:
         base = Preprocess.from_file(file) if file else Preprocess.from_metadata(metadata)
+    with faults:
+        if given:
+            base = Preprocess.from_mapping({**(vars(base) if base else {}), **given})
     faults.stop()
-    return Preprocess.from_mapping({**(vars(base) if base else {}), **given}) if given else base
+    return base
 
 
 def draw(e: Explanation, folder: Path, picture: Any, names: tuple[str, ...] | None) -> None:
     """heatmap.png of the first sample and input; what is not finite, of which the result warns, has none."""
-    if all(np.isfinite(r).all() for r in e.relevance.values()):
+    relevance = next(iter(e.relevance.values()))[0]
+    if names is not None and len(names) != relevance.size:
+        message(f"warning: the model's metadata name {len(names)} features of {relevance.size}: left out")
+        names = None
+    if np.isfinite(relevance).all():
         save_heatmap(e, folder / "heatmap.png", picture=picture, names=names)
 
 
@@ -168,4 +181,6 @@ def _numbers(name: str, text: str) -> tuple[float, ...]:
     try:
         return tuple(float(part) for part in text.split(","))
     except ValueError:
-        raise InputError(f"--{name} {text}: give one number, or one for each channel with commas between") from None
+        raise InputError(
+            f"--{name} {text}: give one number, or one for each channel with commas between"
+        ) from None

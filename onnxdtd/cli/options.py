@@ -1,4 +1,4 @@
-"""Options that several commands share."""
+"""Options that several commands share. `readable=False`: whether a file can be read is told with all other faults."""
 
 from __future__ import annotations
 
@@ -7,13 +7,17 @@ from typing import Annotated
 
 import typer
 
-Model = Annotated[Path, typer.Argument(metavar="MODEL", help="The ONNX model.", show_default=False)]
+Model = Annotated[
+    Path, typer.Argument(metavar="MODEL", help="The ONNX model.", readable=False, show_default=False)
+]
 Method = Annotated[
     str, typer.Option("--method", "-m", metavar="M", help="One of `onnxdtd methods`; auto picks by depth.")
 ]
 Rules = Annotated[
     Path | None,
-    typer.Option(metavar="FILE.toml", help="Other rules for chosen nodes, see `onnxdtd rules --help`."),
+    typer.Option(
+        metavar="FILE.toml", readable=False, help="Other rules for chosen nodes, see `onnxdtd rules --help`."
+    ),
 ]
 Bias = Annotated[
     str | None,

@@ -10,15 +10,14 @@ import typer
 
 from onnxdtd.cli import options
 
-EXAMPLES = """Examples:
+EXAMPLES = """\b
+Examples:
+  onnxdtd run model.onnx input.npy -o out
+  onnxdtd run model.onnx photo.jpg --resize 256 --crop 224 --scale 0.00392157
+              --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225
+  onnxdtd run model.onnx inputs.npz --target logits:3 --method dtd --json
 
-onnxdtd run model.onnx input.npy -o out
-
-onnxdtd run model.onnx photo.jpg --resize 256 --crop 224 --mean 124,116,104 --std 58,57,57
-
-onnxdtd run model.onnx input.npz --target logits:3 --method epsilon_plus --json
-
-The folder holds heatmap.png, relevance.npz, explanation.json and the model's inputs and outputs; an earlier
+The folder holds heatmap.png, relevance.npz, explanation.json and the model's inputs and outputs. An earlier
 result there is replaced, anything else is never touched."""
 
 
@@ -27,11 +26,14 @@ def run(
     input: Annotated[
         Path,
         typer.Argument(
-            metavar="INPUT", help=".npy, .npz (arrays by input name), .pb, or an image.", show_default=False
+            metavar="INPUT",
+            help=".npy, .npz (arrays by input name), .pb, or an image.",
+            readable=False,
+            show_default=False,
         ),
     ],
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="DIR", help="Folder of the result.")
+        Path, typer.Option("--output", "-o", metavar="DIR", readable=False, help="Folder of the result.")
     ] = Path("onnxdtd-out"),
     target: options.Target = "top",
     method: options.Method = "auto",
@@ -46,12 +48,15 @@ def run(
     ] = "numpy",
     provider: Annotated[
         list[str] | None,
-        typer.Option(metavar="P", help="Where onnxruntime runs: cpu, cuda, ...; may be repeated. [default: cpu]"),
+        typer.Option(
+            metavar="P", help="Where onnxruntime runs: cpu, cuda, ...; may be repeated. [default: cpu]"
+        ),
     ] = None,
     preprocess: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
+            readable=False,
             help="Image: TOML or JSON file with the fields that follow. [default: what the model's metadata say]",
         ),
     ] = None,
@@ -69,9 +74,7 @@ def run(
     scale: Annotated[
         float | None, typer.Option(metavar="S", help="Image: factor for its pixels, which are 0 to 255.")
     ] = None,
-    mean: Annotated[
-        str | None, typer.Option(metavar="M|R,G,B", help="Image: then subtracted.")
-    ] = None,
+    mean: Annotated[str | None, typer.Option(metavar="M|R,G,B", help="Image: then subtracted.")] = None,
     std: Annotated[str | None, typer.Option(metavar="S|R,G,B", help="Image: then divided by.")] = None,
     layout: Annotated[str | None, typer.Option(metavar="L", help="Image: NCHW or NHWC.")] = None,
     json_: options.Json = False,

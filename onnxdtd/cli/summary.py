@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from onnxdtd.cli.text import aligned, numbers, page, sections
 from onnxdtd.explanation import Conservation, Explanation
-from onnxdtd.methods import METHODS
+from onnxdtd.registry import COMPOSED, METHODS
 
 SHOWN = 3
 CAUSES = {
@@ -39,7 +40,9 @@ def summary(e: Explanation, directory: Path, files: Sequence[str]) -> str:
 
 def _prediction(e: Explanation) -> list[str]:
     if len(e.target) > 1:
-        return _each(e, lambda e, i: ", ".join(" ".join(filter(None, row)) for row in _top(e, i)))
+        return _each(
+            e, lambda e, i: ", ".join(f"{' '.join(row[:2]).strip()} = {row[2]}" for row in _top(e, i))
+        )
     return aligned(_top(e, 0), "><>")
 
 
@@ -54,12 +57,11 @@ def _top(e: Explanation, sample: int) -> list[tuple[str, str, str]]:
 def _target(e: Explanation, sample: int) -> str:
     what = e.label(sample)
     what += "" if f"'{e.output}'" in what else f" of output '{e.output}'"
-    logit = f"{e.target_value[sample]:.4g}"
-    values = e.outputs[e.output]
+    value, values = float(e.target_value[sample]), e.outputs[e.output]
     chosen = sum(float(values[sample][index] if values.ndim else values) for index in e.target[sample])
-    if abs(chosen - float(e.target_value[sample])) <= 1e-5 * max(1.0, abs(chosen)):
-        return f"{what}, {logit}"
-    return f"{what}, by its logit {logit} before the final activation"
+    if math.isclose(value, chosen, rel_tol=1e-5, abs_tol=1e-5) or not math.isfinite(value):
+        return f"{what}, {value:.4g}"
+    return f"{what}, by its logit {value:.4g} before the final activation"
 
 
 def _each(e: Explanation, tell: Callable[[Explanation, int], str]) -> list[str]:
@@ -73,34 +75,40 @@ def _each(e: Explanation, tell: Callable[[Explanation, int], str]) -> list[str]:
 
 def _relevance(e: Explanation) -> list[str]:
     account = e.conservation
-    if METHODS[e.method].seed == "one":
-        return [f"{account.relevance:.4g} in sum (a gradient need not add up to the target)"]
-    told = [f"{account.relevance:.4g} of {account.target:.4g} arrived at the input{_share(account)}"]
+    if e.method in COMPOSED or METHODS[e.method].seed == "one":
+        return [f"{account.relevance:.4g} in sum (by this method it need not add up to the target)"]
+    if not e.seed.any():
+        return ["none, since none started at the target"]
+    share = _percent(account.relevance, account.target)
+    where = "the inputs" if len(e.relevance) > 1 else "the input"
+    told = [
+        f"{account.relevance:.4g} of {account.target:.4g} arrived at {where}" + f" ({share})" * bool(share)
+    ]
     if account.relative > VISIBLE:
         rest = f"{account.error:.4g} is not accounted for"
-        told.append(rest if e.nodes else "where the rest went, --engine numpy tells")
+        told.append("where the rest went, --engine numpy tells" if e.engine == "onnx" else rest)
     return told
 
 
-def _share(account: Conservation) -> str:
-    return f" ({account.relevance / account.target:.1%})" if account.target else ""
+def _percent(part: float, whole: float) -> str:
+    """Of a target near zero no share is told."""
+    return f"{part / whole:.1%}" if abs(part) < 10 * abs(whole) else ""
 
 
 def _losses(account: Conservation) -> list[tuple[str, list[str]]]:
-    """By cause, and the nodes that lost most. A negative loss is relevance that came from there."""
-    unit = abs(account.target) or 1.0
-    causes = [(amount, cause) for cause, amount in account.causes.items()]
+    """By cause, and the nodes that lost most; what has not the target's sign was gained there."""
+    sign = math.copysign(1, account.target)
+    causes = [(amount, CAUSES.get(cause, cause)) for cause, amount in account.causes.items()]
     nodes = sorted(((sum(n.lost.values()), n.name) for n in account.nodes), key=lambda loss: -abs(loss[0]))
-    words = {cause: CAUSES.get(cause, cause) for cause in account.causes}
-    told = [("lost", [(a, f"to {words[c]}" if a > 0 else f"from {words[c]}: a gain") for a, c in causes])]
-    told.append(("lost most", [(amount, f"at {name}") for amount, name in nodes[:SHOWN]]))
     rows = []
-    for label, losses in told:
-        seen = [(amount, where) for amount, where in losses if abs(amount) >= VISIBLE * unit]
-        shares = [f"{amount / account.target:.1%}" if account.target else "" for amount, _ in seen]
+    for label, word, losses in (("lost", "to", causes), ("lost most", "at", nodes[:SHOWN])):
+        whole = max([abs(account.target), *(abs(amount) for amount, _ in losses)])
+        seen = [(amount, where) for amount, where in losses if abs(amount) > VISIBLE * whole]
         sizes = numbers([amount for amount, _ in seen])
-        cells = list(zip(sizes, shares, [where for _, where in seen], strict=True))
-        rows.append((label, aligned(cells, ">><") if cells else []))
+        shares = [_percent(amount, account.target) for amount, _ in seen]
+        shares = shares if all(shares) else [""] * len(seen)
+        places = [f"{word} {where}" + (" (a gain)" if amount * sign < 0 else "") for amount, where in seen]
+        rows.append((label, aligned(list(zip(sizes, shares, places, strict=True)), ">><") if seen else []))
     return rows
 
 

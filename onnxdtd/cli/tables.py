@@ -9,14 +9,22 @@ from typing import Any
 
 import onnxdtd
 from onnxdtd.cli import options
-from onnxdtd.cli.text import page, screen, sections, table
+from onnxdtd.cli.text import paragraph, screen, table
+from onnxdtd.registry import COMPOSED
 
 RULES_FILE = """\b
---rules FILE.toml gives chosen nodes another rule; the last entry that fits counts:
+--rules FILE.toml gives chosen nodes another rule; where several entries fit
+a node, the last one counts:
+
+\b
   [[rule]]
-  op = "Conv"     # or kind, family, name = "block1/*", first = true, last = true
-  use = "gamma"   # a rule of this table, and its parameters; or "stop"
+  op = "Conv"        # and/or kind, family, name = "block1/*", first, last
+  use = "gamma"      # a rule with its parameters, or "stop": none goes on
   gamma = 0.1"""
+METHODS_LEGEND = (
+    "SEED: what starts at the target: its value, its value if that is positive, or one. BIAS: whether biases "
+    "absorb their share or it is redistributed among the inputs; --bias overrules it."
+)
 
 
 def ops(json_: options.Json = False) -> str:
@@ -27,21 +35,20 @@ def ops(json_: options.Json = False) -> str:
     ]
     if json_:
         return json.dumps({"ops": rows})
-    names = [row["op"] if row["domain"] == "ai.onnx" else f"{row['domain']}.{row['op']}" for row in rows]
-    carrying = [
-        {**row, "op": name} for row, name in zip(rows, names, strict=True) if row["kind"] != "barrier"
-    ]
-    stopping: dict[str, list[str]] = {}
-    for row, name in zip(rows, names, strict=True):
+    carrying, stopping = [], dict[str, list[str]]()
+    for row in rows:
+        name = row["op"] if row["domain"] == "ai.onnx" else f"{row['domain']}.{row['op']}"
         if row["kind"] == "barrier":
             stopping.setdefault(row["doc"], []).append(name)
-    text = sections([(", ".join(found), [why]) for why, found in stopping.items()], page())
-    return _table(carrying, {"op": "OP", "kind": "KIND", "family": "FAMILY", "doc": "WHAT IT IS"}) + text
+        else:
+            carrying.append({**row, "op": name})
+    rest = [f"No relevance passes ({why}): {', '.join(names)}." for why, names in stopping.items()]
+    return _shown(carrying, {"op": "OP", "kind": "KIND", "family": "FAMILY", "doc": "WHAT IT IS"}, *rest)
 
 
 def rules(json_: options.Json = False) -> str:
     """Show the rules: how each one shares relevance, and its parameters."""
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"rule": name, "parameters": _defaults(e.make), "doc": e.doc}
         for name, e in sorted(onnxdtd.RULES.items())
     ]
@@ -49,24 +56,28 @@ def rules(json_: options.Json = False) -> str:
         return json.dumps({"rules": rows})
     for row in rows:
         row["parameters"] = ", ".join(f"{key}={value}" for key, value in row["parameters"].items())
-    return _table(rows, {"rule": "RULE", "parameters": "PARAMETERS", "doc": "HOW IT SHARES"})
+    head = {"rule": "RULE", "parameters": "PARAMETERS", "doc": "HOW IT SHARES"}
+    return _shown(rows, head, "`onnxdtd rules --help` shows how to give rules to chosen nodes.")
 
 
 def methods(json_: options.Json = False) -> str:
     """Show the methods: which rules each one assigns."""
+    _, walks = onnxdtd.Explainer, onnxdtd.METHODS  # the first loads the methods of many passes
     rows = [
-        {"method": name, "seed": e.seed, "bias": e.bias, "doc": e.doc}
-        for name, e in sorted(onnxdtd.METHODS.items())
+        {"method": name, "seed": e.seed, "bias": e.bias, "doc": e.doc} for name, e in sorted(walks.items())
     ]
+    rows += [{"method": name, "seed": "", "bias": "", "doc": e.doc} for name, e in sorted(COMPOSED.items())]
     if json_:
         return json.dumps({"methods": rows})
     auto = {"method": "auto", "doc": "dtd, or composite for a deep network.", "seed": "", "bias": ""}
-    return _table([auto, *rows], {"method": "METHOD", "seed": "SEED", "bias": "BIAS", "doc": "WHICH RULES"})
+    head = {"method": "METHOD", "seed": "SEED", "bias": "BIAS", "doc": "WHICH RULES"}
+    return _shown([auto, *rows], head, METHODS_LEGEND)
 
 
 def _defaults(make: Any) -> dict[str, Any]:
-    return {name: p.default for name, p in inspect.signature(make).parameters.items()}
+    return {name: parameter.default for name, parameter in inspect.signature(make).parameters.items()}
 
 
-def _table(rows: Sequence[Mapping[str, Any]], head: Mapping[str, str]) -> str:
-    return table(list(head.values()), [[row[key] for key in head] for row in rows], screen(), wraps=True)
+def _shown(rows: Sequence[Mapping[str, Any]], head: Mapping[str, str], *legend: str) -> str:
+    cells = [[row[key] for key in head] for row in rows]
+    return "\n\n".join([table(list(head.values()), cells, screen(), wraps=True), *map(paragraph, legend)])

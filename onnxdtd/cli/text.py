@@ -51,16 +51,19 @@ def screen() -> int | None:
     return shutil.get_terminal_size().columns if sys.stdout and sys.stdout.isatty() else None
 
 
+def paragraph(text: str) -> str:
+    """Running text, wrapped."""
+    return "\n".join(_wrap(printable(text), page()))
+
+
 def sections(rows: Sequence[tuple[str, Sequence[str]]], width: int) -> str:
-    """A label and its lines, which are wrapped behind a margin."""
+    """A label and its items, wrapped behind a margin; of several, what continues one is set in a little."""
     margin = max(len(label) for label, _ in rows) + 2
     lines = []
     for label, texts in rows:
+        indent = " " * (margin + 2 * (len(texts) > 1))
         for i, text in enumerate(texts):
-            lead = f"{'' if i else label:<{margin}}"
-            # What is aligned keeps its spaces when it fits; a continued line is set in a little.
-            whole = lead + printable(text)
-            lines += [whole] if len(whole) <= width else _wrap(whole, width, " " * margin)
+            lines += _wrap(f"{'' if i else label:<{margin}}{printable(text)}", width, indent)
     return "\n".join(lines)
 
 
@@ -74,7 +77,9 @@ def table(
         widths[widths.index(max(widths))] -= 1
     lines = []
     for row in cells:
-        parts = [_wrap(c, w) if wraps else [_elide(c, w)] for c, w in zip(row, widths, strict=True)]
+        parts = [
+            _wrap(c, w, breaks=True) if wraps else [_elide(c, w)] for c, w in zip(row, widths, strict=True)
+        ]
         for i in range(max(map(len, parts))):
             pieces = [part[i] if i < len(part) else "" for part in parts]
             lines.append("  ".join(f"{p:<{w}}" for p, w in zip(pieces, widths, strict=True)).rstrip())
@@ -95,12 +100,17 @@ def numbers(values: Sequence[float], digits: int = 4) -> list[str]:
     largest = max((abs(v) for v in values if math.isfinite(v)), default=0.0)
     if largest and not 1e-3 <= largest < 1e6:
         return [f"{v:.{digits}g}" for v in values]
-    decimals = max(0, digits - 1 - math.floor(math.log10(largest))) if largest else 0
+    exponent = int(f"{largest:.{digits - 1}e}".partition("e")[2])  # of the rounded number: 0.99999 is 1.000
+    decimals = max(0, digits - 1 - exponent) if largest else 0
     return [f"{v:.{decimals}f}" for v in values]
 
 
-def _wrap(text: str, width: int, margin: str = "") -> list[str]:
-    return textwrap.wrap(text, width, subsequent_indent=margin, break_on_hyphens=False) or [""]
+def _wrap(text: str, width: int, margin: str = "", breaks: bool = False) -> list[str]:
+    """Lines of at most `width`; a longer word, such as a path, is broken only if asked for."""
+    lines = textwrap.TextWrapper(
+        width, subsequent_indent=margin, break_long_words=breaks, break_on_hyphens=False
+    ).wrap(text)
+    return lines or [""]
 
 
 def _elide(text: str, width: int) -> str:

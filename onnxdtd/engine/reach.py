@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import networkx as nx
 
+from onnxdtd.engine.target import FORMS
 from onnxdtd.errors import TargetError, UnsupportedError
 from onnxdtd.model.graph import Graph, Node
 from onnxdtd.ops import OPS
@@ -124,7 +125,8 @@ def _fault(graph: Graph, node: Node, arriving: tuple[int, ...]) -> str:
 
 def _pick(graph: Graph, output: str | None, carried: set[str]) -> str:
     if output is not None and output not in graph.outputs:
-        raise TargetError(f"no output '{output}'; the model's outputs are {', '.join(graph.outputs)}")
+        names = ", ".join(f"'{name}'" for name in graph.outputs)
+        raise TargetError(f"no output '{output}'; the model's outputs are {names}; a target is {FORMS}")
     for name in graph.outputs if output is None else [output]:
         if graph.target(name) in carried:
             return name

@@ -89,10 +89,20 @@ def seed_mask(target: Target, output: npt.NDArray[Any]) -> npt.NDArray[np.bool_]
     return mask
 
 
+def check_target(target: Target, shape: Sequence[int | str | None] | None) -> None:
+    """Raise TargetError where the model's own output shape tells that there is no such element."""
+    sizes = tuple(n for n in (shape or ())[1:] if isinstance(n, int))
+    whole = tuple(k for k in target.index or () if isinstance(k, int))
+    if shape and len(sizes) == len(shape) - 1 and whole:
+        _checked(whole, sizes)
+
+
 def _checked(index: Index, shape: tuple[int, ...]) -> Index:
     if len(index) != len(shape):
         example = ",".join("0" * len(shape)) or "top"
-        raise TargetError(f"target {index} has {len(index)} indices, the output {len(shape)} behind the batch axis "
+        given = ",".join(map(str, index))
+        count = "1 index" if len(index) == 1 else f"{len(index)} indices"
+        raise TargetError(f"target {given} has {count}, the output {len(shape)} behind the batch axis "
                           f"{shape}; give one such as {example}")  # fmt: skip
     for i, (k, n) in enumerate(zip(index, shape, strict=True)):
         if not -n <= k < n:

@@ -1,6 +1,6 @@
 """What goes in: arrays and pictures, read, preprocessed and checked against the model."""
 
-from onnxdtd.inputs.arrays import check_inputs, read_inputs
+from onnxdtd.inputs.arrays import check_inputs, input_file, read_inputs
 from onnxdtd.inputs.image import IMAGE_SUFFIXES, open_image
 from onnxdtd.inputs.preprocess import Preprocess, features, labels, read_metadata_range
 
@@ -9,6 +9,7 @@ __all__ = [
     "Preprocess",
     "check_inputs",
     "features",
+    "input_file",
     "labels",
     "open_image",
     "read_inputs",

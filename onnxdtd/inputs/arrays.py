@@ -30,15 +30,8 @@ def read_inputs(
     .npz: one array for each input, by name. .npy (an array), .pb (a TensorProto), images (need `preprocess`):
     models with one input. values: the model's inputs. InputError names what does not fit and what mends it.
     """
-    path = Path(path)
+    path = input_file(path)
     suffix = path.suffix.lower()
-    if suffix not in (".npy", ".npz", ".pb", *IMAGE_SUFFIXES):
-        accepted = " ".join((".npy", ".npz", ".pb", *IMAGE_SUFFIXES))
-        raise InputError(f"'{path}': the suffix '{suffix}' is not one of {accepted}")
-    if not path.is_file():
-        raise InputError(f"'{path}' is not there" if not path.exists() else f"'{path}' is not a file")
-    if path.stat().st_size == 0:
-        raise InputError(f"'{path}' is empty: write it anew")
     if suffix != ".npz" and len(values) != 1:
         keywords = ", ".join(f"'{name}': ..." for name in values)
         cure = f"put them into one .npz by name: np.savez('inputs.npz', **{{{keywords}}})"
@@ -47,10 +40,29 @@ def read_inputs(
         if preprocess is None:
             raise InputError(
                 f"'{path}' is an image, and nothing says how the model wants it: give a preprocessing file "
-                "(.toml or .json), or set 'onnxdtd.preprocess' in the model's metadata"
+                "(--preprocess FILE.toml), flags such as --resize 224 --scale 0.00392157, or "
+                "'onnxdtd.preprocess' in the model's metadata"
             )
         return check_inputs(preprocess(path), values)
     return check_inputs(_read_tensor(path) if suffix == ".pb" else _read_numpy(path), values)
+
+
+def input_file(path: str | Path) -> Path:
+    """The path of a file that `read_inputs` may try; InputError where it is not there, or of another kind."""
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if suffix not in (".npy", ".npz", ".pb", *IMAGE_SUFFIXES):
+        accepted = " ".join((".npy", ".npz", ".pb", *IMAGE_SUFFIXES))
+        raise InputError(f"'{path}': the suffix '{suffix}' is not one of {accepted}")
+    try:
+        if not path.is_file():
+            raise InputError(f"'{path}' is not there" if not path.exists() else f"'{path}' is not a file")
+        with path.open("rb") as file:
+            if not file.read(1):
+                raise InputError(f"'{path}' is empty: write it anew")
+    except OSError as error:
+        raise InputError(f"'{path}' cannot be opened: {error.strerror or error}") from None
+    return path
 
 
 def check_inputs(

@@ -17,14 +17,18 @@ import os
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
+
+import numpy as np
 
 from onnxdtd.errors import UsageError
 from onnxdtd.methods.place import Place
 from onnxdtd.model.graph import Node
 from onnxdtd.registry import RULES
 from onnxdtd.rules import Rule
+from onnxdtd.rules.terms import Bias
 
+BIASES: tuple[str, ...] = get_args(Bias)
 CONDITIONS = {"op": str, "kind": str, "family": str, "name": str, "first": bool, "last": bool}
 
 
@@ -60,12 +64,12 @@ def read_overrides(path: str | os.PathLike[str]) -> tuple[Override, ...]:
         with open(path, "rb") as file:
             document = tomllib.load(file)
     except OSError as error:
-        raise UsageError(f"{path}: {error.strerror or error}") from None
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{path}: not valid TOML: {error}") from None
+        raise UsageError(f"'{path}' cannot be read: {error.strerror or error}") from None
+    except ValueError as error:  # TOMLDecodeError, or bytes that are no UTF-8
+        raise UsageError(f"'{path}' is not valid TOML: {error}") from None
     entries = document.get("rule")
     if set(document) != {"rule"} or not isinstance(entries, list):
-        raise UsageError(f"{path}: expected [[rule]] tables and nothing else")
+        raise UsageError(f"'{path}' must hold [[rule]] tables and nothing else")
     return parse_overrides(entries, str(path))
 
 
@@ -74,6 +78,8 @@ def parse_overrides(entries: Sequence[Mapping[str, Any]], where: str = "rules") 
     overrides, faults = [], []
     for i, entry in enumerate(entries, 1):
         try:
+            if not isinstance(entry, Mapping):
+                raise UsageError(f"a table of conditions and a rule is wanted, not {entry!r}")
             overrides.append(_parse(dict(entry)))
         except UsageError as error:
             faults.append(f"{where}: rule {i}: {error}")
@@ -94,7 +100,7 @@ def _parse(entry: dict[str, Any]) -> Override:
         if entry or set(conditions) - {"op", "name"}:
             raise UsageError('use = "stop" goes with op and name only')
         return Override(conditions, None)
-    if name not in RULES:
+    if not isinstance(name, str) or name not in RULES:
         raise UsageError(f"use = {name!r} is not a rule; the rules are {', '.join(sorted(RULES))}, stop")
     known = inspect.signature(RULES[name].make).parameters
     surplus = sorted(set(entry) - set(known))
@@ -102,4 +108,25 @@ def _parse(entry: dict[str, Any]) -> Override:
         raise UsageError(
             f"{name} has no parameter {', '.join(surplus)}; it takes {', '.join(known) or 'none'}"
         )
+    wrong = [
+        f"{key} = {value!r} {fault}" for key, value in entry.items() if (fault := _fault(known[key], value))
+    ]
+    if wrong:
+        raise UsageError(f"{name}: {', '.join(wrong)}")
     return Override(conditions, RULES[name].make(**entry))
+
+
+def _fault(parameter: inspect.Parameter, value: Any) -> str:
+    """What is wrong with a rule's parameter, judged by its default."""
+    if isinstance(parameter.default, bool):
+        return "" if isinstance(value, bool) else "is not true or false"
+    if isinstance(parameter.default, str):
+        return "" if value in BIASES else f"is not one of {', '.join(BIASES)}"
+    many = isinstance(value, list) and "ArrayLike" in str(parameter.annotation)
+    try:
+        array = np.asarray(value)
+    except ValueError:  # lists of different lengths
+        return "is no array"
+    if array.dtype.kind not in "iuf" or not (array.ndim == 0 or many) or not np.isfinite(array).all():
+        return "is not a number"
+    return ""
