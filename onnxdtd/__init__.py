@@ -34,36 +34,52 @@ from onnxdtd.errors import (
 from onnxdtd.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from onnxdtd.explainer import Explainer, explain
+    from onnxdtd.audit import AUDITS, AuditReport, Finding, run_audit
+    from onnxdtd.composed import COMPOSED, Explainer, explain
     from onnxdtd.explanation import Conservation, Explanation, NodeReport
     from onnxdtd.inputs import IMAGE_SUFFIXES, Preprocess, read_inputs
     from onnxdtd.methods import METHODS
     from onnxdtd.ops import OPS
     from onnxdtd.render.heatmap import heatmap, save_heatmap
     from onnxdtd.rules import RULES
+    from onnxdtd.theory.root import Root, Roots
+    from onnxdtd.theory.roots import roots
 
-# What is loaded on first use, so that `onnxdtd --help` need not import onnx, onnxruntime and matplotlib.
+# What is loaded on first use, so that `onnxdtd --help` need not import onnx, onnxruntime and matplotlib. `Explainer`
+# comes through `composed`, so that the methods of many passes are there with it.
 _LATER = {
+    "AUDITS": "onnxdtd.audit",
+    "COMPOSED": "onnxdtd.composed",
     "METHODS": "onnxdtd.methods",
     "OPS": "onnxdtd.ops",
     "RULES": "onnxdtd.rules",
+    "AuditReport": "onnxdtd.audit",
     "Conservation": "onnxdtd.explanation",
     "IMAGE_SUFFIXES": "onnxdtd.inputs",
-    "Explainer": "onnxdtd.explainer",
+    "Explainer": "onnxdtd.composed",
     "Explanation": "onnxdtd.explanation",
+    "Finding": "onnxdtd.audit",
     "NodeReport": "onnxdtd.explanation",
     "Preprocess": "onnxdtd.inputs",
-    "explain": "onnxdtd.explainer",
+    "Root": "onnxdtd.theory.root",
+    "Roots": "onnxdtd.theory.root",
+    "explain": "onnxdtd.composed",
     "heatmap": "onnxdtd.render.heatmap",
     "read_inputs": "onnxdtd.inputs",
+    "roots": "onnxdtd.theory.roots",
+    "run_audit": "onnxdtd.audit",
     "save_heatmap": "onnxdtd.render.heatmap",
 }
 
 __all__ = [
+    "AUDITS",
+    "AuditReport",
+    "COMPOSED",
     "CheckError",
     "Conservation",
     "Explainer",
     "Explanation",
+    "Finding",
     "IMAGE_SUFFIXES",
     "InputError",
     "METHODS",
@@ -74,12 +90,16 @@ __all__ = [
     "Preprocess",
     "ProviderError",
     "RULES",
+    "Root",
+    "Roots",
     "TargetError",
     "UnsupportedError",
     "UsageError",
     "explain",
     "heatmap",
     "read_inputs",
+    "roots",
+    "run_audit",
     "save_heatmap",
 ]
 

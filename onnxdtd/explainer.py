@@ -22,16 +22,19 @@ from onnxdtd.explanation import Explanation
 from onnxdtd.inputs import Preprocess, check_inputs, features, labels, read_metadata_range
 from onnxdtd.ledger import Ledger
 from onnxdtd.methods.overrides import Override, parse_overrides, read_overrides
-from onnxdtd.model.bounds import Range, range_of
+from onnxdtd.model.bounds import range_of
 from onnxdtd.model.canonise import canonise
+from onnxdtd.model.domains import Range
 from onnxdtd.model.graph import Graph, Value
 from onnxdtd.model.load import load
+from onnxdtd.registry import COMPOSED
 from onnxdtd.version import __version__
 
 Source = str | os.PathLike[str] | bytes | onnx.ModelProto
 Rules = str | os.PathLike[str] | Sequence[Mapping[str, Any]] | None
 Arrays = dict[str, npt.NDArray[Any]]
 Tell = Callable[[int, int], None] | None
+Inputs = npt.ArrayLike | Mapping[str, npt.ArrayLike]
 
 
 class Explainer:
@@ -43,6 +46,7 @@ class Explainer:
     own metadata say. bias: `absorb` or `redistribute`, by default the method's. rules: a TOML file, or a list
     of dicts, on top of the method. providers: of onnxruntime, such as "cuda"; CPU by default. verify: check on
     the first input that every canonisation pass keeps the model's outputs, and raise CheckError if one does not.
+    options: of a method of many passes, such as {"steps": 128}.
 
     Raises ModelError, UnsupportedError, UsageError, ProviderError; see `onnxdtd.errors`.
     """
@@ -58,6 +62,7 @@ class Explainer:
         rules: Rules = None,
         providers: Sequence[str] | str | None = None,
         verify: bool = False,
+        options: Mapping[str, Any] | None = None,
     ) -> None:
         if engine not in ("numpy", "onnx"):
             raise UsageError(f"no engine {engine!r}; the engines are numpy, onnx")
@@ -66,6 +71,7 @@ class Explainer:
         self.graph: Graph = canonise(load(model))
         self._unverified: Source | None = model if verify else None
         self.method, self.engine, self.bias = method, engine, bias
+        self.options = _options(method, options or {})
         self.providers = providers_for(providers)
         self.overrides = _overrides(rules)
         self.input_range = _input_range(self.graph, input_range)
@@ -84,39 +90,51 @@ class Explainer:
         return features(self.graph.metadata)
 
     def plan(self, output: str | None = None) -> Plan:
-        """The assignment of rules for an output (None: the first one that the float inputs reach)."""
+        """The assignment of rules for an output (None: the first one that the float inputs reach).
+
+        For a method of many passes, the plan of its gradient passes.
+        """
         if output not in self._plans:
+            method = COMPOSED[self.method].base if self.method in COMPOSED else self.method
             plan = make_plan(
-                self.graph, self.method, output,
+                self.graph, method, output,
                 input_range=self.input_range, bias=self.bias, overrides=self.overrides,
             )  # fmt: skip
             self._plans[output] = self._plans[plan.output] = plan
         return self._plans[output]
 
-    def __call__(
-        self,
-        x: npt.ArrayLike | Mapping[str, npt.ArrayLike],
-        target: Any = None,
-        *,
-        progress: Tell = None,
-    ) -> Explanation:
+    def __call__(self, x: Inputs, target: Any = None, *, progress: Tell = None) -> Explanation:
         """Explain one batch.
 
         x: an array (N, ...) for a model of one input, or a dict by input name. target: None or "top" (arg-max of
         the last axis, each sample its own), an index, an index tuple, "name:index", or a list with one per
-        sample. progress: told (done, total) after each node. Raises InputError or TargetError.
+        sample. progress: told (done, total) after each node, or each pass of many. Raises InputError or
+        TargetError.
         """
+        if self.method in COMPOSED:
+            explain = COMPOSED[self.method].explain
+            composed: Explanation = explain(self, x, target, progress=progress, **self.options)
+            return composed
+        return self.one_pass(x, target, progress=progress)
+
+    def run(self, output: str | None = None) -> Run:
+        """The engine, ready for the plan of an output."""
+        plan = self.plan(output)
+        if plan.output not in self._runs:
+            make = OnnxRun if self.engine == "onnx" else NumpyRun
+            self._runs[plan.output] = make(plan, self.providers)
+        return self._runs[plan.output]
+
+    def one_pass(self, x: Inputs, target: Any = None, *, progress: Tell = None) -> Explanation:
+        """One forward pass and one walk by the plan: for a method of many passes, what each of them takes."""
         wanted = parse_target(target)
         plan = self.plan(wanted.output)
         feeds = check_inputs(x, self.inputs)
         if self._unverified is not None:
             canonise(load(self._unverified), partial(check_same, feeds=feeds))
             self._unverified = None
-        if plan.output not in self._runs:
-            make = OnnxRun if self.engine == "onnx" else NumpyRun
-            self._runs[plan.output] = make(plan, self.providers)
         ledger = Ledger(len(plan.steps), progress)
-        found = self._runs[plan.output](feeds, wanted, ledger.observe, ledger.listen)
+        found = self.run(plan.output)(feeds, wanted, ledger.observe, ledger.listen)
         seed = seed_relevance(plan.seed, found.mask, found.logits)
         return Explanation(
             inputs=feeds,
@@ -141,7 +159,7 @@ class Explainer:
 
 def explain(
     model: Source,
-    x: npt.ArrayLike | Mapping[str, npt.ArrayLike],
+    x: Inputs,
     target: Any = None,
     method: str = "auto",
     engine: Literal["numpy", "onnx"] = "numpy",
@@ -149,6 +167,16 @@ def explain(
 ) -> Explanation:
     """Explain one batch of a model in one call; the options are those of `Explainer`."""
     return Explainer(model, method, engine, **options)(x, target)
+
+
+def _options(method: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The options, all of which the method must know."""
+    known = COMPOSED[method].options if method in COMPOSED else ()
+    surplus = sorted(set(given) - set(known))
+    if surplus:
+        takes = ", ".join(known) or "none"
+        raise UsageError(f"{method} has no option {', '.join(surplus)}; it takes {takes}")
+    return dict(given)
 
 
 def _overrides(rules: Rules) -> tuple[Override, ...]:

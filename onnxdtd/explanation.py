@@ -102,6 +102,7 @@ class Explanation:
     target_value, seed: (N,), the explained logit (summed over the sample's indices) and the relevance that
     started. reason: why `method="auto"` chose the method, else "". model: name, path (or None), sha256,
     opset, producer. notes: what canonisation did. labels: class names along the last axis of the output.
+    extras: what a method of many passes found out besides: numbers, words, or lists with one for each sample.
     """
 
     inputs: Mapping[str, Array]
@@ -121,6 +122,7 @@ class Explanation:
     warnings: tuple[str, ...] = ()
     labels: tuple[str, ...] | None = None
     versions: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    extras: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
     def conservation(self) -> Conservation:

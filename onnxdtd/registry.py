@@ -1,18 +1,22 @@
-"""The tables of ops, rules and methods, filled by one decorator each; sibling modules load themselves.
+"""The tables of ops, rules, methods (of one walk, or of many passes: composed) and audits, filled by one decorator
+each; sibling modules load themselves.
 
 An entry is declared where it is written:
 
     @op("Conv", kind="linear", family="convolution")        # onnxdtd/ops/conv.py
     @rule("zplus")                                           # onnxdtd/rules/zplus.py
     @method("epsilon_plus")                                  # onnxdtd/methods/epsilon_plus.py
+    @composed("smoothgrad")                                  # onnxdtd/composed/smoothgrad.py
+    @audit("stability", cost="full", source="...")           # onnxdtd/audit/stability.py
 
-and found through `OPS`, `RULES`, `METHODS`. A package whose files declare entries calls `autoload(__name__)`
-in its `__init__`, so that adding a file is all it takes to add an op, a rule or a method.
+and found through `OPS`, `RULES`, `METHODS`, `COMPOSED`, `AUDITS`. A package whose files declare entries calls
+`autoload(__name__)` in its `__init__`, so that adding a file is all it takes to add an op, a rule or a method.
 """
 
 from __future__ import annotations
 
 import importlib
+import inspect
 import pkgutil
 import sys
 from collections.abc import Callable
@@ -22,6 +26,7 @@ from typing import Any, Literal, TypeVar
 T = TypeVar("T", bound=Callable[..., Any])
 
 Kind = Literal["linear", "route", "select", "elementwise", "gate", "norm", "recurrent", "barrier", "refuse"]
+Finish = Literal["", "times_input", "square"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,20 +64,53 @@ class MethodEntry:
     """One method: `assign(context, node)` returns the rule of a node.
 
     seed: where relevance starts: `value` (the target logit), `positive` (max(0, logit)) or `one`.
-    bias: the default of the switch, `absorb` or `redistribute`. times_input: multiply by the input last.
+    bias: the default of the switch, `absorb` or `redistribute`. finish: what is done last to what arrives at an
+    input: nothing, `times_input` or `square`.
     """
 
     name: str
     assign: Callable[..., Any]
     seed: Literal["value", "positive", "one"]
     bias: Literal["absorb", "redistribute"]
-    times_input: bool
+    finish: Finish
+    doc: str
+
+
+@dataclass(frozen=True, slots=True)
+class ComposedEntry:
+    """One method of many passes: `explain(explainer, x, target, *, progress, **options)` returns an explanation.
+
+    base: the method of one walk that its gradient passes take. options: the names of what may be set.
+    """
+
+    name: str
+    explain: Callable[..., Any]
+    base: str
+    options: tuple[str, ...]
+    doc: str
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """One audit: `perform(plan, explanation, rerun)` returns its findings.
+
+    cost: `quick` (a few walks) or `full` (many). source: where the test and its threshold come from. findings:
+    the names of what it returns.
+    """
+
+    name: str
+    perform: Callable[..., Any]
+    cost: Literal["quick", "full"]
+    source: str
+    findings: tuple[str, ...]
     doc: str
 
 
 OPS: dict[tuple[str, str], OpEntry] = {}
 RULES: dict[str, RuleEntry] = {}
 METHODS: dict[str, MethodEntry] = {}
+COMPOSED: dict[str, ComposedEntry] = {}
+AUDITS: dict[str, AuditEntry] = {}
 
 
 def op(
@@ -115,13 +153,37 @@ def method(
     *,
     seed: Literal["value", "positive", "one"] = "value",
     bias: Literal["absorb", "redistribute"] = "absorb",
-    times_input: bool = False,
+    finish: Finish = "",
 ) -> Callable[[T], T]:
     """Register a method; see `MethodEntry`."""
 
     def register(assign: T) -> T:
-        _add(METHODS, name, MethodEntry(name, assign, seed, bias, times_input, _summary(assign)))
+        _add(METHODS, name, MethodEntry(name, assign, seed, bias, finish, _summary(assign)))
         return assign
+
+    return register
+
+
+def composed(name: str, *, base: str = "gradient") -> Callable[[T], T]:
+    """Register a method of many passes; its keyword-only parameters, `progress` aside, are its options."""
+
+    def register(explain: T) -> T:
+        parameters = inspect.signature(explain).parameters.values()
+        options = tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.name != "progress")
+        _add(COMPOSED, name, ComposedEntry(name, explain, base, options, _summary(explain)))
+        return explain
+
+    return register
+
+
+def audit(
+    name: str, *, cost: Literal["quick", "full"], source: str, findings: tuple[str, ...] = ()
+) -> Callable[[T], T]:
+    """Register an audit, whose one finding has its name unless others are given; see `AuditEntry`."""
+
+    def register(perform: T) -> T:
+        _add(AUDITS, name, AuditEntry(name, perform, cost, source, findings or (name,), _summary(perform)))
+        return perform
 
     return register
 

@@ -63,8 +63,6 @@ def compile_plan(plan: Plan) -> Compiled:
     values = {name: _traced(plan, tracer, name) for name in needed(plan)}
     logits = values[plan.target]
     found = walk(plan, dict(values), _seed(plan, tracer, logits), free=False)
-    if plan.times_input:
-        found = {name: r * values[name] for name, r in found.items()}
     relevance = {}
     for name, r in found.items():
         relevance[name] = f"relevance/{name}"

@@ -16,12 +16,12 @@ from onnxdtd.linear import Site
 from onnxdtd.methods import METHODS, Options, Place
 from onnxdtd.methods.auto import choose
 from onnxdtd.methods.overrides import Override
-from onnxdtd.model.bounds import Range, box_at
-from onnxdtd.model.domains import Domain, domains
+from onnxdtd.model.bounds import box_at
+from onnxdtd.model.domains import Domain, Range, domains
 from onnxdtd.model.graph import Graph, Node
 from onnxdtd.model.point import Point
 from onnxdtd.ops import OPS
-from onnxdtd.registry import MethodEntry, OpEntry
+from onnxdtd.registry import COMPOSED, Finish, MethodEntry, OpEntry
 from onnxdtd.rules import Rule
 
 
@@ -51,7 +51,7 @@ class Plan:
 
     output: the explained output's name; target: the value that is explained (its logit). method: by name;
     reason: why `auto` took it. steps: in topological order (the walk goes backwards). inputs: the float inputs
-    that receive relevance. seed, times_input: of the method. warnings: what the user should know.
+    that receive relevance. seed, finish: of the method. warnings: what the user should know.
     """
 
     graph: Graph
@@ -62,7 +62,7 @@ class Plan:
     steps: tuple[Step, ...]
     inputs: tuple[str, ...]
     seed: Literal["value", "positive", "one"]
-    times_input: bool
+    finish: Finish
     warnings: tuple[str, ...] = ()
     domains: Mapping[str, Domain] = field(default_factory=dict, repr=False)
 
@@ -93,7 +93,8 @@ def make_plan(
     op without an entry and every rule that does not fit its op; UsageError for unknown names.
     """
     if method != "auto" and method not in METHODS:
-        raise UsageError(f"no method {method!r}; the methods are auto, {', '.join(sorted(METHODS))}")
+        names = ", ".join(sorted({*METHODS, *COMPOSED}))
+        raise UsageError(f"no method {method!r}; the methods are auto, {names}")
     found = reach(graph, output, lambda node: any(o.stops(node) for o in overrides))
     reason = ""
     if method == "auto":
@@ -126,7 +127,7 @@ def make_plan(
         steps=tuple(steps),
         inputs=found.inputs,
         seed=entry.seed,
-        times_input=entry.times_input,
+        finish=entry.finish,
         warnings=_warnings(graph, found, ranges, method),
         domains=ranges,
     )

@@ -36,28 +36,29 @@ class Run(Protocol):
 
 
 class NumpyRun:
-    """The reference: onnxruntime forward, the walk on arrays; derived weights are kept between calls."""
+    """The reference: onnxruntime forward, the walk on arrays; derived weights are kept between calls.
+
+    forward, kept: both parts, for who walks from the same model otherwise.
+    """
 
     def __init__(self, plan: Plan, providers: list[str]) -> None:
         self._plan = plan
         names = [*dict.fromkeys((*needed(plan), *plan.graph.outputs))]
-        self._forward = Forward(plan.graph, names, providers)
-        self._kept: dict[Any, Any] = {}
+        self.forward = Forward(plan.graph, names, providers)
+        self.kept: dict[Any, Any] = {}
 
     def __call__(
         self, feeds: Arrays, target: Target, observe: Observer = watch_nothing, ledger: Tell = tell_nobody
     ) -> Outcome:
         """Explain one batch."""
         plan = self._plan
-        values = self._forward(feeds)
+        values = self.forward(feeds)
         outputs = {name: values[name] for name in plan.graph.outputs}
         values = {name: _single(value) for name, value in values.items()}
         logits = values[plan.target]
         mask = seed_mask(target, logits)
         seed = seed_relevance(plan.seed, mask, logits)
-        relevance = walk(plan, values, seed, kept=self._kept, observe=observe, ledger=ledger)
-        if plan.times_input:
-            relevance = {name: r * feeds[name] for name, r in relevance.items()}
+        relevance = walk(plan, values, seed, kept=self.kept, observe=observe, ledger=ledger)
         return Outcome(outputs, logits, mask, relevance)
 
 

@@ -1,4 +1,4 @@
-"""Methods that walk with the Jacobian: sensitivity and its two clamped variants."""
+"""Methods that walk with the Jacobian: the gradient, what is made of it, and its two clamped variants."""
 
 from __future__ import annotations
 
@@ -16,9 +16,15 @@ def gradient(place: Place, options: Options) -> Rule:
     return gradient_rule()
 
 
-@method("gradient_x_input", seed="one", times_input=True)
+@method("gradient_x_input", seed="one", finish="times_input")
 def gradient_x_input(place: Place, options: Options) -> Rule:
     """The gradient times the input, elementwise."""
+    return gradient_rule()
+
+
+@method("sensitivity", seed="one", finish="square")
+def sensitivity(place: Place, options: Options) -> Rule:
+    """R_i = (df/dx_i)^2: sums to the gradient's squared length; explains the change of f, not f."""
     return gradient_rule()
 
 

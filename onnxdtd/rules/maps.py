@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from onnxdtd.errors import UsageError
 from onnxdtd.primitives import Traced, expand_like, negative_part, relu
 
 
@@ -80,4 +81,10 @@ class Bound:
 
     def __call__(self, x: Any) -> Any:
         """The bound in the shape and dtype of x."""
-        return expand_like(self.values.astype(x.dtype), x)
+        try:
+            return expand_like(self.values.astype(x.dtype), x)
+        except ValueError:
+            raise UsageError(
+                f"a bound of shape {self.shape} does not broadcast to an input of shape {x.shape}: give one number, "
+                "or one per channel, as in an array of shape (3, 1, 1)"
+            ) from None

@@ -1,0 +1,92 @@
+"""What an audit finds: a number, the threshold it is held against, and what both mean in the user's words."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+# The most telling first: which fired finding the honest sentence quotes.
+GRAVITY = (
+    "class_similarity", "cascading_randomisation", "convergence", "rank", "independent_randomisation",
+    "roots_region", "roots_domain", "conservation", "stability", "gradient_x_input", "consistency", "positivity",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One number about one explanation.
+
+    name: as `--fail-on` knows it. value: None where the audit does not apply, which the sentence explains.
+    fires: on which side of the threshold the value speaks against the explanation. details: plain numbers, lists
+    and names behind it, for tables and pictures. audit, source: of the registry's entry.
+    """
+
+    name: str
+    value: float | None
+    threshold: float
+    fires: Literal["above", "below"]
+    sentence: str
+    details: Mapping[str, Any] = field(default_factory=dict)
+    audit: str = ""
+    source: str = ""
+
+    @property
+    def fired(self) -> bool:
+        """Whether the value is beyond its threshold; one that is not a number is."""
+        if self.value is None:
+            return False
+        within = self.value <= self.threshold if self.fires == "above" else self.value >= self.threshold
+        return not within
+
+    def document(self) -> dict[str, Any]:
+        """The entry in audit.json."""
+        fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        return {**fields, "fired": self.fired}
+
+
+def honest(findings: Sequence[Finding]) -> str:
+    """One sentence for the reader of the heatmap: the gravest finding that fired, or that none did."""
+    fired = sorted((f for f in findings if f.fired), key=lambda f: _gravity(f.name))
+    applied = sum(f.value is not None for f in findings)
+    if not fired:
+        return (
+            f"None of {applied} findings speaks against this heatmap, which is no proof that it is right."
+            if applied
+            else "No audit applies to this explanation."
+        )
+    others = ", ".join(f.name for f in fired[1:])
+    return fired[0].sentence + (f" (Fired as well: {others}.)" if others else "")
+
+
+def middle(values: npt.ArrayLike) -> float | None:
+    """The median of the numbers among the values, None where there is none."""
+    array = np.asarray(values, np.float64).ravel()
+    numbers = array[~np.isnan(array)]
+    return float(np.median(numbers)) if numbers.size else None
+
+
+def percent(share: float) -> str:
+    """A share in words: 12 %, 0.4 %, below 0.1 %."""
+    if 0 < abs(share) < 0.001:
+        return "less than 0.1 %"
+    return f"{100 * share:.2g} %" if abs(share) < 0.1 else f"{100 * share:.0f} %"
+
+
+def likeness(cosine: float) -> str:
+    """A similarity in words; what is not quite the same is not called 1.00."""
+    return f"{cosine:.3f}" if 0.995 <= cosine < 0.9995 else f"{cosine:.2f}"
+
+
+def listed(words: Iterable[str]) -> str:
+    """a, b and c."""
+    *most, last = words
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def _gravity(name: str) -> int:
+    return GRAVITY.index(name) if name in GRAVITY else len(GRAVITY)

@@ -1,0 +1,140 @@
+"""Do the roots that the rules rest on exist: in the domain of each layer's input, and in the linear region?"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from onnxdtd.audit.finding import Finding, middle, percent
+from onnxdtd.audit.rerun import Rerun
+from onnxdtd.engine.plan import Plan, Step
+from onnxdtd.engine.target import Target
+from onnxdtd.errors import UnsupportedError, UsageError
+from onnxdtd.explanation import Explanation
+from onnxdtd.registry import audit
+from onnxdtd.theory.root import Roots
+from onnxdtd.theory.roots import find_roots
+from onnxdtd.theory.scene import Scene
+
+# One neuron in twenty.
+LIMIT = 0.95
+LAYERS = 12
+"""Of more layers, so many are looked at, evenly spread."""
+FEWEST, MOST, WORK = 8, 64, 2e8
+"""Neurons drawn of a layer: so many that neurons x activations of the model is about WORK."""
+
+
+@audit(
+    "roots", cost="full", findings=("roots_domain", "roots_region"),
+    source="Montavon et al. 2017, section 4 (domain); Sixt and Landgraf 2022, section 4 (linear region); the limit "
+    "of 95 % is onnxdtd's",
+)  # fmt: skip
+def roots(plan: Plan, explanation: Explanation, rerun: Rerun) -> list[Finding]:
+    """The share of sampled neurons whose root lies in its domain and in the linear region, layer by layer."""
+    try:
+        scene = _scene(explanation, rerun)
+    except UsageError as error:
+        return _none(f"No single sample can be looked at: {error}")
+    chosen = rerun.layers
+    picked = np.unique(np.linspace(0, len(chosen) - 1, min(LAYERS, len(chosen))).round().astype(int))
+    neurons = int(np.clip(WORK / sum(a.size for a in scene.values.values()), FEWEST, MOST))
+    rows: list[dict[str, Any]] = []
+    skipped: dict[str, str] = {}
+    for done, i in enumerate(picked):
+        rerun.tick(done, len(picked))
+        step = chosen[i]
+        try:
+            found = find_roots(scene, step.node.name, neurons)
+        except (UsageError, UnsupportedError) as error:
+            skipped[step.node.name] = str(error)
+            continue
+        if found.asked:
+            rows.append(_row(step, found))
+    if not rows:
+        why = next(iter(skipped.values()), "no neuron has relevance")
+        return _none(f"There are no roots to look at: {why}.")
+    shared = {"layers": rows, "skipped": skipped, "of": len(chosen)}
+    return [_domain(rows, shared), _region(rows, shared)]
+
+
+def interval(count: int, of: int, population: int | None = None) -> tuple[float, float]:
+    """Wilson's 95 % interval of a share; a sample of the whole population is exact. Source: Wilson 1927."""
+    z, share = 1.959964, count / of
+    if of == population:
+        return share, share
+    centre, spread = share + z * z / (2 * of), z * math.sqrt(share * (1 - share) / of + z * z / (4 * of * of))
+    scale = 1 + z * z / of
+    return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
+
+
+def _scene(explanation: Explanation, rerun: Rerun) -> Scene:
+    """The first sample."""
+    indices = explanation.target[0]
+    one = indices[0] if len(indices) == 1 and indices[0] else None
+    return Scene.of(rerun.explainer, explanation.inputs, Target(explanation.output, one))
+
+
+def _row(step: Step, found: Roots) -> dict[str, Any]:
+    inside = sum(root.in_domain for root in found)
+    region = None if found.in_region is None else round(found.in_region * found.asked)
+    leaves = [r.region.leaves.t for r in found if r.region is not None and r.region.leaves is not None]
+    remainders = [
+        r.region.remainder for r in found if r.region is not None and r.region.remainder is not None
+    ]
+    return {
+        "node": step.node.name,
+        "rule": found.rule,
+        "active": found.active,
+        "sampled": found.asked,
+        "without_root": len(found.without),
+        "bias_of_sign_of_z": found.opposed,
+        "in_domain": inside,
+        "in_domain_interval": interval(inside, found.asked, found.active),
+        "in_region": region,
+        "in_region_interval": None if region is None else interval(region, found.asked, found.active),
+        "median_t_of_leaving": middle(leaves),
+        "median_taylor_remainder": middle(remainders),
+    }
+
+
+def _domain(rows: list[dict[str, Any]], details: dict[str, Any]) -> Finding:
+    count, of = _sum(rows, "in_domain"), _sum(rows, "sampled")
+    value, (low, high) = count / of, interval(count, of)
+    told = f"{percent(value)} of {of} sampled neurons (95 % interval {percent(low)} to {percent(high)})"
+    if value < LIMIT:
+        sentence = f"Only {told} have a root inside the domain of their input: for the others the rule has no ground."
+    else:
+        sentence = f"The roots of {told} lie in the domain of their input."
+    return Finding("roots_domain", value, LIMIT, "below", sentence, details)
+
+
+def _region(rows: list[dict[str, Any]], details: dict[str, Any]) -> Finding:
+    rows_with = [row for row in rows if row["in_region"] is not None]
+    if not rows_with:
+        left = middle([row["median_taylor_remainder"] or np.nan for row in rows])
+        sentence = "The model is smooth, so there are no linear regions"
+        sentence += (
+            f"; the Taylor remainder at the roots is {left:.2g} of f (median)." if left is not None else "."
+        )
+        return Finding("roots_region", None, LIMIT, "below", sentence, details)
+    count, of = _sum(rows_with, "in_region"), _sum(rows_with, "sampled")
+    value, (low, high) = count / of, interval(count, of)
+    told = f"{percent(value)} of {of} sampled neurons (95 % interval {percent(low)} to {percent(high)})"
+    if value < LIMIT:
+        sentence = (
+            f"Only {told} have a root in the linear region of the network around this input: as a Taylor "
+            "decomposition this heatmap does not hold."
+        )
+    else:
+        sentence = f"The roots of {told} lie in the linear region around the input, as the theory asks."
+    return Finding("roots_region", value, LIMIT, "below", sentence, details)
+
+
+def _sum(rows: list[dict[str, Any]], key: str) -> int:
+    return sum(row[key] for row in rows)
+
+
+def _none(sentence: str) -> list[Finding]:
+    return [Finding(name, None, LIMIT, "below", sentence) for name in ("roots_domain", "roots_region")]

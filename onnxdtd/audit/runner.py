@@ -1,0 +1,114 @@
+"""Runs chosen audits over one explanation."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Sequence
+
+from onnxdtd.audit import class_similarity, conservation, gradient_x_input
+from onnxdtd.audit.finding import Finding
+from onnxdtd.audit.report import AuditReport
+from onnxdtd.audit.rerun import Rerun
+from onnxdtd.engine.plan import Plan
+from onnxdtd.errors import UsageError
+from onnxdtd.explainer import Explainer
+from onnxdtd.explanation import Explanation
+from onnxdtd.registry import AUDITS, METHODS, AuditEntry
+
+Tell = Callable[[int, int], None] | None
+PARTS = 1000
+
+
+class Ticker:
+    """Turns the progress of one audit after the other into that of all."""
+
+    def __init__(self, count: int, tell: Tell) -> None:
+        self.index, self._count, self._tell, self._told = 0, count, tell, 0
+
+    def __call__(self, done: int, total: int) -> None:
+        """Told by the audit that runs; one that counts twice does not go back."""
+        if self._tell is not None:
+            part = self.index + min(1.0, done / max(1, total))
+            self._told = max(self._told, int(PARTS * part))
+            self._tell(self._told, PARTS * self._count)
+
+
+def run_audit(
+    explainer: Explainer,
+    explanation: Explanation,
+    only: Sequence[str] | None = None,
+    *,
+    quick: bool = False,
+    progress: Tell = None,
+) -> AuditReport:
+    """Audit an explanation that the explainer has made.
+
+    only: audits by name, all by default. quick: only those of a few walks. progress: told (done, total).
+    Raises UsageError for an unknown name, or for a method of many passes, which no rule of a node stands behind.
+    """
+    entries = chosen(only, quick)
+    if explanation.method not in METHODS:
+        raise UsageError(
+            f"method {explanation.method!r} gives no node a rule, so there is nothing to audit; the methods are "
+            f"{', '.join(sorted(METHODS))}"
+        )
+    ticker = Ticker(len(entries), progress)
+    rerun = dataclasses.replace(Rerun.of(explainer, explanation), tick=ticker)
+    plan = explainer.plan(explanation.output)
+    findings: list[Finding] = []
+    seconds: dict[str, float] = {}
+    for ticker.index, entry in enumerate(entries):
+        ticker(0, 1)
+        began = time.monotonic()
+        findings += perform(entry, plan, explanation, rerun)
+        seconds[entry.name] = round(time.monotonic() - began, 3)
+    ticker(1, 1)
+    return AuditReport(
+        findings=tuple(findings),
+        model=explanation.model,
+        method=explanation.method,
+        target=tuple(explanation.label(i) for i in range(len(explanation.target))),
+        samples=len(rerun.mask) if rerun.mask.ndim else 1,
+        quick=quick,
+        seconds=seconds,
+        warnings=explanation.warnings,
+        versions=explanation.versions,
+    )
+
+
+def quick(explainer: Explainer, explanation: Explanation) -> list[Finding]:
+    """The three cheapest findings, in three walks: conservation, similarity with the runner-up class, and with
+    gradient x input. None for a method of many passes, which gives no node a rule."""
+    if explanation.method not in METHODS:
+        return []
+    plan, rerun = explainer.plan(explanation.output), Rerun.of(explainer, explanation)
+    found = {
+        "conservation": conservation.conservation(plan, explanation),
+        "class_similarity": class_similarity.against_runner_up(explanation, rerun),
+        "gradient_x_input": gradient_x_input.gradient_x_input(plan, explanation, rerun),
+    }
+    return [_signed(AUDITS[name], finding) for name, finding in found.items()]
+
+
+def chosen(only: Sequence[str] | None = None, quick: bool = False) -> list[AuditEntry]:
+    """The audits by these names, all by default. Raises UsageError for an unknown name."""
+    unknown = [name for name in only or () if name not in AUDITS]
+    if unknown:
+        raise UsageError(f"no audit {', '.join(unknown)}; the audits are {', '.join(AUDITS)}")
+    entries = [
+        e for e in AUDITS.values() if (only is None or e.name in only) and (not quick or e.cost == "quick")
+    ]
+    if not entries:
+        raise UsageError(f"none of the audits {', '.join(only or ())} is quick: leave out --quick")
+    return sorted(entries, key=lambda e: (e.cost == "full", e.name))
+
+
+def perform(entry: AuditEntry, plan: Plan, explanation: Explanation, rerun: Rerun) -> list[Finding]:
+    """One audit's findings, with its name and source."""
+    found = entry.perform(plan, explanation, rerun)
+    return [_signed(entry, f) for f in ([found] if isinstance(found, Finding) else found)]
+
+
+def _signed(entry: AuditEntry, finding: Finding) -> Finding:
+    return dataclasses.replace(finding, audit=entry.name, source=entry.source)

@@ -1,0 +1,65 @@
+"""Does the heatmap stay the same when nobody could tell the inputs apart?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from onnxdtd.audit.finding import Finding, likeness, middle
+from onnxdtd.audit.rerun import Array, Rerun
+from onnxdtd.audit.similarity import cosine, rows
+from onnxdtd.engine.plan import Plan
+from onnxdtd.explanation import Explanation
+from onnxdtd.model.bounds import range_of
+from onnxdtd.registry import audit
+
+LIMIT = 0.9
+DRAWS = 8
+NOISE = 0.01
+"""Standard deviation, as a part of the input's range."""
+
+
+@audit(
+    "stability", cost="full",
+    source="Montavon et al. 2018, section 7.1 (continuity); the noise, 1 % of the range, and the limit 0.9 are "
+    "onnxdtd's",
+)  # fmt: skip
+def stability(plan: Plan, explanation: Explanation, rerun: Rerun) -> Finding:
+    """Similarity with the heatmaps of the same input under small noise, the explained element held."""
+    rng = np.random.default_rng(0)
+    found, logits = [], []
+    for draw in range(DRAWS):
+        rerun.tick(draw, DRAWS)
+        shaken = rerun.at({**rerun.feeds, **{name: _shaken(rerun, name, rng) for name in plan.inputs}})
+        found.append(cosine(rows(rerun.original), rows(shaken.original)))
+        logits.append(np.abs(shaken.logits - rerun.logits)[rerun.mask].mean())
+    value = middle(found)
+    details: dict[str, Any] = {
+        "noise": NOISE,
+        "draws": DRAWS,
+        "least": float(np.nanmin(found)) if value is not None else None,
+        "logit_change": float(np.mean(logits)),
+    }
+    if value is None:
+        sentence = "The heatmap is all zero, so its likeness to others is not defined."
+    elif value < LIMIT:
+        sentence = (
+            f"Noise of 1 % of the input's range changes the heatmap to a likeness of {likeness(value)}, while the "
+            f"explained value moves by {details['logit_change']:.2g}: details of this heatmap are chance."
+        )
+    else:
+        sentence = (
+            f"Noise of 1 % of the input's range leaves the heatmap as it is (cosine {likeness(value)})."
+        )
+    return Finding("stability", value, LIMIT, "below", sentence, details)
+
+
+def _shaken(rerun: Rerun, name: str, rng: np.random.Generator) -> Array:
+    """The input with noise, inside its stated range."""
+    x = rerun.feeds[name]
+    low, high = (np.asarray(end, np.float64) for end in range_of(name, rerun.explainer.input_range))
+    stated = np.isfinite(low).all() and np.isfinite(high).all()
+    spread = high - low if stated else np.asarray(float(x.max()) - float(x.min()))
+    noise = NOISE * spread * rng.standard_normal(x.shape)
+    return np.clip(x + noise, low, high).astype(x.dtype)

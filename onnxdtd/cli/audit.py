@@ -1,0 +1,84 @@
+"""`onnxdtd audit`: how far an explanation can be trusted, as a table and one plain sentence per finding."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from onnxdtd.cli import options
+
+EXAMPLES = """\b
+Examples:
+  onnxdtd audit model.onnx input.npy --method dtd
+  onnxdtd audit model.onnx input.npy --quick --json
+  onnxdtd audit model.onnx input.npy --only conservation,class_similarity --fail-on conservation
+
+The folder holds audit.json and pictures. A finding fires where its number speaks against the heatmap; --fail-on turns
+that into exit code 5."""
+
+
+def audit(
+    model: options.Model,
+    input: Annotated[
+        Path,
+        typer.Argument(
+            metavar="INPUT", help=".npy, .npz (arrays by input name), .pb, or an image.", show_default=False
+        ),
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="DIR", help="Folder of the result.")
+    ] = Path("onnxdtd-audit"),
+    target: options.Target = "top",
+    method: options.Method = "auto",
+    quick: Annotated[bool, typer.Option("--quick", help="Only the audits that take a few passes.")] = False,
+    only: Annotated[
+        str | None, typer.Option(metavar="A,B", help="Only these audits. [default: all]", show_default=False)
+    ] = None,
+    fail_on: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FINDING",
+            help="Exit with 5 if it fires, `any`: if one does; may be repeated.",
+            show_default=False,
+        ),
+    ] = None,
+    rules: options.Rules = None,
+    bias: options.Bias = None,
+    input_range: options.InputRange = None,
+    provider: Annotated[
+        list[str] | None,
+        typer.Option(metavar="P", help="As for `onnxdtd run`. [default: cpu]", show_default=False),
+    ] = None,
+    preprocess: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Image: as for `onnxdtd run`.")
+    ] = None,
+    color: Annotated[str | None, typer.Option(metavar="C", help="Image: as for `onnxdtd run`.")] = None,
+    resize: Annotated[str | None, typer.Option(metavar="N|H,W", help="Image: the same.")] = None,
+    crop: Annotated[str | None, typer.Option(metavar="N|H,W", help="Image: the same.")] = None,
+    interpolation: Annotated[str | None, typer.Option(metavar="I", help="Image: the same.")] = None,
+    scale: Annotated[float | None, typer.Option(metavar="S", help="Image: the same.")] = None,
+    mean: Annotated[str | None, typer.Option(metavar="M|R,G,B", help="Image: the same.")] = None,
+    std: Annotated[str | None, typer.Option(metavar="S|R,G,B", help="Image: the same.")] = None,
+    layout: Annotated[str | None, typer.Option(metavar="L", help="Image: the same.")] = None,
+    json_: options.Json = False,
+) -> str:
+    """Audit an explanation: what it loses, what it shows of this class, this model, this input, and what not."""
+    job = importlib.import_module("onnxdtd.cli.audit_job")
+    text: str = job.audit(
+        model,
+        input,
+        output,
+        target,
+        {"method": method, "bias": bias, "rules": rules, "providers": provider, "input_range": input_range},
+        preprocess,
+        {"color": color, "resize": resize, "crop": crop, "interpolation": interpolation, "scale": scale,
+         "mean": mean, "std": std, "layout": layout},
+        only=only.split(",") if only else None,
+        quick=quick,
+        fail_on=fail_on or [],
+        as_json=json_,
+    )  # fmt: skip
+    return text

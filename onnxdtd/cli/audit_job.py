@@ -1,0 +1,106 @@
+"""The work of `audit`, loaded when it runs."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from onnxdtd.audit import AuditReport, Finding, run_audit
+from onnxdtd.audit.report import MANIFEST, SCHEMA
+from onnxdtd.audit.runner import chosen
+from onnxdtd.cli.faults import Faults
+from onnxdtd.cli.job import explainer_for, preprocessing, target_for
+from onnxdtd.cli.progress import Progress
+from onnxdtd.cli.text import message, page, paragraph, say, screen, sections, table
+from onnxdtd.errors import CheckError, UsageError
+from onnxdtd.folder import check_folder
+from onnxdtd.inputs import input_file, read_inputs
+
+HEAD = ("finding", "value", "fires", "")
+
+
+def audit(
+    model: Path,
+    input: Path,
+    output: Path,
+    target: str,
+    options: Mapping[str, Any],
+    preprocess: Path | None,
+    image: Mapping[str, Any],
+    *,
+    only: Sequence[str] | None,
+    quick: bool,
+    fail_on: Sequence[str],
+    as_json: bool,
+) -> str:
+    """Explain, audit, write the folder, and tell of it. Raises CheckError if a finding of `fail_on` fired."""
+    faults = Faults()
+    explainer = explainer_for(faults, model, **options)
+    with faults:
+        input_file(input)
+    with faults:
+        check_folder(output, SCHEMA)
+    with faults:
+        _known(fail_on, only, quick)
+    with faults:
+        prepare = preprocessing(preprocess, image, input, explainer.graph.metadata if explainer else {})
+        if explainer and prepare and options["input_range"] is None:
+            explainer.input_range = prepare.input_range
+        if explainer:
+            x = read_inputs(input, explainer.inputs, prepare)
+    with faults:
+        wanted = target_for(explainer, target)
+    faults.stop()
+    assert explainer is not None  # or there was a fault
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of NumPy and matplotlib
+        with Progress(quiet=as_json) as progress:
+            report = run_audit(explainer, explainer(x, wanted), only, quick=quick, progress=progress)
+        folder = report.save(output)
+    written = json.loads((folder / MANIFEST).read_text("utf-8"))
+    if as_json:
+        message("\n".join(f"warning: {text}" for text in report.warnings))
+        text = json.dumps({**written, "directory": str(folder)}, allow_nan=False)
+    else:
+        text = told(report, output, written["files"])
+    failed = [f for f in report.fired if "any" in fail_on or f.name in fail_on]
+    if failed:
+        say(text)
+        raise CheckError("\n".join(f"{f.name} fired: {_value(f)} is {_side(f)}" for f in failed))
+    return text
+
+
+def told(report: AuditReport, directory: Path, files: Sequence[str]) -> str:
+    """A table, a sentence for each finding, and the honest one."""
+    rows = [(f.name, _value(f), _side(f), "fired" if f.fired else "") for f in report.findings]
+    facts = [
+        ("method", [report.method]),
+        ("target", [*report.target[:3], *(["..."] if len(report.target) > 3 else [])]),
+        ("warning", list(report.warnings)),
+        ("written", [f"{directory}: {', '.join(files)}"]),
+    ]
+    parts = [
+        table(HEAD, rows, screen()),
+        sections([(f.name, [f.sentence]) for f in report.findings], page()),
+        sections([fact for fact in facts if fact[1]], page()),
+        paragraph(report.sentence),
+    ]
+    return "\n\n".join(parts)
+
+
+def _known(fail_on: Sequence[str], only: Sequence[str] | None, quick: bool) -> None:
+    names = [name for entry in chosen(only, quick) for name in entry.findings]
+    for name in fail_on:
+        if name not in (*names, "any"):
+            raise UsageError(f"--fail-on {name}: no such finding here; there are {', '.join(names)}, any")
+
+
+def _value(finding: Finding) -> str:
+    return "-" if finding.value is None else f"{finding.value:.3g}"
+
+
+def _side(finding: Finding) -> str:
+    return f"{finding.fires} {finding.threshold:.3g}"

@@ -1,0 +1,1 @@
+"""The theory behind the heatmaps, made checkable: roots, linear regions, the recursive Taylor method."""

@@ -1,0 +1,155 @@
+"""A model at one input, in float64: what the theory's experiments look at."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from onnxdtd.engine.backward import needed, walk
+from onnxdtd.engine.forward import Forward
+from onnxdtd.engine.plan import Plan, Step
+from onnxdtd.engine.target import parse_target, seed_mask, seed_relevance
+from onnxdtd.errors import InputError, UnsupportedError
+from onnxdtd.explainer import Explainer
+from onnxdtd.inputs import check_inputs
+from onnxdtd.linear import Site
+from onnxdtd.model.graph import Graph
+from onnxdtd.model.point import Point
+
+Array = npt.NDArray[Any]
+
+# Weights up to this size are kept in float64; larger ones are converted anew at each use.
+KEPT_BYTES = 1 << 25
+# What one batch of neurons or lines may take.
+BATCH_BYTES = 1 << 28
+
+
+class Doubles(Mapping[str, Any]):
+    """Constants in float64, converted when they are asked for; others as they are."""
+
+    def __init__(self, constants: Mapping[str, Array]) -> None:
+        self._constants = constants
+        self._kept: dict[str, Array] = {}
+
+    def __getitem__(self, name: str) -> Array:
+        if name in self._kept:
+            return self._kept[name]
+        array = double(self._constants[name])
+        if array.nbytes <= KEPT_BYTES:
+            self._kept[name] = array
+        return array
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._constants)
+
+    def __len__(self) -> int:
+        return len(self._constants)
+
+
+class Stretched(Mapping[str, Any]):
+    """Activations of one sample in float64, repeated along the batch axis (as views) for so many lines."""
+
+    def __init__(self, values: Mapping[str, Array], lines: int) -> None:
+        self._values, self._lines = values, lines
+
+    def __getitem__(self, name: str) -> Array:
+        array = double(self._values[name])
+        if self._lines == 1 or array.dtype.kind != "f" or array.shape[:1] != (1,):
+            return array
+        return np.broadcast_to(array, (self._lines, *array.shape[1:]))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """One sample on its way through a plan.
+
+    graph: the plan's, its constants in float64. values: every activation that the walk reads, as onnxruntime
+    computed it. mask: the explained elements of the target. relevance: what arrives at each linear op's output.
+    """
+
+    plan: Plan
+    graph: Graph
+    values: Mapping[str, Array]
+    mask: npt.NDArray[np.bool_]
+    relevance: Mapping[str, Array]
+
+    @classmethod
+    def of(cls, explainer: Explainer, x: Any, target: Any = None, sample: int = 0) -> Scene:
+        """Run the model and the explainer's walk on one sample of x. Raises InputError, TargetError."""
+        wanted = parse_target(target)
+        plan = explainer.plan(wanted.output)
+        feeds = {
+            name: _sample(name, array, sample) for name, array in check_inputs(x, explainer.inputs).items()
+        }
+        values = Forward(plan.graph, needed(plan), explainer.providers)(feeds)
+        single = {name: a.astype(np.float32) if a.dtype == np.float16 else a for name, a in values.items()}
+        mask = seed_mask(wanted, single[plan.target])
+        relevance: dict[str, Array] = {}
+
+        def observe(step: Step, r: Any, shares: tuple[Any, ...]) -> None:
+            if step.op.kind == "linear":
+                relevance[step.node.name] = r
+
+        seed = seed_relevance(plan.seed, mask, single[plan.target])
+        walk(plan, single, seed, observe=observe, free=False)
+        graph = dataclasses.replace(plan.graph, constants=Doubles(plan.graph.constants))
+        return cls(plan, graph, values, mask, relevance)
+
+    def point(self, step: Step, lines: int = 1, values: Mapping[str, Any] | None = None) -> Point:
+        """A node at this input, for so many lines at once; `values` where they differ from the scene's."""
+        own: Any = Stretched(self.values, lines)
+        return Point(step.node, self.graph, step.slots, own if values is None else _Over(values, own))
+
+    def site(self, step: Step, lines: int = 1, values: Mapping[str, Any] | None = None) -> Site:
+        """The site of a node that is linear wherever it stands."""
+        return step.build(self.point(step, lines, values))
+
+    def shape(self, value: str) -> tuple[int, ...]:
+        """The shape of one sample's value, batch axis first. Raises UnsupportedError where there is none."""
+        shape = self.values[value].shape
+        if shape[:1] != (1,):
+            raise UnsupportedError(
+                f"value '{value}' of shape {shape} does not have the batch as its first axis, which the search for "
+                "roots and regions needs; choose a node behind it"
+            )
+        return shape
+
+
+class _Over(Mapping[str, Any]):
+    """Some values in front of others."""
+
+    def __init__(self, front: Mapping[str, Any], back: Mapping[str, Any]) -> None:
+        self._front, self._back = front, back
+
+    def __getitem__(self, name: str) -> Any:
+        return self._front[name] if name in self._front else self._back[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({**dict.fromkeys(self._back), **dict.fromkeys(self._front)})
+
+    def __len__(self) -> int:
+        return len({*self._back, *self._front})
+
+
+def double(array: Array) -> Array:
+    """Floating-point arrays in float64."""
+    return np.asarray(array, np.float64) if array.dtype.kind == "f" else array
+
+
+def _sample(name: str, array: Array, sample: int) -> Array:
+    if not array.ndim or not 0 <= sample < len(array):
+        raise InputError(
+            f"input '{name}' of shape {array.shape} has no sample {sample}; samples count from 0"
+        )
+    return array[sample : sample + 1]
