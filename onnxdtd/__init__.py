@@ -42,7 +42,9 @@ if TYPE_CHECKING:
     from onnxdtd.ops import OPS
     from onnxdtd.render.heatmap import heatmap, save_heatmap
     from onnxdtd.rules import RULES
+    from onnxdtd.theory.recursion import Decomposition, recursive_taylor
     from onnxdtd.theory.root import Root, Roots
+    from onnxdtd.theory.root_functions import RuleRoot
     from onnxdtd.theory.roots import roots
 
 # What is loaded on first use, so that `onnxdtd --help` need not import onnx, onnxruntime and matplotlib. `Explainer`
@@ -55,6 +57,7 @@ _LATER = {
     "RULES": "onnxdtd.rules",
     "AuditReport": "onnxdtd.audit",
     "Conservation": "onnxdtd.explanation",
+    "Decomposition": "onnxdtd.theory.recursion",
     "IMAGE_SUFFIXES": "onnxdtd.inputs",
     "Explainer": "onnxdtd.composed",
     "Explanation": "onnxdtd.explanation",
@@ -63,9 +66,11 @@ _LATER = {
     "Preprocess": "onnxdtd.inputs",
     "Root": "onnxdtd.theory.root",
     "Roots": "onnxdtd.theory.root",
+    "RuleRoot": "onnxdtd.theory.root_functions",
     "explain": "onnxdtd.composed",
     "heatmap": "onnxdtd.render.heatmap",
     "read_inputs": "onnxdtd.inputs",
+    "recursive_taylor": "onnxdtd.theory.recursion",
     "roots": "onnxdtd.theory.roots",
     "run_audit": "onnxdtd.audit",
     "save_heatmap": "onnxdtd.render.heatmap",
@@ -77,6 +82,7 @@ __all__ = [
     "COMPOSED",
     "CheckError",
     "Conservation",
+    "Decomposition",
     "Explainer",
     "Explanation",
     "Finding",
@@ -92,12 +98,14 @@ __all__ = [
     "RULES",
     "Root",
     "Roots",
+    "RuleRoot",
     "TargetError",
     "UnsupportedError",
     "UsageError",
     "explain",
     "heatmap",
     "read_inputs",
+    "recursive_taylor",
     "roots",
     "run_audit",
     "save_heatmap",

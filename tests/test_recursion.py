@@ -272,5 +272,8 @@ def test_what_does_not_fit_is_refused(rng: np.random.Generator) -> None:
         recursive_taylor(cnn, np.concatenate([digit, digit]), roots=[origin] * 5)
     with pytest.raises(UnsupportedError, match="joins or splits paths"):
         recursive_taylor(onnxdtd.Explainer(MODELS / "mnist_resnet.onnx", "gradient"), digit)
+    keras = onnxdtd.Explainer(MODELS / "mnist_keras.onnx", "gradient")
+    with pytest.raises(UsageError, match="beyond 16777216; give the layers below one root for all"):
+        recursive_taylor(keras, np.load(MODELS / "mnist_digit_nhwc.npy"), roots=[origin, *["zplus"] * 4])
     with pytest.raises(TargetError, match="out of range"):
         recursive_taylor(cnn, digit, 10, [origin] * 5)

@@ -350,9 +350,9 @@ def test_every_root_of_a_linear_model_is_inside(rule: str, rng: np.random.Genera
     x = rng.normal(size=(1, 1, 6, 6)).astype(np.float32)
     for node in ("Conv_0", "AveragePool_1", "Gemm_3"):
         found = onnxdtd.roots(explainer, x, node)
-        assert len(found) == found.active > 0
-        assert found.in_region == 1
-        assert all(root.region is not None and root.region.breaks == () for root in found)
+        assert len(found) + len(found.without) == found.active > 0
+        assert found.in_region == len(found) / found.active
+        assert all(str(root.region) == "inside" and root.region.breaks == () for root in found)
 
 
 def test_relu_networks_have_roots_outside_the_region(rng: np.random.Generator) -> None:

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 
 import typer
 
-from onnxdtd.cli import audit, inspect_model, run, tables
+from onnxdtd.cli import audit, inspect_model, roots, run, tables
 from onnxdtd.cli.text import message, say
 from onnxdtd.errors import OnnxdtdError, UsageError
 from onnxdtd.version import __version__
@@ -35,6 +35,9 @@ app = typer.Typer(
 app.command("run", short_help="Explain one input of a model.", epilog=run.EXAMPLES)(run.run)
 app.command("audit", short_help="Say how far an explanation can be trusted.", epilog=audit.EXAMPLES)(
     audit.audit
+)
+app.command("roots", short_help="Find the Taylor roots of a node's neurons.", epilog=roots.EXAMPLES)(
+    roots.roots
 )
 app.command("inspect", short_help="Show a model's graph and every node's rule.")(inspect_model.inspect)
 app.command("ops", short_help="Show the operators.")(tables.ops)

@@ -71,7 +71,7 @@ def grad_cam(
 def bilinear(length: int, wanted: int) -> Array:
     """(wanted, length): linear interpolation between cell centres, the outer cells continued to the border."""
     place = np.clip((np.arange(wanted) + 0.5) * length / wanted - 0.5, 0, length - 1)
-    return np.maximum(1 - np.abs(place[:, None] - np.arange(length)), 0)
+    return np.asarray(np.maximum(1 - np.abs(place[:, None] - np.arange(length)), 0))
 
 
 def _image(plan: Plan) -> str:

@@ -30,9 +30,9 @@ class Passes:
     """f(x_1 ... x_D) of each of N samples: the explained logit over all explained inputs, one behind the other.
 
     base: the explanation of x by one gradient pass, which fixes each sample's target. x: (N, D) float64.
-    low, high: (N, D), the stated input range, infinite where there is none. forwards, gradients_: points
-    evaluated so far. A row of `points` belongs to the sample of the same row of `samples`, whose target and
-    integer inputs it takes. Raises TargetError where a sample explains several elements at once.
+    low, high: (N, D), the stated input range, infinite where there is none. fixed: the model takes no
+    other batch. forward_points, gradient_points: evaluated so far. A row of `points` belongs to the sample of the
+    same row of `samples`, whose target and integer inputs it takes. Raises TargetError where a sample explains several elements at once.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Passes:
         self._check()
         self._run = explainer.run(self.plan.output)
         self._forward = Forward(self.plan.graph, [self.plan.target], explainer.providers)
-        self._rows, self._fixed = _rows(self.plan, self.base, batch)
+        self._rows, self.fixed = _rows(self.plan, self.base, batch)
         self._progress, self._done, self._expected = progress, 0, 0
         self.forward_points = self.gradient_points = 0
         self.x = self._joined({name: self.base.inputs[name] for name in self.plan.inputs})
@@ -111,14 +111,14 @@ class Passes:
                 raise UsageError(f"{what} of '{name}' has shape {array.shape}, the input {shape}") from None
         return self._joined(parts)
 
-    def split(self, rows: Array) -> dict[str, Array]:
-        """(M, D) as arrays (M, ...) by input name, in the inputs' own types."""
+    def split(self, rows: Array, precise: bool = False) -> dict[str, Array]:
+        """(M, D) as arrays (M, ...) by input name, in the inputs' own types (precise: in float64)."""
         parts, start = {}, 0
         for name in self.plan.inputs:
             like = self.base.inputs[name]
             size = math.prod(like.shape[1:])
             part = rows[:, start : start + size].reshape(len(rows), *like.shape[1:])
-            parts[name] = part.astype(like.dtype)
+            parts[name] = part if precise else part.astype(like.dtype)
             start += size
         return parts
 
@@ -142,16 +142,18 @@ class Passes:
         several = [len(indices) for indices in self.base.target if len(indices) != 1]
         if several:
             raise TargetError(
-                f"a method of many passes explains one element of each sample, not {several[0]}: give one index, such as 0,0"
+                f"a method of many passes explains one element of each sample, not {several[0]}; "
+                "give one index, such as 0,0"
             )
         odd = [name for name, array in self.base.inputs.items() if array.shape[:1] != (self.count,)]
         if odd:
             raise UnsupportedError(
-                f"a method of many passes needs the batch axis first in every input, and {', '.join(map(repr, odd))} has none"
+                "a method of many passes needs the batch axis first in every input; "
+                f"{', '.join(map(repr, odd))} has none"
             )
 
     def _feeds(self, points: Array, samples: npt.NDArray[np.intp]) -> dict[str, Array]:
-        missing = self._rows - len(points) if self._fixed else 0
+        missing = self._rows - len(points) if self.fixed else 0
         padded = np.concatenate([samples, np.repeat(samples[-1:], missing)])
         rows = np.concatenate([points, np.repeat(points[-1:], missing, axis=0)])
         return {name: array[padded] for name, array in self.base.inputs.items()} | self.split(rows)
@@ -159,7 +161,7 @@ class Passes:
     def _target(self, samples: npt.NDArray[np.intp]) -> Target:
         if self.base.outputs[self.plan.output].ndim < 2:
             return Target(self.plan.output)
-        missing = self._rows - len(samples) if self._fixed else 0
+        missing = self._rows - len(samples) if self.fixed else 0
         padded = [*samples, *[samples[-1]] * missing]
         return Target(self.plan.output, tuple(self.base.target[s][0] for s in padded))
 

@@ -1,8 +1,8 @@
 """The search for the nearest root: min |xi - x|^2 subject to f(xi) = 0, low <= xi <= high.
 
-Each step replaces f by its tangent and finds, exactly, the point of the box on the tangent's zero plane that is
-nearest to where the search stands, and the one that is nearest to x; it goes a little beyond a mixture of both, and
-back towards x once f <= 0 (Croce and Hein 2020, "FAB"). All samples and restarts move together, in batched passes.
+Each step replaces f by its tangent and finds, exactly, the point of the tangent's zero plane that is nearest to
+where the search stands, and the one that is nearest to x; it goes a little beyond a mixture of both, and back towards
+x once f <= 0 (Croce and Hein 2020, FAB). All samples and restarts move together, in batched passes.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 from onnxdtd.composed.passes import Array, Passes
+from onnxdtd.composed.plane import nearest_on_plane
 
-BEYOND = 1.05  # how far a step goes beyond the plane
-PULL = 0.1  # the largest share of x's own projection in a step
+BEYOND = 1.05  # how far a step goes, in units of the way to the plane
+PULL = 0.1  # the largest share of x's own nearest point in a step
 BACK = 0.9  # of the way from x that is kept once f <= 0
-ROUNDS = 3  # of tangent steps from the best root
+ROUNDS = 3  # of steps to the tangent plane of the best root
 SECANTS = 20
 EXACT = 1e-6  # of f(x): what float32 can tell apart from zero
 
@@ -34,48 +35,137 @@ class Nearest:
     found: npt.NDArray[np.bool_]
 
 
+@dataclass
+class Best:
+    """Row by row, the point nearest to x with f <= zero that was seen, else the one of least f."""
+
+    origin: Array
+    zero: Array
+    point: Array
+    value: Array
+
+    def see(self, point: Array, value: Array) -> None:
+        """Keep what is better."""
+        nearer = _distance(point, self.origin) < _distance(self.point, self.origin)
+        crossed, had = value <= self.zero, self.value <= self.zero
+        better = np.where(crossed, ~had | nearer, ~had & (value < self.value))
+        self.point = np.where(better[:, None], point, self.point)
+        self.value = np.where(better, value, self.value)
+
+
 def budget(samples: int, steps: int, restarts: int) -> tuple[int, int]:
     """The most (gradients, forward passes) that `nearest_root` takes."""
-    return samples * (restarts * steps + ROUNDS), samples * (2 * restarts * steps + ROUNDS + (1 + ROUNDS) * SECANTS)
+    rows = samples * restarts
+    return rows * steps + samples * ROUNDS, 2 * rows * steps + (rows + samples * ROUNDS) * (SECANTS + 2)
+
+
+def nearest_root(
+    passes: Passes, samples: Rows, *, steps: int, restarts: int, seed: int, tolerance: float
+) -> Nearest:
+    """Roots of samples with f(x) > 0. The first start is x; others: half-way to the origin, and noise around x."""
+    search = Search(passes, samples)
+    starts = [search.start(k, seed) for k in range(restarts)]
+    many = Search(passes, np.tile(samples, restarts))
+    tries = many.exact(many.descend(np.concatenate(starts), steps))
+    best = search.best()
+    for k in range(restarts):
+        rows = slice(k * len(samples), (k + 1) * len(samples))
+        best.see(tries.point[rows], tries.value[rows])
+    best = search.refine(best)
+    return Nearest(best.point, best.value, np.abs(best.value) <= tolerance * passes.value[samples])
 
 
 class Search:
-    """The search for the nearest roots of some samples with f(x) > 0. The first start is x; others are half-way to
-    zero, and noise around x."""
+    """The search from some samples, a row each; a sample may stand in several rows."""
 
-    def __init__(self, passes: Passes, samples: Rows, restarts: int, seed: int) -> None:
-        self.passes, self.restarts = passes, restarts
-        origin = passes.x[samples]
-        low, high = np.minimum(passes.low[samples], origin), np.maximum(passes.high[samples], origin)
-        starts = [_start(k, origin, low, high, seed) for k in range(restarts)]
-        self.start = np.stack(starts, axis=1).reshape(-1, origin.shape[1])
-        self.who = np.repeat(samples, restarts)
-        self.origin, self.low, self.high = (np.repeat(a, restarts, axis=0) for a in (origin, low, high))
-        self.zero = EXACT * passes.value[self.who]
+    def __init__(self, passes: Passes, samples: Rows) -> None:
+        self.passes, self.samples = passes, samples
+        self.origin = passes.x[samples]
+        self.low = np.minimum(passes.low[samples], self.origin)
+        self.high = np.maximum(passes.high[samples], self.origin)
+        self.zero = EXACT * passes.value[samples]
 
-    def descend(self, steps: int) -> tuple[Array, Array]:
-        """The nearest point with f <= 0 that each start comes to, or the one of least f; and f there."""
-        here = self.start.copy()
-        best, value = here.copy(), np.full(len(here), np.inf)
+    def best(self) -> Best:
+        """x itself, before anything was seen."""
+        return Best(self.origin, self.zero, self.origin, self.passes.value[self.samples])
+
+    def start(self, k: int, seed: int) -> Array:
+        """Where the k-th restart starts."""
+        if k < 2:
+            return np.asarray(np.clip(self.origin / (1 + k), self.low, self.high))
+        spread = np.ptp(self.origin, axis=1, keepdims=True)
+        stated = self.high - self.low
+        noise = np.random.default_rng([seed, k]).standard_normal(self.origin.shape[1])
+        deviation = 0.1 * np.where(np.isfinite(stated), stated, spread)
+        return np.asarray(np.clip(self.origin + deviation * noise, self.low, self.high))
+
+    def descend(self, here: Array, steps: int) -> Best:
+        """The best point on the way."""
+        best = self.best()
         for _ in range(steps):
-            values, slopes = self.passes.gradients(here, self.who)
-            self._keep(best, value, here, values)
-            goals, far = np.empty_like(here), np.empty_like(here)
-            for i in range(len(here)):
-                goals[i], far[i] = self._step(i, here[i], float(values[i]), slopes[i])
-            tried = self.passes.values(np.concatenate([goals, far]), np.tile(self.who, 2)).reshape(2, -1)
-            self._keep(best, value, goals, tried[0])
-            self._keep(best, value, far, tried[1])
-            crossed = (tried[1] <= 0)[:, None]
-            here = np.where(crossed, self.origin + BACK * (far - self.origin), far)
-        return best, value
+            values, slopes = self.passes.gradients(here, self.samples)
+            best.see(here, values)
+            goals = self._goals(here, values, slopes)
+            near = self._project(here, slopes, values)
+            one, other = _distance(near, here), _distance(goals, self.origin)
+            pull = np.minimum(one / np.maximum(one + other, np.finfo(float).tiny), PULL)[:, None]
+            far = (1 - pull) * (here + BEYOND * (near - here)) + pull * (
+                self.origin + BEYOND * (goals - self.origin)
+            )
+            here = np.clip(far, self.low, self.high)
+            reached = self._see(best, goals, here)
+            here = np.where((reached <= 0)[:, None], self.origin + BACK * (here - self.origin), here)
+        return best
 
-    def _step(self, i: int, here: Array, value: float, slope: Array) -> tuple[Array, Array]:
-        """The point of the plane nearest to x, and where the search goes."""
-        origin, low, high = self.origin[i], self.low[i], self.high[i]
-        near = nearest_on_plane(here, slope, value, low, high)
-        goal = nearest_on_plane(origin, slope, value + float(slope @ (origin - here)), low, high)
-        one, other = np.linalg.norm(near - here), np.linalg.norm(goal - origin)
-        pull = min(one / (one + other), PULL) if one + other else 0.0
-        mixed = (1 - pull) * (here + BEYOND * (near - here)) + pull * (origin + BEYOND * (goal - origin))
-        return goal, np.clip(mixed, low, high)
+    def exact(self, best: Best) -> Best:
+        """Points with f <= 0 moved towards x until f = 0, by the Illinois rule."""
+        left, right = np.zeros(len(best.point)), np.ones(len(best.point))
+        above, below = self.passes.value[self.samples].copy(), best.value.copy()
+        point, value = best.point.copy(), best.value.copy()
+        open_ = np.flatnonzero(value < -self.zero)
+        for _ in range(SECANTS):
+            if not len(open_):
+                break
+            t = left[open_] + (right - left)[open_] * (above / (above - below))[open_]
+            point[open_] = self.origin[open_] + t[:, None] * (best.point - self.origin)[open_]
+            f = value[open_] = self.passes.values(point[open_], self.samples[open_])
+            up = f > 0
+            # The end that stays counts half, so that it cannot stay for ever.
+            left[open_], above[open_] = np.where(up, (t, f), (left[open_], above[open_] / 2))
+            right[open_], below[open_] = np.where(up, (right[open_], below[open_] / 2), (t, f))
+            open_ = open_[np.abs(f) > self.zero[open_]]
+        return Best(self.origin, self.zero, point, value)
+
+    def refine(self, best: Best) -> Best:
+        """Steps from the root to the point of its tangent plane that is nearest to x, as long as they come nearer."""
+        for _ in range(ROUNDS):
+            values, slopes = self.passes.gradients(best.point, self.samples)
+            goals = self._goals(best.point, values, slopes)
+            beyond = np.clip(self.origin + BEYOND * (goals - self.origin), self.low, self.high)
+            tried = self.best()
+            self._see(tried, goals, beyond)
+            tried = self.exact(tried)
+            before = best.point
+            best.see(tried.point, tried.value)
+            if np.array_equal(before, best.point):
+                break
+        return best
+
+    def _see(self, best: Best, goals: Array, far: Array) -> Array:
+        """Show both to `best`; f at `far`."""
+        values = self.passes.values(np.concatenate([goals, far]), np.tile(self.samples, 2)).reshape(2, -1)
+        best.see(goals, values[0])
+        best.see(far, values[1])
+        return np.asarray(values[1])
+
+    def _goals(self, here: Array, values: Array, slopes: Array) -> Array:
+        """The points of the tangents' zero planes nearest to x."""
+        return self._project(self.origin, slopes, values + (slopes * (self.origin - here)).sum(axis=1))
+
+    def _project(self, points: Array, slopes: Array, drops: Array) -> Array:
+        rows = zip(points, slopes, drops, self.low, self.high, strict=True)
+        return np.stack([nearest_on_plane(x, g, float(drop), low, high) for x, g, drop, low, high in rows])
+
+
+def _distance(points: Array, origin: Array) -> Array:
+    return np.asarray(np.linalg.norm(points - origin, axis=1))

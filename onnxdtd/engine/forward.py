@@ -40,14 +40,22 @@ def providers_for(wanted: Sequence[str] | str | None) -> list[str]:
 
 
 def start_session(
-    model: onnx.ModelProto, constants: Arrays, providers: Sequence[str], optimise: bool = True
+    model: onnx.ModelProto,
+    constants: Arrays,
+    providers: Sequence[str],
+    optimise: bool = True,
+    spin: bool = True,
 ) -> ort.InferenceSession:
     """A session on `model`, whose initializers are `constants` (added here, large ones by reference).
+
+    spin: onnxruntime's idle threads wait busily for its next node, which takes cores from NumPy afterwards.
 
     The caller keeps `constants` alive as long as the session. Raises ModelError where onnxruntime refuses.
     """
     options = ort.SessionOptions()
     options.log_severity_level = 3
+    if not spin:
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if not optimise:
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     names, tensors = [], []
@@ -88,7 +96,7 @@ class Forward:
         self._outputs = [name for name in dict.fromkeys(wanted) if name in computed]
         self._constants = {k: np.ascontiguousarray(v) for k, v in graph.constants.items()}
         bare = graph.to_proto(self._outputs, constants=False)
-        self._session = start_session(bare, self._constants, providers, optimise)
+        self._session = start_session(bare, self._constants, providers, optimise, spin=False)
 
     def __call__(self, feeds: Arrays) -> dict[str, npt.NDArray[Any]]:
         """The wanted values by name, float16 and bfloat16 as they are."""

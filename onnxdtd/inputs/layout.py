@@ -9,7 +9,7 @@ LAYOUTS = ("NCHW", "NHWC", "NHW", "NCT", "NTC", "NT", "NF")
 
 
 def layout_of(shape: tuple[int, ...], given: str | None = None) -> str | None:
-    """The layout of one sample (no batch axis): the one given, checked, or a guess; None where the shape tells nothing.
+    """The layout of one sample (no batch axis): the one given, checked, or a guess; None where there is none.
 
     Up to four channels make an image's first or last axis the channels; two axes of similar length, an image.
     """

@@ -23,11 +23,8 @@ from onnxdtd.errors import UsageError
 from onnxdtd.explainer import Explainer
 from onnxdtd.inputs import check_inputs
 from onnxdtd.theory.chain import Layer, layers_of
-from onnxdtd.theory.root_functions import Constant, Own, RootFunction, RuleRoot
+from onnxdtd.theory.root_functions import Constant, Own, RootFunction, RuleRoot, check_size
 from onnxdtd.theory.tape import Array, Variable, gradient
-
-LARGEST = 1 << 24
-"""Float64 numbers in the roots of one layer, over all points where the layers below ask for them."""
 
 
 @dataclass(frozen=True)
@@ -75,11 +72,7 @@ class Recursion:
                 f"the root of layer {level} ({layer.name}) has shape {roots.shape}; give ({count}, {inputs}), or "
                 f"({count}, {layer.outputs}, {inputs}) for one root per upper neuron"
             )
-        if roots.value.size > LARGEST:
-            raise UsageError(
-                f"layer {level} ({layer.name}) would need roots of {roots.value.size} numbers, beyond {LARGEST}; "
-                "give the layers below one root for all neurons, or take a smaller model"
-            )
+        check_size(roots.shape, layer)
         each = roots.shape[1]
         points = roots.reshape(count * each, inputs)
         above = self.relevance(level + 1, layer(points))

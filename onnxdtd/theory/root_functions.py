@@ -8,6 +8,7 @@ as Sixt and Landgraf 2022 read it). The direction depends on a, so the root move
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -32,8 +33,13 @@ NEAR = 2.0**-60
 """A power of two keeps every sign of W a, bit for bit, and a - NEAR a is a in float64."""
 
 
-def direction(rule: str, a: Array, w: Array, low: npt.ArrayLike = 0.0, high: npt.ArrayLike = 1.0,
-              gamma: float = 0.25) -> tuple[Array, Array]:  # fmt: skip
+LARGEST = 1 << 24
+"""Numbers in the roots of one layer, at all points where the layers below ask for them."""
+
+
+def direction(
+    rule: str, a: Array, w: Array, low: npt.ArrayLike = 0.0, high: npt.ArrayLike = 1.0, gamma: float = 0.25
+) -> tuple[Array, Array]:
     """The search direction v_j(a) = share a + offset of every neuron, both (..., outputs, inputs).
 
     a (..., inputs), w (..., outputs, inputs). epsilon: v = a; gamma: a (1 + gamma 1[a w > 0]); zplus:
@@ -70,7 +76,9 @@ class RuleRoot:
 
     def __call__(self, a: Variable, layer: Layer) -> Variable:
         """a (N, inputs) -> (N, outputs, inputs)."""
-        w, (count, inputs) = layer.weights, a.shape
+        count, inputs = a.shape
+        check_size((count, layer.outputs, inputs), layer)
+        w = layer.weights
         share, offset = direction(self.rule, a.value, w, self.low, self.high, self.gamma)
         spread = a.reshape(count, 1, inputs)
         v = spread * share + offset
@@ -101,6 +109,15 @@ class Own:
     def __call__(self, a: Variable, layer: Layer) -> Variable:
         """Whatever the function returns; an array is a constant."""
         return variable(self.function(a))
+
+
+def check_size(shape: tuple[int, ...], layer: Layer) -> None:
+    """UsageError where the roots of a layer would be too many to hold."""
+    if math.prod(shape) > LARGEST:
+        raise UsageError(
+            f"layer {layer.name} would need roots of {math.prod(shape)} numbers, beyond {LARGEST}; give the layers "
+            "below one root for all neurons, or take a smaller model"
+        )
 
 
 def origin(a: Variable) -> Variable:

@@ -29,6 +29,8 @@ from onnxdtd.theory.scene import BATCH_BYTES, Array, Scene
 LARGEST = 1 << 30
 # Part of the largest value by which a root may pass the end of its domain: rounding.
 SLACK = 1e-9
+# Nodes that an error message names.
+SHOWN = 8
 
 
 def roots(
@@ -176,7 +178,8 @@ def _sharing(scene: Scene, node: str) -> tuple[Step, TermRule]:
                 return step, step.rule
         elif step.node.name == node:
             what = f"{step.node} has rule {step.rule}, which shares nothing and has no root"
-    cure = f"choose one of {', '.join(names)}" if names else "choose another method, such as dtd"
+    more = f" and {len(names) - SHOWN} more (onnxdtd inspect shows all)" if len(names) > SHOWN else ""
+    cure = f"choose one of {', '.join(names[:SHOWN])}{more}" if names else "choose another method, such as dtd"
     raise UsageError(f"{what}; {cure}")
 
 

@@ -1,0 +1,87 @@
+"""The work of `roots`, loaded when it runs."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import onnxdtd
+from onnxdtd.cli.faults import Faults
+from onnxdtd.cli.job import explainer_for, preprocessing, target_for
+from onnxdtd.cli.text import page, screen, sections, table
+from onnxdtd.errors import UsageError
+from onnxdtd.inputs import input_file, read_inputs
+
+HEAD = ("NEURON", "Z", "T", "RESIDUAL", "DISTANCE", "DOMAIN", "REGION")
+
+
+def roots(
+    model: Path,
+    input: Path,
+    target: str,
+    options: Mapping[str, Any],
+    preprocess: Path | None,
+    asked: Mapping[str, Any],
+    *,
+    as_json: bool,
+) -> str:
+    """Find the roots and tell of them: a table, or one JSON object."""
+    faults = Faults()
+    explainer = explainer_for(faults, model, **options)
+    with faults:
+        input_file(input)
+    with faults:
+        if asked["scope"] not in ("network", "layer"):
+            raise UsageError(f"no scope '{asked['scope']}'; choose among network, layer")
+    with faults:
+        prepare = preprocessing(preprocess, {}, input, explainer.graph.metadata if explainer else {})
+        if explainer and prepare and options["input_range"] is None:
+            explainer.input_range = prepare.input_range
+        if explainer:
+            x = read_inputs(input, explainer.inputs, prepare)
+    with faults:
+        wanted = target_for(explainer, target)
+    faults.stop()
+    assert explainer is not None  # or there was a fault
+    found = onnxdtd.roots(explainer, x, target=wanted, **asked)
+    if as_json:
+        return json.dumps(found.document(), allow_nan=False)
+    return told(found)
+
+
+def told(found: onnxdtd.Roots) -> str:
+    """A table, and what it comes to."""
+    rows = [
+        (
+            ",".join(map(str, root.neuron)), *(f"{n:.4g}" for n in (root.z, root.t)), f"{root.residual:.1g}",
+            f"{root.distance:.4g}", "inside" if root.in_domain else "outside", str(root.region),
+        )
+        for root in found
+    ]  # fmt: skip
+    rows += [
+        (",".join(map(str, neuron)), "", "", "", "", "", f"no root: {why}") for neuron, why in found.without
+    ]
+    facts = [
+        ("node", [f"{found.node} ({found.op}), {found.rule}"]),
+        ("neurons", [f"{found.asked} looked at, of {found.active} with relevance"]),
+    ]
+    if found.asked:
+        facts.append(("in domain", [_share(found.in_domain)]))
+        region = found.in_region
+        facts.append(
+            ("in region", ["does not apply: not piecewise linear" if region is None else _share(region)])
+        )
+    if found.opposed:
+        facts.append(
+            ("bias", [f"{found.opposed} neurons with a bias of z's sign, for which the theory promises no root "
+                      "in the domain"])
+        )  # fmt: skip
+    parts = [table(HEAD, rows, screen())] if rows else []
+    return "\n\n".join([*parts, sections(facts, page())])
+
+
+def _share(share: float) -> str:
+    return "-" if math.isnan(share) else f"{100 * share:.0f} %"
