@@ -70,6 +70,9 @@ def test_folds_keep_cosines(rng: np.random.Generator) -> None:
     assert np.abs(error).max() < 0.04
     assert error.std() < 0.01
     np.testing.assert_array_equal(fold(a[:, :100]), a[:, :100])
+    # Sums without random signs would make positive heatmaps alike that share no pixel.
+    left, right = (np.abs(a) * (np.arange(40_000) % 2 == k) for k in (0, 1))
+    assert np.abs(cosine(fold(left), fold(right))).max() < 0.04
 
 
 def test_rank_thresholds_and_intervals() -> None:

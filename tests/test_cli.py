@@ -142,6 +142,22 @@ def test_rules_of_a_file_are_taken(cli: Cli, tmp_path: Path) -> None:
     assert json.loads(out)["nodes"][-1]["rule"] == "gamma(gamma=0.5)"
 
 
+def test_settings_of_a_method_of_many_passes(cli: Cli, tmp_path: Path) -> None:
+    model, x = dense(tmp_path / "m.onnx"), array(tmp_path / "x.npy", [[1, 2]])
+    for method, setting, kept in (
+        ("integrated_gradients", "steps=8", 8),
+        ("integrated_gradients", "rule=trapezoid", "trapezoid"),
+        ("smoothgrad", "squared=true", True),
+        ("smoothgrad", "sigma=1", 1.0),
+    ):
+        code, out, err = cli("run", model, x, "-m", method, "--set", setting, "--json")
+        assert code == 0, err
+        assert json.loads(out)["extras"][setting.partition("=")[0]] == kept
+    code, out, _ = cli("run", model, x, "-m", "smoothgrad", "--set", "samples=2")
+    assert code == 0
+    assert "in sum (by this method it need not add up to the target)" in out
+
+
 def test_the_columns_of_a_table_are_named(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Any] = []
     monkeypatch.setattr(job, "save_heatmap", lambda *_, **options: seen.append(options["names"]))

@@ -299,6 +299,13 @@ def test_ties_of_a_maximum() -> None:
     ]  # fmt: skip
 
 
+def test_a_tie_that_rounding_has_broken_is_a_tie() -> None:
+    """What a constant background looks like after a convolution: equal, but for the last bit."""
+    scene = scene_of(POOL.replace("float", "double"), np.array([[[[1, 1 - 2e-16, 3, 2]]]]), target=(0, 0, 0))
+    (found,) = verdicts(scene, "x", "MaxPool_0", [[[1, 0, 0, 0]]])
+    assert found.startswith("leaves at t=0 ")
+
+
 def test_what_the_target_does_not_feel_is_passed_and_told() -> None:
     scene = scene_of(POOL, np.array([[[[2, 1, 3, 2]]]], np.float32), target=(0, 0, 0))
     down = Downstream(scene, ["x"], "MaxPool_0")

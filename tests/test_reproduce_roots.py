@@ -138,7 +138,7 @@ def test_the_package_s_own_walk_gives_the_same_verdicts() -> None:
     expected = {(rule, level): outside(networks, x, level, rule) for rule in NAMES for level in (0, 1)}
     for i in range(50):
         model = as_onnx(networks, i)
-        for rule in ("epsilon", "gamma", "wsquare", "zplus"):
+        for rule in (("epsilon", "wsquare"), ("gamma", "zplus"))[i % 2]:
             options = [{"op": "Gemm", "use": rule}]
             explainer = onnxdtd.Explainer(model, "epsilon_plus", rules=options)
             for level in (0, 1):
@@ -149,7 +149,7 @@ def test_the_package_s_own_walk_gives_the_same_verdicts() -> None:
                     np.testing.assert_allclose(root.point[0], points_of[j][root.at[0]], atol=1e-9)
                     assert (root.region.status == "leaves") == out[j], (i, rule, level, j)
                     compared += 1
-    assert compared > 1000
+    assert compared > 500
 
 
 def test_the_page_that_is_shipped_is_what_the_tool_writes() -> None:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import onnxdtd
+from onnxdtd.cli import main
 from onnxdtd.errors import InputError, UnsupportedError, UsageError
 from onnxdtd.theory import line as line_module
 from onnxdtd.theory import regions as regions_module
@@ -100,6 +101,15 @@ def test_z_is_zero_at_every_root(rule: dict[str, Any], rng: np.random.Generator)
         assert abs(root.residual) < 1e-9 * max(size, 1)
         np.testing.assert_allclose(root.z, x[0] @ W[:, j] + b[j], rtol=1e-12)
         np.testing.assert_allclose(root.distance, np.linalg.norm(root.point[0] - x[0]), rtol=1e-9)
+
+
+def test_the_residual_is_measured(monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator) -> None:
+    """Weights that are not the op's give points that are no roots, and the residual tells."""
+    explainer = dense({"use": "epsilon"}, rng.normal(size=(4, 3)), rng.normal(size=3))
+    honest = module.weights
+    monkeypatch.setattr(module, "weights", lambda site, e: [1.01 * w for w in honest(site, e)])
+    for root in onnxdtd.roots(explainer, rng.normal(size=(1, 4)), "Gemm_0", neurons=range(3), scope=None):
+        assert abs(root.residual) > 1e-3 * abs(root.z)
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["use"])
@@ -309,3 +319,42 @@ def test_neurons_by_index_need_no_relevance() -> None:
         0.0,
     ]
     assert list(itertools.chain(onnxdtd.roots(explainer, x, "Gemm_0", target=1))) == []
+
+
+def test_command_line(capsys: pytest.CaptureFixture[str]) -> None:
+    given = ["roots", str(ROOT / "models" / "mnist_cnn.onnx"), str(ROOT / "models" / "mnist_digit.npy")]
+    assert main([*given, "--node", "/9/Gemm", "--neurons", "5", "--target", "3"]) == 0
+    text, errors = capsys.readouterr()
+    lines = text.splitlines()
+    assert lines[0].split() == ["NEURON", "Z", "T", "RESIDUAL", "DISTANCE", "DOMAIN", "REGION"]
+    assert [line.split()[5:7] for line in lines[1:6]].count(["inside", "leaves"]) >= 3
+    assert "5 looked at, of 18 with relevance" in text
+    assert errors == ""
+    assert main([*given, "--node", "/9/Gemm", "--neurons", "5", "--json", "--scope", "layer"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["node"], told["asked"], told["in_domain"]) == ("/9/Gemm", 5, 1.0)
+    assert {root["region"]["node"] for root in told["roots"] if root["region"]["status"] == "leaves"} == {
+        "/10/Relu"
+    }
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--node", "/9/Gem"], "onnxdtd: no node '/9/Gem' on the way to 'logits'; choose one of /0/Conv"),
+        (["--node", "/9/Gemm", "--scope", "all"], "onnxdtd: no scope 'all'; choose among network, layer"),
+        (["--node", "/9/Gemm", "--neurons", "0"], "onnxdtd: neurons is a number of 1 or more"),
+        (
+            ["--node", "/9/Gemm", "--method", "gradient"],
+            "rule gradient, which shares nothing and has no root",
+        ),
+        ([], "onnxdtd: Missing option '--node'"),
+    ],
+)
+def test_command_line_refuses(options: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    given = ["roots", str(ROOT / "models" / "mnist_cnn.onnx"), str(ROOT / "models" / "mnist_digit.npy")]
+    assert main([*given, *options]) == 2
+    text, errors = capsys.readouterr()
+    assert text == ""
+    assert message in errors
+    assert len(errors.splitlines()) == 1

@@ -41,8 +41,8 @@ def rank(plan: Plan, explanation: Explanation, rerun: Rerun) -> Finding:
         sentence = "Fewer than two seeds reach the input, so the rank of the propagation says nothing."
     elif value > limit:
         sentence = (
-            f"One direction holds {value:.2f} of what {count} seeds leave at the input (sigma_1 / sum sigma): the "
-            "propagation has all but one rank, and the heatmap one shape, whatever is explained."
+            f"What {count} seeds leave at the input lies along one direction more than heatmaps of the cosine {ALIKE} "
+            f"would (sigma_1 / sum sigma {value:.2f}, not {limit:.2f}): the propagation is close to rank 1."
         )
     else:
         sentence = f"{count} seeds leave several directions at the input (sigma_1 / sum sigma = {value:.2f})."

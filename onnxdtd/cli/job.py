@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 import onnxdtd
 from onnxdtd.cli.faults import Faults
 from onnxdtd.cli.progress import Progress
+from onnxdtd.cli.settings import setting
 from onnxdtd.cli.summary import SHOWN, summary
 from onnxdtd.cli.text import message
 from onnxdtd.engine.forward import providers_for
@@ -23,7 +24,6 @@ from onnxdtd.folder import MANIFEST, check_folder, plain
 from onnxdtd.inputs import IMAGE_SUFFIXES, Preprocess, input_file, labels, read_inputs
 from onnxdtd.methods.overrides import read_overrides
 from onnxdtd.model.load import load
-from onnxdtd.registry import COMPOSED, METHODS
 from onnxdtd.render import save_heatmap
 
 ENGINES = ("numpy", "onnx")
@@ -81,11 +81,15 @@ def explainer_for(
     bias: Any = None,
     rules: Path | None = None,
     providers: list[str] | None = None,
+    settings: Sequence[str] = (),
 ) -> onnxdtd.Explainer | None:
     """The explainer, or None and in `faults` whatever stands against it."""
-    explainer = onnxdtd.Explainer  # loaded now, and with it every method
+    options: dict[str, Any] = {}
     with faults:
-        _one_of("method", method, ("auto", *sorted({*METHODS, *COMPOSED})))
+        _one_of("method", method, ("auto", *sorted({*onnxdtd.METHODS, *onnxdtd.COMPOSED})))
+    for text in settings:
+        with faults:
+            options |= setting(method, text)
     with faults:
         _one_of("engine", engine, ENGINES)
     with faults:
@@ -101,9 +105,10 @@ def explainer_for(
             raise UsageError(f"--input-range {low:g} {high:g}: give the least value first, then the largest")
     with faults:
         if not faults.errors:
-            return explainer(
-                model, method, engine, input_range=input_range, bias=bias, rules=rules, providers=providers
-            )
+            return onnxdtd.Explainer(
+                model, method, engine, input_range=input_range, bias=bias, rules=rules, providers=providers,
+                options=options,
+            )  # fmt: skip
         load(model)
     return None
 

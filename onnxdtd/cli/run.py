@@ -37,6 +37,14 @@ def run(
     ] = Path("onnxdtd-out"),
     target: options.Target = "top",
     method: options.Method = "auto",
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="NAME=VALUE",
+            help="For a method of many passes, such as steps=128; may be repeated.",
+        ),
+    ] = None,
     rules: options.Rules = None,
     bias: options.Bias = None,
     input_range: options.InputRange = None,
@@ -87,7 +95,7 @@ def run(
         output,
         target,
         {"method": method, "engine": engine, "bias": bias, "rules": rules, "providers": provider,
-         "input_range": input_range},
+         "input_range": input_range, "settings": settings or ()},
         preprocess,
         {"color": color, "resize": resize, "crop": crop, "interpolation": interpolation, "scale": scale,
          "mean": mean, "std": std, "layout": layout},

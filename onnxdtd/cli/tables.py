@@ -10,7 +10,6 @@ from typing import Any
 import onnxdtd
 from onnxdtd.cli import options
 from onnxdtd.cli.text import paragraph, screen, table
-from onnxdtd.registry import COMPOSED
 
 RULES_FILE = """\b
 --rules FILE.toml gives chosen nodes another rule; where several entries fit
@@ -62,13 +61,18 @@ def rules(json_: options.Json = False) -> str:
 
 def methods(json_: options.Json = False) -> str:
     """Show the methods: which rules each one assigns."""
-    _, walks = onnxdtd.Explainer, onnxdtd.METHODS  # the first loads the methods of many passes
-    rows = [
-        {"method": name, "seed": e.seed, "bias": e.bias, "doc": e.doc} for name, e in sorted(walks.items())
+    rows: list[dict[str, Any]] = [
+        {"method": name, "seed": e.seed, "bias": e.bias, "settings": [], "doc": e.doc}
+        for name, e in sorted(onnxdtd.METHODS.items())
     ]
-    rows += [{"method": name, "seed": "", "bias": "", "doc": e.doc} for name, e in sorted(COMPOSED.items())]
+    rows += [
+        {"method": name, "seed": "", "bias": "", "settings": list(e.options), "doc": e.doc}
+        for name, e in sorted(onnxdtd.COMPOSED.items())
+    ]
     if json_:
         return json.dumps({"methods": rows})
+    for row in rows:
+        row["doc"] += f" Takes --set {', '.join(row['settings'])}." if row["settings"] else ""
     auto = {"method": "auto", "doc": "dtd, or composite for a deep network.", "seed": "", "bias": ""}
     head = {"method": "METHOD", "seed": "SEED", "bias": "BIAS", "doc": "WHICH RULES"}
     return _shown([auto, *rows], head, METHODS_LEGEND)

@@ -29,10 +29,10 @@ ROWS_OF_UNKNOWN_SIZE = 4
 class Passes:
     """f(x_1 ... x_D) of each of N samples: the explained logit over all explained inputs, one behind the other.
 
-    base: the explanation of x by one gradient pass, which fixes each sample's target. x: (N, D) float64.
-    low, high: (N, D), the stated input range, infinite where there is none. fixed: the model takes no
-    other batch. forward_points, gradient_points: evaluated so far. A row of `points` belongs to the sample of the
-    same row of `samples`, whose target and integer inputs it takes. Raises TargetError where a sample explains several elements at once.
+    base: the explanation of x by one gradient pass, which fixes each sample's target. x: (N, D) float64. low, high:
+    (N, D), the stated input range, infinite where there is none. fixed: the model takes no other batch.
+    forward_points, gradient_points: evaluated so far. A row of `points` belongs to the sample of the same row of
+    `samples`, whose target and integer inputs it takes. Raises TargetError where a sample explains several elements.
     """
 
     def __init__(

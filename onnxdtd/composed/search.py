@@ -18,7 +18,8 @@ from onnxdtd.composed.plane import nearest_on_plane
 BEYOND = 1.05  # how far a step goes, in units of the way to the plane
 PULL = 0.1  # the largest share of x's own nearest point in a step
 BACK = 0.9  # of the way from x that is kept once f <= 0
-ROUNDS = 3  # of steps to the tangent plane of the best root
+ROUNDS = 10  # of steps along f = 0 from the best root
+PARTS = (1.0, 0.5, 0.25, 0.1)
 SECANTS = 20
 EXACT = 1e-6  # of f(x): what float32 can tell apart from zero
 
@@ -55,8 +56,8 @@ class Best:
 
 def budget(samples: int, steps: int, restarts: int) -> tuple[int, int]:
     """The most (gradients, forward passes) that `nearest_root` takes."""
-    rows = samples * restarts
-    return rows * steps + samples * ROUNDS, 2 * rows * steps + (rows + samples * ROUNDS) * (SECANTS + 2)
+    rows, rounds = samples * restarts, samples * ROUNDS
+    return rows * steps + rounds, (2 * steps + SECANTS) * rows + (2 * len(PARTS) + SECANTS) * rounds
 
 
 def nearest_root(
@@ -137,17 +138,21 @@ class Search:
         return Best(self.origin, self.zero, point, value)
 
     def refine(self, best: Best) -> Best:
-        """Steps from the root to the point of its tangent plane that is nearest to x, as long as they come nearer."""
+        """Slide along f = 0: parts of the way to the tangent plane's point nearest to x, put back onto f = 0."""
         for _ in range(ROUNDS):
-            values, slopes = self.passes.gradients(best.point, self.samples)
-            goals = self._goals(best.point, values, slopes)
-            beyond = np.clip(self.origin + BEYOND * (goals - self.origin), self.low, self.high)
+            root = best.point
+            values, slopes = self.passes.gradients(root, self.samples)
+            goals = self._goals(root, values, slopes)
             tried = self.best()
-            self._see(tried, goals, beyond)
+            for part in PARTS:
+                way = root + part * (goals - root)
+                off = self.passes.values(way, self.samples)
+                tried.see(way, off)
+                back = self._project(way, slopes, BEYOND * off)
+                tried.see(back, self.passes.values(back, self.samples))
             tried = self.exact(tried)
-            before = best.point
             best.see(tried.point, tried.value)
-            if np.array_equal(before, best.point):
+            if np.array_equal(root, best.point):
                 break
         return best
 

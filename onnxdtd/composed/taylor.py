@@ -39,7 +39,7 @@ def taylor(
     <= tolerance f(x)), `residual` f(root), `distance` |x - root|, `remainder` f(x) - f(root) - sum R, `region`
     (whether x and root lie in one linear region, exactly, by the segment's break points; None for smooth models),
     `region_verdict` in words, and `gradient_change` from x to the root, relative. `gradients` and `forwards` count
-    the passes: at most steps x restarts + 5 gradients for each sample, and twice that and 22 (restarts + 3) forward
+    the passes: for each sample at most steps x restarts + 12 gradients and (2 steps + 20) x restarts + 280 forward
     passes.
 
     Without a root, relevance is expanded where f is least, and a warning says so: R then sums to f(x) less the
@@ -62,7 +62,7 @@ def taylor(
         _, slope = passes.gradients(found.point, some)
         relevance[some] = slope * (passes.x[some] - found.point)
         change[some] = np.linalg.norm(slope - here, axis=1) / np.maximum(np.linalg.norm(here, axis=1), TINY)
-        for n in some:
+        for n in some.tolist():
             verdicts[n] = _verdict(explainer, passes, n, root.point[n])
     value = np.maximum(passes.value, 0)
     remainder = value - root.value - relevance.sum(axis=1)
