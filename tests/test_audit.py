@@ -111,8 +111,12 @@ def test_other_classes_are_walked_even_where_deep_taylor_starts_nothing() -> Non
     rerun = Rerun.of(explainer, explainer(DIGIT))
     lowest = int(rerun.logits.argmin())
     assert rerun.logits.min() < 0
-    relevance = rerun.relevance(seeding.class_seed(rerun, lowest))["image"]
+    seed = seeding.class_seed(rerun, lowest)
+    relevance = rerun.relevance(seed)["image"]
     assert relevance.sum() == pytest.approx(1.0, rel=1e-3)
+    whole = [dataclasses.replace(step, pruned=step.rule) for step in rerun.plan.steps]
+    unpruned = rerun.relevance(seed, plan=dataclasses.replace(rerun.plan, steps=tuple(whole)))["image"]
+    np.testing.assert_allclose(relevance, unpruned, rtol=1e-4, atol=1e-7)
 
 
 def test_seeds_name_the_right_elements() -> None:
@@ -127,6 +131,29 @@ def test_seeds_name_the_right_elements() -> None:
     one_unit = seeding.units(rerun, rerun.plan, 3, np.random.default_rng(0))
     assert [int(seed.sum()) for seed in one_unit] == [1, 1, 1]
     assert len({int(seed.argmax()) for seed in one_unit}) == 3
+
+
+def test_mixtures_are_shares_of_the_value_unless_the_gradient_starts() -> None:
+    drawn = np.random.default_rng(3).standard_normal((1, 10))
+    for method, gradient in (("dtd", False), ("epsilon_plus", False), ("gradient", True)):
+        explainer = mnist(method)
+        rerun = Rerun.of(explainer, explainer(DIGIT))
+        (seed,) = seeding.mixtures(rerun, rerun.plan, 1, np.random.default_rng(3))
+        np.testing.assert_allclose(seed, drawn if gradient else drawn * rerun.logits)
+
+
+def test_a_trace_is_the_relevance_at_every_layer() -> None:
+    explainer, x = deep_stack("gradient", width=20, depth=3)
+    rerun = Rerun.of(explainer, explainer(x))
+    seed = np.random.default_rng(0).standard_normal((1, 10)).astype(np.float32)
+    trace = rerun.trace(seed)
+    assert list(trace) == ["layer2", "layer1", "layer0", "input"]
+    weights, r = rerun.plan.graph.constants, seed
+    np.testing.assert_array_equal(trace["layer2"], seed)
+    for layer in (1, 0):
+        r = r @ weights[f"w{layer + 1}"].T * (rerun.values[f"z{layer}"] > 0)
+        np.testing.assert_allclose(trace[f"layer{layer}"], r, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(trace["input"], r @ weights["w0"].T, rtol=1e-5, atol=1e-6)
 
 
 def test_an_inner_value_starts_a_walk_of_its_own() -> None:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from pathlib import Path
@@ -38,8 +39,35 @@ def ops() -> str:
     return table(("kind", "family", "operators"), sorted(rows, key=lambda row: (order.index(row[0]), row)))
 
 
+def speed() -> str:
+    """From docs/figures/bench.json: medians and ratios of one run of tools/bench."""
+    run = json.loads((README.parent / "docs" / "figures" / "bench.json").read_text())
+    rows = []
+    for case in run["cases"]:
+        for result in case["results"]:
+            if "median_s" not in result:
+                continue
+            who = result["contender"] + (f" ({result['method']})" if result["method"] else "")
+            ratio = next(
+                (r["of_median"] for r in case["ratios"] if r["ratio"] == f"{result['contender']} / zennit"), None
+            )
+            peak = next((m for m in case["memory"] if f"onnxdtd {m['engine']}" == result["contender"]), None)
+            rows.append(
+                (
+                    f"{case['network']}, {case['batch']}",
+                    who,
+                    f"{result['median_s']:.3f}",
+                    "" if ratio is None else f"{ratio:.2f}",
+                    "" if peak is None else f"{peak['peak_bytes'] / 2**20:.0f} ({peak['peak_over_bound']:.2f})",
+                )
+            )
+    head = ("network, batch", "contender", "seconds (median)", "of zennit", "peak MiB (of bound)")
+    return table(head, rows)
+
+
 def filled(text: str) -> str:
-    for name, body in {"methods": methods(), "rules": rules(), "ops": ops()}.items():
+    bodies = {"methods": methods(), "rules": rules(), "ops": ops(), "speed": speed()}
+    for name, body in bodies.items():
         pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end -->)", re.DOTALL)
         text, count = pattern.subn(lambda m, body=body: f"{m[1]}{body}\n{m[2]}", text)
         if count != 1:
