@@ -193,8 +193,8 @@ def _input_range(graph: Graph, given: Range) -> Range:
     for name, (low, high) in given.items() if isinstance(given, Mapping) else [("", given)]:
         if name and name not in graph.inputs:
             raise UsageError(f"input_range names '{name}'; the model's inputs are {', '.join(graph.inputs)}")
-        if np.any(np.asarray(low) > np.asarray(high)):
-            raise UsageError(f"input_range: low must not exceed high, got {low} and {high}")
+        if not np.all(np.asarray(low) <= np.asarray(high)):
+            raise UsageError(f"input_range: low must be a number that does not exceed high, got {low} and {high}")
     return given
 
 

@@ -103,6 +103,7 @@ class Explanation:
     started. reason: why `method="auto"` chose the method, else "". model: name, path (or None), sha256,
     opset, producer. notes: what canonisation did. labels: class names along the last axis of the output.
     extras: what a method of many passes found out besides: numbers, words, or lists with one for each sample.
+    findings, sentence: how far to trust it, by the cheapest audits (docs/audit.md); empty where none were run.
     """
 
     inputs: Mapping[str, Array]
@@ -123,6 +124,8 @@ class Explanation:
     labels: tuple[str, ...] | None = None
     versions: Mapping[str, str] = dataclasses.field(default_factory=dict)
     extras: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    findings: tuple[Mapping[str, Any], ...] = ()
+    sentence: str = ""
 
     @property
     def conservation(self) -> Conservation:
@@ -230,7 +233,7 @@ class Explanation:
             for name in ("target_value", "seed"):
                 fields[name] = np.array([float(value) for value in document[name]])
             fields["nodes"] = tuple(_node(node) for node in document["nodes"])
-            fields.update({name: tuple(document[name]) for name in ("notes", "warnings")})
+            fields.update({name: tuple(document[name]) for name in ("notes", "warnings", "findings")})
             fields["labels"] = None if document["labels"] is None else tuple(document["labels"])
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             problem = f"lacks {error}" if isinstance(error, KeyError) else f"is not as documented: {error}"

@@ -91,7 +91,7 @@ def test_a_value_that_is_no_number_fires_and_none_does_not() -> None:
     assert dataclasses.replace(finding, value=float("nan")).fired
     assert not dataclasses.replace(finding, value=None).fired
     grave = dataclasses.replace(finding, name="class_similarity", sentence="It is the same.")
-    assert honest([finding, grave]) == "It is the same. (Fired as well: stability.)"
+    assert honest([finding, grave]) == "It is the same."
     assert honest([]) == "No audit applies to this explanation."
 
 

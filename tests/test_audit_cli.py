@@ -6,9 +6,11 @@ import json
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from onnxdtd.audit import AUDITS
+from onnxdtd.explanation import Explanation
 from tests.command_line import DIGIT, DIGIT_MODEL, PHOTO, PHOTO_MODEL, Cli, command_line
 
 RANGE = ("--input-range", 0, 1)
@@ -86,3 +88,32 @@ def test_a_photo_is_prepared_as_for_run(cli: Cli) -> None:
     code, out, err = cli("audit", PHOTO_MODEL, PHOTO, "--only", "class_similarity,conservation")
     assert (code, err) == (0, "")
     assert "tiger cat" in out
+
+
+def test_run_tells_the_cheapest_findings_unless_told_not_to(cli: Cli, tmp_path: Path) -> None:
+    sentence = (
+        "This heatmap is 0.997 similar for the runner-up, class 2 '2': it shows what the lower layers see"
+    )
+    code, out, err = cli("run", DIGIT_MODEL, DIGIT, *RANGE, "-o", "with")
+    assert (code, err) == (0, "")
+    assert sentence in " ".join(out.split())
+    told = json.loads((tmp_path / "with" / "explanation.json").read_text())
+    assert told["sentence"].startswith(sentence)
+    names = ["conservation", "class_similarity", "gradient_x_input"]
+    assert [(f["name"], f["fired"]) for f in told["findings"]] == list(
+        zip(names, [False, True, False], strict=True)
+    )
+    loaded = Explanation.load(tmp_path / "with")
+    assert loaded.findings == tuple(told["findings"])
+    code, out, err = cli("run", DIGIT_MODEL, DIGIT, *RANGE, "-o", "without", "--no-audit")
+    assert (code, err) == (0, "")
+    assert "class_similarity" not in out
+    told = json.loads((tmp_path / "without" / "explanation.json").read_text())
+    assert (told["findings"], told["sentence"]) == ([], "")
+    np.testing.assert_array_equal(loaded.relevance["image"], Explanation.load("without").relevance["image"])
+
+
+def test_run_tells_nothing_where_no_rule_stands_behind(cli: Cli) -> None:
+    code, out, err = cli("run", DIGIT_MODEL, DIGIT, "--method", "smoothgrad")
+    assert (code, err) == (0, "")
+    assert "class_similarity" not in out

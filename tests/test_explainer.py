@@ -50,7 +50,9 @@ def test_two_exporters_one_explanation() -> None:
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5 * np.abs(one).max())
 
 
-@pytest.mark.parametrize("model", ["mnist_cnn.onnx", "mnist_resnet.onnx", "mnist_keras.onnx", "wine_mlp.onnx"])
+@pytest.mark.parametrize(
+    "model", ["mnist_cnn.onnx", "mnist_resnet.onnx", "mnist_keras.onnx", "wine_mlp.onnx"]
+)
 @pytest.mark.parametrize("method", sorted(onnxdtd.METHODS))
 @pytest.mark.parametrize("batch", [1, 7])
 def test_engines_agree(model: str, method: str, batch: int, rng: np.random.Generator) -> None:
@@ -60,7 +62,9 @@ def test_engines_agree(model: str, method: str, batch: int, rng: np.random.Gener
     eager, traced = (e(x) for e in engines.values())
     assert eager.target == traced.target
     expected = eager.relevance[name]
-    np.testing.assert_allclose(traced.relevance[name], expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
+    np.testing.assert_allclose(
+        traced.relevance[name], expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max()
+    )
 
 
 @pytest.mark.parametrize("engine", ["numpy", "onnx"])
@@ -68,7 +72,16 @@ def test_targets(engine: str) -> None:
     explainer = onnxdtd.Explainer(MODELS / "mnist_cnn.onnx", "gradient_x_input", engine)
     top = explainer(DIGIT)
     (((best,),),) = top.target
-    for target in (best, str(best), f"logits:{best}", (best,), best - 10, [best], np.array([best]), "logits:top"):
+    for target in (
+        best,
+        str(best),
+        f"logits:{best}",
+        (best,),
+        best - 10,
+        [best],
+        np.array([best]),
+        "logits:top",
+    ):
         same = explainer(DIGIT, target)
         assert same.target == top.target, target
         np.testing.assert_array_equal(same.relevance["image"], top.relevance["image"])
@@ -135,7 +148,9 @@ def test_rules_override_by_name_kind_first_and_last() -> None:
 
 def test_a_rules_file_with_every_fault(tmp_path: Path) -> None:
     path = tmp_path / "rules.toml"
-    path.write_text('[[rule]]\nop = "Conv"\nuse = "gama"\n[[rule]]\nuse = "flat"\n[[rule]]\nop = 3\nuse = "flat"\n')
+    path.write_text(
+        '[[rule]]\nop = "Conv"\nuse = "gama"\n[[rule]]\nuse = "flat"\n[[rule]]\nop = 3\nuse = "flat"\n'
+    )
     with pytest.raises(UsageError) as error:
         onnxdtd.Explainer(MODELS / "mnist_cnn.onnx", rules=path)
     text = str(error.value)
@@ -148,6 +163,18 @@ def test_a_rule_that_cannot_serve_is_refused() -> None:
     explainer = onnxdtd.Explainer(MODELS / "mnist_cnn.onnx", rules=[{"op": "Relu", "use": "zplus"}])
     with pytest.raises(UnsupportedError, match="zplus cannot serve '/1/Relu' Relu"):
         explainer(DIGIT)
+
+
+def test_a_rule_that_matches_nothing_is_refused() -> None:
+    rules = [{"kind": "nokind", "use": "flat"}, {"op": "Conv", "use": "flat"}]
+    with pytest.raises(UsageError, match="rule for kind = 'nokind' matches no node"):
+        onnxdtd.Explainer(MODELS / "mnist_cnn.onnx", rules=rules).plan()
+
+
+def test_a_range_that_is_no_range_is_refused() -> None:
+    for given in ((1, 0), (np.nan, 1)):
+        with pytest.raises(UsageError, match="must be a number that does not exceed high"):
+            onnxdtd.Explainer(MODELS / "mnist_cnn.onnx", input_range=given)
 
 
 def test_unknown_words_are_refused() -> None:

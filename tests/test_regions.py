@@ -274,6 +274,11 @@ def test_break_points_by_hand() -> None:
     assert verdicts(scene, "x", "Relu_0", [3, 3], [0, 0]) == ["inside", "inside"]
 
 
+def test_slow_units_are_not_overlooked() -> None:
+    scene = scene_of(TWO, [[1e-7, 2.0]], W=np.ones((2, 1)))
+    assert verdicts(scene, "x", "Relu_0", [-2e-7, 3]) == ["leaves at t=0.5 by 'Relu_0'[0]"]
+
+
 def test_a_boundary_met_at_the_end_point_is_no_departure() -> None:
     scene = scene_of(TWO, [[1.0, 2.0]], W=np.ones((2, 1)))
     assert verdicts(scene, "x", "Relu_0", [-1, 0], [-1, -2], [-1.001, 0]) == [
@@ -297,6 +302,14 @@ def test_ties_of_a_maximum() -> None:
     assert verdicts(scene, "x", "MaxPool_0", *moves) == [
         "inside", "leaves at t=0 by 'MaxPool_0'[0, 0, 0]", "inside", "inside",
     ]  # fmt: skip
+
+
+def test_winners_that_tie_move_as_one() -> None:
+    text = f"(float[N, 1, 1, 4] x) => (float[N, 1, 1, 2] y) {{ {POOL[POOL.index('y = ') : -2].replace('y =', 'p =')} s = Add(p, c) y = Relu(s) }}"
+    scene = scene_of(text, np.array([[[[1, 1, 3, 2]]]], np.float32), target=(0, 0, 1), c=np.float32(-1.5))
+    (line,) = Downstream(scene, ["x"], "MaxPool_0").walk([np.ones((1, 1, 1, 4))], every=True)
+    assert [(b.t, b.node) for b in line.breaks] == [(0.5, "Relu_2")]
+    assert line.leaves is None
 
 
 def test_a_tie_that_rounding_has_broken_is_a_tie() -> None:
@@ -345,6 +358,19 @@ def test_pieces(op: str, f: Any) -> None:
     np.testing.assert_allclose(switch.value(state, u), f(u))
     np.testing.assert_allclose(switch.push(state, np.ones_like(u)), slope, atol=1e-6)
     np.testing.assert_allclose(switch.pull(state, np.ones_like(u)), slope, atol=1e-6)
+
+
+@pytest.mark.parametrize("op", ["Relu(x)", "LeakyRelu <alpha = 0.25> (x)", "Clip(x, low, high)"])
+def test_on_a_boundary_the_slope_is_that_of_the_gradient(op: str) -> None:
+    text = f"(float[N, 4] x) => (float[N, 4] y) {{ y = {op} }}"
+    constants = {"low": np.float32(-0.5), "high": np.float32(1)}
+    u = np.array([[-0.5, 0.0, 1.0, 2.0]], np.float32)
+    explainer = onnxdtd.Explainer(model(text, **constants), "gradient")
+    loaded = graph(text, **constants)
+    switch = SWITCHES[loaded.nodes[0].op](Point(loaded.nodes[0], loaded, (0,), {"x": u}))
+    slope = switch.push(switch.start(u), np.ones_like(u))
+    expected = [explainer(u, i).relevance["x"][0, i] for i in range(4)]
+    np.testing.assert_allclose(slope[0], expected)
 
 
 @pytest.mark.parametrize("rule", ["epsilon", "gamma", "wsquare", "zplus", "signed_zplus", "zbox"])
@@ -427,6 +453,19 @@ def test_skip_connections_move_with_the_layer() -> None:
         h = Relu(x) z = Gemm(h, W) s = Add(x, z) u = Add(s, c) y = Relu(u) }"""
     scene = scene_of(text, [[1.0]], method="gradient", W=np.array([[-2.0]]), c=np.array([3.0]))
     assert verdicts(scene, "x", "Relu_0", [4]) == ["leaves at t=0.5 by 'Relu_4'[0]"]
+
+
+def test_both_inputs_of_a_residual_sum_are_moved_as_given() -> None:
+    """What computes one branch from the other lies before the cut, not behind it."""
+    text = """(double[N, 1] x) => (double[N, 1] y) {
+        h = Relu(x) u = Gemm(h, W) r = Relu(u) z = Gemm(r, W) s = Add(h, z) y = Relu(s) }"""
+    scene = scene_of(text, [[1.0]], W=np.array([[2.0]]))
+    down = Downstream(scene, ["h", "z"], "Add_4")
+    assert [step.node.name for step in down.steps] == ["Add_4", "Relu_5"]
+    (line,) = down.walk([np.array([[-5.0]]), np.array([[-5.0]])])
+    assert (line.leaves and line.leaves.t, len(line.breaks)) == (0.5, 1)
+    (root,) = onnxdtd.roots(onnxdtd.Explainer(model(text, W=np.array([[2.0]])), "dtd"), [[1.0]], "Add_4")
+    assert str(root.region) == "inside"
 
 
 def test_a_forward_pass_that_disagrees_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -146,10 +146,21 @@ def test_a_bias_of_the_sign_of_z_pushes_the_root_out_of_the_domain() -> None:
         assert found.opposed == (not inside)
 
 
+def test_the_domain_is_known_element_by_element() -> None:
+    """The root (2, 1/2) lies in [0, 10]^2, but not in [0, 1] x [0, 10]."""
+    for high, inside in (([1.0, 10.0], False), ([10.0, 10.0], True)):
+        explainer = dense(
+            {"use": "wsquare"}, np.array([[-1.0], [0.0]]), np.array([2.0]), input_range=([0.0, 0.0], high)
+        )
+        (root,) = onnxdtd.roots(explainer, np.array([[0.5, 0.5]]), "Gemm_0")
+        assert root.point[0].tolist() == [2.0, 0.5]
+        assert root.in_domain == inside
+
+
 def test_a_neuron_that_only_its_bias_keeps_active_has_no_root() -> None:
-    explainer = dense({"use": "zplus"}, np.array([[-1.0], [-2.0]]), np.array([5.0]))
-    found = onnxdtd.roots(explainer, np.array([[1.0, 1.0]]), "Gemm_0")
-    assert (len(found), found.asked, found.in_domain, found.in_region) == (0, 1, 0.0, 0.0)
+    explainer = dense({"use": "zplus"}, np.array([[-1.0, 1.0], [-2.0, 1.0]]), np.array([5.0, -1.0]))
+    found = onnxdtd.roots(explainer, np.array([[1.0, 1.0]]), "Gemm_0", neurons=[0, 1])
+    assert (len(found), found.asked, found.in_domain, found.in_region) == (1, 2, 0.5, 0.5)
     assert found.without == (((0,), "no contribution that the rule shares by: its direction is zero"),)
 
 

@@ -11,7 +11,7 @@ import re
 import sys
 from pathlib import Path
 
-from onnxdtd import METHODS, OPS, RULES
+from onnxdtd import COMPOSED, METHODS, OPS, RULES
 
 README = Path(__file__).parent.parent / "README.md"
 
@@ -22,7 +22,8 @@ def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
 
 
 def methods() -> str:
-    rows = [(f"`{m.name}`", m.doc, m.bias) for _, m in sorted(METHODS.items())]
+    found = {name: (m.doc, m.bias) for name, m in METHODS.items()} | {name: (m.doc, "") for name, m in COMPOSED.items()}
+    rows = [(f"`{name}`", *facts) for name, facts in sorted(found.items())]
     return table(("method", "what it is", "bias"), [("`auto`", "`composite` or `dtd`, by depth", ""), *rows])
 
 

@@ -8,9 +8,9 @@ on other inputs, on other weights. Read `finding` (what comes out), `rerun` (wha
 from onnxdtd.audit.finding import Finding, honest
 from onnxdtd.audit.report import AuditReport
 from onnxdtd.audit.rerun import Rerun
-from onnxdtd.audit.runner import quick, run_audit
+from onnxdtd.audit.runner import audited, quick, run_audit
 from onnxdtd.registry import AUDITS, autoload
 
 autoload(__name__)
 
-__all__ = ["AUDITS", "AuditReport", "Finding", "Rerun", "honest", "quick", "run_audit"]
+__all__ = ["AUDITS", "AuditReport", "Finding", "Rerun", "audited", "honest", "quick", "run_audit"]

@@ -59,8 +59,7 @@ def honest(findings: Sequence[Finding]) -> str:
             if applied
             else "No audit applies to this explanation."
         )
-    others = ", ".join(f.name for f in fired[1:])
-    return fired[0].sentence + (f" (Fired as well: {others}.)" if others else "")
+    return fired[0].sentence
 
 
 def middle(values: npt.ArrayLike) -> float | None:

@@ -7,13 +7,14 @@ import time
 from collections.abc import Callable, Sequence
 
 from onnxdtd.audit import class_similarity, conservation, gradient_x_input
-from onnxdtd.audit.finding import Finding
+from onnxdtd.audit.finding import Finding, honest
 from onnxdtd.audit.report import AuditReport
 from onnxdtd.audit.rerun import Rerun
 from onnxdtd.engine.plan import Plan
 from onnxdtd.errors import UsageError
 from onnxdtd.explainer import Explainer
 from onnxdtd.explanation import Explanation
+from onnxdtd.folder import plain
 from onnxdtd.registry import AUDITS, METHODS, AuditEntry
 
 Tell = Callable[[int, int], None] | None
@@ -89,6 +90,13 @@ def quick(explainer: Explainer, explanation: Explanation) -> list[Finding]:
         "gradient_x_input": gradient_x_input.gradient_x_input(plan, explanation, rerun),
     }
     return [_signed(AUDITS[name], finding) for name, finding in found.items()]
+
+
+def audited(explainer: Explainer, explanation: Explanation) -> Explanation:
+    """The explanation with its `quick` findings, as documents, and the honest sentence that follows from them."""
+    found = quick(explainer, explanation)
+    told = tuple(plain(finding.document()) for finding in found)
+    return dataclasses.replace(explanation, findings=told, sentence=honest(found) if found else "")
 
 
 def chosen(only: Sequence[str] | None = None, quick: bool = False) -> list[AuditEntry]:

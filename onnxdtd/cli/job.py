@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 import onnxdtd
+from onnxdtd.audit import audited
 from onnxdtd.cli.faults import Faults
 from onnxdtd.cli.progress import Progress
 from onnxdtd.cli.settings import setting
@@ -39,6 +40,7 @@ def explain(
     preprocess: Path | None,
     image: Mapping[str, Any],
     *,
+    audit: bool,
     as_json: bool,
 ) -> str:
     """Explain one input, write the folder, and tell of it: a summary, or one JSON object."""
@@ -62,6 +64,7 @@ def explain(
         warnings.simplefilter("ignore")  # of NumPy and matplotlib; what matters to the user is in e.warnings
         with Progress(quiet=as_json) as progress:
             e = explainer(x, wanted, progress=progress)
+            e = audited(explainer, e) if audit else e
         shown = prepare.picture(input) if prepare and input.suffix.lower() in IMAGE_SUFFIXES else None
         folder = e.save(output, extras=lambda unfinished: draw(e, unfinished, shown, explainer.features))
     written = json.loads((folder / MANIFEST).read_text("utf-8"))

@@ -85,6 +85,9 @@ def run(
     mean: Annotated[str | None, typer.Option(metavar="M|R,G,B", help="Image: then subtracted.")] = None,
     std: Annotated[str | None, typer.Option(metavar="S|R,G,B", help="Image: then divided by.")] = None,
     layout: Annotated[str | None, typer.Option(metavar="L", help="Image: NCHW or NHWC.")] = None,
+    no_audit: Annotated[
+        bool, typer.Option("--no-audit", help="Leave out what says how far to trust it: three walks less.")
+    ] = False,
     json_: options.Json = False,
 ) -> str:
     """Explain one input: which of its values spoke for the prediction, and how much."""
@@ -99,6 +102,7 @@ def run(
         preprocess,
         {"color": color, "resize": resize, "crop": crop, "interpolation": interpolation, "scale": scale,
          "mean": mean, "std": std, "layout": layout},
+        audit=not no_audit,
         as_json=json_,
     )  # fmt: skip
     return text

@@ -31,6 +31,7 @@ def summary(e: Explanation, directory: Path, files: Sequence[str]) -> str:
         ("method", [e.method + (f", picked by auto: {e.reason}" if e.reason else "")]),
         ("relevance", _relevance(e)),
         *_losses(e.conservation),
+        ("audit", _findings(e)),
         ("graph", ["; ".join(notes)] if notes else []),
         ("warning", list(e.warnings)),
         ("written", [f"{directory}: {', '.join(_files(e, files))}"]),
@@ -110,6 +111,15 @@ def _losses(account: Conservation) -> list[tuple[str, list[str]]]:
         places = [f"{word} {where}" + (" (a gain)" if amount * sign < 0 else "") for amount, where in seen]
         rows.append((label, aligned(list(zip(sizes, shares, places, strict=True)), ">><") if seen else []))
     return rows
+
+
+def _findings(e: Explanation) -> list[str]:
+    """The numbers of the quick audit, and in words what speaks against the heatmap, if anything does."""
+    told = [
+        (f["name"], "-" if f["value"] is None else f"{round(f['value'], 4):.3g}", "fired" if f["fired"] else "")
+        for f in e.findings
+    ]
+    return [*aligned(told, "<<<"), e.sentence] if told else []
 
 
 def _files(e: Explanation, files: Sequence[str]) -> list[str]:

@@ -20,7 +20,11 @@ PULL = 0.1  # the largest share of x's own nearest point in a step
 BACK = 0.9  # of the way from x that is kept once f <= 0
 ROUNDS = 10  # of steps along f = 0 from the best root
 PARTS = (1.0, 0.5, 0.25, 0.1)
+SCOUTS = 16
 SECANTS = 20
+HALVINGS = 12
+NEAR = 0.9995  # of the way from x to a root
+POLISH = SECANTS + HALVINGS
 EXACT = 1e-6  # of f(x): what float32 can tell apart from zero
 
 Rows = npt.NDArray[np.intp]
@@ -28,10 +32,11 @@ Rows = npt.NDArray[np.intp]
 
 @dataclass(frozen=True)
 class Nearest:
-    """point (N, D): each sample's nearest root, or where f is least if none was found. value: f there, (N,).
-    found: whether |f| there is within the tolerance of f(x)."""
+    """point (N, D): each sample's nearest root, or where f is least if none was found; before: just before it, on x's
+    side. value: f at the point, (N,). found: whether |f| there is within the tolerance of f(x)."""
 
     point: Array
+    before: Array
     value: Array
     found: npt.NDArray[np.bool_]
 
@@ -57,13 +62,13 @@ class Best:
 def budget(samples: int, steps: int, restarts: int) -> tuple[int, int]:
     """The most (gradients, forward passes) that `nearest_root` takes."""
     rows, rounds = samples * restarts, samples * ROUNDS
-    return rows * steps + rounds, (2 * steps + SECANTS) * rows + (2 * len(PARTS) + SECANTS) * rounds
+    return rows * steps + rounds, (2 * steps + SCOUTS + POLISH) * rows + (2 * len(PARTS) + POLISH) * rounds
 
 
 def nearest_root(
     passes: Passes, samples: Rows, *, steps: int, restarts: int, seed: int, tolerance: float
 ) -> Nearest:
-    """Roots of samples with f(x) > 0. The first start is x; others: half-way to the origin, and noise around x."""
+    """Roots of samples with f(x) > 0; `Search.start` tells where each restart starts."""
     search = Search(passes, samples)
     starts = [search.start(k, seed) for k in range(restarts)]
     many = Search(passes, np.tile(samples, restarts))
@@ -73,7 +78,9 @@ def nearest_root(
         rows = slice(k * len(samples), (k + 1) * len(samples))
         best.see(tries.point[rows], tries.value[rows])
     best = search.refine(best)
-    return Nearest(best.point, best.value, np.abs(best.value) <= tolerance * passes.value[samples])
+    return Nearest(
+        best.point, search.near(best), best.value, np.abs(best.value) <= tolerance * passes.value[samples]
+    )
 
 
 class Search:
@@ -91,14 +98,17 @@ class Search:
         return Best(self.origin, self.zero, self.origin, self.passes.value[self.samples])
 
     def start(self, k: int, seed: int) -> Array:
-        """Where the k-th restart starts."""
+        """Where the k-th restart starts: at x, half-way to the origin, or at the best of some random points."""
         if k < 2:
             return np.asarray(np.clip(self.origin / (1 + k), self.low, self.high))
         spread = np.ptp(self.origin, axis=1, keepdims=True)
         stated = self.high - self.low
-        noise = np.random.default_rng([seed, k]).standard_normal(self.origin.shape[1])
-        deviation = 0.1 * np.where(np.isfinite(stated), stated, spread)
-        return np.asarray(np.clip(self.origin + deviation * noise, self.low, self.high))
+        reach = np.where(np.isfinite(stated), stated, np.where(spread > 0, spread, 1.0))
+        scouts = self.best()
+        for noise in np.random.default_rng([seed, k]).standard_normal((SCOUTS, self.origin.shape[1])):
+            points = np.clip(self.origin + min(0.1 * 3 ** (k - 2), 1) * reach * noise, self.low, self.high)
+            scouts.see(points, self.passes.values(points, self.samples))
+        return scouts.point
 
     def descend(self, here: Array, steps: int) -> Best:
         """The best point on the way."""
@@ -119,7 +129,15 @@ class Search:
         return best
 
     def exact(self, best: Best) -> Best:
-        """Points with f <= 0 moved towards x until f = 0, by the Illinois rule."""
+        """Points with f <= 0 moved towards x to where f becomes 0."""
+        return self._edge(self._secant(best))
+
+    def near(self, best: Best) -> Array:
+        """Points just before the roots, on x's side: where f ends in a flat zero, the root itself has no slope."""
+        return self._between(best, np.full(len(best.point), NEAR), np.arange(len(best.point)))
+
+    def _secant(self, best: Best) -> Best:
+        """Where f < 0: the change of sign between x and the point, by the Illinois rule."""
         left, right = np.zeros(len(best.point)), np.ones(len(best.point))
         above, below = self.passes.value[self.samples].copy(), best.value.copy()
         point, value = best.point.copy(), best.value.copy()
@@ -128,7 +146,7 @@ class Search:
             if not len(open_):
                 break
             t = left[open_] + (right - left)[open_] * (above / (above - below))[open_]
-            point[open_] = self.origin[open_] + t[:, None] * (best.point - self.origin)[open_]
+            point[open_] = self._between(best, t, open_)
             f = value[open_] = self.passes.values(point[open_], self.samples[open_])
             up = f > 0
             # The end that stays counts half, so that it cannot stay for ever.
@@ -137,12 +155,35 @@ class Search:
             open_ = open_[np.abs(f) > self.zero[open_]]
         return Best(self.origin, self.zero, point, value)
 
+    def _edge(self, best: Best) -> Best:
+        """Where f is flat at 0: the edge of the flat part, by halving."""
+        point, value = best.point.copy(), best.value.copy()
+        rows = np.flatnonzero(np.abs(value) <= self.zero)
+        left, right = np.zeros(len(rows)), np.full(len(rows), 1.0)
+        middle = np.full(len(rows), NEAR)
+        for _ in range(HALVINGS):
+            if not len(rows):
+                break
+            tried = self._between(best, middle, rows)
+            f = self.passes.values(tried, self.samples[rows])
+            flat = f <= self.zero[rows]
+            point[rows[flat]], value[rows[flat]] = tried[flat], f[flat]
+            left, right = np.where(flat, left, middle), np.where(flat, middle, right)
+            going = right - left > 1 - NEAR
+            rows, left, right = rows[going], left[going], right[going]
+            middle = (left + right) / 2
+        return Best(self.origin, self.zero, point, value)
+
+    def _between(self, best: Best, t: Array, rows: Rows) -> Array:
+        return np.asarray(self.origin[rows] + t[:, None] * (best.point - self.origin)[rows])
+
     def refine(self, best: Best) -> Best:
         """Slide along f = 0: parts of the way to the tangent plane's point nearest to x, put back onto f = 0."""
         for _ in range(ROUNDS):
             root = best.point
-            values, slopes = self.passes.gradients(root, self.samples)
-            goals = self._goals(root, values, slopes)
+            near = self.near(best)
+            values, slopes = self.passes.gradients(near, self.samples)
+            goals = self._goals(near, values, slopes)
             tried = self.best()
             for part in PARTS:
                 way = root + part * (goals - root)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from onnxdtd.composed.passes import Array, Passes
-from onnxdtd.composed.search import Nearest, budget, nearest_root
+from onnxdtd.composed.search import budget, nearest_root
 from onnxdtd.engine.target import Target
 from onnxdtd.errors import UnsupportedError, UsageError
 from onnxdtd.explainer import Explainer, Tell
@@ -27,20 +28,20 @@ def taylor(
     target: Any = None,
     *,
     progress: Tell = None,
-    steps: int = 40,
-    restarts: int = 2,
+    steps: int = 25,
+    restarts: int = 4,
     tolerance: float = 1e-3,
     seed: int = 0,
     batch: int | None = None,
 ) -> Explanation:
     """R_i = df/dx_i(root) (x_i - root_i), root = the nearest x~ found with f(x~) = 0. Source: Montavon et al. 2017.
 
-    f is the explained logit; the root lies inside the stated input range. For each sample: `root_found` (|f(root)|
-    <= tolerance f(x)), `residual` f(root), `distance` |x - root|, `remainder` f(x) - f(root) - sum R, `region`
-    (whether x and root lie in one linear region, exactly, by the segment's break points; None for smooth models),
-    `region_verdict` in words, and `gradient_change` from x to the root, relative. `gradients` and `forwards` count
-    the passes: for each sample at most steps x restarts + 12 gradients and (2 steps + 20) x restarts + 280 forward
-    passes.
+    f is the explained logit, the root lies inside the stated input range, and the slope is that just before the root,
+    on x's side. For each sample: `root_found` (|f(root)| <= tolerance f(x)), `residual` f(root), `distance`
+    |x - root|, `remainder` f(x) - f(root) - sum R, `region` (whether x and root lie in one linear region, exactly, by
+    the break points of the segment; None where that does not apply), `region_verdict` in words, and `gradient_change`
+    from x to the root, relative. `gradients` and `forwards` count the points evaluated: for each sample at most
+    steps x restarts + 12 gradients and (2 steps + 48) x restarts + 400 forward passes.
 
     Without a root, relevance is expanded where f is least, and a warning says so: R then sums to f(x) less the
     residual, which stays unexplained, and the remainder. Where f(x) <= 0 there is nothing to explain and R = 0.
@@ -53,23 +54,23 @@ def taylor(
     passes.expect(sum(budget(passes.count, steps, restarts)) + 2 * passes.count)
     some = np.flatnonzero(passes.value > 0)
     relevance, change = np.zeros_like(passes.x), np.zeros(passes.count)
-    root = Nearest(passes.x.copy(), np.zeros(passes.count), np.ones(passes.count, bool))
+    point, residual, there = passes.x.copy(), np.zeros(passes.count), np.ones(passes.count, bool)
     verdicts = ["inside"] * passes.count
     if len(some):
         found = nearest_root(passes, some, steps=steps, restarts=restarts, seed=seed, tolerance=tolerance)
-        root.point[some], root.value[some], root.found[some] = found.point, found.value, found.found
+        point[some], residual[some], there[some] = found.point, found.value, found.found
         _, here = passes.gradients(passes.x[some], some)
-        _, slope = passes.gradients(found.point, some)
+        _, slope = passes.gradients(found.before, some)
         relevance[some] = slope * (passes.x[some] - found.point)
         change[some] = np.linalg.norm(slope - here, axis=1) / np.maximum(np.linalg.norm(here, axis=1), TINY)
         for n in some.tolist():
-            verdicts[n] = _verdict(explainer, passes, n, root.point[n])
+            verdicts[n] = _verdict(explainer, passes, n, point[n])
     value = np.maximum(passes.value, 0)
-    remainder = value - root.value - relevance.sum(axis=1)
+    remainder = value - residual - relevance.sum(axis=1)
     extras = {
-        "root_found": root.found.tolist(),
-        "residual": root.value.tolist(),
-        "distance": np.linalg.norm(passes.x - root.point, axis=1).tolist(),
+        "root_found": there.tolist(),
+        "residual": residual.tolist(),
+        "distance": np.linalg.norm(passes.x - point, axis=1).tolist(),
         "remainder": remainder.tolist(),
         "region": [REGION.get(verdict.split()[0]) for verdict in verdicts],
         "region_verdict": verdicts,
@@ -77,7 +78,7 @@ def taylor(
         "gradients": passes.gradient_points,
         "forwards": passes.forward_points,
     }
-    warnings = _warnings(passes, root, remainder, verdicts)
+    warnings = _warnings(passes.value, there, residual, remainder, verdicts)
     return passes.explanation("taylor", relevance, value, extras, *warnings)
 
 
@@ -96,15 +97,17 @@ def _verdict(explainer: Explainer, passes: Passes, sample: int, root: Array) -> 
     return str(verdict)
 
 
-def _warnings(passes: Passes, root: Nearest, remainder: Array, verdicts: list[str]) -> list[str]:
+def _warnings(
+    values: Array, found: npt.NDArray[np.bool_], residual: Array, remainder: Array, verdicts: list[str]
+) -> list[str]:
     told = []
-    for n, value in enumerate(passes.value):
+    for n, value in enumerate(values):
         if value <= 0:
             told.append(f"sample {n}: f(x) = {value:.4g} is not positive, so there is nothing to explain")
-        elif not root.found[n]:
+        elif not found[n]:
             told.append(
                 f"sample {n}: no root found in the input's range; where f comes closest to zero it is "
-                f"{root.value[n]:.4g} of {value:.4g}. Relevance is expanded there and leaves that much unexplained"
+                f"{residual[n]:.4g} of {value:.4g}. Relevance is expanded there and leaves that much unexplained"
             )
         elif verdicts[n] != "inside":
             told.append(

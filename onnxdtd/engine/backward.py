@@ -56,7 +56,9 @@ def walk(
         if free:
             for value in step.node.outputs:
                 values.pop(value, None)
-    return {name: _finish(plan, cast_like(relevance[name], values[name]), values[name]) for name in plan.inputs}
+    return {
+        name: _finish(plan, cast_like(relevance[name], values[name]), values[name]) for name in plan.inputs
+    }
 
 
 def _finish(plan: Plan, r: Any, x: Any) -> Any:

@@ -112,6 +112,7 @@ def make_plan(
     ]
     if faults:
         raise UnsupportedError(faults)
+    _refuse_idle(overrides, places, graph)
     sealed = found.target if entry.seed == "positive" else None
     steps = []
     for place in places:
@@ -141,6 +142,17 @@ def _rule(place: Place, entry: MethodEntry, options: Options, overrides: Sequenc
     return rule
 
 
+def _refuse_idle(overrides: Sequence[Override], places: Sequence[Place], graph: Graph) -> None:
+    """A rule that matches nothing is a slip of its writer, not a wish."""
+    idle = [
+        f"the rule for {o.described()} matches no node on the way to the explained output; see `onnxdtd inspect`"
+        for o in overrides
+        if not any(o.matches(place) for place in places) and not any(map(o.stops, graph.nodes))
+    ]
+    if idle:
+        raise UsageError("\n".join(idle))
+
+
 def _place(graph: Graph, node: Node, found: Reach, ranges: Mapping[str, Domain], input_range: Range) -> Place:
     values = [node.inputs[slot] for slot in found.slots[node.name]]
     first = node.name in found.first
@@ -160,7 +172,7 @@ def _warnings(graph: Graph, found: Reach, ranges: Mapping[str, Domain], method: 
     open_ended = [name for name in found.inputs if not ranges[name].bounded]
     if method in ("dtd", "composite") and open_ended:
         return (
-            f"the range of input {', '.join(open_ended)} is not known, so the first layer takes the rule of an "
+            f"the range of input {', '.join(map(repr, open_ended))} is not known, so the first layer takes the rule of an "
             "unbounded domain (w-square), which does not look at the input; give --input-range LO HI if it is known",
         )
     return ()

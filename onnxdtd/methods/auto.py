@@ -11,12 +11,9 @@ def choose(layers: int) -> tuple[str, str]:
     Rules that use positive weights only forget the upper layers as depth grows (Sixt, Granz and Landgraf 2020),
     so a deep network takes `composite`, which keeps inhibition in its upper half.
     """
-    if layers > DEEP:
-        return (
-            "composite",
-            f"{layers} convolutions and dense layers in a row, more than {DEEP}: rules by depth",
-        )
-    return (
-        "dtd",
-        f"{layers} convolutions and dense layers in a row, at most {DEEP}: rules derived from domains",
+    count = (
+        "1 convolution or dense layer" if layers == 1 else f"{layers} convolutions and dense layers in a row"
     )
+    if layers > DEEP:
+        return "composite", f"{count}, more than {DEEP}: rules by depth"
+    return "dtd", f"{count}, at most {DEEP}: rules derived from domains"

@@ -39,6 +39,10 @@ class Override:
     conditions: Mapping[str, Any]
     rule: Rule | None
 
+    def described(self) -> str:
+        """The conditions as the user wrote them."""
+        return ", ".join(f"{key} = {value!r}" for key, value in self.conditions.items())
+
     def stops(self, node: Node) -> bool:
         """Whether relevance is to stop at the node."""
         name, op = self.conditions.get("name", "*"), self.conditions.get("op", node.op)

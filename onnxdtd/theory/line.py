@@ -27,6 +27,7 @@ Scope = Literal["network", "layer"]
 SAME = 1e-9
 # How far the walk's own forward pass may be from onnxruntime's, as a part of the largest logit.
 AGREES = 1e-3
+BUG = "this is a bug in onnxdtd, please report it with the model"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,8 @@ class Downstream:
     def _walk(self, directions: list[Array], every: bool) -> list[Line]:
         count = len(directions[0])
         lines = [Line() for _ in range(count)]
-        live, now = np.arange(count), np.zeros(count)
+        live, now, idle = np.arange(count), np.zeros(count), np.zeros(count, int)
+        units_in_all = sum(state.size for _, state in self._start)
         points, states = ([part[k] for part in self._start] for k in (0, 1))
         while live.size and points:
             pushed = self._push([d[live] for d in directions], states)
@@ -103,6 +105,9 @@ class Downstream:
             # Of units that switch together the one upstream goes first: it may turn the others' directions.
             first = (nearest <= step + SAME).argmax(axis=0)
             ended = now + step >= 1 - SAME
+            idle = np.where(step > 0, 0, idle + 1)
+            if idle.max() > units_in_all:
+                raise CheckError(f"a line stands still at t = {now[idle.argmax()]:.4g}: {BUG}")
             now = np.minimum(now + step, 1)
             for k, (name, switch) in enumerate(self._switches.items()):
                 chosen = (first == k) & ~ended
@@ -116,7 +121,7 @@ class Downstream:
             kept = ~ended & (every | ~left)
             step = np.where(ended, 0, step)
             points = [_of(kept, u + _lines(step, du) * du) for u, du in zip(points, pushed, strict=True)]
-            states, live, now = [_of(kept, state) for state in states], live[kept], now[kept]
+            states, live, now, idle = [_of(kept, s) for s in states], live[kept], now[kept], idle[kept]
         return lines
 
     def _record(self, line: Line, found: Break, switch: int) -> None:
@@ -150,7 +155,7 @@ class Downstream:
             if not error <= AGREES * max(scale, 1e-30):
                 raise CheckError(
                     f"the walk of lines computes '{target}' with an error of {error:.2g} where onnxruntime has "
-                    f"{scale:.2g}: this is a bug in onnxdtd, please report it with the model"
+                    f"{scale:.2g}: {BUG}"
                 )
 
     def _sense(self) -> list[Any]:
