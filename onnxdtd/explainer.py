@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import platform
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from numbers import Integral, Real
 from typing import Any, Literal
 
 import numpy as np
@@ -35,6 +37,8 @@ Rules = str | os.PathLike[str] | Sequence[Mapping[str, Any]] | None
 Arrays = dict[str, npt.NDArray[Any]]
 Tell = Callable[[int, int], None] | None
 Inputs = npt.ArrayLike | Mapping[str, npt.ArrayLike]
+# What an option is checked against, by its annotation; methods check what is more involved themselves.
+KINDS: dict[str, type] = {"int": Integral, "float": Real, "bool": bool, "str": str}
 
 
 class Explainer:
@@ -170,12 +174,18 @@ def explain(
 
 
 def _options(method: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The options, all of which the method must know."""
+    """The options, all of which the method must know, each of the kind that its signature says."""
     known = COMPOSED[method].options if method in COMPOSED else ()
     surplus = sorted(set(given) - set(known))
     if surplus:
         takes = ", ".join(known) or "none"
         raise UsageError(f"{method} has no option {', '.join(surplus)}; it takes {takes}")
+    for name, value in given.items():
+        annotation = inspect.signature(COMPOSED[method].explain).parameters[name].annotation
+        kind, _, default = annotation.partition(" | ")
+        fits = (default == "None" and value is None) or isinstance(value, KINDS.get(kind, object))
+        if not fits or (isinstance(value, bool) and kind in ("int", "float")):
+            raise UsageError(f"{method} takes {name} as {kind}, not {value!r}")
     return dict(given)
 
 

@@ -75,6 +75,7 @@ def test_fail_on(cli: Cli, given: tuple[str, ...], code: int) -> None:
         ),
         (("--method", "magic", "--fail-on", "nothing"), "--fail-on nothing"),
         (("--target", "99"), "out of range"),
+        (("--method", "smoothgrad"), "method 'smoothgrad' gives no node a rule"),
     ],
 )
 def test_refuses(cli: Cli, tmp_path: Path, given: tuple[str, ...], told: str) -> None:

@@ -11,6 +11,7 @@ import pytest
 from onnxdtd.audit import AUDITS, Finding, run_audit
 from onnxdtd.explainer import Explainer
 from tests.audit_models import biased, deep_convolutions, deep_stack, linear_model, sawtooth
+from tests.model_text import model
 
 Case = Callable[[], tuple[Explainer, Any]]
 ZPLUS = "excitation_backprop"
@@ -97,6 +98,18 @@ def test_the_cause_of_a_loss_is_named() -> None:
     (layer,) = finding.details["layers"]
     assert layer["lost"]["bias"] == pytest.approx(layer["arrived"] - layer["left"], rel=1e-4)
     assert not find("conservation", biased("dtd", "redistribute")).fired
+
+
+def test_a_smooth_model_has_a_remainder_and_no_regions() -> None:
+    w, v = np.random.default_rng(7).standard_normal((2, 12, 12)).astype(np.float32)
+    text = "(float[N, 12] x) => (float[N, 12] y) { a = MatMul(x, w) b = Tanh(a) y = MatMul(b, v) }"
+    explainer = Explainer(model(text, w=w, v=v), "dtd")
+    finding = find("roots_region", (explainer, np.ones((1, 12), np.float32)))
+    assert finding.value is None
+    assert "the Taylor remainder at the roots is" in finding.sentence
+    (_, first) = finding.details["layers"]
+    assert first["in_region"] is None
+    assert first["median_taylor_remainder"] > 0
 
 
 def test_models_of_one_output_have_no_other_class() -> None:

@@ -19,7 +19,7 @@ from onnxdtd.cli.text import numbers, printable, sections, table
 from tests.command_line import DIGIT, DIGIT_MODEL, MODELS, PHOTO, PHOTO_MODEL, Cli, array, command_line, dense
 from tests.model_text import model
 
-COMMANDS = ("run", "inspect", "ops", "rules", "methods")
+COMMANDS = ("run", "audit", "inspect", "ops", "rules", "methods")
 HEAVY = {"onnx", "onnxruntime", "numpy", "matplotlib", "networkx", "PIL"}
 
 
@@ -74,6 +74,11 @@ def test_the_whole_summary(cli: Cli, tmp_path: Path) -> None:
         "relevance   3 of 4 arrived at the input (75.0%)\n"
         "lost        1.000  25.0%  to biases\n"
         "lost most   1.000  25.0%  at dense\n"
+        "audit       conservation      0.25   fired\n"
+        "            class_similarity  0.894\n"
+        "            gradient_x_input  1\n"
+        "            The heatmap sums to 3 of the explained 4: 25 % was given to biases,\n"
+        "              most of all at 'dense'.\n"
         "written     out: heatmap.png, explanation.json, inputs.npz, outputs.npz,\n"
         "            relevance.npz\n"
     )

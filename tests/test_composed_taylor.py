@@ -11,7 +11,7 @@ import pytest
 import onnxdtd
 from onnxdtd.composed.passes import Passes
 from onnxdtd.composed.plane import nearest_on_plane
-from onnxdtd.composed.search import budget
+from onnxdtd.composed.search import Best, Search, budget
 from onnxdtd.errors import UsageError
 from tests.model_text import model
 from tests.test_composed import DIGIT, LINEAR, MODELS, W, X, digits, explained
@@ -118,6 +118,45 @@ def test_a_flat_zero_is_met_at_its_edge_with_the_slope_before_it() -> None:
     corner = explained(source, "taylor", np.array([[1.0, 2.0]]), 0)
     assert np.sqrt(5) <= corner.extras["distance"][0] < 1.02 * np.sqrt(5)
     assert corner.extras["root_found"] == [True]
+
+
+def test_a_root_inside_a_flat_zero_is_moved_to_its_edge() -> None:
+    source = model("(double[N, 2] x) => (double[N, 1] y) { r = Relu(x) y = MatMul(r, w) }", w=np.ones((2, 1)))
+    passes = Passes(onnxdtd.Explainer(source, "taylor"), np.array([[2.0, -3.0]]), 0)
+    search = Search(passes, passes.all)
+    found = search.exact(Best(search.origin, search.zero, np.array([[-2.0, -3.0]]), np.zeros(1)))
+    np.testing.assert_allclose(found.point, [[0, -3]], atol=0.003)
+    assert found.value == 0
+
+
+def test_refining_comes_nearer_and_never_goes_back(rng: np.random.Generator) -> None:
+    before, after = [], []
+    for _ in range(10):
+        source, f = network(rng, 4)
+        x = rng.uniform(-1, 1, (20, 4))
+        x = x[f(x) > 0.05][:5]
+        passes = Passes(onnxdtd.Explainer(source, "taylor"), x, 0)
+        search = Search(passes, passes.all)
+        best = search.exact(search.descend(search.start(0, 0), 5))
+        there = np.abs(best.value) <= search.zero
+        before += np.linalg.norm(best.point - x, axis=1)[there].tolist()
+        after += np.linalg.norm(search.refine(best).point - x, axis=1)[there].tolist()
+    gains = 1 - np.array(after) / np.array(before)
+    assert len(gains) > 15
+    assert (gains >= 0).all()
+    assert gains.max() > 0.01
+
+
+def test_a_fixed_batch_is_filled_up() -> None:
+    fixed = model(
+        "(double[2, 4] x) => (double[2, 3] y) { y = Gemm(x, w, b) }", w=W, b=np.array([0.5, -1.0, 2.0])
+    )
+    x = np.array([[0.0, -9.0, 0.0, 0.0], X[0]])
+    one, other = (explained(source, "taylor", x, 1) for source in (fixed, LINEAR))
+    assert one.target_value[0] < 0 < one.target_value[1]
+    np.testing.assert_allclose(one.relevance["x"], other.relevance["x"], rtol=1e-9)
+    assert one.extras["region"] == [True, None]
+    assert "the model's batch is fixed" in one.extras["region_verdict"][1]
 
 
 def network(rng: np.random.Generator, inputs: int) -> tuple[Any, Any]:

@@ -22,7 +22,8 @@ def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
 
 
 def methods() -> str:
-    found = {name: (m.doc, m.bias) for name, m in METHODS.items()} | {name: (m.doc, "") for name, m in COMPOSED.items()}
+    found = {name: (m.doc, m.bias) for name, m in METHODS.items()}
+    found |= {name: (m.doc, "") for name, m in COMPOSED.items()}
     rows = [(f"`{name}`", *facts) for name, facts in sorted(found.items())]
     return table(("method", "what it is", "bias"), [("`auto`", "`composite` or `dtd`, by depth", ""), *rows])
 

@@ -21,7 +21,7 @@ LIMIT = 0.9
 
 @audit(
     "class_similarity", cost="quick",
-    source="Sixt, Granz and Landgraf 2020, section 5; Nie et al. 2018; the limit 0.9 is onnxdtd's",
+    source="Sixt, Granz and Landgraf 2020; Nie et al. 2018; the limit 0.9 is onnxdtd's",
 )  # fmt: skip
 def class_similarity(plan: Plan, explanation: Explanation, rerun: Rerun) -> Finding:
     """Similarity of the target's heatmap with those of the runner-up and of a random other class."""

@@ -18,7 +18,7 @@ RANDOM = 8
 
 @audit(
     "convergence", cost="full",
-    source="Sixt, Granz and Landgraf 2020, section 4 (cosine similarity convergence); the limit 0.9 is onnxdtd's",
+    source="Sixt, Granz and Landgraf 2020 (cosine similarity convergence); the limit 0.9 is onnxdtd's",
 )  # fmt: skip
 def convergence(plan: Plan, explanation: Explanation, rerun: Rerun) -> Finding:
     """Median |cos| at every layer, of random seeds and of the classes, two by two."""

@@ -15,7 +15,8 @@ from onnxdtd.audit.finding import Finding
 from onnxdtd.render.canvas import DPI, HEADING, MARGIN, SMALL, Page
 from onnxdtd.render.colours import BLUE, FAINT, INK, RED
 
-LEFT, WIDTH, HEIGHT, BELOW = 130, 1150, 520, 110
+LEFT, WIDTH, HEIGHT = 130, 1150, 520
+ABOVE, BELOW = 2 * HEADING + 10, 110  # room for what is drawn and the legend; for names and the axis' label
 GREY = "#6b6b6b"
 NAMED = 12
 """Up to so many layers are named on the axis, more are numbered."""
@@ -47,7 +48,7 @@ def convergence(findings: Mapping[str, Finding]) -> Figure | None:
     if d["classes"]:
         _line(axes, d["classes"], BLUE, "s", "classes")
     _depth(axes, d["layers"], f"layer, from '{d['from']}' to the input")
-    return _finished(page, axes, "lower right" if finding.fired else "best")
+    return _finished(page, axes)
 
 
 def randomisation(findings: Mapping[str, Finding]) -> Figure | None:
@@ -70,7 +71,7 @@ def randomisation(findings: Mapping[str, Finding]) -> Figure | None:
     _depth(
         axes, [names[depth] for depth in sorted(names)], "layer, from the output to the input", sorted(names)
     )
-    return _finished(page, axes, "best")
+    return _finished(page, axes)
 
 
 def roots(findings: Mapping[str, Finding]) -> Figure | None:
@@ -94,16 +95,16 @@ def roots(findings: Mapping[str, Finding]) -> Figure | None:
                 at, share, [share - low, high - share], color=color, label=label, clip_on=False, **bars
             )
     _depth(axes, [row["node"] for row in rows], "layer, from the output to the input; bars: 95 % intervals")
-    return _finished(page, axes, "best")
+    return _finished(page, axes)
 
 
 PICTURES = {"convergence.png": convergence, "randomisation.png": randomisation, "roots.png": roots}
 
 
 def _chart(title: str, what: str) -> tuple[Page, Axes]:
-    page = Page(LEFT + WIDTH + MARGIN, HEADING + HEIGHT + BELOW, title)
+    page = Page(LEFT + WIDTH + MARGIN, ABOVE + HEIGHT + BELOW, title)
     page.text(MARGIN, 0, what, SMALL, GREY)
-    axes = page.place(LEFT, HEADING, WIDTH, HEIGHT)
+    axes = page.place(LEFT, ABOVE, WIDTH, HEIGHT)
     axes.set(ylim=(-0.02, 1.04))
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set(color=FAINT, linewidth=0.6)
@@ -147,6 +148,8 @@ def _short(name: str, most: int = 16) -> str:
     return name if len(name) <= most else f"…{name[1 - most :]}"
 
 
-def _finished(page: Page, axes: Axes, where: str) -> Figure:
-    axes.legend(fontsize=SMALL, frameon=False, labelcolor=INK, loc=where)
+def _finished(page: Page, axes: Axes) -> Figure:
+    """With the legend above the axes, where it hides nothing."""
+    place: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (-0.01, 1.0), "ncols": 3}
+    axes.legend(fontsize=SMALL, frameon=False, labelcolor=INK, handlelength=1.6, borderpad=0, **place)
     return page.figure

@@ -24,7 +24,7 @@ UPPER = 0.25
 HALF = 0.5
 LEVELS = 20
 """Of more layers, so many depths are tried, evenly spread."""
-SOURCE = "Adebayo et al. 2018, section 3.1; the limits are onnxdtd's"
+SOURCE = "Adebayo et al. 2018; the limits are onnxdtd's"
 MEASURES = ("cosine", "spearman", "ssim")
 
 

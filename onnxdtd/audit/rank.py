@@ -19,7 +19,7 @@ ALIKE = 0.9
 
 @audit(
     "rank", cost="full",
-    source="Sixt, Granz and Landgraf 2020, Theorem 1: products of non-negative matrices tend to rank 1; the "
+    source="Sixt, Granz and Landgraf 2020: products of non-negative matrices tend to rank 1; the "
     "threshold, all pairs at a cosine of 0.9, is onnxdtd's",
 )  # fmt: skip
 def rank(plan: Plan, explanation: Explanation, rerun: Rerun) -> Finding:
@@ -41,7 +41,7 @@ def rank(plan: Plan, explanation: Explanation, rerun: Rerun) -> Finding:
         sentence = "Fewer than two seeds reach the input, so the rank of the propagation says nothing."
     elif value > limit:
         sentence = (
-            f"What {count} seeds leave at the input lies along one direction more than heatmaps of the cosine {ALIKE} "
+            f"What {count} seeds leave at the input lies along one direction, more so than heatmaps {ALIKE} similar "
             f"would (sigma_1 / sum sigma {value:.2f}, not {limit:.2f}): the propagation is close to rank 1."
         )
     else:

@@ -28,7 +28,7 @@ FEWEST, MOST, WORK = 8, 64, 2e8
 
 @audit(
     "roots", cost="full", findings=("roots_domain", "roots_region"),
-    source="Montavon et al. 2017, section 4 (domain); Sixt and Landgraf 2022, section 4 (linear region); the limit "
+    source="Montavon et al. 2017, section 4 (domain); Sixt and Landgraf 2022 (linear region); the limit "
     "of 95 % is onnxdtd's",
 )  # fmt: skip
 def roots(plan: Plan, explanation: Explanation, rerun: Rerun) -> list[Finding]:
@@ -111,15 +111,14 @@ def _domain(rows: list[dict[str, Any]], details: dict[str, Any]) -> Finding:
 
 
 def _region(rows: list[dict[str, Any]], details: dict[str, Any]) -> Finding:
-    rows_with = [row for row in rows if row["in_region"] is not None]
-    if not rows_with:
+    if any(row["in_region"] is None for row in rows):
         left = middle([row["median_taylor_remainder"] or np.nan for row in rows])
-        sentence = "The model is smooth, so there are no linear regions"
+        sentence = "The model is smooth, at least in part, so it has no linear regions"
         sentence += (
             f"; the Taylor remainder at the roots is {left:.2g} of f (median)." if left is not None else "."
         )
         return Finding("roots_region", None, LIMIT, "below", sentence, details)
-    count, of = _sum(rows_with, "in_region"), _sum(rows_with, "sampled")
+    count, of = _sum(rows, "in_region"), _sum(rows, "sampled")
     value, (low, high) = count / of, interval(count, of)
     told = f"{percent(value)} of {of} sampled neurons (95 % interval {percent(low)} to {percent(high)})"
     if value < LIMIT:

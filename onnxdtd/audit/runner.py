@@ -15,7 +15,7 @@ from onnxdtd.errors import UsageError
 from onnxdtd.explainer import Explainer
 from onnxdtd.explanation import Explanation
 from onnxdtd.folder import plain
-from onnxdtd.registry import AUDITS, METHODS, AuditEntry
+from onnxdtd.registry import AUDITS, COMPOSED, METHODS, AuditEntry
 
 Tell = Callable[[int, int], None] | None
 PARTS = 1000
@@ -49,11 +49,7 @@ def run_audit(
     Raises UsageError for an unknown name, or for a method of many passes, which no rule of a node stands behind.
     """
     entries = chosen(only, quick)
-    if explanation.method not in METHODS:
-        raise UsageError(
-            f"method {explanation.method!r} gives no node a rule, so there is nothing to audit; the methods are "
-            f"{', '.join(sorted(METHODS))}"
-        )
+    check_method(explanation.method)
     ticker = Ticker(len(entries), progress)
     rerun = dataclasses.replace(Rerun.of(explainer, explanation), tick=ticker)
     plan = explainer.plan(explanation.output)
@@ -81,7 +77,7 @@ def run_audit(
 def quick(explainer: Explainer, explanation: Explanation) -> list[Finding]:
     """The three cheapest findings, in three walks: conservation, similarity with the runner-up class, and with
     gradient x input. None for a method of many passes, which gives no node a rule."""
-    if explanation.method not in METHODS:
+    if explanation.method in COMPOSED:
         return []
     plan, rerun = explainer.plan(explanation.output), Rerun.of(explainer, explanation)
     found = {
@@ -97,6 +93,15 @@ def audited(explainer: Explainer, explanation: Explanation) -> Explanation:
     found = quick(explainer, explanation)
     told = tuple(plain(finding.document()) for finding in found)
     return dataclasses.replace(explanation, findings=told, sentence=honest(found) if found else "")
+
+
+def check_method(method: str) -> None:
+    """Raise UsageError for a method of many passes: no rule of a node stands behind it."""
+    if method in COMPOSED:
+        names = ", ".join(sorted(METHODS))
+        raise UsageError(
+            f"method {method!r} gives no node a rule, so there is nothing to audit; choose among {names}"
+        )
 
 
 def chosen(only: Sequence[str] | None = None, quick: bool = False) -> list[AuditEntry]:

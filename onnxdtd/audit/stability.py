@@ -22,7 +22,7 @@ NOISE = 0.01
 
 @audit(
     "stability", cost="full",
-    source="Montavon et al. 2018, section 7.1 (continuity); the noise, 1 % of the range, and the limit 0.9 are "
+    source="Montavon et al. 2018 (continuity); the noise, 1 % of the range, and the limit 0.9 are "
     "onnxdtd's",
 )  # fmt: skip
 def stability(plan: Plan, explanation: Explanation, rerun: Rerun) -> Finding:

@@ -14,7 +14,8 @@ EXAMPLES = """\b
 Examples:
   onnxdtd audit model.onnx input.npy --method dtd
   onnxdtd audit model.onnx input.npy --quick --json
-  onnxdtd audit model.onnx input.npy --only conservation,class_similarity --fail-on conservation
+  onnxdtd audit model.onnx input.npy --only conservation,roots
+                --fail-on conservation
 
 The folder holds audit.json and pictures. A finding fires where its number speaks against the heatmap; --fail-on turns
 that into exit code 5."""
@@ -25,11 +26,14 @@ def audit(
     input: Annotated[
         Path,
         typer.Argument(
-            metavar="INPUT", help=".npy, .npz (arrays by input name), .pb, or an image.", show_default=False
+            metavar="INPUT",
+            help=".npy, .npz (arrays by input name), .pb, or an image.",
+            readable=False,
+            show_default=False,
         ),
     ],
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="DIR", help="Folder of the result.")
+        Path, typer.Option("--output", "-o", metavar="DIR", readable=False, help="Folder of the result.")
     ] = Path("onnxdtd-audit"),
     target: options.Target = "top",
     method: options.Method = "auto",
@@ -53,7 +57,7 @@ def audit(
         typer.Option(metavar="P", help="As for `onnxdtd run`. [default: cpu]", show_default=False),
     ] = None,
     preprocess: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Image: as for `onnxdtd run`.")
+        Path | None, typer.Option(metavar="FILE", readable=False, help="Image: as for `onnxdtd run`.")
     ] = None,
     color: Annotated[str | None, typer.Option(metavar="C", help="Image: as for `onnxdtd run`.")] = None,
     resize: Annotated[str | None, typer.Option(metavar="N|H,W", help="Image: the same.")] = None,

@@ -10,7 +10,7 @@ from typing import Any
 
 from onnxdtd.audit import AuditReport, Finding, run_audit
 from onnxdtd.audit.report import MANIFEST, SCHEMA
-from onnxdtd.audit.runner import chosen
+from onnxdtd.audit.runner import check_method, chosen
 from onnxdtd.cli.faults import Faults
 from onnxdtd.cli.job import explainer_for, preprocessing, target_for
 from onnxdtd.cli.progress import Progress
@@ -43,6 +43,8 @@ def audit(
         input_file(input)
     with faults:
         check_folder(output, SCHEMA)
+    with faults:
+        check_method(options["method"])
     with faults:
         _known(fail_on, only, quick)
     with faults:

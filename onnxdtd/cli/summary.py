@@ -115,11 +115,13 @@ def _losses(account: Conservation) -> list[tuple[str, list[str]]]:
 
 def _findings(e: Explanation) -> list[str]:
     """The numbers of the quick audit, and in words what speaks against the heatmap, if anything does."""
-    told = [
-        (f["name"], "-" if f["value"] is None else f"{round(f['value'], 4):.3g}", "fired" if f["fired"] else "")
-        for f in e.findings
-    ]
+    told = [(f["name"], _short(f["value"]), "fired" if f["fired"] else "") for f in e.findings]
     return [*aligned(told, "<<<"), e.sentence] if told else []
+
+
+def _short(value: float | str | None) -> str:
+    """Three digits; what is not finite comes as its name."""
+    return "-" if value is None else f"{round(float(value), 4):.3g}"
 
 
 def _files(e: Explanation, files: Sequence[str]) -> list[str]:

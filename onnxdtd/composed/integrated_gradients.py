@@ -39,7 +39,7 @@ def integrated_gradients(
             f"integrated_gradients takes steps >= 1 and rule midpoint or trapezoid, not {steps}, {rule}"
         )
     passes = Passes(explainer, x, target, progress, batch)
-    start = passes.vector(baseline, "baseline")
+    start = passes.baseline(baseline)
     way = passes.x - start
     places, weights = _quadrature(rule, steps)
     points = passes.count * len(places)

@@ -51,7 +51,7 @@ def occlusion(
         shape = passes.base.inputs[name].shape[1:]
         patches += [start + p for p in _patches(name, shape, patch, stride, channels == "each", layout)]
         start += math.prod(shape)
-    cover = passes.vector(baseline, "baseline")
+    cover = passes.baseline(baseline)
     points = passes.count * len(patches)
     passes.expect(points + passes.count)
     whole = passes.values(passes.x, passes.all)

@@ -104,12 +104,22 @@ class Passes:
                              f"the explained inputs are {', '.join(map(repr, names))}")  # fmt: skip
         parts = {}
         for name in names:
-            shape, array = self.base.inputs[name].shape, np.asarray(given.get(name, 0.0), np.float64)
+            shape = self.base.inputs[name].shape
             try:
+                array = np.asarray(given.get(name, 0.0), np.float64)
                 parts[name] = np.broadcast_to(array, shape)
-            except ValueError:
-                raise UsageError(f"{what} of '{name}' has shape {array.shape}, the input {shape}") from None
+            except (TypeError, ValueError):
+                raise UsageError(
+                    f"{what} of '{name}' must be a number or an array that broadcasts to the input's shape {shape}"
+                ) from None
         return self._joined(parts)
+
+    def baseline(self, given: Any) -> Array:
+        """(N, D) from what a user gives; it must be finite."""
+        found = self.vector(given, "baseline")
+        if not np.isfinite(found).all():
+            raise UsageError("baseline holds values that are not finite")
+        return found
 
     def split(self, rows: Array, precise: bool = False) -> dict[str, Array]:
         """(M, D) as arrays (M, ...) by input name, in the inputs' own types (precise: in float64)."""

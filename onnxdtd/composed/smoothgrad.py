@@ -32,8 +32,10 @@ def smoothgrad(
     largest value minus its least. Its seed is fixed, and draw k is the same for every sample, so a batch equals
     its samples one by one. `standard_error`: of the mean, root-mean-square over the inputs relative to that of R.
     """
-    if not (sigma >= 0 and samples >= 1):
-        raise UsageError(f"smoothgrad takes sigma >= 0 and samples >= 1, not {sigma}, {samples}")
+    if not (0 <= sigma < np.inf and samples >= 1 and seed >= 0):
+        raise UsageError(
+            f"smoothgrad takes sigma >= 0, samples >= 1, seed >= 0, not {sigma}, {samples}, {seed}"
+        )
     passes = Passes(explainer, x, target, progress, batch)
     deviation = sigma * _range(passes)
     points = passes.count * samples

@@ -46,10 +46,9 @@ def taylor(
     Without a root, relevance is expanded where f is least, and a warning says so: R then sums to f(x) less the
     residual, which stays unexplained, and the remainder. Where f(x) <= 0 there is nothing to explain and R = 0.
     """
-    if steps < 1 or restarts < 1 or not tolerance > 0:
-        raise UsageError(
-            f"taylor takes steps >= 1, restarts >= 1, tolerance > 0, not {steps}, {restarts}, {tolerance}"
-        )
+    if steps < 1 or restarts < 1 or not tolerance > 0 or seed < 0:
+        given = ", ".join(map(str, (steps, restarts, tolerance, seed)))
+        raise UsageError(f"taylor takes steps >= 1, restarts >= 1, tolerance > 0, seed >= 0, not {given}")
     passes = Passes(explainer, x, target, progress, batch)
     passes.expect(sum(budget(passes.count, steps, restarts)) + 2 * passes.count)
     some = np.flatnonzero(passes.value > 0)

@@ -179,7 +179,9 @@ def _sharing(scene: Scene, node: str) -> tuple[Step, TermRule]:
         elif step.node.name == node:
             what = f"{step.node} has rule {step.rule}, which shares nothing and has no root"
     more = f" and {len(names) - SHOWN} more (onnxdtd inspect shows all)" if len(names) > SHOWN else ""
-    cure = f"choose one of {', '.join(names[:SHOWN])}{more}" if names else "choose another method, such as dtd"
+    cure = (
+        f"choose one of {', '.join(names[:SHOWN])}{more}" if names else "choose another method, such as dtd"
+    )
     raise UsageError(f"{what}; {cure}")
 
 

@@ -55,11 +55,51 @@ WAYS = {
 }
 
 
-def stand(source: str | Path | onnx.ModelProto, way: Way, x: Array) -> Rerun:
-    """At all samples of x, each explained for its top class."""
-    explainer = onnxdtd.Explainer(source, way.method, rules=list(way.rules), input_range=RANGES.get(source))
+def stand(source: str | Path | onnx.ModelProto, way: Way, x: Array, within: Any = None) -> Rerun:
+    """At all samples of x, each explained for its top class. within: the input's range, else the model's own."""
+    explainer = onnxdtd.Explainer(source, way.method, rules=list(way.rules), input_range=within)
     rerun = Rerun.of(explainer, explainer(x[:1]))
     (name,) = rerun.feeds
     rerun = rerun.at({name: x})
     top = rerun.logits.argmax(axis=-1)
     return dataclasses.replace(rerun, mask=np.arange(rerun.logits.shape[-1]) == top[:, None])
+
+
+def quartiles(values: npt.ArrayLike) -> list[float]:
+    """[first quartile, median, third quartile] of the numbers among the values."""
+    array = np.asarray(values, np.float64).ravel()
+    return [float(q) for q in np.quantile(array[~np.isnan(array)], [0.25, 0.5, 0.75])]
+
+
+def sheet(rows: int, columns: int, size: tuple[float, float], **options: Any) -> tuple[Figure, Any]:
+    """A white figure and its axes, (rows, columns)."""
+    figure = Figure(size, dpi=DPI, facecolor="white", layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure, figure.subplots(rows, columns, squeeze=False, **options)
+
+
+def curve(axes: Axes, way: Way, at: Sequence[float], bands: Sequence[Sequence[float]]) -> None:
+    """Medians as a line, quartiles as a band."""
+    low, middle, high = np.array(bands).T
+    line: dict[str, Any] = {"color": way.colour, "marker": way.marker, "markersize": 3.6, "linewidth": 1.5}
+    axes.fill_between(at, low, high, color=way.colour, alpha=0.1, linewidth=0)
+    axes.plot(at, middle, label=way.name, linestyle=(0, (4, 2)) if way.dashed else "-", clip_on=False, **line)
+
+
+def dress(axes: Axes, title: str, ticks: Sequence[float], labels: Sequence[str]) -> None:
+    """Title, scale from 0 to 1, names of the depths."""
+    axes.set_title(title, loc="left", fontsize=10, color=INK)
+    axes.set_ylim(-0.03, 1.03)
+    axes.set_xticks(ticks, labels, fontsize=7.5, rotation=38, ha="right", rotation_mode="anchor")
+    axes.tick_params(axis="y", labelsize=8)
+    axes.tick_params(color=FAINT, length=2.5)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(FAINT)
+    axes.grid(axis="y", color=FAINT, alpha=0.25)
+    axes.set_axisbelow(True)
+
+
+def legend(figure: Figure, axes: Axes, columns: int) -> None:
+    """One legend for all axes, below."""
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False, fontsize=9)

@@ -1,0 +1,197 @@
+"""Does relevance forget, on its way down, what it explains? Cosine similarity convergence by depth.
+
+    pip install -e .
+    python tools/reproduce/convergence.py [--digits 32] [--draws 3] [--side 64] [--seed 0] [--out docs/figures]
+
+Relevance starts at the logits from random seeds and from classes, two by two, and |cos| of both is measured at every
+layer: on the shipped MNIST CNN, and on VGG16 with random weights. Writes convergence.json, .md and .png. Minutes.
+
+Source: after Sixt, Granz and Landgraf 2020, "When Explanations Lie", ICML.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from curves import BASE, MODELS, ROOT, WAYS, Array, Way, curve, dress, everywhere, legend, quartiles, sheet, stand
+from matplotlib.figure import Figure
+from PIL import Image
+from vgg import CLASSES, vgg16
+
+from onnxdtd.audit import seeds
+
+NAMES = ("gradient", "lrp0", "gamma", "alpha_beta", "dtd", "zplus")
+RANDOM, SOME = 6, 5  # seeds: 15 pairs of random ones, 10 of classes
+PLAIN = Way("LRP-0 from R_j = c_j", BASE, everywhere("epsilon", epsilon=1e-9))
+
+
+def falls(source: Any, way: Way, x: Array, within: Any, seed: int, plain: bool = False) -> dict[str, Any]:
+    """|cos| of every pair, by kind of seed and by layer from the logits to the input: (samples, pairs) each.
+
+    Random seeds are R_j = c_j z_j with normal c_j, and c_j for the gradient; plain: c_j for any method.
+    """
+    rerun = stand(source, way, x, within)
+    rng = np.random.default_rng(seed)
+    if plain:
+        random = [rng.standard_normal(rerun.logits.shape) for _ in range(RANDOM)]
+    else:
+        random = seeds.mixtures(rerun, rerun.plan, RANDOM, rng)
+    classes = [seeds.class_seed(rerun, int(c)) for c in seeds.some_classes(rerun)[:SOME]]
+    first = {"random": random, "classes": classes}
+    return {kind: {layer: pairs(c) for layer, c in rerun.cosines(s).items()} for kind, s in first.items()}
+
+
+def pairs(cosines: Array) -> Array:
+    """(N, K, K) -> (N, K (K - 1) / 2): |cos| of every pair, each once."""
+    first, second = np.triu_indices(cosines.shape[-1], 1)
+    return np.abs(cosines[:, first, second])
+
+
+def pooled(parts: list[dict[str, Any]]) -> dict[str, dict[str, list[float]]]:
+    """Quartiles over pairs, samples and networks, by kind and layer."""
+    return {
+        kind: {layer: quartiles(np.concatenate([p[kind][layer].ravel() for p in parts])) for layer in layers}
+        for kind, layers in parts[0].items()
+    }
+
+
+def photo(side: int) -> Array:
+    """The shipped photo's middle, (1, 3, side, side) in 0..1."""
+    image = Image.open(MODELS / "chelsea.png").convert("RGB")
+    edge = min(image.size)
+    left, top = ((length - edge) // 2 for length in image.size)
+    small = image.resize((side, side), Image.Resampling.BICUBIC, (left, top, left + edge, top + edge))
+    return np.ascontiguousarray(np.asarray(small, np.float32).transpose(2, 0, 1)[None] / 255)
+
+
+def digits(count: int) -> Array:
+    """The first held-out digits that the CNN's training did not see, in an order drawn once."""
+    images = np.load(MODELS / "mnist_heldout.npz")["images"]
+    chosen = np.random.default_rng(0).permutation(len(images))[:count]
+    return np.asarray(images[chosen, None] / 255, np.float32)
+
+
+def measure(digit_count: int, draws: int, side: int, seed: int, shrink: int = 1) -> dict[str, Any]:
+    """Both networks, every method. shrink: divides VGG16's widths, for tests."""
+    found: dict[str, Any] = {
+        "seed": seed, "random_seeds": RANDOM, "class_seeds": SOME,
+        "mnist_cnn": {"digits": digit_count, "curves": {}, "plain": {}},
+        "vgg16": {"draws": draws, "side": side, "classes": CLASSES // shrink, "curves": {}, "plain": {}},
+    }  # fmt: skip
+    networks: dict[str, list[onnx.ModelProto | Path]] = {
+        "mnist_cnn": [MODELS / "mnist_cnn.onnx"],
+        "vgg16": [vgg16(side, seed + i, shrink) for i in range(draws)],
+    }
+    inputs = {"mnist_cnn": digits(digit_count), "vgg16": photo(side)}
+    for network, sources in networks.items():
+        x = inputs[network]
+        for name in NAMES:
+            parts = [falls(source, WAYS[name], x, (0, 1), seed + i) for i, source in enumerate(sources)]
+            found[network]["curves"][name] = pooled(parts)
+        parts = [falls(source, PLAIN, x, (0, 1), seed + i, plain=True) for i, source in enumerate(sources)]
+        found[network]["plain"] = {"lrp0": pooled(parts)["random"]}
+    return found
+
+
+def shown(layers: list[str]) -> list[int]:
+    """Which depths the table has: the logits, three between, the input."""
+    return sorted({0, *(round(len(layers) * part) for part in (0.25, 0.5, 0.75)), len(layers) - 1})
+
+
+def table(found: dict[str, Any], network: str, kind: str) -> str:
+    """Medians at some depths, in Markdown."""
+    some = found[network]["curves"]
+    layers = list(some["gradient"][kind])
+    at = [layers[i] for i in shown(layers)]
+    lines = [f"| method | {' | '.join(brief(layer) for layer in at)} |", "|---" * (len(at) + 1) + "|"]
+    for name in NAMES:
+        lines.append(f"| {WAYS[name].name} | {' | '.join(f'{some[name][kind][a][1]:.3f}' for a in at)} |")
+    return "\n".join(lines)
+
+
+def brief(layer: str) -> str:
+    """'/3/Conv' as 'Conv 3'."""
+    number, _, op = layer.strip("/").partition("/")
+    return f"{op} {number}" if op else layer
+
+
+def end(found: dict[str, Any], network: str, name: str, kind: str = "random") -> float:
+    """The median at the input."""
+    return float(found[network]["curves"][name][kind]["input"][1])
+
+
+def page(found: dict[str, Any]) -> str:
+    """The tables in Markdown."""
+    plain = {n: found[n]["plain"]["lrp0"]["input"][1] for n in ("mnist_cnn", "vgg16")}
+    tables = {f"{n}_{k}": table(found, n, k) for n in ("mnist_cnn", "vgg16") for k in ("random", "classes")}
+    return TEXT.format(found=found, plain=plain, **tables)
+
+
+TEXT = """# Cosine similarity convergence
+
+![|cos| by depth](convergence.png)
+
+Median |cos| between the relevances that two seeds leave at a layer; bands are quartiles. 1 means that the layer
+gets the same relevance, up to its sign and size, whatever is explained. "input" is the heatmap.
+
+## The shipped CNN, random seeds
+
+{mnist_cnn_random}
+
+## The shipped CNN, pairs of classes
+
+{mnist_cnn_classes}
+
+## VGG16 with random weights, random seeds
+
+{vgg16_random}
+
+## VGG16 with random weights, pairs of classes
+
+{vgg16_classes}
+"""
+
+
+def figure(found: dict[str, Any]) -> Figure:
+    """Networks side by side, random seeds above, pairs of classes below."""
+    titles = {"mnist_cnn": "shipped MNIST CNN", "vgg16": "VGG16, random weights"}
+    kinds = {"random": "random seeds", "classes": "pairs of classes"}
+    drawn, axes = sheet(2, 2, (9.0, 7.0), sharex="col", sharey=True, width_ratios=(2, 3))
+    for row, (kind, words) in zip(axes, kinds.items(), strict=True):
+        for place, (network, title) in zip(row, titles.items(), strict=True):
+            some = found[network]["curves"]
+            for name in NAMES:
+                bands = list(some[name][kind].values())
+                curve(place, WAYS[name], range(len(bands)), bands)
+            layers = [brief(layer) for layer in some["gradient"][kind]]
+            dress(place, f"{title}: {words}", range(len(layers)), layers)
+        row[0].set_ylabel("|cos|, median and quartiles", fontsize=9)
+    legend(drawn, axes[0, 0], len(NAMES))
+    return drawn
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--digits", type=int, default=32)
+    parser.add_argument("--draws", type=int, default=3, help="networks with random weights")
+    parser.add_argument("--side", type=int, default=64, help="of VGG16's input, a multiple of 32")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "figures")
+    given = parser.parse_args()
+    found = measure(given.digits, given.draws, given.side, given.seed)
+    given.out.mkdir(parents=True, exist_ok=True)
+    (given.out / "convergence.json").write_text(json.dumps(found, indent=1) + "\n")
+    (given.out / "convergence.md").write_text(page(found))
+    figure(found).savefig(given.out / "convergence.png")
+    print(page(found))
+
+
+if __name__ == "__main__":
+    main()
