@@ -204,7 +204,9 @@ def _input_range(graph: Graph, given: Range) -> Range:
         if name and name not in graph.inputs:
             raise UsageError(f"input_range names '{name}'; the model's inputs are {', '.join(graph.inputs)}")
         if not np.all(np.asarray(low) <= np.asarray(high)):
-            raise UsageError(f"input_range: low must be a number that does not exceed high, got {low} and {high}")
+            raise UsageError(
+                f"input_range: low must be a number that does not exceed high, got {low} and {high}"
+            )
     return given
 
 

@@ -21,7 +21,10 @@ from onnxdtd.model.load import load
 ROOT = Path(__file__).parent
 NETWORKS = [
     *(ROOT / "goldens").glob("*.onnx"),
-    *(ROOT.parent / "models" / f"{name}.onnx" for name in ("mnist_cnn", "mnist_resnet", "mnist_keras", "wine_mlp")),
+    *(
+        ROOT.parent / "models" / f"{name}.onnx"
+        for name in ("mnist_cnn", "mnist_resnet", "mnist_keras", "wine_mlp")
+    ),
 ]
 
 
@@ -111,7 +114,9 @@ def test_every_missing_operator_is_named_with_what_mends_it() -> None:
     with pytest.raises(UnsupportedError) as error:
         onnxdtd.Explainer(model).plan()
     first, second, third = error.value.faults
-    assert first.startswith("'mix' Einsum (opset 17, ('N', 3), (3, 3) -> ('N', 3)): no entry for this operator")
+    assert first.startswith(
+        "'mix' Einsum (opset 17, ('N', 3), (3, 3) -> ('N', 3)): no entry for this operator"
+    )
     assert 'use = "stop"' in first
     assert second.startswith("'gate' Softmax")
     assert "multiplies two values that both depend on the model's input" in third

@@ -1,6 +1,6 @@
 """Draw docs/cat.jpg, the README's picture: the shipped photograph explained by two methods, for two classes.
 
-    python tools/figures.py
+python tools/figures.py
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Write the README's tables of methods, rules, operators and speed from the registries and benchmark figures.
 
-    python tools/tables.py            # rewrites README.md
-    python tools/tables.py --check    # exit 1 if it is not up to date
+python tools/tables.py            # rewrites README.md
+python tools/tables.py --check    # exit 1 if it is not up to date
 """
 
 from __future__ import annotations
@@ -36,7 +36,10 @@ def ops() -> str:
     families: dict[tuple[str, str], list[str]] = {}
     for (domain, name), entry in sorted(OPS.items()):
         families.setdefault((entry.kind, entry.family), []).append(f"{domain}.{name}" if domain else name)
-    rows = [(kind, "" if family == kind else family, ", ".join(names)) for (kind, family), names in families.items()]
+    rows = [
+        (kind, "" if family == kind else family, ", ".join(names))
+        for (kind, family), names in families.items()
+    ]
     order = ("linear", "route", "select", "elementwise", "barrier")
     return table(("kind", "family", "operators"), sorted(rows, key=lambda row: (order.index(row[0]), row)))
 
@@ -51,7 +54,8 @@ def speed() -> str:
                 continue
             who = result["contender"] + (f" ({result['method']})" if result["method"] else "")
             ratio = next(
-                (r["of_median"] for r in case["ratios"] if r["ratio"] == f"{result['contender']} / zennit"), None
+                (r["of_median"] for r in case["ratios"] if r["ratio"] == f"{result['contender']} / zennit"),
+                None,
             )
             peak = next((m for m in case["memory"] if f"onnxdtd {m['engine']}" == result["contender"]), None)
             rows.append(
@@ -60,7 +64,9 @@ def speed() -> str:
                     who,
                     f"{result['median_s']:.3f}",
                     "" if ratio is None else f"{ratio:.2f}",
-                    "" if peak is None else f"{peak['peak_bytes'] / 2**20:.0f} ({peak['peak_over_bound']:.2f})",
+                    ""
+                    if peak is None
+                    else f"{peak['peak_bytes'] / 2**20:.0f} ({peak['peak_over_bound']:.2f})",
                 )
             )
     head = ("network, batch", "contender", "seconds (median)", "of zennit", "peak MiB (of bound)")

@@ -171,8 +171,9 @@ def _place(graph: Graph, node: Node, found: Reach, ranges: Mapping[str, Domain],
 def _warnings(graph: Graph, found: Reach, ranges: Mapping[str, Domain], method: str) -> tuple[str, ...]:
     open_ended = [name for name in found.inputs if not ranges[name].bounded]
     if method in ("dtd", "composite") and open_ended:
+        names = ", ".join(map(repr, open_ended))
         return (
-            f"the range of input {', '.join(map(repr, open_ended))} is not known, so the first layer takes the rule of an "
+            f"the range of input {names} is not known, so the first layer takes the rule of an "
             "unbounded domain (w-square), which does not look at the input; give --input-range LO HI if it is known",
         )
     return ()

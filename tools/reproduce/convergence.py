@@ -18,7 +18,21 @@ from typing import Any
 
 import numpy as np
 import onnx
-from curves import BASE, MODELS, ROOT, WAYS, Array, Way, curve, dress, everywhere, legend, quartiles, sheet, stand
+from curves import (
+    BASE,
+    MODELS,
+    ROOT,
+    WAYS,
+    Array,
+    Way,
+    curve,
+    dress,
+    everywhere,
+    legend,
+    quartiles,
+    sheet,
+    stand,
+)
 from matplotlib.figure import Figure
 from PIL import Image
 from vgg import CLASSES, vgg16
