@@ -23,18 +23,8 @@ that into exit code 5."""
 
 def audit(
     model: options.Model,
-    input: Annotated[
-        Path,
-        typer.Argument(
-            metavar="INPUT",
-            help=".npy, .npz (arrays by input name), .pb, or an image.",
-            readable=False,
-            show_default=False,
-        ),
-    ],
-    output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="DIR", readable=False, help="Folder of the result.")
-    ] = Path("onnxdtd-audit"),
+    input: options.Input,
+    output: options.Output = Path("onnxdtd-audit"),
     target: options.Target = "top",
     method: options.Method = "auto",
     quick: Annotated[bool, typer.Option("--quick", help="Only the audits that take a few passes.")] = False,
@@ -52,21 +42,16 @@ def audit(
     rules: options.Rules = None,
     bias: options.Bias = None,
     input_range: options.InputRange = None,
-    provider: Annotated[
-        list[str] | None,
-        typer.Option(metavar="P", help="As for `onnxdtd run`. [default: cpu]", show_default=False),
-    ] = None,
-    preprocess: Annotated[
-        Path | None, typer.Option(metavar="FILE", readable=False, help="Image: as for `onnxdtd run`.")
-    ] = None,
-    color: Annotated[str | None, typer.Option(metavar="C", help="Image: as for `onnxdtd run`.")] = None,
-    resize: Annotated[str | None, typer.Option(metavar="N|H,W", help="Image: the same.")] = None,
-    crop: Annotated[str | None, typer.Option(metavar="N|H,W", help="Image: the same.")] = None,
-    interpolation: Annotated[str | None, typer.Option(metavar="I", help="Image: the same.")] = None,
-    scale: Annotated[float | None, typer.Option(metavar="S", help="Image: the same.")] = None,
-    mean: Annotated[str | None, typer.Option(metavar="M|R,G,B", help="Image: the same.")] = None,
-    std: Annotated[str | None, typer.Option(metavar="S|R,G,B", help="Image: the same.")] = None,
-    layout: Annotated[str | None, typer.Option(metavar="L", help="Image: the same.")] = None,
+    provider: options.Provider = None,
+    preprocess: options.Preprocess = None,
+    color: options.Color = None,
+    resize: options.Resize = None,
+    crop: options.Crop = None,
+    interpolation: options.Interpolation = None,
+    scale: options.Scale = None,
+    mean: options.Mean = None,
+    std: options.Std = None,
+    layout: options.Layout = None,
     json_: options.Json = False,
 ) -> str:
     """Audit an explanation: what it loses, what it shows of this class, this model, this input, and what not."""

@@ -5,19 +5,18 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from onnxdtd.audit import AuditReport, Finding, run_audit
 from onnxdtd.audit.report import MANIFEST, SCHEMA
 from onnxdtd.audit.runner import check_method, chosen
-from onnxdtd.cli.faults import Faults
-from onnxdtd.cli.job import explainer_for, preprocessing, target_for
+from onnxdtd.cli.job import ask
 from onnxdtd.cli.progress import Progress
 from onnxdtd.cli.text import message, page, paragraph, say, screen, sections, table
 from onnxdtd.errors import CheckError, UsageError
 from onnxdtd.folder import check_folder
-from onnxdtd.inputs import input_file, read_inputs
 
 HEAD = ("finding", "value", "fires", "")
 
@@ -37,30 +36,16 @@ def audit(
     as_json: bool,
 ) -> str:
     """Explain, audit, write the folder, and tell of it. Raises CheckError if a finding of `fail_on` fired."""
-    faults = Faults()
-    explainer = explainer_for(faults, model, **options)
-    with faults:
-        input_file(input)
-    with faults:
-        check_folder(output, SCHEMA)
-    with faults:
-        check_method(options["method"])
-    with faults:
-        _known(fail_on, only, quick)
-    with faults:
-        prepare = preprocessing(preprocess, image, input, explainer.graph.metadata if explainer else {})
-        if explainer and prepare and options["input_range"] is None:
-            explainer.input_range = prepare.input_range
-        if explainer:
-            x = read_inputs(input, explainer.inputs, prepare)
-    with faults:
-        wanted = target_for(explainer, target)
-    faults.stop()
-    assert explainer is not None  # or there was a fault
+    asked = ask(
+        model, input, target, options, preprocess, image,
+        partial(check_folder, output, SCHEMA), partial(check_method, options["method"]),
+        partial(_known, fail_on, only, quick),
+    )  # fmt: skip
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of NumPy and matplotlib
         with Progress(quiet=as_json) as progress:
-            report = run_audit(explainer, explainer(x, wanted), only, quick=quick, progress=progress)
+            explanation = asked.explainer(asked.x, asked.target)
+            report = run_audit(asked.explainer, explanation, only, quick=quick, progress=progress)
         folder = report.save(output)
     written = json.loads((folder / MANIFEST).read_text("utf-8"))
     if as_json:

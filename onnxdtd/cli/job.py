@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -44,12 +46,49 @@ def explain(
     as_json: bool,
 ) -> str:
     """Explain one input, write the folder, and tell of it: a summary, or one JSON object."""
+    asked = ask(model, input, target, options, preprocess, image, partial(check_folder, output, SCHEMA))
+    explainer, prepare = asked.explainer, asked.prepare
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of NumPy and matplotlib; what matters to the user is in e.warnings
+        with Progress(quiet=as_json) as progress:
+            e = explainer(asked.x, asked.target, progress=progress)
+            e = audited(explainer, e) if audit else e
+        shown = prepare.picture(input) if prepare and input.suffix.lower() in IMAGE_SUFFIXES else None
+        folder = e.save(output, extras=lambda unfinished: draw(e, unfinished, shown, explainer.features))
+    written = json.loads((folder / MANIFEST).read_text("utf-8"))
+    if not as_json:
+        return summary(e, output, written["files"])
+    message("\n".join(f"warning: {text}" for text in e.warnings))
+    return json.dumps({**written, "prediction": prediction(e), "directory": str(folder)}, allow_nan=False)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a command starts from. prepare: how an image was prepared, if the input is one or could be."""
+
+    explainer: onnxdtd.Explainer
+    x: Mapping[str, Any]
+    target: Target
+    prepare: Preprocess | None
+
+
+def ask(
+    model: Path,
+    input: Path,
+    target: str,
+    options: Mapping[str, Any],
+    preprocess: Path | None,
+    image: Mapping[str, Any],
+    *checks: Callable[[], object],
+) -> Asked:
+    """Model, input and target, read and checked; checks: further ones, of the command. All faults at once."""
     faults = Faults()
     explainer = explainer_for(faults, model, **options)
     with faults:
         input_file(input)
-    with faults:
-        check_folder(output, SCHEMA)
+    for check in checks:
+        with faults:
+            check()
     with faults:
         prepare = preprocessing(preprocess, image, input, explainer.graph.metadata if explainer else {})
         if explainer and prepare and options["input_range"] is None:
@@ -60,18 +99,7 @@ def explain(
         wanted = target_for(explainer, target)
     faults.stop()
     assert explainer is not None  # or there was a fault
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of NumPy and matplotlib; what matters to the user is in e.warnings
-        with Progress(quiet=as_json) as progress:
-            e = explainer(x, wanted, progress=progress)
-            e = audited(explainer, e) if audit else e
-        shown = prepare.picture(input) if prepare and input.suffix.lower() in IMAGE_SUFFIXES else None
-        folder = e.save(output, extras=lambda unfinished: draw(e, unfinished, shown, explainer.features))
-    written = json.loads((folder / MANIFEST).read_text("utf-8"))
-    if not as_json:
-        return summary(e, output, written["files"])
-    message("\n".join(f"warning: {text}" for text in e.warnings))
-    return json.dumps({**written, "prediction": prediction(e), "directory": str(folder)}, allow_nan=False)
+    return Asked(explainer, x, wanted, prepare)
 
 
 def explainer_for(

@@ -45,3 +45,43 @@ Target = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout and nothing else.")]
+Input = Annotated[
+    Path,
+    typer.Argument(
+        metavar="INPUT",
+        help=".npy, .npz (arrays by input name), .pb, or an image.",
+        readable=False,
+        show_default=False,
+    ),
+]
+Output = Annotated[
+    Path, typer.Option("--output", "-o", metavar="DIR", readable=False, help="Folder of the result.")
+]
+Provider = Annotated[
+    list[str] | None,
+    typer.Option(metavar="P", help="Where onnxruntime runs: cpu, cuda, ...; may be repeated. [default: cpu]"),
+]
+
+# How an image is prepared; what is not given is as the model's metadata say.
+Preprocess = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        readable=False,
+        help="Image: TOML or JSON file with the fields that follow. [default: what the model's metadata say]",
+    ),
+]
+Color = Annotated[str | None, typer.Option(metavar="C", help="Image: RGB, BGR or L (grey).")]
+Resize = Annotated[
+    str | None, typer.Option(metavar="N|H,W", help="Image: the shorter side, or height and width.")
+]
+Crop = Annotated[str | None, typer.Option(metavar="N|H,W", help="Image: then the centre of this size.")]
+Interpolation = Annotated[
+    str | None, typer.Option(metavar="I", help="Image: nearest, bilinear, bicubic, lanczos, box or hamming.")
+]
+Scale = Annotated[
+    float | None, typer.Option(metavar="S", help="Image: factor for its pixels, which are 0 to 255.")
+]
+Mean = Annotated[str | None, typer.Option(metavar="M|R,G,B", help="Image: then subtracted.")]
+Std = Annotated[str | None, typer.Option(metavar="S|R,G,B", help="Image: then divided by.")]
+Layout = Annotated[str | None, typer.Option(metavar="L", help="Image: NCHW or NHWC.")]

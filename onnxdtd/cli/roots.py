@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -23,12 +22,7 @@ linear the Taylor remainder as a part of the target's value."""
 
 def roots(
     model: options.Model,
-    input: Annotated[
-        Path,
-        typer.Argument(
-            metavar="INPUT", help=".npy, .npz (arrays by input name), .pb, or an image.", show_default=False
-        ),
-    ],
+    input: options.Input,
     node: Annotated[
         str, typer.Option(metavar="NAME", help="A linear node, by its name.", show_default=False)
     ],
@@ -46,9 +40,15 @@ def roots(
     rules: options.Rules = None,
     bias: options.Bias = None,
     input_range: options.InputRange = None,
-    preprocess: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Image: as for `onnxdtd run`.")
-    ] = None,
+    preprocess: options.Preprocess = None,
+    color: options.Color = None,
+    resize: options.Resize = None,
+    crop: options.Crop = None,
+    interpolation: options.Interpolation = None,
+    scale: options.Scale = None,
+    mean: options.Mean = None,
+    std: options.Std = None,
+    layout: options.Layout = None,
     json_: options.Json = False,
 ) -> str:
     """Find the Taylor roots of a node's neurons: do they lie where the theory needs them?"""
@@ -59,7 +59,9 @@ def roots(
         target,
         {"method": method, "bias": bias, "rules": rules, "input_range": input_range},
         preprocess,
+        {"color": color, "resize": resize, "crop": crop, "interpolation": interpolation, "scale": scale,
+         "mean": mean, "std": std, "layout": layout},
         {"node": node, "neurons": neurons, "sample": sample, "seed": seed, "scope": scope},
         as_json=json_,
-    )
+    )  # fmt: skip
     return text

@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import onnxdtd
-from onnxdtd.cli.faults import Faults
-from onnxdtd.cli.job import explainer_for, preprocessing, target_for
+from onnxdtd.cli.job import ask
 from onnxdtd.cli.text import page, screen, sections, table
 from onnxdtd.errors import UsageError
-from onnxdtd.inputs import input_file, read_inputs
 
 HEAD = ("NEURON", "Z", "T", "RESIDUAL", "DISTANCE", "DOMAIN", "REGION")
 
@@ -24,29 +23,14 @@ def roots(
     target: str,
     options: Mapping[str, Any],
     preprocess: Path | None,
-    asked: Mapping[str, Any],
+    image: Mapping[str, Any],
+    which: Mapping[str, Any],
     *,
     as_json: bool,
 ) -> str:
     """Find the roots and tell of them: a table, or one JSON object."""
-    faults = Faults()
-    explainer = explainer_for(faults, model, **options)
-    with faults:
-        input_file(input)
-    with faults:
-        if asked["scope"] not in ("network", "layer"):
-            raise UsageError(f"no scope '{asked['scope']}'; choose among network, layer")
-    with faults:
-        prepare = preprocessing(preprocess, {}, input, explainer.graph.metadata if explainer else {})
-        if explainer and prepare and options["input_range"] is None:
-            explainer.input_range = prepare.input_range
-        if explainer:
-            x = read_inputs(input, explainer.inputs, prepare)
-    with faults:
-        wanted = target_for(explainer, target)
-    faults.stop()
-    assert explainer is not None  # or there was a fault
-    found = onnxdtd.roots(explainer, x, target=wanted, **asked)
+    asked = ask(model, input, target, options, preprocess, image, partial(_known, which["scope"]))
+    found = onnxdtd.roots(asked.explainer, asked.x, target=asked.target, **which)
     if as_json:
         return json.dumps(found.document(), allow_nan=False)
     return told(found)
@@ -81,6 +65,11 @@ def told(found: onnxdtd.Roots) -> str:
         )  # fmt: skip
     parts = [table(HEAD, rows, screen())] if rows else []
     return "\n\n".join([*parts, sections(facts, page())])
+
+
+def _known(scope: str) -> None:
+    if scope not in ("network", "layer"):
+        raise UsageError(f"no scope '{scope}'; choose among network, layer")
 
 
 def _share(share: float) -> str:

@@ -23,18 +23,8 @@ result there is replaced, anything else is never touched."""
 
 def run(
     model: options.Model,
-    input: Annotated[
-        Path,
-        typer.Argument(
-            metavar="INPUT",
-            help=".npy, .npz (arrays by input name), .pb, or an image.",
-            readable=False,
-            show_default=False,
-        ),
-    ],
-    output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="DIR", readable=False, help="Folder of the result.")
-    ] = Path("onnxdtd-out"),
+    input: options.Input,
+    output: options.Output = Path("onnxdtd-out"),
     target: options.Target = "top",
     method: options.Method = "auto",
     settings: Annotated[
@@ -54,37 +44,16 @@ def run(
             metavar="E", help="numpy (accounts for every node) or onnx (one ONNX model does it all)."
         ),
     ] = "numpy",
-    provider: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="P", help="Where onnxruntime runs: cpu, cuda, ...; may be repeated. [default: cpu]"
-        ),
-    ] = None,
-    preprocess: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            readable=False,
-            help="Image: TOML or JSON file with the fields that follow. [default: what the model's metadata say]",
-        ),
-    ] = None,
-    color: Annotated[str | None, typer.Option(metavar="C", help="Image: RGB, BGR or L (grey).")] = None,
-    resize: Annotated[
-        str | None, typer.Option(metavar="N|H,W", help="Image: the shorter side, or height and width.")
-    ] = None,
-    crop: Annotated[
-        str | None, typer.Option(metavar="N|H,W", help="Image: then the centre of this size.")
-    ] = None,
-    interpolation: Annotated[
-        str | None,
-        typer.Option(metavar="I", help="Image: nearest, bilinear, bicubic, lanczos, box or hamming."),
-    ] = None,
-    scale: Annotated[
-        float | None, typer.Option(metavar="S", help="Image: factor for its pixels, which are 0 to 255.")
-    ] = None,
-    mean: Annotated[str | None, typer.Option(metavar="M|R,G,B", help="Image: then subtracted.")] = None,
-    std: Annotated[str | None, typer.Option(metavar="S|R,G,B", help="Image: then divided by.")] = None,
-    layout: Annotated[str | None, typer.Option(metavar="L", help="Image: NCHW or NHWC.")] = None,
+    provider: options.Provider = None,
+    preprocess: options.Preprocess = None,
+    color: options.Color = None,
+    resize: options.Resize = None,
+    crop: options.Crop = None,
+    interpolation: options.Interpolation = None,
+    scale: options.Scale = None,
+    mean: options.Mean = None,
+    std: options.Std = None,
+    layout: options.Layout = None,
     no_audit: Annotated[
         bool, typer.Option("--no-audit", help="Leave out what says how far to trust it: three walks less.")
     ] = False,

@@ -19,6 +19,7 @@ from onnxdtd.theory.scene import Scene
 
 REGION = {"inside": True, "leaves": False}
 TINY = np.finfo(np.float64).tiny
+NUMBERS = 2**23  # in one of the search's arrays: samples are searched together as far as they fit
 
 
 @composed("taylor")
@@ -55,14 +56,16 @@ def taylor(
     relevance, change = np.zeros_like(passes.x), np.zeros(passes.count)
     point, residual, there = passes.x.copy(), np.zeros(passes.count), np.ones(passes.count, bool)
     verdicts = ["inside"] * passes.count
-    if len(some):
-        found = nearest_root(passes, some, steps=steps, restarts=restarts, seed=seed, tolerance=tolerance)
-        point[some], residual[some], there[some] = found.point, found.value, found.found
-        _, here = passes.gradients(passes.x[some], some)
-        _, slope = passes.gradients(found.before, some)
-        relevance[some] = slope * (passes.x[some] - found.point)
-        change[some] = np.linalg.norm(slope - here, axis=1) / np.maximum(np.linalg.norm(here, axis=1), TINY)
-        for n in some.tolist():
+    together = max(1, NUMBERS // (restarts * passes.x.shape[1]))
+    for first in range(0, len(some), together):
+        group = some[first : first + together]
+        found = nearest_root(passes, group, steps=steps, restarts=restarts, seed=seed, tolerance=tolerance)
+        point[group], residual[group], there[group] = found.point, found.value, found.found
+        _, here = passes.gradients(passes.x[group], group)
+        _, slope = passes.gradients(found.before, group)
+        relevance[group] = slope * (passes.x[group] - found.point)
+        change[group] = np.linalg.norm(slope - here, axis=1) / np.maximum(np.linalg.norm(here, axis=1), TINY)
+        for n in group.tolist():
             verdicts[n] = _verdict(explainer, passes, n, point[n])
     value = np.maximum(passes.value, 0)
     remainder = value - residual - relevance.sum(axis=1)

@@ -19,14 +19,12 @@ from matplotlib.figure import Figure
 
 from onnxdtd.errors import UsageError
 from onnxdtd.explanation import Explanation
+from onnxdtd.inputs.layout import layout_of
 from onnxdtd.render.canvas import BAR_SPACE, DPI, GAP, HEADING, MARGIN, Page, draw_bar
 from onnxdtd.render.charts import bars, strip
 from onnxdtd.render.colours import Scale
 
 Array = npt.NDArray[Any]
-
-LAYOUTS = ("NCHW", "NHWC", "NHW", "NCT", "NTC", "NT", "NF")
-"""What the axes of an input mean; N is the batch."""
 
 _PANEL = 600  # pixels of a panel's longer side, more or less
 _LEAST = 150  # room for a heading above a narrow panel
@@ -50,7 +48,7 @@ def heatmap(
     names: the columns of a table. percentile: of |relevance|, where the colours end.
     """
     array = np.asarray(relevance)
-    layout = _layout(array.shape, layout)
+    layout = layout_of(array.shape, layout)
     if layout is None or array.size == 0:
         return None
     shown = None if values is None else np.asarray(values)
@@ -112,7 +110,7 @@ def picture_of(array: npt.ArrayLike, layout: str | None = None) -> npt.NDArray[n
     Three channels are taken for colours, any other number is averaged to grey.
     """
     pixels = np.asarray(array, dtype=np.float64)
-    layout = _layout(pixels.shape, layout)
+    layout = layout_of(pixels.shape, layout)
     if layout not in ("NCHW", "NHWC", "NHW"):
         raise UsageError(f"an array of shape {pixels.shape} is not an image: name its layout, such as NCHW")
     pixels = _channels_last(pixels, layout)
@@ -120,25 +118,6 @@ def picture_of(array: npt.ArrayLike, layout: str | None = None) -> npt.NDArray[n
         pixels = pixels.mean(axis=-1, keepdims=True).repeat(3, axis=-1)
     low, high = pixels.min(), pixels.max()
     return np.asarray(np.rint(255 * (pixels - low) / ((high - low) or 1.0)), dtype=np.uint8)
-
-
-def _layout(shape: tuple[int, ...], layout: str | None) -> str | None:
-    """The layout given, checked, or guessed; None where the shape says nothing."""
-    if layout is not None:
-        if layout not in LAYOUTS or len(layout) != len(shape) + 1:
-            fitting = [known for known in LAYOUTS if len(known) == len(shape) + 1]
-            advice = f"choose among {', '.join(fitting)}" if fitting else "no layout fits"
-            raise UsageError(f"layout '{layout}' does not fit one sample of shape {shape}: {advice}")
-        return layout
-    if len(shape) == 1:
-        return "NF"
-    if len(shape) == 2:
-        if min(shape) >= 8 and max(shape) <= 4 * min(shape):
-            return "NHW"
-        return "NCT" if shape[0] <= shape[1] else "NTC"
-    if len(shape) == 3 and min(shape[0], shape[-1]) <= 4:
-        return "NCHW" if shape[0] <= 4 else "NHWC"
-    return None
 
 
 def _channels_last(array: Array, layout: str) -> Array:
