@@ -163,6 +163,14 @@ def test_settings_of_a_method_of_many_passes(cli: Cli, tmp_path: Path) -> None:
     assert "in sum (by this method it need not add up to the target)" in out
 
 
+def test_what_a_method_of_many_passes_found_is_told(cli: Cli, tmp_path: Path) -> None:
+    dense(tmp_path / "m.onnx")
+    array(tmp_path / "x.npy", [[1, 2]])
+    _, out, _ = cli("run", "m.onnx", "x.npy", "-m", "taylor")
+    assert "found       root found" in out
+    assert "            distance " in out
+
+
 def test_the_columns_of_a_table_are_named(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Any] = []
     monkeypatch.setattr(job, "save_heatmap", lambda *_, **options: seen.append(options["names"]))

@@ -31,6 +31,7 @@ def summary(e: Explanation, directory: Path, files: Sequence[str]) -> str:
         ("method", [e.method + (f", picked by auto: {e.reason}" if e.reason else "")]),
         ("relevance", _relevance(e)),
         *_losses(e.conservation),
+        ("found", _extras(e)),
         ("audit", _findings(e)),
         ("graph", ["; ".join(notes)] if notes else []),
         ("warning", list(e.warnings)),
@@ -76,7 +77,9 @@ def _each(e: Explanation, tell: Callable[[Explanation, int], str]) -> list[str]:
 
 def _relevance(e: Explanation) -> list[str]:
     account = e.conservation
-    if e.method in COMPOSED or METHODS[e.method].seed == "one":
+    if e.method in COMPOSED:
+        return [f"{account.relevance:.4g} in sum"]
+    if METHODS[e.method].seed == "one":
         return [f"{account.relevance:.4g} in sum (by this method it need not add up to the target)"]
     if not e.seed.any():
         return ["none, since none started at the target"]
@@ -117,6 +120,15 @@ def _findings(e: Explanation) -> list[str]:
     """The numbers of the quick audit, and in words what speaks against the heatmap, if anything does."""
     told = [(f["name"], _short(f["value"]), "fired" if f["fired"] else "") for f in e.findings]
     return [*aligned(told, "<<<"), e.sentence] if told else []
+
+
+def _extras(e: Explanation) -> list[str]:
+    """What a method of many passes found out besides, of the first sample."""
+    told = []
+    for name, value in e.extras.items():
+        first = value[0] if isinstance(value, (list, tuple)) and value else value
+        told.append((name.replace("_", " "), f"{first:.4g}" if isinstance(first, float) else str(first)))
+    return aligned(told, "<<") if told else []
 
 
 def _short(value: float | str | None) -> str:

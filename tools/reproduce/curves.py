@@ -13,6 +13,7 @@ import onnx
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from PIL import Image
 
 import onnxdtd
 from onnxdtd.audit.rerun import Rerun
@@ -78,11 +79,14 @@ def sheet(rows: int, columns: int, size: tuple[float, float], **options: Any) ->
     return figure, figure.subplots(rows, columns, squeeze=False, **options)
 
 
-def curve(axes: Axes, way: Way, at: Sequence[float], bands: Sequence[Sequence[float]]) -> None:
-    """Medians as a line, quartiles as a band."""
+def curve(
+    axes: Axes, way: Way, at: Sequence[float], bands: Sequence[Sequence[float]], band: bool = False
+) -> None:
+    """Medians as a line; band: quartiles around it."""
     low, middle, high = np.array(bands).T
     line: dict[str, Any] = {"color": way.colour, "marker": way.marker, "markersize": 3.6, "linewidth": 1.5}
-    axes.fill_between(at, low, high, color=way.colour, alpha=0.1, linewidth=0)
+    if band:
+        axes.fill_between(at, low, high, color=way.colour, alpha=0.12, linewidth=0)
     axes.plot(at, middle, label=way.name, linestyle=(0, (4, 2)) if way.dashed else "-", clip_on=False, **line)
 
 
@@ -103,3 +107,10 @@ def legend(figure: Figure, axes: Axes, columns: int) -> None:
     """One legend for all axes, below."""
     handles, labels = axes.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False, fontsize=9)
+
+
+def save(figure: Figure, path: Path) -> None:
+    """As a PNG of 256 colours, which a chart does not need more than."""
+    figure.savefig(path)
+    with Image.open(path) as image:
+        image.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
