@@ -80,12 +80,14 @@ class MethodEntry:
 class ComposedEntry:
     """One method of many passes: `explain(explainer, x, target, *, progress, **options)` returns an explanation.
 
-    base: the method of one walk that its gradient passes take. options: the names of what may be set.
+    base: the method of one walk that its gradient passes take. adds_up: relevance is meant to sum to what the
+    seed says. options: the names of what may be set.
     """
 
     name: str
     explain: Callable[..., Any]
     base: str
+    adds_up: bool
     options: tuple[str, ...]
     doc: str
 
@@ -164,13 +166,13 @@ def method(
     return register
 
 
-def composed(name: str, *, base: str = "gradient") -> Callable[[T], T]:
+def composed(name: str, *, base: str = "gradient", adds_up: bool = False) -> Callable[[T], T]:
     """Register a method of many passes; its keyword-only parameters, `progress` aside, are its options."""
 
     def register(explain: T) -> T:
         parameters = inspect.signature(explain).parameters.values()
         options = tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.name != "progress")
-        _add(COMPOSED, name, ComposedEntry(name, explain, base, options, _summary(explain)))
+        _add(COMPOSED, name, ComposedEntry(name, explain, base, adds_up, options, _summary(explain)))
         return explain
 
     return register

@@ -77,9 +77,9 @@ def _each(e: Explanation, tell: Callable[[Explanation, int], str]) -> list[str]:
 
 def _relevance(e: Explanation) -> list[str]:
     account = e.conservation
-    if e.method in COMPOSED:
-        return [f"{account.relevance:.4g} in sum"]
-    if METHODS[e.method].seed == "one":
+    if e.method in COMPOSED and COMPOSED[e.method].adds_up:
+        return [f"{account.relevance:.4g} in sum, of {account.target:.4g} that the method explains"]
+    if e.method in COMPOSED or METHODS[e.method].seed == "one":
         return [f"{account.relevance:.4g} in sum (by this method it need not add up to the target)"]
     if not e.seed.any():
         return ["none, since none started at the target"]

@@ -15,7 +15,7 @@ from onnxdtd.registry import composed
 TOLERANCE = 0.01
 
 
-@composed("integrated_gradients")
+@composed("integrated_gradients", adds_up=True)
 def integrated_gradients(
     explainer: Explainer,
     x: Any,

@@ -29,7 +29,7 @@ MIXED = (
 NOT_A_SUM = "so the model is not a sum of functions of single inputs; take another method, such as dtd"
 
 
-@composed("natural")
+@composed("natural", adds_up=True)
 def natural(explainer: Explainer, x: Any, target: Any = None, *, progress: Tell = None) -> Explanation:
     """R_p = s_p(x_p) where the graph shows f(x) = c + sum_p s_p(x_p), as it writes the summands; else refused.
 

@@ -22,7 +22,7 @@ TINY = np.finfo(np.float64).tiny
 NUMBERS = 2**23  # in one of the search's arrays: samples are searched together as far as they fit
 
 
-@composed("taylor")
+@composed("taylor", adds_up=True)
 def taylor(
     explainer: Explainer,
     x: Any,
