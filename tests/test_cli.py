@@ -6,6 +6,7 @@ import io
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,11 @@ import pytest
 import onnxdtd
 from onnxdtd.cli import inspect_model, job, progress, tables
 from onnxdtd.cli.text import numbers, printable, sections, table
+from onnxdtd.model.graph import Graph
 from tests.command_line import DIGIT, DIGIT_MODEL, MODELS, PHOTO, PHOTO_MODEL, Cli, array, command_line, dense
 from tests.model_text import model
 
-COMMANDS = ("run", "audit", "inspect", "ops", "rules", "methods")
+COMMANDS = ("run", "audit", "roots", "inspect", "ops", "rules", "methods")
 HEAVY = {"onnx", "onnxruntime", "numpy", "matplotlib", "networkx", "PIL"}
 
 
@@ -161,6 +163,24 @@ def test_settings_of_a_method_of_many_passes(cli: Cli, tmp_path: Path) -> None:
     code, out, _ = cli("run", model, x, "-m", "smoothgrad", "--set", "samples=2")
     assert code == 0
     assert "in sum (by this method it need not add up to the target)" in out
+
+
+def test_canonisation_is_verified_on_request(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, x = dense(tmp_path / "m.onnx"), array(tmp_path / "x.npy", [[1, 2]])
+    assert cli("run", model, x, "--verify")[0] == 0
+
+    def spoil(graph: Graph, check: Callable[[Graph, Graph], None] | None = None) -> Graph:
+        wrong = {name: 2 * array for name, array in graph.constants.items()}
+        after = graph.replace(constants=wrong).noting("doubled")
+        if check is not None:
+            check(graph, after)
+        return after
+
+    monkeypatch.setattr("onnxdtd.explainer.canonise", spoil)
+    code, _, err = cli("run", model, x, "--verify")
+    assert (code, "after: doubled" in err) == (5, True)
 
 
 def test_what_a_method_of_many_passes_found_is_told(cli: Cli, tmp_path: Path) -> None:

@@ -113,6 +113,7 @@ def explainer_for(
     rules: Path | None = None,
     providers: list[str] | None = None,
     settings: Sequence[str] = (),
+    verify: bool = False,
 ) -> onnxdtd.Explainer | None:
     """The explainer, or None and in `faults` whatever stands against it."""
     options: dict[str, Any] = {}
@@ -138,7 +139,7 @@ def explainer_for(
         if not faults.errors:
             return onnxdtd.Explainer(
                 model, method, engine, input_range=input_range, bias=bias, rules=rules, providers=providers,
-                options=options,
+                options=options, verify=verify,
             )  # fmt: skip
         load(model)
     return None

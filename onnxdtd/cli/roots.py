@@ -12,7 +12,8 @@ from onnxdtd.cli import options
 EXAMPLES = """\b
 Examples:
   onnxdtd roots model.onnx input.npy --node /3/Conv
-  onnxdtd roots model.onnx input.npy --node fc1 --neurons 100 --target 3 --method epsilon_plus --json
+  onnxdtd roots model.onnx input.npy --node fc1 --neurons 100 --target 3
+                --method epsilon_plus --json
 
 `onnxdtd inspect MODEL` shows the nodes. Z: the pre-activation. T: root = x - t v, with the direction v of the node's
 rule; past 1 a z+ or z-box root leaves its domain. RESIDUAL: z at the root. REGION: whether the network from the node

@@ -57,6 +57,10 @@ def run(
     no_audit: Annotated[
         bool, typer.Option("--no-audit", help="Leave out what says how far to trust it: three walks less.")
     ] = False,
+    verify: Annotated[
+        bool,
+        typer.Option("--verify", help="Check that canonisation keeps the model's outputs, else exit 5."),
+    ] = False,
     json_: options.Json = False,
 ) -> str:
     """Explain one input: which of its values spoke for the prediction, and how much."""
@@ -67,7 +71,7 @@ def run(
         output,
         target,
         {"method": method, "engine": engine, "bias": bias, "rules": rules, "providers": provider,
-         "input_range": input_range, "settings": settings or ()},
+         "input_range": input_range, "settings": settings or (), "verify": verify},
         preprocess,
         {"color": color, "resize": resize, "crop": crop, "interpolation": interpolation, "scale": scale,
          "mean": mean, "std": std, "layout": layout},
