@@ -30,6 +30,7 @@ from curves import (
     everywhere,
     legend,
     quartiles,
+    save,
     sheet,
     stand,
 )
@@ -135,24 +136,21 @@ def brief(layer: str) -> str:
     return f"{op} {number}" if op else layer
 
 
-def end(found: dict[str, Any], network: str, name: str, kind: str = "random") -> float:
-    """The median at the input."""
-    return float(found[network]["curves"][name][kind]["input"][1])
-
-
 def page(found: dict[str, Any]) -> str:
     """The tables in Markdown."""
     plain = {n: found[n]["plain"]["lrp0"]["input"][1] for n in ("mnist_cnn", "vgg16")}
     tables = {f"{n}_{k}": table(found, n, k) for n in ("mnist_cnn", "vgg16") for k in ("random", "classes")}
-    return TEXT.format(found=found, plain=plain, **tables)
+    first = {n: list(found[n]["plain"]["lrp0"].values())[1][1] for n in plain}
+    return TEXT.format(found=found, plain=plain, plain_high=first, **tables)
 
 
 TEXT = """# Cosine similarity convergence
 
-![|cos| by depth](convergence.png)
+![median |cos| by depth](convergence.png)
 
-Median |cos| between the relevances that two seeds leave at a layer; bands are quartiles. 1 means that the layer
-gets the same relevance, up to its sign and size, whatever is explained. "input" is the heatmap.
+Median |cos| between the relevances that two seeds leave at a layer. 1 means that the layer gets the same
+relevance, up to sign and size, whatever is explained. "input" is the heatmap. The figure's bands are the quartiles
+of gradient and z+; convergence.json has all.
 
 ## The shipped CNN, random seeds
 
@@ -169,6 +167,29 @@ gets the same relevance, up to its sign and size, whatever is explained. "input"
 ## VGG16 with random weights, pairs of classes
 
 {vgg16_classes}
+
+- **Seeds**: {found[random_seeds]} random ones, R_j = c_j z_j with normal c_j and z the logits (for the gradient c_j
+  itself), and {found[class_seeds]} classes, one unit of relevance each.
+- **A trap**: with R_j = c_j for LRP-0 too, the first step divides by logits near zero, which then outweigh all
+  others in every seed: |cos| at the input becomes {plain[mnist_cnn]:.2f} (CNN) and {plain[vgg16]:.2f} (VGG16). It
+  is {plain_high[vgg16]:.2f} already one layer below the logits and stays there: a bad start, not a convergence.
+- **Shipped CNN**: 3 convolutions, 2 dense layers, {found[mnist_cnn][digits]} held-out digits. Ten logits are few,
+  so random seeds start from a |cos| well above 0.
+- **VGG16**: 13 convolutions and 3 dense layers of full width, He-normal weights, no biases, {found[vgg16][draws]}
+  draws; input the shipped photo at {found[vgg16][side]} x {found[vgg16][side]} pixels in 0..1, to save time.
+  Trained weights are not shipped.
+- **LRP-0** is epsilon with 1e-9; **gamma**, **alpha2-beta1** and **z+** are at every convolution and dense layer;
+  **dtd** has z-box at the input. Max pooling: winner takes all.
+
+**The paper.** Sixt, Granz and Landgraf (2020) report that the modified backward passes they study, deep Taylor and
+LRP among them and all but DeepLIFT, forget the later layers, and trace it to products of non-negative matrices,
+which tend to rank 1. Ours agree for z+ and dtd, on both networks. The gradient and LRP-0 do not converge: on VGG16,
+where LRP-0 is gradient x input, they stay at the bottom; on the CNN pairs of classes rise from 0 and level off. Where
+ours differ: on the shipped CNN alpha2-beta1 ends not far above the gradient, on random VGG16 it has converged after
+a few layers, so negative shares are no cure by themselves. Gamma 0.25 is ours to add: it converges on random VGG16
+and goes part of the way on the CNN. How soon a *trained* VGG16 converges is not measured here.
+
+    python tools/reproduce/convergence.py --seed {found[seed]}
 """
 
 
@@ -184,7 +205,15 @@ def figure(found: dict[str, Any]) -> Figure:
                 bands = list(some[name][kind].values())
                 curve(place, WAYS[name], range(len(bands)), bands, band=name in BANDS)
             layers = [brief(layer) for layer in some["gradient"][kind]]
-            dress(place, f"{title}: {words}", range(len(layers)), layers)
+            dress(place, f"{title}: {words}")
+            place.set_ylim(-0.03, 1.03)
+            names: dict[str, Any] = {
+                "rotation": 38,
+                "ha": "right",
+                "rotation_mode": "anchor",
+                "fontsize": 7.5,
+            }
+            place.set_xticks(range(len(layers)), layers, **names)
         row[0].set_ylabel("median |cos|", fontsize=9)
     legend(drawn, axes[0, 0], len(NAMES))
     return drawn

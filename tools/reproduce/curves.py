@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -90,16 +90,13 @@ def curve(
     axes.plot(at, middle, label=way.name, linestyle=(0, (4, 2)) if way.dashed else "-", clip_on=False, **line)
 
 
-def dress(axes: Axes, title: str, ticks: Sequence[float], labels: Sequence[str]) -> None:
-    """Title, scale from 0 to 1, names of the depths."""
+def dress(axes: Axes, title: str, along: Literal["x", "y"] = "y") -> None:
+    """Title, faint frame, grid across the axis that tells the value."""
     axes.set_title(title, loc="left", fontsize=10, color=INK)
-    axes.set_ylim(-0.03, 1.03)
-    axes.set_xticks(ticks, labels, fontsize=7.5, rotation=38, ha="right", rotation_mode="anchor")
-    axes.tick_params(axis="y", labelsize=8)
-    axes.tick_params(color=FAINT, length=2.5)
+    axes.tick_params(color=FAINT, length=2.5, labelsize=8)
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(FAINT)
-    axes.grid(axis="y", color=FAINT, alpha=0.25)
+    axes.grid(axis=along, color=FAINT, alpha=0.25)
     axes.set_axisbelow(True)
 
 
