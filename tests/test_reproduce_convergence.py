@@ -1,8 +1,9 @@
-"""The reproductions of convergence, class similarity and randomisation, small: controls, a check by hand, the files."""
+"""The reproductions of convergence, class similarity and randomisation: controls, a check by hand, files."""
 
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import sys
 from pathlib import Path
@@ -13,8 +14,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT / "tools" / "reproduce"))
+sys.path.insert(0, str(Path(__file__).parent.parent / "tools" / "reproduce"))
 
 import classes
 import convergence
@@ -24,6 +24,7 @@ from vgg import vgg16
 
 from onnxdtd.audit.rerun import Rerun
 
+ROOT = Path(__file__).parent.parent
 FIGURES = ROOT / "docs" / "figures"
 Array = np.ndarray
 
@@ -47,24 +48,26 @@ def dense(*weights: Array, rectify: bool = True) -> onnx.ModelProto:
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
 
 
-def stack(depth: int = 12, width: int = 64, seed: int = 1) -> tuple[onnx.ModelProto, Array]:
+def stack(depth: int = 12, width: int = 256, seed: int = 1) -> tuple[onnx.ModelProto, Array]:
+    """He-normal layers. In narrow ones, of 64 units, the gradient's own |cos| rises to 0.4 to 0.6 in 12 layers."""
     rng = np.random.default_rng(seed)
     sizes = [width] * depth + [10]
-    weights = [rng.standard_normal((i, o)) * np.sqrt(2 / i) for i, o in zip(sizes, sizes[1:], strict=False)]
+    weights = [rng.standard_normal((i, o)) * np.sqrt(2 / i) for i, o in itertools.pairwise(sizes)]
     return dense(*weights), rng.random((3, width), np.float32)
 
 
-def at_the_input(name: str, kind: str) -> float:
-    model, x = stack()
+def at_the_input(name: str, kind: str, seed: int = 0) -> float:
+    model, x = stack(seed=seed)
     return float(np.nanmedian(falls(model, WAYS[name], x, (0, 1), 0)[kind]["input"]))
 
 
+@pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("kind", ["random", "classes"])
-def test_positive_weights_forget_and_the_gradient_does_not(kind: str) -> None:
-    assert at_the_input("zplus", kind) > 0.9
-    assert at_the_input("dtd", kind) > 0.9
-    assert at_the_input("gradient", kind) < 0.5
-    assert at_the_input("lrp0", kind) < 0.5
+def test_positive_weights_forget_and_the_gradient_does_not(kind: str, seed: int) -> None:
+    for name in ("zplus", "dtd"):
+        assert at_the_input(name, kind, seed) > 0.9, name
+    for name in ("gradient", "lrp0"):
+        assert at_the_input(name, kind, seed) < 0.5, name
 
 
 def test_seeds_that_are_not_propagated_are_found_out(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@
 
 For the shipped models and each method: how alike the heatmaps of the top class, the runner-up and a random other
 class are; and how alike the heatmap stays when layers, from the output down, get random weights. Writes
-classes.json, .md and .png. A minute.
+classes.json, .md and .png. Minutes.
 
 Source: after Adebayo et al. 2018, "Sanity Checks for Saliency Maps", NeurIPS; Sixt, Granz and Landgraf 2020, "When
 Explanations Lie", ICML.
@@ -88,10 +88,11 @@ def cascade(rerun: Rerun, draws: int) -> dict[str, Any]:
 
 
 def summed(parts: list[dict[str, Array | None]]) -> dict[str, list[float]]:
-    """Quartiles over samples and draws of each measure; a heatmap of zeros has nothing in common with any."""
+    """Quartiles over samples and draws of each measure that applies; a heatmap of zeros is like no other."""
     return {
-        name: quartiles(np.nan_to_num(np.concatenate([np.asarray(p[name]) for p in parts])))
-        for name in parts[0]
+        name: quartiles(np.nan_to_num(np.concatenate([np.asarray(part[name]) for part in parts])))
+        for name, first in parts[0].items()
+        if first is not None
     }
 
 

@@ -58,7 +58,10 @@ WAYS = {
 
 def stand(source: str | Path | onnx.ModelProto, way: Way, x: Array, within: Any = None) -> Rerun:
     """At all samples of x, each explained for its top class. within: the input's range, else the model's own."""
-    explainer = onnxdtd.Explainer(source, way.method, rules=list(way.rules), input_range=within)
+    explainer = onnxdtd.Explainer(source, way.method, input_range=within)
+    there = {step.op.family for step in explainer.plan().steps}
+    if rules := [rule for rule in way.rules if rule["family"] in there]:
+        explainer = onnxdtd.Explainer(source, way.method, rules=rules, input_range=within)
     rerun = Rerun.of(explainer, explainer(x[:1]))
     (name,) = rerun.feeds
     rerun = rerun.at({name: x})

@@ -52,9 +52,7 @@ def vgg16(side: int, seed: int, shrink: int = 1) -> onnx.ModelProto:
         add("Relu")
         features = wide // shrink
     add("Gemm", CLASSES // shrink, features, transB=1)
-    x, y = (
-        helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
-        for name, shape in (("x", ["N", 3, side, side]), (value, ["N", CLASSES // shrink]))
-    )
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 3, side, side])
+    y = helper.make_tensor_value_info(value, TensorProto.FLOAT, ["N", CLASSES // shrink])
     graph = helper.make_graph(nodes, "vgg16", [x], [y], weights)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
