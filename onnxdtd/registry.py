@@ -19,13 +19,15 @@ import importlib
 import inspect
 import pkgutil
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeVar
 
 T = TypeVar("T", bound=Callable[..., Any])
 
-Kind = Literal["linear", "route", "select", "elementwise", "gate", "norm", "recurrent", "barrier", "refuse"]
+Kind = Literal[
+    "linear", "route", "select", "elementwise", "gate", "norm", "recurrent", "barrier", "expanded", "refuse"
+]
 Finish = Literal["", "times_input", "square"]
 
 
@@ -35,9 +37,12 @@ class OpEntry:
 
     kind: linear (weighted sums) · route (moves or copies values) · select (max, top-k) · elementwise
     (activations) · gate (product of two data inputs) · norm · recurrent · barrier (integer, boolean, shape:
-    carries no relevance) · refuse. family refines the kind for methods: convolution, dense, sum, pool, scale.
-    data: the input slots that carry relevance, None for all. one_of: slots of which only one may depend on the
-    model's input, since the op multiplies them.
+    carries no relevance) · expanded (into the nodes of its ONNX definition, when the model is read) · refuse.
+    family refines the kind for methods: convolution, dense, sum, pool, scale. data: the input slots that carry
+    relevance, None for all. factors: slots that the op multiplies: where more than one of them carries relevance,
+    the op is a gate. otherwise: the kind where just these slots carry. embeds: slots whose integers it turns
+    into floats. since: the oldest opset whose meaning it knows. compiles: whether the walk can be traced
+    through it.
     """
 
     name: str
@@ -45,9 +50,20 @@ class OpEntry:
     kind: Kind
     family: str
     data: tuple[int, ...] | None
-    one_of: tuple[int, ...]
+    factors: tuple[int, ...]
     site: Callable[..., Any] | None
     doc: str
+    otherwise: Mapping[tuple[int, ...], Kind] = field(default_factory=dict)
+    embeds: tuple[int, ...] = ()
+    since: int = 1
+    compiles: bool = True
+
+    def at(self, slots: tuple[int, ...]) -> OpEntry:
+        """The entry of a node at which relevance goes on through these slots."""
+        if slots in self.otherwise:
+            return replace(self, kind=self.otherwise[slots], family=self.otherwise[slots])
+        multiplies = sum(slot in self.factors for slot in slots) > 1
+        return replace(self, kind="gate", family="gate") if multiplies else self
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,24 +136,26 @@ def op(
     kind: Kind,
     family: str = "",
     data: tuple[int, ...] | None = (0,),
-    one_of: tuple[int, ...] = (),
+    factors: tuple[int, ...] = (),
     domain: str = "",
+    **more: Any,
 ) -> Callable[[T], T]:
     """Register the site builder of one or more operators; see `OpEntry`."""
 
     def register(build: T) -> T:
         for name in names:
-            entry = OpEntry(name, domain, kind, family or kind, data, one_of, build, _summary(build))
+            entry = OpEntry(name, domain, kind, family or kind, data, factors, build, _summary(build), **more)
             _add(OPS, (domain, name), entry)
         return build
 
     return register
 
 
-def barrier(*names: str, reason: str, domain: str = "") -> None:
-    """Register operators that carry no relevance (integers, booleans, shapes)."""
+def without_site(kind: Kind, *names: str, reason: str, domain: str = "") -> None:
+    """Register operators that are no linear map: those of kind barrier (integers, booleans, shapes), expanded
+    or refuse."""
     for name in names:
-        _add(OPS, (domain, name), OpEntry(name, domain, "barrier", "barrier", (), (), None, reason))
+        _add(OPS, (domain, name), OpEntry(name, domain, kind, kind, (), (), None, reason))
 
 
 def rule(name: str) -> Callable[[T], T]:

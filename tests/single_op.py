@@ -19,6 +19,7 @@ from onnxdtd.model.point import Point
 from onnxdtd.ops import OPS
 
 Array = np.ndarray
+_RNG = np.random.default_rng(7)
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,8 @@ class X:
 
 @dataclass(frozen=True, eq=False)
 class Example:
-    """One op with its inputs: X for a data input, an array for a constant, None for one left out."""
+    """One op with its inputs: X for a data input, an array for a constant, None for one left out. fixed: batch is not
+    the first axis, so other batch sizes mean another computation."""
 
     op: str
     inputs: tuple[Any, ...]
@@ -39,9 +41,30 @@ class Example:
     opset: int = 17
     domain: str = ""
     note: str = ""
+    fixed: bool = False
 
     def __str__(self) -> str:
         return f"{self.op}-{self.note or self.opset}"
+
+
+def w(*shape: int) -> np.ndarray:
+    return _RNG.standard_normal(shape).astype(np.float32)
+
+
+def ints(*values: int) -> np.ndarray:
+    return np.array(values, np.int64)
+
+
+def ex(
+    op: str,
+    *inputs: Any,
+    opset: int = 17,
+    domain: str = "",
+    note: str = "",
+    fixed: bool = False,
+    **attributes: Any,
+) -> Example:
+    return Example(op, inputs, attributes, opset, domain, note, fixed)
 
 
 def model_of(example: Example, dtype: int = TensorProto.FLOAT, batch: str | int = "N") -> onnx.ModelProto:
@@ -51,7 +74,8 @@ def model_of(example: Example, dtype: int = TensorProto.FLOAT, batch: str | int 
     for i, given in enumerate(example.inputs):
         names.append("" if given is None else f"x{i}")
         if isinstance(given, X):
-            inputs.append(helper.make_tensor_value_info(f"x{i}", dtype, [batch, *given.shape[1:]]))
+            first = given.shape[0] if example.fixed else batch
+            inputs.append(helper.make_tensor_value_info(f"x{i}", dtype, [first, *given.shape[1:]]))
         elif given is not None:
             array = np.asarray(given)
             array = array.astype(kind) if array.dtype.kind == "f" else array
@@ -80,7 +104,8 @@ def draw(example: Example, rng: np.random.Generator, batch: int | None = None) -
     feeds = {}
     for i, given in enumerate(example.inputs):
         if isinstance(given, X):
-            x = rng.standard_normal((batch or given.shape[0], *given.shape[1:])).astype(np.float32)
+            first = batch if batch and not example.fixed else given.shape[0]
+            x = rng.standard_normal((first, *given.shape[1:])).astype(np.float32)
             feeds[f"x{i}"] = np.abs(x) if given.nonnegative else x
     return feeds
 

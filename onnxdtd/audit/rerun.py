@@ -160,9 +160,10 @@ def free_of_seed(plan: Plan) -> Plan:
     """The plan, pruned only by what holds for every seed: a method that explains max(0, logit) starts with
     nothing at a negative logit, but an audit asks there too."""
     rules = {step.node.name: step.rule for step in plan.steps}
+    kinds = {step.node.name: step.op for step in plan.steps}
     steps = []
     for step in plan.steps:
-        known = facts(plan.graph, step.node, step.slots, rules, plan.domains, None)
+        known = facts(plan.graph, step.node, step.slots, rules, kinds, plan.domains, None)
         steps.append(dataclasses.replace(step, pruned=step.rule.prune(known)))
     return dataclasses.replace(plan, steps=tuple(steps))
 

@@ -47,6 +47,8 @@ def walk(
     kept = {} if kept is None else kept
     for step in reversed(plan.steps):
         r = relevance.pop(step.node.output)
+        if step.op.family == "embedding":
+            r = _finish(plan, r, values[step.node.output])
         point = Point(step.node, plan.graph, step.slots, values, kept, ledger(step))
         shares = step.pruned(step.build(point), r)
         observe(step, r, shares)
@@ -56,9 +58,12 @@ def walk(
         if free:
             for value in step.node.outputs:
                 values.pop(value, None)
-    return {
-        name: _finish(plan, cast_like(relevance[name], values[name]), values[name]) for name in plan.inputs
-    }
+    return {name: _at_input(plan, relevance[name], values[name], name) for name in plan.inputs}
+
+
+def _at_input(plan: Plan, r: Any, x: Any, name: str) -> Any:
+    """Integers have none of their own: what their embedding got is finished there, and summed."""
+    return _finish(plan, cast_like(r, x), x) if plan.graph.value(name).is_float else r
 
 
 def _finish(plan: Plan, r: Any, x: Any) -> Any:

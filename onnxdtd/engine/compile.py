@@ -73,7 +73,8 @@ def compile_plan(plan: Plan) -> Compiled:
     model.graph.input.append(helper.make_tensor_value_info(TARGET, TensorProto.INT64, ["N"]))
     for name, output in relevance.items():
         value = graph.value(name)
-        model.graph.output.append(helper.make_tensor_value_info(output, value.elem_type, value.shape))
+        kind = value.elem_type if value.is_float else TensorProto.FLOAT  # of tokens: a sum over floats
+        model.graph.output.append(helper.make_tensor_value_info(output, kind, value.shape))
     return Compiled(model, constants, plan.target, relevance)
 
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from onnxdtd.model.domains import Domain
 from onnxdtd.model.graph import Graph, Node
-from onnxdtd.ops import OPS
+from onnxdtd.model.interval import ANY
+from onnxdtd.registry import OpEntry
 from onnxdtd.rules import Facts, Rule
 
 
@@ -15,18 +16,24 @@ def facts(
     node: Node,
     slots: tuple[int, ...],
     rules: Mapping[str, Rule],
+    ops: Mapping[str, OpEntry],
     ranges: Mapping[str, Domain],
     sealed: str | None,
 ) -> Facts:
     """The facts of one node. sealed: the target, if no relevance starts there where it is <= 0."""
     return Facts(
-        inputs_nonnegative=all(ranges[node.inputs[slot]].nonnegative for slot in slots),
-        vanishes_below_zero=_vanishes(graph, node.output, rules, ranges, sealed),
+        inputs_nonnegative=all(ranges.get(node.inputs[slot], ANY).nonnegative for slot in slots),
+        vanishes_below_zero=_vanishes(graph, node.output, rules, ops, ranges, sealed),
     )
 
 
 def _vanishes(
-    graph: Graph, value: str, rules: Mapping[str, Rule], ranges: Mapping[str, Domain], sealed: str | None
+    graph: Graph,
+    value: str,
+    rules: Mapping[str, Rule],
+    ops: Mapping[str, OpEntry],
+    ranges: Mapping[str, Domain],
+    sealed: str | None,
 ) -> bool:
     """Whether no relevance arrives where `value` is <= 0.
 
@@ -40,16 +47,16 @@ def _vanishes(
             if not ranges[value].nonnegative:
                 return False
             # A pool whose window is all zero spreads what arrives there, so nothing may arrive.
-            if OPS[user.domain, user.op].family != "pool":
+            if ops[user.name].family != "pool":
                 continue
-        elif not _keeps_zero(user, ranges) or str(rule) != "pass":
+        elif not _keeps_zero(user, ops[user.name], ranges) or str(rule) != "pass":
             return False
-        if not _vanishes(graph, user.output, rules, ranges, sealed):
+        if not _vanishes(graph, user.output, rules, ops, ranges, sealed):
             return False
     return bool(users) or value == sealed
 
 
-def _keeps_zero(node: Node, ranges: Mapping[str, Domain]) -> bool:
+def _keeps_zero(node: Node, op: OpEntry, ranges: Mapping[str, Domain]) -> bool:
     """Whether inputs <= 0 are seen as values <= 0 at the output, one by one."""
     rectifies = node.op == "Relu" or (node.op == "Clip" and ranges[node.output].low == 0)
-    return rectifies or OPS[node.domain, node.op].kind in ("route", "select")
+    return rectifies or op.kind in ("route", "select")

@@ -19,10 +19,11 @@ from onnxdtd.methods.overrides import Override
 from onnxdtd.model.bounds import box_at
 from onnxdtd.model.domains import Domain, Range, domains
 from onnxdtd.model.graph import Graph, Node
+from onnxdtd.model.interval import ANY
 from onnxdtd.model.point import Point
-from onnxdtd.ops import OPS
 from onnxdtd.registry import COMPOSED, Finish, MethodEntry, OpEntry
 from onnxdtd.rules import Rule
+from onnxdtd.rules.passing import passing
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ def make_plan(
     steps = []
     for place in places:
         node, slots, rule = place.node, found.slots[place.node.name], rules[place.node.name]
-        known = facts(graph, node, slots, rules, ranges, sealed)
+        known = facts(graph, node, slots, rules, found.ops, ranges, sealed)
         steps.append(Step(node, place.op, slots, place, rule, rule.prune(known)))
     return Plan(
         graph=graph,
@@ -138,6 +139,8 @@ def _rule(place: Place, entry: MethodEntry, options: Options, overrides: Sequenc
     for override in reversed(overrides):
         if override.rule is not None and override.matches(place):
             return override.rule
+    if place.op.family == "embedding":
+        return passing()
     rule: Rule = entry.assign(place, options)
     return rule
 
@@ -155,21 +158,22 @@ def _refuse_idle(overrides: Sequence[Override], places: Sequence[Place], graph: 
 
 def _place(graph: Graph, node: Node, found: Reach, ranges: Mapping[str, Domain], input_range: Range) -> Place:
     values = [node.inputs[slot] for slot in found.slots[node.name]]
+    known = [ranges.get(value, ANY) for value in values]
     first = node.name in found.first
     return Place(
         node=node,
-        op=OPS[node.domain, node.op],
+        op=found.ops[node.name],
         first=first,
         last=node.name in found.last,
         depth=found.depth[node.name],
         layers=found.layers,
-        domain=Domain(min(ranges[v].low for v in values), max(ranges[v].high for v in values)),
-        box=box_at(graph, values[0], input_range, ranges[values[0]]) if first else None,
+        domain=Domain(min(d.low for d in known), max(d.high for d in known)),
+        box=box_at(graph, values[0], input_range, known[0]) if first else None,
     )
 
 
 def _warnings(graph: Graph, found: Reach, ranges: Mapping[str, Domain], method: str) -> tuple[str, ...]:
-    open_ended = [name for name in found.inputs if not ranges[name].bounded]
+    open_ended = [name for name in found.inputs if name in ranges and not ranges[name].bounded]
     if method in ("dtd", "composite") and open_ended:
         names = ", ".join(map(repr, open_ended))
         return (

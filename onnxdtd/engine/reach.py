@@ -1,32 +1,38 @@
-"""How relevance can reach the inputs: the nodes between the float inputs and one output, and their depth.
+"""How relevance can reach the inputs: the nodes between the inputs and one output, and their depth.
 
-Every op on the way must have an entry, and no weight may depend on the input; all faults are reported at once.
+Relevance goes along floats, and along integers that an op turns into floats (tokens that are looked up, bytes that
+are cast). Every op on the way must have an entry; all faults are reported at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 import networkx as nx
+from onnx import TensorProto
 
 from onnxdtd.engine.target import FORMS
 from onnxdtd.errors import TargetError, UnsupportedError
 from onnxdtd.model.graph import Graph, Node
 from onnxdtd.ops import OPS
+from onnxdtd.registry import OpEntry
 
 LAYERS = ("convolution", "dense")
+INTEGERS = {TensorProto.DataType.Value(f"{sign}INT{bits}") for sign in ("", "U") for bits in (8, 16, 32, 64)}
+REFUSED = OpEntry("", "", "refuse", "refuse", None, (), None, "no entry for this operator")
 
 
 @dataclass(frozen=True)
 class Reach:
-    """nodes: in topological order. slots: the data inputs of each through which relevance goes on. inputs: the
-    graph inputs that it reaches. depth: convolutions and dense ops on the longest path up to and with a node;
-    layers: the longest path of all. first, last: layers with no other layer before, behind them."""
+    """nodes: in topological order. ops: what each is. slots: the data inputs of each through which relevance goes
+    on. inputs: the graph inputs that it reaches. depth: convolutions and dense ops on the longest path up to and
+    with a node; layers: the longest path of all. first, last: layers with no other layer before, behind them."""
 
     output: str
     target: str
     nodes: tuple[Node, ...]
+    ops: dict[str, OpEntry]
     slots: dict[str, tuple[int, ...]]
     inputs: tuple[str, ...]
     depth: dict[str, int]
@@ -36,34 +42,33 @@ class Reach:
 
 
 def reach(graph: Graph, output: str | None, stops: Callable[[Node], bool] = lambda node: False) -> Reach:
-    """Find the way from the float inputs to an output (None: the first one that they reach).
+    """Find the way from the inputs to an output (None: the first one that they reach).
 
     stops: nodes whose outputs are taken as constants. Raises TargetError for an output that does not exist or
-    depends on no float input, UnsupportedError for ops without an entry.
+    depends on no input through ops that carry relevance, UnsupportedError for ops without an entry.
     """
-    slots, faults = _carry(graph, stops)
-    carried = {v for node in graph.nodes if node.name in slots for v in node.outputs}
-    carried |= {name for name in graph.inputs if graph.value(name).is_float}
-    output = _pick(graph, output, carried)
+    slots, ops, faults, floats = _carry(graph, stops)
+    output = _pick(graph, output, floats)
     target = graph.target(output)
     on_way = _between(graph, slots, target)
     found = [faults[node.name] for node in on_way if node.name in faults]
     if found:
         raise UnsupportedError(found)
+    layers = {node.name for node in on_way if ops[node.name].family in LAYERS}
     depth: dict[str, int] = {}
     for node in on_way:
         before = [depth[p] for p in graph.network.predecessors(node.name) if p in depth]
-        depth[node.name] = max(before, default=0) + (_family(node) in LAYERS)
+        depth[node.name] = max(before, default=0) + (node.name in layers)
     height: dict[str, int] = {}
     for node in reversed(on_way):
         behind = [height[s] for s in graph.network.successors(node.name) if s in height]
-        height[node.name] = max(behind, default=0) + (_family(node) in LAYERS)
-    layers = {node.name for node in on_way if _family(node) in LAYERS}
+        height[node.name] = max(behind, default=0) + (node.name in layers)
     used = {node.inputs[slot] for node in on_way for slot in slots[node.name]} | {target}
     return Reach(
         output=output,
         target=target,
         nodes=on_way,
+        ops={node.name: ops[node.name] for node in on_way},
         slots={node.name: slots[node.name] for node in on_way},
         inputs=tuple(name for name in graph.inputs if name in used),
         depth=depth,
@@ -81,45 +86,69 @@ def describe(graph: Graph, node: Node) -> str:
     return f"{node} ({domain}opset {version}, {', '.join(shapes[:-1])} -> {shapes[-1]})"
 
 
-def _carry(graph: Graph, stops: Callable[[Node], bool]) -> tuple[dict[str, tuple[int, ...]], dict[str, str]]:
-    """The data slots of each node that depend on a float input, and what is wrong with it, by node name."""
-    carried = {name for name in graph.inputs if graph.value(name).is_float}
+def _carry(
+    graph: Graph, stops: Callable[[Node], bool]
+) -> tuple[dict[str, tuple[int, ...]], dict[str, OpEntry], dict[str, str], set[str]]:
+    """By node name: the data slots that depend on an input, what the op is, what is wrong with it; and the float
+    values that depend on an input."""
+    floats = {name for name in graph.inputs if graph.value(name).is_float}
+    integers = {name for name in graph.inputs if graph.value(name).elem_type in INTEGERS}
+    beside: dict[str, Node] = {}
     slots: dict[str, tuple[int, ...]] = {}
+    ops: dict[str, OpEntry] = {}
     faults: dict[str, str] = {}
     for node in graph.nodes:
-        reads = [value for value, _ in (key for *_, key in graph.network.in_edges(node.name, keys=True))]
-        if not carried.intersection(reads) or stops(node):
-            continue
+        read = {value for value, _ in (key for *_, key in graph.network.in_edges(node.name, keys=True))}
         op = OPS.get((node.domain, node.op))
-        floats = [v for v in node.outputs if v and (graph.value(v).is_float or not graph.value(v).elem_type)]
-        if (op is not None and op.kind == "barrier") or not floats:
+        if stops(node) or (op is not None and op.kind == "barrier" and not op.embeds):
             continue
-        arriving = tuple(i for i, value in enumerate(node.inputs) if value in carried)
-        fault = _fault(graph, node, arriving)
+        made = [v for v in node.outputs if v and (graph.value(v).is_float or not graph.value(v).elem_type)]
+        if read & floats:
+            if not made or (op is not None and op.kind == "barrier"):
+                continue
+            carrying = tuple(i for i, value in enumerate(node.inputs) if value in floats)
+            floats.update([v for v in made if v == node.output] if op is not None else made)
+            beside.update({v: node for v in made if v != node.output})
+        elif read & integers and op is not None:
+            carrying = tuple(i for i, value in enumerate(node.inputs) if value in integers)
+            through = tuple(i for i in carrying if i in (op.embeds if made else op.data or ()))
+            if not through or not (made or op.kind == "route"):
+                continue
+            carrying = through
+            (floats if made else integers).add(node.output)
+            op = replace(op, kind="route", family="embedding", data=through) if made else op
+        else:
+            continue
+        slots[node.name] = carrying
+        ops[node.name] = REFUSED if op is None else op.at(carrying)
+        fault = _fault(graph, node, op, carrying) or _stray(node, beside)
         if fault:
             faults[node.name] = fault
-        slots[node.name] = arriving
-        carried.update(floats[:1] if op is not None else floats)
-    return slots, faults
+    return slots, ops, faults, floats
 
 
-def _fault(graph: Graph, node: Node, arriving: tuple[int, ...]) -> str:
-    op = OPS.get((node.domain, node.op))
+def _fault(graph: Graph, node: Node, op: OpEntry | None, carrying: tuple[int, ...]) -> str:
     where = describe(graph, node)
+    stop = f'let relevance stop there with --rules: [[rule]] op = "{node.op}", use = "stop"'
     if op is None:
-        return (
-            f"{where}: no entry for this operator; add one under onnxdtd/ops/, or let relevance stop there with "
-            f'--rules: [[rule]] op = "{node.op}", use = "stop"'
-        )
+        return f"{where}: no entry for this operator; add one under onnxdtd/ops/, or {stop}"
     if op.kind == "refuse":
-        return f"{where}: {op.doc}"
-    stray = [i for i in arriving if op.data is not None and i not in op.data]
+        return f"{where}: {op.doc}; {stop}"
+    if (version := graph.opsets.get(node.domain, 1)) < op.since:
+        return f"{where}: known from opset {op.since} on, this is {version}; convert the model, or {stop}"
+    stray = [i for i in carrying if op.data is not None and i not in op.data]
     if stray:
         return f"{where}: input {stray[0]} depends on the model's input, but is a weight here; no rule serves that"
-    if len([i for i in arriving if i in op.one_of]) > 1:
-        return (
-            f"{where}: multiplies two values that both depend on the model's input; no rule serves that yet"
-        )
+    return ""
+
+
+def _stray(node: Node, beside: Mapping[str, Node]) -> str:
+    """Relevance goes through a node's first output only."""
+    for value in node.inputs:
+        if value in beside:
+            maker = beside[value]
+            which = maker.outputs.index(value)
+            return f"{node}: reads '{value}', output {which} of {maker}, which carries no relevance"
     return ""
 
 
@@ -132,7 +161,7 @@ def _pick(graph: Graph, output: str | None, carried: set[str]) -> str:
             return name
     named = f"output '{output}'" if output is not None else "no output"
     verb = "does not depend" if output is not None else "depends"
-    raise TargetError(f"{named} {verb} on a float input through ops that carry relevance: nothing to explain")
+    raise TargetError(f"{named} {verb} on an input through ops that carry relevance: nothing to explain")
 
 
 def _between(graph: Graph, slots: dict[str, tuple[int, ...]], target: str) -> tuple[Node, ...]:
@@ -144,7 +173,3 @@ def _between(graph: Graph, slots: dict[str, tuple[int, ...]], target: str) -> tu
     )
     names = {last.name} | (nx.ancestors(carrying, last.name) if last.name in carrying else set())
     return tuple(node for node in graph.nodes if node.name in names and node.name in slots)
-
-
-def _family(node: Node) -> str:
-    return OPS[node.domain, node.op].family

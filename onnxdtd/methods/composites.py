@@ -8,13 +8,13 @@ from __future__ import annotations
 from onnxdtd.errors import UsageError
 from onnxdtd.methods.dtd import domain_rule
 from onnxdtd.methods.place import Options, Place
+from onnxdtd.methods.unshared import unshared
 from onnxdtd.registry import method
 from onnxdtd.rules import Rule
 from onnxdtd.rules.alpha_beta import alpha_beta
 from onnxdtd.rules.epsilon import epsilon
 from onnxdtd.rules.flat import flat
 from onnxdtd.rules.gamma import gamma
-from onnxdtd.rules.passing import passing
 from onnxdtd.rules.signed_zplus import signed_zplus
 from onnxdtd.rules.zbox import zbox
 from onnxdtd.rules.zplus import zplus
@@ -71,7 +71,7 @@ def composite(place: Place, options: Options) -> Rule:
     Dense layers take epsilon. Source: Montavon et al. 2019; Kohlbrenner et al. 2020.
     """
     if not place.shares:
-        return passing()
+        return unshared(place, options)
     if place.first and place.box is not None:
         return domain_rule(place.box, options)
     if place.op.family == "dense":
@@ -84,5 +84,5 @@ def composite(place: Place, options: Options) -> Rule:
 
 def _by_family(place: Place, options: Options, convolution: Rule) -> Rule:
     if not place.shares:
-        return passing()
+        return unshared(place, options)
     return convolution if place.op.family == "convolution" else epsilon(bias=options.bias)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from onnxdtd.methods.place import Options, Place
+from onnxdtd.methods.unshared import unshared
 from onnxdtd.model.bounds import Box
 from onnxdtd.registry import method
 from onnxdtd.rules import Rule
-from onnxdtd.rules.passing import passing
 from onnxdtd.rules.signed_zplus import signed_zplus
 from onnxdtd.rules.wsquare import wsquare
 from onnxdtd.rules.zbox import zbox, zminus_shifted, zplus_shifted
@@ -20,7 +20,7 @@ def dtd(place: Place, options: Options) -> Rule:
     Source: Montavon et al. 2017; hidden layers with inputs of any sign: derived from its section 4.
     """
     if not place.shares:
-        return passing()
+        return unshared(place, options)
     if place.first and place.box is not None:
         return domain_rule(place.box, options)
     return signed_zplus(bias=options.bias)

@@ -74,7 +74,20 @@ class Point:
         """The node's (first) output."""
         return self.values[self.node.output]
 
-    def site(self, *maps: LinearMap, bias: Any = None, spread_dead: bool = False) -> Site:
+    @property
+    def opset(self) -> int:
+        """The version of the node's domain in the model."""
+        return self.graph.opsets.get(self.node.domain, 1)
+
+    def site(
+        self,
+        *maps: LinearMap,
+        bias: Any = None,
+        jacobian: tuple[LinearMap, ...] = (),
+        spread_dead: bool = False,
+    ) -> Site:
         """The node's site: one map per data slot, in the order of `slots`."""
         inputs = tuple(self.value(slot) for slot in self.slots)
-        return Site(self.node.name, maps, inputs, bias, self.output, spread_dead, self.kept, self.lost)
+        return Site(
+            self.node.name, maps, inputs, bias, self.output, jacobian, spread_dead, self.kept, self.lost
+        )

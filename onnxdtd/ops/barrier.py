@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from onnxdtd.registry import barrier
+from onnxdtd.registry import without_site
 
-barrier(
+without_site(
+    "barrier",
     "Shape", "Size", "ConstantOfShape", "Range", "EyeLike",
     reason="depends on shapes, not on values",
 )  # fmt: skip
-barrier(
+without_site(
+    "barrier",
     "ArgMax", "ArgMin", "NonZero", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Not", "And",
-    "Or", "Xor", "IsNaN", "IsInf", "Sign", "Floor", "Ceil", "Round", "OneHot",
+    "Or", "Xor", "IsNaN", "IsInf", "Sign", "Floor", "Ceil", "Round",
     reason="piecewise constant: its derivative is zero wherever it exists",
 )  # fmt: skip
-barrier(
+without_site(
+    "barrier",
     "ArrayFeatureExtractor", "LabelEncoder", "ZipMap",
     reason="looks labels up; it carries integers or strings", domain="ai.onnx.ml",
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Gemm and MatMul with one operand from the model: matrix products."""
+"""Gemm and MatMul: matrix products with the model's weights, or of two values."""
 
 from __future__ import annotations
 
@@ -6,19 +6,22 @@ from typing import Any
 
 from onnxdtd.linear import LinearMap, Site
 from onnxdtd.model.point import Point
-from onnxdtd.ops.scale import scaled
+from onnxdtd.ops.scale import counted_twice, scaled
 from onnxdtd.primitives import matmul, swap_last, unbroadcast, unsqueeze
 from onnxdtd.registry import op
 
 
-@op("MatMul", kind="linear", family="dense", data=(0, 1), one_of=(0, 1))
+@op("MatMul", kind="linear", family="dense", data=(0, 1), factors=(0, 1))
 def product(point: Point) -> Site:
-    """y = x W or W x, batched and broadcast as NumPy's matmul."""
-    slot = point.slots[0]
-    return point.site(_product(point.value(1 - slot), point.x, slot == 0, point.is_constant(1 - slot)))
+    """y = x W or W x, batched and broadcast as NumPy's matmul; of two values, each is the other's weights."""
+    maps = [
+        _product(point.value(1 - slot), point.value(slot), slot == 0, point.is_constant(1 - slot))
+        for slot in point.slots
+    ]
+    return point.site(*maps, bias=counted_twice(point))
 
 
-@op("Gemm", kind="linear", family="dense", data=(0, 1, 2), one_of=(0, 1))
+@op("Gemm", kind="linear", family="dense", data=(0, 1, 2), factors=(0, 1))
 def gemm(point: Point) -> Site:
     """y = alpha A' B' + beta C, where A' and B' may be transposed."""
     alpha, beta = point.attribute("alpha", 1.0), point.attribute("beta", 1.0)
@@ -37,6 +40,10 @@ def gemm(point: Point) -> Site:
         bias = point.value(2) if beta == 1 else point.value(2) * beta
     elif point.slots == (2,):
         bias = point.output - beta * point.value(2)
+    if point.slots[:2] == (0, 1):
+        # Both maps are the whole product, which is there once.
+        summand = beta * point.value(2) if point.has(2) else 0.0
+        bias = summand - point.output if bias is None else 2.0 * bias - point.output
     return point.site(*maps, bias=bias)
 
 

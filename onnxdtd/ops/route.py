@@ -28,11 +28,14 @@ def identity(point: Point) -> Site:
     return point.site(LinearMap(None, lambda w, v: v, lambda w, r: r))
 
 
-@op("Cast", kind="route")
+@op("Cast", "CastLike", kind="route", embeds=(0,))
 def cast(point: Point) -> Site:
-    """The same values in another floating-point type."""
+    """The same values in another type; relevance stays a float."""
     x, y = point.x, point.output
-    return point.site(LinearMap(None, lambda w, v: cast_like(v, y), lambda w, r: cast_like(r, x)))
+    floats = (x.dtype.kind, y.dtype.kind) == ("f", "f")
+    return point.site(
+        LinearMap(None, lambda w, v: cast_like(v, y), lambda w, r: cast_like(r, x) if floats else r)
+    )
 
 
 @op("Transpose", kind="route")

@@ -25,17 +25,31 @@ def scaled(w: Any, x: Any, constant: bool = False) -> LinearMap:
     return LinearMap(w, apply, adjoint, constant)
 
 
-@op("Mul", kind="linear", family="scale", data=(0, 1), one_of=(0, 1))
+def counted_twice(point: Point) -> Any:
+    """The bias of a product of two values, each of whose maps is the whole product: minus the product."""
+    return -point.output if len(point.slots) > 1 else None
+
+
+@op("Mul", kind="linear", family="scale", data=(0, 1), factors=(0, 1))
 def multiply(point: Point) -> Site:
-    """y = c x."""
-    other = 1 - point.slots[0]
-    return point.site(scaled(point.value(other), point.x, point.is_constant(other)))
+    """y = c x; of two values, each is the other's factor."""
+    maps = [
+        scaled(point.value(1 - slot), point.value(slot), point.is_constant(1 - slot)) for slot in point.slots
+    ]
+    return point.site(*maps, bias=counted_twice(point))
 
 
-@op("Div", kind="linear", family="scale")
+@op("Div", kind="linear", family="scale", data=(0, 1), factors=(0, 1), otherwise={(1,): "elementwise"})
 def divide(point: Point) -> Site:
-    """y = x / c."""
-    return point.site(scaled(1.0 / point.value(1), point.x, point.is_constant(1)))
+    """y = x / c; of two values, the divisor's slope is -y / c, and rules see it as a constant."""
+    divisor = point.value(1)
+    by_divisor = scaled(lambda: -point.output / divisor, divisor)
+    if point.slots == (1,):
+        return point.site(by_divisor)
+    by_dividend = scaled(1.0 / divisor, point.value(0), point.is_constant(1))
+    if point.slots == (0,):
+        return point.site(by_dividend)
+    return point.site(by_dividend, scaled(0.0, divisor), jacobian=(by_dividend, by_divisor))
 
 
 @op("Neg", kind="linear", family="scale")

@@ -1,7 +1,8 @@
 """The seam: functions named as ONNX operators, each with a NumPy body and an ONNX meaning.
 
 Read `seam` first (how one call serves both engines), then `traced` (the graph writer), then the primitives:
-`arithmetic`, `shaping`, `sliding` (whose NumPy bodies are `convolution` and `pooling`).
+`arithmetic`, `shaping`, `sliding` (whose NumPy bodies are `convolution` and `pooling`), and `operator`: any ONNX
+operator, and the adjoint of those that move values.
 """
 
 from onnxdtd.primitives.arithmetic import (
@@ -16,6 +17,7 @@ from onnxdtd.primitives.arithmetic import (
     relu,
     where,
 )
+from onnxdtd.primitives.operator import operator, positions, put_back
 from onnxdtd.primitives.seam import Array, primitive, tracer_of
 from onnxdtd.primitives.shaping import (
     along,
@@ -56,8 +58,11 @@ __all__ = [
     "max_pool_select",
     "mean_size",
     "negative_part",
+    "operator",
     "pad",
+    "positions",
     "primitive",
+    "put_back",
     "quotient",
     "reduce_sum",
     "relu",

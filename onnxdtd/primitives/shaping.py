@@ -9,6 +9,7 @@ import numpy as np
 
 from onnxdtd.errors import UnsupportedError
 from onnxdtd.primitives.seam import Array, primitive
+from onnxdtd.primitives.traced import Traced
 
 Ints = Sequence[int]
 
@@ -105,6 +106,8 @@ def slice_axes(x: Array, *, starts: Ints, ends: Ints, axes: Ints, steps: Ints) -
 
 
 def _trace_unslice(r: Any, like: Any, *, starts: Ints, ends: Ints, axes: Ints, steps: Ints) -> Any:
+    tracer = _tracer((r, like))
+    r = r if isinstance(r, Traced) else tracer.constant(r)
     for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
         length = static(like.shape[axis])
         taken = np.arange(length)[slices(1, [start], [end], [0], [step])]
@@ -112,7 +115,7 @@ def _trace_unslice(r: Any, like: Any, *, starts: Ints, ends: Ints, axes: Ints, s
         source = np.full(length, taken.size)
         source[taken] = np.arange(taken.size)
         behind = [0] * r.ndim + [int(i == axis % r.ndim) for i in range(r.ndim)]
-        r = r.tracer.emit("Gather", pad(r, pads=behind), source.astype(np.int64), axis=axis)
+        r = tracer.emit("Gather", pad(r, pads=behind), source.astype(np.int64), axis=axis)
     return r
 
 

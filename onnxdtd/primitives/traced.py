@@ -1,7 +1,8 @@
 """Tensors that are not there yet: a `Traced` stands for a value of the ONNX graph that a `Tracer` writes.
 
 A tracer is passed by value inside its Traced tensors, never global. Equal constants and equal nodes are written
-once. Types and shapes come from ONNX's own inference of each node, so a symbolic batch stays symbolic.
+once, and a constant that another one holds in other order (transposed, mirrored) is read from there. Types and
+shapes come from ONNX's own inference of each node, so a symbolic batch stays symbolic.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ from onnxdtd.errors import UnsupportedError
 
 Dimension = int | str | None
 PREFIX = "onnxdtd/"
+# Of a smaller constant a copy is cheaper than the nodes that would read it in another order.
+SMALL = 1024
+BROADCAST = {"Add", "Sub", "Mul", "Div"}
 
 
 @dataclass
@@ -33,6 +37,7 @@ class Tracer:
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     constants: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
     _by_content: dict[Any, Any] = field(default_factory=dict, repr=False)
+    _expanded: dict[str, npt.NDArray[Any]] = field(default_factory=dict, repr=False)
 
     def value(self, name: str, dtype: npt.DTypeLike, shape: Sequence[Dimension]) -> Traced:
         """A tensor that the graph already has under `name`."""
@@ -40,24 +45,38 @@ class Tracer:
 
     def constant(self, array: npt.ArrayLike, name: str = "") -> Traced:
         """An initializer, written once for equal contents. `name`: the one it already has in the graph."""
-        data = np.ascontiguousarray(array).reshape(np.shape(array))
-        key = (data.dtype.str, data.shape, hashlib.sha1(data.tobytes()).digest())
+        data, order, mirrored = _stored(np.asarray(array))
+        key = (data.dtype.str, data.shape, hashlib.sha1(data.reshape(-1).view(np.uint8)).digest())
         if key not in self._by_content:
             label = name or f"{PREFIX}constant_{len(self.constants)}"
             self.constants[label] = data
             self._by_content[key] = label
-        return Traced(self, self._by_content[key], data.dtype, data.shape)
+        found = Traced(self, self._by_content[key], data.dtype, data.shape)
+        if order != tuple(range(data.ndim)):
+            found = self.emit("Transpose", found, perm=order)
+        if mirrored:
+            ones = np.ones(len(mirrored), np.int64)
+            axes = np.array(mirrored, np.int64)
+            found = self.emit("Slice", found, -ones, ones * np.iinfo(np.int64).min, axes, -ones)
+        return found
+
+    def expanded(self, x: Any) -> npt.NDArray[Any] | None:
+        """The constant that x is an expansion of, None where x is none."""
+        return self._expanded.get(x.name) if isinstance(x, Traced) else None
 
     def emit(
         self, op: str, *inputs: Any, shape: Sequence[Dimension] | None = None, **attributes: Any
     ) -> Traced:
-        """Add one node and return its first output; NumPy inputs and numbers become constants.
+        """Add one node and return its first output; NumPy inputs and numbers become constants, None is an
+        optional input left out.
 
         shape: given where inference cannot know it (a Reshape to another tensor's shape).
         """
-        dtype = next(x.dtype for x in inputs if isinstance(x, Traced))
-        tensors = [x if isinstance(x, Traced) else self.constant(_like(x, dtype)) for x in inputs]
-        names = [t.name for t in tensors]
+        inputs = self._narrowed(inputs) if op in BROADCAST else inputs
+        dtype = _promoted([x.dtype for x in inputs if isinstance(x, Traced)])
+        given = [x if x is None or isinstance(x, Traced) else self.constant(_like(x, dtype)) for x in inputs]
+        tensors = [t for t in given if t is not None]
+        names = ["" if t is None else t.name for t in given]
         key = (op, tuple(names), repr(sorted(attributes.items())))
         if key in self._by_content:
             known: Traced = self._by_content[key]
@@ -70,7 +89,18 @@ class Tracer:
         )
         self.nodes.append(node)
         self._by_content[key] = traced
+        if op == "Expand" and tensors[0].name in self.constants:
+            self._expanded[output] = self.constants[tensors[0].name]
         return traced
+
+    def _narrowed(self, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+        """An operand that was expanded to the shape of the other one, as the constant it was: it broadcasts."""
+        x, y = inputs
+        if isinstance(x, Traced) and isinstance(y, Traced) and x.shape == y.shape and None not in x.shape:
+            one, other = self.expanded(x), self.expanded(y)
+            if (one is None) != (other is None):
+                return (x, other) if one is None else (one, y)
+        return inputs
 
     def _infer(self, node: onnx.NodeProto, tensors: list[Traced]) -> tuple[int, tuple[Dimension, ...]]:
         schema = onnx.defs.get_schema(node.op_type, self.opset)
@@ -145,6 +175,30 @@ class Traced:
         return self.tracer.emit("Neg", self)
 
 
+def _promoted(dtypes: Sequence[np.dtype[Any]]) -> np.dtype[Any]:
+    """The dtype that numbers take: that of the first floating operand, else of the first."""
+    return next((dtype for dtype in dtypes if dtype.kind == "f"), dtypes[0])
+
+
 def _like(x: Any, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
-    """A Python number takes the dtype of the traced operand, as NumPy's own promotion does."""
-    return np.asarray(x, dtype) if isinstance(x, (int, float)) else np.asarray(x)
+    """A number takes the dtype of the traced operand, and so do floats of another precision."""
+    if isinstance(x, (int, float)):
+        return np.asarray(x, dtype)
+    array = np.asarray(x)
+    return array.astype(dtype) if array.dtype.kind == dtype.kind == "f" else array
+
+
+def _stored(array: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], tuple[int, ...], tuple[int, ...]]:
+    """(data, order, mirrored): the array is `data`, in C order, transposed by `order` and then mirrored along axes.
+
+    A view of an array that lies in C order is taken apart; anything else is copied into C order.
+    """
+    whole = tuple(range(array.ndim))
+    if array.nbytes > SMALL and not array.flags.c_contiguous:
+        mirrored = tuple(i for i in whole if array.strides[i] < 0 and array.shape[i] > 1)
+        ahead = array[tuple(slice(None, None, -1 if i in mirrored else None) for i in whole)]
+        order = sorted(whole, key=lambda i: -ahead.strides[i])
+        data = ahead.transpose(order)
+        if data.flags.c_contiguous:
+            return data, tuple(int(i) for i in np.argsort(order)), mirrored
+    return np.ascontiguousarray(array).reshape(array.shape), whole, ()

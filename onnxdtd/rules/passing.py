@@ -61,7 +61,7 @@ class Gradient:
     def __call__(self, site: Site, r: Any) -> tuple[Any, ...]:
         """One relevance per data input."""
         r = relu(r) if self.clamps else r
-        return tuple(m.adjoint(m.weights if self.masks else None, r) for m in site.maps)
+        return tuple(m.adjoint(m.weights if self.masks else None, r) for m in site.jacobian or site.maps)
 
 
 @rule("pass")
