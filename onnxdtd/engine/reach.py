@@ -7,7 +7,7 @@ are cast). Every op on the way must have an entry; all faults are reported at on
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import networkx as nx
 from onnx import TensorProto
@@ -45,15 +45,16 @@ def reach(graph: Graph, output: str | None, stops: Callable[[Node], bool] = lamb
     """Find the way from the inputs to an output (None: the first one that they reach).
 
     stops: nodes whose outputs are taken as constants. Raises TargetError for an output that does not exist or
-    depends on no input through ops that carry relevance, UnsupportedError for ops without an entry.
+    depends on no input, UnsupportedError for ops without an entry, or if all ways end at ops that carry nothing.
     """
-    slots, ops, faults, floats = _carry(graph, stops)
-    output = _pick(graph, output, floats)
+    found = _carry(graph, stops)
+    slots, ops = found.slots, found.ops
+    output = _pick(graph, output, found)
     target = graph.target(output)
     on_way = _between(graph, slots, target)
-    found = [faults[node.name] for node in on_way if node.name in faults]
-    if found:
-        raise UnsupportedError(found)
+    faults = [found.faults[node.name] for node in on_way if node.name in found.faults]
+    if faults:
+        raise UnsupportedError(faults)
     layers = {node.name for node in on_way if ops[node.name].family in LAYERS}
     depth: dict[str, int] = {}
     for node in on_way:
@@ -86,45 +87,58 @@ def describe(graph: Graph, node: Node) -> str:
     return f"{node} ({domain}opset {version}, {', '.join(shapes[:-1])} -> {shapes[-1]})"
 
 
-def _carry(
-    graph: Graph, stops: Callable[[Node], bool]
-) -> tuple[dict[str, tuple[int, ...]], dict[str, OpEntry], dict[str, str], set[str]]:
-    """By node name: the data slots that depend on an input, what the op is, what is wrong with it; and the float
-    values that depend on an input."""
-    floats = {name for name in graph.inputs if graph.value(name).is_float}
-    integers = {name for name in graph.inputs if graph.value(name).elem_type in INTEGERS}
-    beside: dict[str, Node] = {}
-    slots: dict[str, tuple[int, ...]] = {}
-    ops: dict[str, OpEntry] = {}
-    faults: dict[str, str] = {}
+@dataclass
+class Carried:
+    """What relevance can go along. By node name: the data slots that depend on an input, what the op is, what is
+    wrong with it, and for those where relevance ends, why. floats: the values that depend on an input; beside:
+    those that are not their node's first output."""
+
+    floats: set[str]
+    integers: set[str]
+    slots: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    ops: dict[str, OpEntry] = field(default_factory=dict)
+    faults: dict[str, str] = field(default_factory=dict)
+    ends: dict[str, str] = field(default_factory=dict)
+    beside: dict[str, Node] = field(default_factory=dict)
+
+
+def _carry(graph: Graph, stops: Callable[[Node], bool]) -> Carried:
+    found = Carried(
+        floats={name for name in graph.inputs if graph.value(name).is_float},
+        integers={name for name in graph.inputs if graph.value(name).elem_type in INTEGERS},
+    )
     for node in graph.nodes:
         read = {value for value, _ in (key for *_, key in graph.network.in_edges(node.name, keys=True))}
+        if stops(node) or not read & (found.floats | found.integers):
+            continue
         op = OPS.get((node.domain, node.op))
-        if stops(node) or (op is not None and op.kind == "barrier" and not op.embeds):
-            continue
         made = [v for v in node.outputs if v and (graph.value(v).is_float or not graph.value(v).elem_type)]
-        if read & floats:
-            if not made or (op is not None and op.kind == "barrier"):
+        if op is not None and op.kind == "refuse":
+            made = [v for v in node.outputs if v]  # integers here, which may be floats again further on
+        if read & found.floats:
+            if op is not None and op.kind == "barrier":
+                found.ends[node.name] = f"{node}: {op.doc}"
                 continue
-            carrying = tuple(i for i, value in enumerate(node.inputs) if value in floats)
-            floats.update([v for v in made if v == node.output] if op is not None else made)
-            beside.update({v: node for v in made if v != node.output})
-        elif read & integers and op is not None:
-            carrying = tuple(i for i, value in enumerate(node.inputs) if value in integers)
-            through = tuple(i for i in carrying if i in (op.embeds if made else op.data or ()))
-            if not through or not (made or op.kind == "route"):
+            if not made:
+                found.ends[node.name] = f"{node}: makes integers or booleans of floats"
                 continue
-            carrying = through
-            (floats if made else integers).add(node.output)
-            op = replace(op, kind="route", family="embedding", data=through) if made else op
+            carrying = tuple(i for i, value in enumerate(node.inputs) if value in found.floats)
+            found.floats.update(made)
+            found.beside.update({v: node for v in made if v != node.output})
         else:
-            continue
-        slots[node.name] = carrying
-        ops[node.name] = REFUSED if op is None else op.at(carrying)
-        fault = _fault(graph, node, op, carrying) or _stray(node, beside)
+            carrying = tuple(i for i, value in enumerate(node.inputs) if value in found.integers)
+            through = () if op is None else op.embeds if made else op.data or ()
+            carrying = tuple(i for i in carrying if i in through)
+            if op is None or not carrying or not (made or op.kind == "route"):
+                continue
+            (found.floats if made else found.integers).add(node.output)
+            op = replace(op, kind="route", family="embedding", data=carrying) if made else op
+        found.slots[node.name] = carrying
+        found.ops[node.name] = REFUSED if op is None else op.at(carrying)
+        fault = _fault(graph, node, op, carrying) or _stray(node, found.beside)
         if fault:
-            faults[node.name] = fault
-    return slots, ops, faults, floats
+            found.faults[node.name] = fault
+    return found
 
 
 def _fault(graph: Graph, node: Node, op: OpEntry | None, carrying: tuple[int, ...]) -> str:
@@ -152,16 +166,25 @@ def _stray(node: Node, beside: Mapping[str, Node]) -> str:
     return ""
 
 
-def _pick(graph: Graph, output: str | None, carried: set[str]) -> str:
+def _pick(graph: Graph, output: str | None, found: Carried) -> str:
     if output is not None and output not in graph.outputs:
         names = ", ".join(f"'{name}'" for name in graph.outputs)
         raise TargetError(f"no output '{output}'; the model's outputs are {names}; a target is {FORMS}")
-    for name in graph.outputs if output is None else [output]:
-        if graph.target(name) in carried:
+    wanted = graph.outputs if output is None else (output,)
+    for name in wanted:
+        if graph.target(name) in found.floats:
             return name
-    named = f"output '{output}'" if output is not None else "no output"
-    verb = "does not depend" if output is not None else "depends"
-    raise TargetError(f"{named} {verb} on an input through ops that carry relevance: nothing to explain")
+    before = {
+        p for name in wanted if name in graph.producers for p in _before(graph, graph.producers[name].name)
+    }
+    if reasons := [reason for name, reason in found.ends.items() if name in before]:
+        raise UnsupportedError(reasons)
+    named = f"output '{output}' does not depend" if output is not None else "no output depends"
+    raise TargetError(f"{named} on an input that can carry relevance: nothing to explain")
+
+
+def _before(graph: Graph, node: str) -> set[str]:
+    return {node} | nx.ancestors(graph.network, node)
 
 
 def _between(graph: Graph, slots: dict[str, tuple[int, ...]], target: str) -> tuple[Node, ...]:

@@ -1,0 +1,35 @@
+"""Operators that no rule serves, each with its reason: what `onnxdtd check` and every refusal say.
+
+Recurrence and control flow keep a place in the house: an LSTM's site, once written, is one file beside this one.
+"""
+
+from __future__ import annotations
+
+from onnxdtd.registry import without_site
+
+without_site(
+    "refuse", "LSTM", "GRU", "RNN",
+    reason="recurrent: its gates multiply what its own earlier steps made; rules for it are not written yet",
+)  # fmt: skip
+without_site(
+    "refuse", "Scan", "Loop", "SequenceMap",
+    reason="a loop: its body runs a number of times that only the run knows; unroll it when you export the model",
+)  # fmt: skip
+without_site(
+    "refuse", "If",
+    reason="a branch: which body runs is known only when it runs; export the model with the condition fixed",
+)  # fmt: skip
+without_site(
+    "refuse", "QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "QLinearConv", "QLinearMatMul",
+    "ConvInteger", "MatMulInteger",
+    reason="quantised: it rounds to integers, where no derivative is left; explain the model before quantisation",
+)  # fmt: skip
+without_site(
+    "refuse", "Bernoulli", "Multinomial",
+    reason="random: what it draws is not a function of the input",
+)  # fmt: skip
+without_site(
+    "refuse", "SequenceAt", "SequenceConstruct", "SequenceErase", "SequenceInsert", "SplitToSequence",
+    "ConcatFromSequence", "Optional", "OptionalGetElement",
+    reason="a list of tensors instead of one tensor; export the model without sequences and optionals",
+)  # fmt: skip
