@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from onnxdtd.engine.facts import facts
-from onnxdtd.engine.reach import Reach, reach
+from onnxdtd.engine.reach import Reach, attends, reach
 from onnxdtd.errors import UnsupportedError, UsageError
 from onnxdtd.linear import Site
 from onnxdtd.methods import METHODS, Options, Place
@@ -99,7 +99,7 @@ def make_plan(
     found = reach(graph, output, lambda node: any(o.stops(node) for o in overrides))
     reason = ""
     if method == "auto":
-        method, reason = choose(found.layers)
+        method, reason = choose(found.layers, attends(graph, found))
     entry = METHODS[method]
     ranges = domains(graph, input_range)
     options = Options(bias or entry.bias)
@@ -173,11 +173,22 @@ def _place(graph: Graph, node: Node, found: Reach, ranges: Mapping[str, Domain],
 
 
 def _warnings(graph: Graph, found: Reach, ranges: Mapping[str, Domain], method: str) -> tuple[str, ...]:
-    open_ended = [name for name in found.inputs if name in ranges and not ranges[name].bounded]
-    if method in ("dtd", "composite") and open_ended:
+    held = [
+        f"input '{name}' is a weight or setting of {node} and is held fixed: it is given no relevance"
+        for name, node in found.held.items()
+    ]
+    if method not in ("dtd", "composite"):
+        return ()
+    warnings = []
+    if open_ended := [name for name in found.inputs if name in ranges and not ranges[name].bounded]:
         names = ", ".join(map(repr, open_ended))
-        return (
+        warnings.append(
             f"the range of input {names} is not known, so the first layer takes the rule of an "
-            "unbounded domain (w-square), which does not look at the input; give --input-range LO HI if it is known",
+            "unbounded domain (w-square), which does not look at the input; give --input-range LO HI if it is known"
         )
-    return ()
+    if others := sorted({node.op for node in found.nodes if found.ops[node.name].kind in ("gate", "norm")}):
+        warnings.append(
+            f"Deep Taylor's theory does not cover {', '.join(others)} (products of two values, norms): there "
+            "AttnLRP's rules serve, and relevance may be negative; see --method attnlrp"
+        )
+    return tuple(warnings)

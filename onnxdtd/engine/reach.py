@@ -27,7 +27,8 @@ REFUSED = OpEntry("", "", "refuse", "refuse", None, (), None, "no entry for this
 class Reach:
     """nodes: in topological order. ops: what each is. slots: the data inputs of each through which relevance goes
     on. inputs: the graph inputs that it reaches. depth: convolutions and dense ops on the longest path up to and
-    with a node; layers: the longest path of all. first, last: layers with no other layer before, behind them."""
+    with a node; layers: the longest path of all. first, last: layers with no other layer before, behind them.
+    held: graph inputs that are weights or settings of a node, which get no relevance."""
 
     output: str
     target: str
@@ -37,6 +38,7 @@ class Reach:
     inputs: tuple[str, ...]
     depth: dict[str, int]
     layers: int
+    held: dict[str, Node]
     first: frozenset[str]
     last: frozenset[str]
 
@@ -65,6 +67,12 @@ def reach(graph: Graph, output: str | None, stops: Callable[[Node], bool] = lamb
         behind = [height[s] for s in graph.network.successors(node.name) if s in height]
         height[node.name] = max(behind, default=0) + (node.name in layers)
     used = {node.inputs[slot] for node in on_way for slot in slots[node.name]} | {target}
+    if both := [
+        f"{node}: '{name}' is a weight or setting here and an input elsewhere; no rule serves that"
+        for name, node in found.held.items()
+        if name in used and node.name in depth
+    ]:
+        raise UnsupportedError(both)
     return Reach(
         output=output,
         target=target,
@@ -74,9 +82,17 @@ def reach(graph: Graph, output: str | None, stops: Callable[[Node], bool] = lamb
         inputs=tuple(name for name in graph.inputs if name in used),
         depth=depth,
         layers=max(depth.values(), default=0),
+        held={name: node for name, node in found.held.items() if node.name in depth},
         first=frozenset(name for name in layers if depth[name] == 1),
         last=frozenset(name for name in layers if height[name] == 1),
     )
+
+
+def attends(graph: Graph, found: Reach) -> bool:
+    """Whether a product of two values on the way has a Softmax on the way before it."""
+    shares = [node.name for node in found.nodes if node.op == "Softmax"]
+    products = {n.name for n in found.nodes if found.ops[n.name].kind == "gate" and n.op in ("MatMul", "Einsum")}
+    return any(products & nx.descendants(graph.network, name) for name in shares)
 
 
 def describe(graph: Graph, node: Node) -> str:
@@ -91,7 +107,8 @@ def describe(graph: Graph, node: Node) -> str:
 class Carried:
     """What relevance can go along. By node name: the data slots that depend on an input, what the op is, what is
     wrong with it, and for those where relevance ends, why. floats: the values that depend on an input; beside:
-    those that are not their node's first output."""
+    those that are not their node's first output. held: graph inputs that are a weight or setting of a node, by
+    that node: they are given no relevance."""
 
     floats: set[str]
     integers: set[str]
@@ -100,6 +117,7 @@ class Carried:
     faults: dict[str, str] = field(default_factory=dict)
     ends: dict[str, str] = field(default_factory=dict)
     beside: dict[str, Node] = field(default_factory=dict)
+    held: dict[str, Node] = field(default_factory=dict)
 
 
 def _carry(graph: Graph, stops: Callable[[Node], bool]) -> Carried:
@@ -123,6 +141,12 @@ def _carry(graph: Graph, stops: Callable[[Node], bool]) -> Carried:
                 found.ends[node.name] = f"{node}: makes integers or booleans of floats"
                 continue
             carrying = tuple(i for i, value in enumerate(node.inputs) if value in found.floats)
+            if op is not None and op.data is not None and op.kind != "refuse":
+                held = [i for i in carrying if i not in op.data and node.inputs[i] in graph.inputs]
+                found.held.update({node.inputs[i]: node for i in held})
+                carrying = tuple(i for i in carrying if i not in held)
+                if not carrying:
+                    continue
             found.floats.update(made)
             found.beside.update({v: node for v in made if v != node.output})
         else:

@@ -111,7 +111,7 @@ def _faults(array: Array, value: Value) -> Iterator[str]:
 
 
 def _shape_faults(shape: tuple[int, ...], value: Value) -> Iterator[str]:
-    if 0 in shape:
+    if 0 in shape and value.is_float:
         yield f"is empty: shape {shape}"
     elif value.shape is not None and not _agree(shape, value.shape):
         wanted, fixed = value.shape, value.shape[:1]

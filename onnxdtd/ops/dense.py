@@ -7,7 +7,7 @@ from typing import Any
 from onnxdtd.linear import LinearMap, Site
 from onnxdtd.model.point import Point
 from onnxdtd.ops.scale import counted_twice, scaled
-from onnxdtd.primitives import matmul, swap_last, unbroadcast, unsqueeze
+from onnxdtd.primitives import matmul, reduce_sum, swap_last, unbroadcast, unsqueeze
 from onnxdtd.registry import op
 
 
@@ -55,11 +55,17 @@ def _product(w: Any, x: Any, left: bool, constant: bool, flip: bool = False) -> 
         return matmul(x, w) if left else matmul(w, x)
 
     def adjoint(w: Any, r: Any) -> Any:
+        # A product has lost the axis that a vector, as a row or a column, stood along: give it back.
+        row, column = (x, w) if left else (w, x)
+        r = unsqueeze(r, axes=(-1,)) if column.ndim == 1 else r
+        r = unsqueeze(r, axes=(-2,)) if row.ndim == 1 else r
         if w.ndim == 1:
-            # The product has lost the axis that a vector contracts: give it back.
-            back = unsqueeze(r, axes=(-1,)) * w if left else unsqueeze(r, axes=(-2,)) * w.reshape(-1, 1)
+            back = r * w if left else r * unsqueeze(w, axes=(1,))
         else:
             back = matmul(r, swap_last(w)) if left else matmul(swap_last(w), r)
+        if x.ndim == 1:
+            own = back.ndim - (1 if left else 2)
+            return reduce_sum(back, axes=[i for i in range(back.ndim) if i != own], keepdims=False)
         back = swap_last(back) if flip else back
         return unbroadcast(back, x)
 

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from onnxdtd.errors import UnsupportedError
 from onnxdtd.linear import LinearMap, Site
 from onnxdtd.model.point import Point
 from onnxdtd.ops.window import per_channel
-from onnxdtd.primitives import unbroadcast
+from onnxdtd.primitives import operator, unbroadcast
 from onnxdtd.registry import op
 
 
@@ -61,11 +62,14 @@ def negate(point: Point) -> Site:
 @op("BatchNormalization", kind="linear", family="scale")
 def batch_normalization(point: Point) -> Site:
     """y = (x - mean) scale / sqrt(var + epsilon) + shift, where it could not be folded into a neighbour."""
-    scale, shift, mean, variance = (point.constant(slot) for slot in (1, 2, 3, 4))
-    factor = scale / np.sqrt(variance + np.asarray(point.attribute("epsilon", 1e-5), variance.dtype))
+    if point.attribute("training_mode", 0) or any(point.node.outputs[1:]):
+        raise UnsupportedError(f"{point.node} is in training mode; export the model for inference")
+    scale, shift, mean, variance = (point.value(slot) for slot in (1, 2, 3, 4))
+    factor = scale / operator("Sqrt", variance + point.attribute("epsilon", 1e-5), opset=point.opset)
     rank = point.x.ndim
     return point.site(
-        scaled(per_channel(factor, rank), point.x, True), bias=per_channel(shift - mean * factor, rank)
+        scaled(per_channel(factor, rank), point.x, all(map(point.is_constant, (1, 4)))),
+        bias=per_channel(shift - mean * factor, rank),
     )
 
 
