@@ -1,0 +1,101 @@
+"""`onnxdtd compare`: several methods on one input, side by side."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from onnxdtd.cli import options
+
+EXAMPLES = """\b
+Examples:
+  onnxdtd compare model.onnx input.npy
+  onnxdtd compare model.onnx photo.jpg --methods dtd,composite,occlusion
+                  --target 281 --target espresso
+  onnxdtd compare model.onnx input.npy --methods all,lime,kernel_shap,anchors
+  onnxdtd compare model.onnx row.npy --methods dtd,lime --background train.npz
+
+The folder holds compare.png, compare.json and relevance.npz. lime, kernel_shap and anchors come with
+pip install "onnxdtd[compare]"; they cover parts of an image (superpixels), or columns of a table."""
+
+
+def compare(
+    model: options.Model,
+    input: options.Input,
+    methods: Annotated[
+        str,
+        typer.Option(
+            "--methods",
+            "-m",
+            metavar="A,B",
+            help="Of `onnxdtd methods`; all: every native one that the model allows.",
+        ),
+    ] = "all",
+    target: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--target", "-t", metavar="T", help="As for `run`; may be repeated, one row each. [default: top]"
+        ),
+    ] = None,
+    output: options.Output = Path("onnxdtd-compare"),
+    sample: Annotated[int, typer.Option(metavar="I", help="Which one of a batch, counted from 0.")] = 0,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="METHOD.NAME=VALUE", help="Such as smoothgrad.samples=50; may be repeated."
+        ),
+    ] = None,
+    background: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            readable=False,
+            help="lime, kernel_shap, anchors: .npz or .npy with rows of a table like the input, or one input that "
+            "covers. [default: 0 for a column, else the input's mean]",
+        ),
+    ] = None,
+    superpixels: Annotated[
+        int, typer.Option(metavar="N", help="lime, kernel_shap, anchors: about so many parts of an image.")
+    ] = 60,
+    seed: Annotated[
+        int, typer.Option(metavar="S", help="lime, kernel_shap, anchors: of what they draw.")
+    ] = 0,
+    repeats: Annotated[
+        int,
+        typer.Option(metavar="N", help="Timed calls of a method, whose median counts; slow ones get one."),
+    ] = 3,
+    input_range: options.InputRange = None,
+    engine: Annotated[str, typer.Option(metavar="E", help="numpy or onnx, as for `run`.")] = "numpy",
+    provider: options.Provider = None,
+    preprocess: options.Preprocess = None,
+    color: options.Color = None,
+    resize: options.Resize = None,
+    crop: options.Crop = None,
+    interpolation: options.Interpolation = None,
+    scale: options.Scale = None,
+    mean: options.Mean = None,
+    std: options.Std = None,
+    layout: options.Layout = None,
+    json_: options.Json = False,
+) -> str:
+    """Compare methods on one input: their heatmaps, how alike they are, and what each costs."""
+    job = importlib.import_module("onnxdtd.cli.compare_job")
+    text: str = job.compare(
+        model,
+        input,
+        output,
+        methods.split(","),
+        target or ["top"],
+        {"engine": engine, "providers": provider, "input_range": input_range},
+        preprocess,
+        {"color": color, "resize": resize, "crop": crop, "interpolation": interpolation, "scale": scale,
+         "mean": mean, "std": std, "layout": layout},
+        {"sample": sample, "superpixels": superpixels, "seed": seed, "repeats": repeats},
+        settings=settings or (),
+        background=background,
+        as_json=json_,
+    )  # fmt: skip
+    return text

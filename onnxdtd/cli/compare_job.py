@@ -1,0 +1,170 @@
+"""The work of `compare`, loaded when it runs."""
+
+from __future__ import annotations
+
+import json
+import math
+import warnings
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import onnxdtd
+from onnxdtd.cli.faults import Faults
+from onnxdtd.cli.job import ask, target_for
+from onnxdtd.cli.progress import Progress
+from onnxdtd.cli.settings import setting
+from onnxdtd.cli.text import aligned, page, screen, sections, table
+from onnxdtd.comparison.comparison import MANIFEST, PICTURE, SCHEMA, Comparison
+from onnxdtd.comparison.runner import choose
+from onnxdtd.errors import InputError, UsageError
+from onnxdtd.folder import DAMAGED, check_folder, one_line
+from onnxdtd.inputs import IMAGE_SUFFIXES
+
+HEAD = ("method", "forward passes", "time", "started", "arrived", "share")
+WORDS = {"cosine": "cosine", "spearman": "rank correlation (Spearman)", "top10": "overlap of the top 10 %"}
+
+
+def compare(
+    model: Path,
+    input: Path,
+    output: Path,
+    methods: Sequence[str],
+    targets: Sequence[str],
+    options: Mapping[str, Any],
+    preprocess: Path | None,
+    image: Mapping[str, Any],
+    more: Mapping[str, Any],
+    *,
+    settings: Sequence[str],
+    background: Path | None,
+    as_json: bool,
+) -> str:
+    """Explain by every method, write the folder, and tell of it: tables, or one JSON object."""
+    given: dict[str, dict[str, Any]] = {}
+    asked = ask(
+        model, input, targets[0], {**options, "method": "gradient"}, preprocess, image,
+        partial(check_folder, output, SCHEMA), partial(_chosen, methods, settings, given),
+    )  # fmt: skip
+    faults, explainer = Faults(), asked.explainer
+    wanted = [asked.target]
+    for text in targets[1:]:
+        with faults:
+            wanted.append(target_for(explainer, text))
+    with faults:
+        rows = None if background is None else _background(background)
+    faults.stop()
+    pictured = asked.prepare is not None and input.suffix.lower() in IMAGE_SUFFIXES
+    picture = asked.prepare.picture(input) if asked.prepare and pictured else None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of NumPy, matplotlib and the neighbours' packages
+        with Progress(quiet=as_json) as progress:
+            found = onnxdtd.compare(
+                model, asked.x, methods, wanted, input_range=explainer.input_range, engine=options["engine"],
+                providers=options["providers"], options=given, background=rows, progress=progress, **more,
+            )  # fmt: skip
+        folder = found.save(output, picture=picture, names=explainer.features)
+    written = json.loads((folder / MANIFEST).read_text("utf-8"))
+    if as_json:
+        return json.dumps({**written, "directory": str(folder)}, allow_nan=False)
+    return told(found, output, written["files"])
+
+
+def told(found: Comparison, directory: Path, files: Sequence[str]) -> str:
+    """Times and conservation, the similarities of each target, and what was refused."""
+    parts = []
+    for number, target in enumerate(found.targets):
+        parts.append(f"{target}, {found.values[number]:.4g}")
+        parts.append(table(HEAD, [_row(found, number, m) for m in found.methods], screen()))
+        parts += [f"{WORDS[name]}\n{_matrix(found, m)}" for name, m in found.similarity[number].items()]
+    rows = [
+        ("forward", [f"{_time(found.forward.seconds)}, median of {found.forward.repeats}"]),
+        ("covered", [found.covers]),
+        ("left out", [f"{method}: {reason}" for method, reason in found.refused.items()]),
+        ("warning", _warnings(found)),
+        ("written", [f"{directory}: {', '.join(files)}"]),
+    ]
+    if PICTURE not in files:
+        rows.append(
+            ("picture", [f"none: {next(iter(found.inputs.values())).shape} is no image, sequence or table"])
+        )
+    return "\n\n".join([*parts, sections([row for row in rows if any(row[1])], page())])
+
+
+def _row(found: Comparison, number: int, method: str) -> tuple[str, ...]:
+    times = (f"{found.multiple(method):,.1f}", _time(found.timings[method].seconds))
+    cell = found.cells.get((number, method))
+    if cell is None:
+        return (method, *times, "-", "-", "-")
+    share = "" if cell.share is None else f"{cell.share:.1%}"
+    return (method, *times, f"{cell.started:.4g}", f"{cell.arrived:.4g}", share)
+
+
+def _matrix(found: Comparison, matrix: Any) -> str:
+    """The lower half, the columns numbered as the rows are."""
+    rows = [("", "", *map(str, range(1, len(matrix) + 1)))]
+    for i, method in enumerate(found.methods):
+        cells = [("-" if math.isnan(v) else f"{v:.2f}") if j <= i else "" for j, v in enumerate(matrix[i])]
+        rows.append((str(i + 1), method, *cells))
+    return "\n".join(aligned(rows, "><" + ">" * len(matrix)))
+
+
+def _warnings(found: Comparison) -> list[str]:
+    """Each warning once, with the methods that give it."""
+    by_text: dict[str, dict[str, None]] = {}
+    for (_, method), cell in found.cells.items():
+        for text in cell.warnings:
+            by_text.setdefault(text, {})[method] = None
+    return [f"{', '.join(methods)}: {text}" for text, methods in by_text.items()]
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds:.3g} s" if seconds >= 1 else f"{1000 * seconds:.3g} ms"
+
+
+def _chosen(methods: Sequence[str], settings: Sequence[str], given: dict[str, dict[str, Any]]) -> None:
+    """Reads the settings into `given`. Raises UsageError for a method or a setting that cannot be."""
+    faults = Faults()
+    for text in settings:
+        with faults:
+            method, dot, rest = text.partition(".")
+            if not dot or "=" not in rest:
+                raise UsageError(f"--set {text}: give METHOD.NAME=VALUE, such as smoothgrad.samples=50")
+            entry = onnxdtd.NEIGHBOURS.get(method)
+            read = setting(method, rest) if entry is None else _neighbour(text, *rest.partition("=")[::2])
+            given.setdefault(method, {}).update(read)
+    with faults:
+        choose(methods, given)
+    faults.stop()
+
+
+def _neighbour(text: str, name: str, value: str) -> dict[str, Any]:
+    if name == "l1_reg":
+        return {name: value}
+    try:
+        number = json.loads(value)
+    except ValueError:
+        number = None
+    if type(number) not in (int, float):
+        raise UsageError(f"--set {text}: {name} is a number")
+    return {name: number}
+
+
+def _background(path: Path) -> Any:
+    """Rows from a .npy, or the one array of a .npz that is called `background`, or the only one."""
+    try:
+        with path.open("rb") as file:
+            found = np.load(file, allow_pickle=False)
+            if isinstance(found, np.ndarray):
+                return found
+            names = found.files
+            if "background" not in names and len(names) != 1:
+                raise InputError(f"'{path}' holds {', '.join(names)}: call the one to take 'background'")
+            return found["background" if "background" in names else names[0]]
+    except InputError:
+        raise
+    except DAMAGED as error:
+        raise InputError(f"'{path}' cannot be read as .npy or .npz: {one_line(error)}") from None

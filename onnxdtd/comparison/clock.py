@@ -1,0 +1,51 @@
+"""Wall time: of the forward pass, and of each method as a multiple of it."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from onnxdtd.engine.forward import Arrays, run_session, start_session
+from onnxdtd.model.graph import Graph
+
+T = TypeVar("T")
+
+FORWARDS = 15
+PATIENCE = 3.0
+"""Seconds: a method whose first call takes longer is not called again."""
+
+
+@dataclass(frozen=True)
+class Timing:
+    """seconds: the median. repeats: how many timed calls; a slow method's one call made its sessions as well."""
+
+    seconds: float
+    repeats: int
+
+
+def forward_timing(graph: Graph, feeds: Arrays, providers: list[str]) -> Timing:
+    """The model's own forward pass: its graph as it was read, all outputs, onnxruntime's defaults, warm."""
+    outputs = [name for name in graph.outputs if name in graph.producers]
+    constants = dict(graph.constants)
+    session = start_session(graph.to_proto(outputs, constants=False), constants, providers)
+    return timed(lambda: run_session(session, outputs, feeds), FORWARDS)[1]
+
+
+def timed(call: Callable[[], T], repeats: int) -> tuple[T, Timing]:
+    """The first answer, which makes the sessions, and the median of the calls behind it."""
+    found, first = _once(call)
+    if first > PATIENCE or repeats < 1:
+        return found, Timing(first, 1)
+    times: list[float] = []
+    while len(times) < repeats and (not times or sum(times) < PATIENCE):
+        times.append(_once(call)[1])
+    return found, Timing(statistics.median(times), len(times))
+
+
+def _once(call: Callable[[], Any]) -> tuple[Any, float]:
+    began = time.perf_counter()
+    found = call()
+    return found, time.perf_counter() - began

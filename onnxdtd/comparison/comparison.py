@@ -1,0 +1,137 @@
+"""The result of a comparison and its folder: compare.json, relevance.npz, compare.png. docs/compare.md tells all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from onnxdtd.comparison.clock import Timing
+from onnxdtd.comparison.picture import Sheet, draw
+from onnxdtd.folder import describe, plain, write_arrays, write_folder
+
+Array = npt.NDArray[Any]
+
+SCHEMA = "onnxdtd.compare/1"
+MANIFEST = "compare.json"
+PICTURE = "compare.png"
+
+
+@dataclass(frozen=True, eq=False)
+class Cell:
+    """One method's answer for one target. relevance: by input name, one sample, without the batch axis.
+
+    started: the relevance that the method shares out, arrived: what the inputs got of it; adds_up: whether the
+    method means these to be equal. extras: what it found out besides.
+    """
+
+    relevance: Mapping[str, Array]
+    started: float
+    arrived: float
+    adds_up: bool
+    extras: Mapping[str, Any]
+    warnings: tuple[str, ...]
+
+    @property
+    def share(self) -> float | None:
+        """arrived / started, None where the method does not mean them to be equal, or nothing started."""
+        return self.arrived / self.started if self.adds_up and self.started else None
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Several methods, side by side, for one sample and one or more targets.
+
+    targets: in words; values: their logits. cells: by (target's number, method). similarity: for each target by
+    measure (`cosine`, `spearman`, `top10`) the matrix (methods, methods). forward, timings: wall time of the model's
+    forward pass, and of each method for the first target that it explains. refused: methods that the model or the
+    target does not allow, with the reason. covers: how the neighbours cover parts of the input, "" without them.
+    """
+
+    methods: tuple[str, ...]
+    targets: tuple[str, ...]
+    values: tuple[float, ...]
+    cells: Mapping[tuple[int, str], Cell]
+    similarity: tuple[Mapping[str, Array], ...]
+    forward: Timing
+    timings: Mapping[str, Timing]
+    refused: Mapping[str, str]
+    covers: str
+    sample: int
+    engine: str
+    inputs: Mapping[str, Array]
+    model: Mapping[str, Any]
+    versions: Mapping[str, str]
+
+    def multiple(self, method: str) -> float:
+        """Its wall time, in forward passes."""
+        return self.timings[method].seconds / self.forward.seconds
+
+    def document(self) -> dict[str, Any]:
+        """The content of compare.json."""
+        fields = {
+            k: v for k, v in vars(self).items() if k not in ("cells", "similarity", "timings", "inputs")
+        }
+        timings = {m: {**vars(t), "forward_passes": self.multiple(m)} for m, t in self.timings.items()}
+        results = [self._told(number, text) for number, text in enumerate(self.targets)]
+        fields |= {"forward": vars(self.forward), "timings": timings, "targets": results}
+        fields["inputs"] = {name: describe(x) for name, x in self.inputs.items()}
+        return dict(plain({name: value for name, value in fields.items() if name != "values"}))
+
+    def _told(self, number: int, text: str) -> dict[str, Any]:
+        cells = {m: self.cells[number, m] for m in self.methods if (number, m) in self.cells}
+        names = ("started", "arrived", "share", "adds_up", "extras", "warnings")
+        return {
+            "target": text,
+            "value": self.values[number],
+            "methods": {m: {name: getattr(cell, name) for name in names} for m, cell in cells.items()},
+            "similarity": {k: _null(matrix) for k, matrix in self.similarity[number].items()},
+        }
+
+    def arrays(self) -> dict[str, Array]:
+        """The content of relevance.npz: by target's number, method and input, as in "0/dtd/image"."""
+        return {
+            f"{number}/{method}/{name}": r
+            for (number, method), cell in self.cells.items()
+            for name, r in cell.relevance.items()
+        }
+
+    def sheet(self, picture: npt.ArrayLike | None = None, **more: Any) -> Sheet:
+        """What the figure shows: the first input."""
+        name, x = next(iter(self.inputs.items()))
+        maps = {key: cell.relevance[name] for key, cell in self.cells.items()}
+        captions = {m: _caption(self.multiple(m)) for m in self.methods}
+        lines = [f"{t}   {v:.4g}" for t, v in zip(self.targets, self.values, strict=True)]
+        return Sheet(x, self.methods, tuple(lines), maps, captions, picture=picture, **more)
+
+    def save(
+        self,
+        directory: str | Path,
+        *,
+        overwrite: bool = True,
+        picture: npt.ArrayLike | None = None,
+        **more: Any,
+    ) -> Path:
+        """Write compare.json, relevance.npz and, where the input's shape has one, compare.png: whole or not at all.
+
+        picture: an image input as it was before it was prepared, (H, W, 3). more: `layout`, `names` of columns.
+        """
+
+        def fill(unfinished: Path) -> dict[str, Any]:
+            write_arrays(unfinished / "relevance.npz", self.arrays())
+            draw(self.sheet(picture, **more), unfinished / PICTURE)
+            return self.document()
+
+        return write_folder(directory, SCHEMA, fill, overwrite=overwrite)
+
+
+def _caption(multiple: float) -> str:
+    return f"{multiple:,.0f} × forward" if multiple >= 10 else f"{multiple:.1f} × forward"
+
+
+def _null(matrix: Array) -> list[list[float | None]]:
+    return [[None if np.isnan(v) else float(v) for v in row] for row in matrix]

@@ -1,0 +1,151 @@
+"""`compare`: one input, several methods and targets."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any, Literal
+
+import numpy.typing as npt
+
+from onnxdtd.comparison.agreement import matrices, seen
+from onnxdtd.comparison.case import Case
+from onnxdtd.comparison.clock import Timing, forward_timing, timed
+from onnxdtd.comparison.comparison import Cell, Comparison
+from onnxdtd.comparison.neighbour import NEIGHBOURS
+from onnxdtd.composed import COMPOSED
+from onnxdtd.engine.target import parse_target
+from onnxdtd.errors import OnnxdtdError, UnsupportedError, UsageError
+from onnxdtd.explainer import Explainer, Inputs, Source
+from onnxdtd.methods import METHODS
+from onnxdtd.model.domains import Range
+from onnxdtd.model.load import load
+
+Array = npt.NDArray[Any]
+Tell = Callable[[int, int], None] | None
+
+PARTS = 100  # of the progress, for each method
+
+
+def compare(
+    model: Source,
+    x: Inputs,
+    methods: Sequence[str] | str = "all",
+    targets: Sequence[Any] = (None,),
+    *,
+    sample: int = 0,
+    input_range: Range = None,
+    engine: Literal["numpy", "onnx"] = "numpy",
+    providers: Sequence[str] | str | None = None,
+    options: Mapping[str, Mapping[str, Any]] | None = None,
+    background: Array | None = None,
+    superpixels: int = 60,
+    layout: str | None = None,
+    seed: int = 0,
+    repeats: int = 3,
+    progress: Tell = None,
+) -> Comparison:
+    """Explain one sample by several methods, for one or more targets, and time each.
+
+    methods: names; "all" stands for every native method. Neighbours (`lime`, `kernel_shap`, `anchors`, with the extra
+    `compare`) explain the probability of the class. targets: as for `Explainer`. options: by method, such as
+    {"smoothgrad": {"samples": 50}}. background: what a neighbour puts in place of a value: rows (K, columns) for a
+    table, one sample for other inputs; by default 0 for a column, the mean of the part elsewhere. repeats: timed
+    calls of each method, warm; their median counts.
+
+    A method that "all" brought in and the model does not allow is in `refused`, with the reason; one that was named
+    raises before anything is computed. What only the computation shows is in `refused` for both, as is a target that
+    a method does not explain. Raises what `Explainer` raises, and UnsupportedError where no method is left.
+    """
+    front = Explainer(model, "gradient", input_range=input_range, providers=providers)
+    named, wanted = choose(methods, options), [parse_target(target) for target in targets]
+    if not wanted:
+        raise UsageError("no target is given: leave `targets` out for the predicted class")
+    case = Case.of(model, front, x, sample, background, superpixels, layout, seed, wanted)
+    _all_possible(case, [m for m, was_named in named.items() if was_named], options or {}, engine)
+    forward = forward_timing(load(model), case.feeds, front.providers)
+    cells: dict[tuple[int, str], Cell] = {}
+    timings: dict[str, Timing] = {}
+    faults: dict[str, list[OnnxdtdError]] = {}
+    for place, method in enumerate(named):
+        told: list[OnnxdtdError] = []
+        with _catching(told):
+            answer = case.asker(method, (options or {}).get(method, {}), engine)
+        for number in range(0 if told else len(wanted)):
+            if progress is not None:
+                progress(PARTS * place + PARTS * number // len(wanted), PARTS * len(named))
+            with _catching(told):
+                again = 0 if method in timings else repeats
+                cells[number, method], timing = timed(partial(answer, number), again)
+                timings.setdefault(method, timing)
+        if told:
+            faults[method] = told
+    if progress is not None:
+        progress(PARTS * len(named), PARTS * len(named))
+    if not timings:
+        raise UnsupportedError(
+            [f"{method}: {error}" for method, errors in faults.items() for error in errors]
+        )
+    shown = tuple(method for method in named if method in timings)
+    first = next(iter(case.x))
+    maps = [
+        [seen(cells[n, m].relevance[first], layout) if (n, m) in cells else None for m in shown]
+        for n in range(len(wanted))
+    ]
+    return Comparison(
+        methods=shown,
+        targets=tuple(base.label(case.row) for base in case.bases),
+        values=tuple(float(base.target_value[case.row]) for base in case.bases),
+        cells=cells,
+        similarity=tuple(matrices(row) for row in maps),
+        forward=forward,
+        timings=timings,
+        refused={method: "; ".join(dict.fromkeys(map(str, errors))) for method, errors in faults.items()},
+        covers=case.covers,
+        sample=sample,
+        engine=engine,
+        inputs=case.x,
+        model=case.bases[0].model,
+        versions=case.bases[0].versions,
+    )
+
+
+def choose(
+    methods: Sequence[str] | str, options: Mapping[str, Mapping[str, Any]] | None = None
+) -> dict[str, bool]:
+    """The methods in order, each with whether it was named. Raises UsageError for what cannot be, all at once."""
+    known = ("auto", *sorted({*METHODS, *COMPOSED}), *NEIGHBOURS)
+    asked = [methods] if isinstance(methods, str) else list(methods)
+    named: dict[str, bool] = {}
+    for method in asked:
+        for one in (*METHODS, *COMPOSED) if method == "all" else (method,):
+            named[one] = named.get(one, False) or method != "all"
+    lines = [f"no method '{m}'; choose among all, {', '.join(known)}" for m in named if m not in known]
+    lines += [f"options for '{m}', which is not compared" for m in options or {} if m not in named]
+    for method in [m for m in named if m in NEIGHBOURS]:
+        try:
+            NEIGHBOURS[method].check((options or {}).get(method))
+        except UsageError as error:
+            lines.append(str(error))
+    if lines or not named:
+        raise UsageError("\n".join(lines) or "no method is given")
+    return named
+
+
+def _all_possible(case: Case, methods: Sequence[str], options: Mapping[str, Any], engine: Any) -> None:
+    """Raise what stands against methods that were named, all at once."""
+    errors: list[OnnxdtdError] = []
+    for method in methods:
+        with _catching(errors):
+            case.asker(method, options.get(method, {}), engine)
+    if errors:
+        raise type(errors[0])("\n".join(dict.fromkeys(str(error) for error in errors)))
+
+
+@contextlib.contextmanager
+def _catching(errors: list[OnnxdtdError]) -> Iterator[None]:
+    try:
+        yield
+    except OnnxdtdError as error:
+        errors.append(error)

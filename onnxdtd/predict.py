@@ -1,0 +1,120 @@
+"""`predict_fn`: the model as a function of rows, for tools that ask a black box many times."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+
+from onnxdtd.engine.forward import Forward, providers_for
+from onnxdtd.errors import InputError, UsageError
+from onnxdtd.inputs import check_inputs
+from onnxdtd.model.graph import Graph, Node
+from onnxdtd.model.load import load
+
+Array = npt.NDArray[Any]
+Source = str | os.PathLike[str] | bytes | onnx.ModelProto
+Inputs = npt.ArrayLike | Mapping[str, npt.ArrayLike]
+
+ROWS = 32
+PROBABLE = {"Softmax", "Sigmoid", "Normalizer"}
+CARRYING = {"Identity", "Cast", "Reshape", "Flatten", "Squeeze", "Unsqueeze"}
+
+
+class Predict:
+    """p = f(x): N inputs -> (N, classes) float64, on one onnxruntime session, `batch` rows at a time.
+
+    output: which one is predicted. how: `softmax` (the output is taken for logits), `exp` (for their logarithms),
+    or `as it is`. rows: predicted so far. Made by `predict_fn`.
+    """
+
+    def __init__(
+        self, graph: Graph, output: str, probabilities: bool, batch: int, providers: list[str]
+    ) -> None:
+        self.graph, self.output, self.rows = graph, output, 0
+        self.how = _ending(graph, output) if probabilities else "as it is"
+        self._forward = Forward(graph, [output], providers)
+        heads = [(graph.value(name).shape or (None,))[:1] for name in graph.inputs]
+        fixed = [n for head in heads for n in head if isinstance(n, int)]
+        self._rows, self._fixed = (fixed[0], True) if fixed else (batch, False)
+
+    def __call__(self, x: Inputs) -> Array:
+        """x: (N, ...), rows (N, features) of an input that has more axes, or a dict by input name."""
+        given = x if isinstance(x, Mapping) else dict.fromkeys(self.graph.inputs, x)
+        feeds = {name: self._shaped(name, np.asarray(array)) for name, array in given.items()}
+        counts = {len(array) if array.ndim else 0 for array in feeds.values()}
+        if len(counts) != 1 or 0 in counts:
+            raise InputError("predict_fn takes one row or more, as many in every input, batch axis first")
+        (count,) = counts
+        parts = [
+            self._part(feeds, np.arange(i, min(i + self._rows, count))) for i in range(0, count, self._rows)
+        ]
+        self.rows += count
+        return np.concatenate(parts)
+
+    def _part(self, feeds: Mapping[str, Array], rows: npt.NDArray[np.intp]) -> Array:
+        missing = self._rows - len(rows) if self._fixed else 0
+        padded = np.concatenate([rows, np.repeat(rows[-1:], missing)])
+        values = {v: self.graph.value(v) for v in self.graph.inputs}
+        found = self._forward(check_inputs({name: a[padded] for name, a in feeds.items()}, values))
+        logits = np.asarray(found[self.output], np.float64)[: len(rows)]
+        if self.how == "softmax":
+            if logits.ndim != 2 or logits.shape[1] < 2:
+                raise UsageError(
+                    f"'{self.output}' of shape {logits.shape} holds no logits of several classes: "
+                    "probabilities=False gives its values as they are"
+                )
+            logits = np.exp(logits - logits.max(axis=1, keepdims=True))
+            return np.asarray(logits / logits.sum(axis=1, keepdims=True))
+        return np.exp(logits) if self.how == "exp" else logits
+
+    def _shaped(self, name: str, array: Array) -> Array:
+        shape = self.graph.value(name).shape or ()
+        if array.ndim == 2 and len(shape) > 2 and all(isinstance(n, int) for n in shape[1:]):
+            sizes = [int(n) for n in shape[1:] if n is not None]
+            if array.shape[1] == np.prod(sizes):
+                return array.reshape(-1, *sizes)
+        return array
+
+
+def predict_fn(
+    model: Source,
+    *,
+    output: str | None = None,
+    probabilities: bool = True,
+    batch: int = ROWS,
+    providers: Sequence[str] | str | None = None,
+) -> Predict:
+    """A predict function of an ONNX model, such as LIME, SHAP and Anchors take: N x features -> N x classes.
+
+    output: by default the first with floating-point values. probabilities: softmax over the classes, unless the
+    graph ends in a Softmax, a Sigmoid (each column is a probability of its own) or a Normalizer, or in a
+    LogSoftmax, which is undone; casts and reshapes behind them do not count. The graph decides, never the values. A
+    model that computes probabilities from other ops, or none: probabilities=False gives the output as it is.
+    batch: rows of one pass; of a model with a fixed batch that many, the last filled up. Raises UsageError,
+    ModelError, ProviderError; calls raise InputError.
+    """
+    graph = load(model)
+    floats = [name for name in graph.outputs if graph.value(name).is_float]
+    if (output not in floats) if output is not None else not floats:
+        raise UsageError(
+            f"no floating-point output {output or ''}; the model has {', '.join(floats) or 'none'}"
+        )
+    if not isinstance(batch, int) or batch < 1:
+        raise UsageError(f"batch is the number of rows of one pass, at least 1, not {batch!r}")
+    return Predict(graph, output or floats[0], probabilities, batch, providers_for(providers))
+
+
+def _ending(graph: Graph, output: str) -> str:
+    """What makes the output probabilities."""
+    node: Node | None = graph.producers.get(output)
+    while node is not None and node.op in CARRYING:
+        node = graph.producers.get(node.inputs[0])
+    if node is None or node.op == "LogSoftmax":
+        return "softmax" if node is None else "exp"
+    transformed = node.attributes.get("post_transform", "NONE") != "NONE"
+    return "as it is" if node.op in PROBABLE or transformed else "softmax"
