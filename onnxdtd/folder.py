@@ -28,7 +28,11 @@ from onnxdtd.errors import InputError, UsageError
 Arrays = Mapping[str, npt.NDArray[Any]]
 
 MANIFEST = "explanation.json"
-_MANIFESTS = {"onnxdtd.audit": "audit.json"}
+_MANIFESTS = {
+    "onnxdtd.audit": "audit.json",
+    "onnxdtd.compare": "compare.json",
+    "onnxdtd.evaluation": "evaluation.json",
+}
 
 DAMAGED = (
     *(

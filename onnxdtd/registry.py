@@ -1,5 +1,5 @@
-"""The tables of ops, rules, methods (of one walk, or of many passes: composed) and audits, filled by one decorator
-each; sibling modules load themselves.
+"""The tables of ops, rules, methods (of one walk, or of many passes: composed), audits and metrics, filled by one
+decorator each; sibling modules load themselves.
 
 An entry is declared where it is written:
 
@@ -8,9 +8,10 @@ An entry is declared where it is written:
     @method("epsilon_plus")                                  # onnxdtd/methods/epsilon_plus.py
     @composed("smoothgrad")                                  # onnxdtd/composed/smoothgrad.py
     @audit("stability", cost="full", source="...")           # onnxdtd/audit/stability.py
+    @metric("sparseness", better={"gini": "higher"}, source="...")   # onnxdtd/metrics/sparseness.py
 
-and found through `OPS`, `RULES`, `METHODS`, `COMPOSED`, `AUDITS`. A package whose files declare entries calls
-`autoload(__name__)` in its `__init__`, so that adding a file is all it takes to add an op, a rule or a method.
+and found through `OPS`, `RULES`, `METHODS`, `COMPOSED`, `AUDITS`, `METRICS`. A package whose files declare entries
+calls `autoload(__name__)` in its `__init__`, so that adding a file is all it takes to add an op, a rule or a method.
 """
 
 from __future__ import annotations
@@ -124,11 +125,25 @@ class AuditEntry:
     doc: str
 
 
+@dataclass(frozen=True, slots=True)
+class MetricEntry:
+    """One metric: `measure(case)` returns its scores. better: of each, by the last part of its name. needs: what it
+    cannot do without, else it is left out."""
+
+    name: str
+    measure: Callable[..., Any]
+    doc: str
+    better: Mapping[str, Literal["higher", "lower"]]
+    source: str
+    needs: Literal["", "places", "probability", "another explanation", "another class"] = ""
+
+
 OPS: dict[tuple[str, str], OpEntry] = {}
 RULES: dict[str, RuleEntry] = {}
 METHODS: dict[str, MethodEntry] = {}
 COMPOSED: dict[str, ComposedEntry] = {}
 AUDITS: dict[str, AuditEntry] = {}
+METRICS: dict[str, MetricEntry] = {}
 
 
 def op(
@@ -204,6 +219,16 @@ def audit(
     def register(perform: T) -> T:
         _add(AUDITS, name, AuditEntry(name, perform, cost, source, findings or (name,), _summary(perform)))
         return perform
+
+    return register
+
+
+def metric(name: str, **about: Any) -> Callable[[T], T]:
+    """Register a metric; see `MetricEntry`."""
+
+    def register(measure: T) -> T:
+        _add(METRICS, name, MetricEntry(name, measure, _summary(measure), **about))
+        return measure
 
     return register
 

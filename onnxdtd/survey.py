@@ -48,14 +48,15 @@ def check(model: Source, method: str = "auto", output: str | None = None, *, rul
     """Say whether and how a model can be explained, from its file alone.
 
     output: the one to explain, by default the first that can be. Raises ModelError or UsageError for a file or
-    an option that cannot be read; what cannot be explained is in the result.
+    an option that cannot be right; what cannot be explained is in the result.
     """
     explainer = Explainer(model, method, rules=rules)
     graph = explainer.graph
     found = {name: _fault(explainer, name) for name in graph.outputs}
-    open_ = [name for name in graph.outputs if not found[name] and output in (None, name)]
-    asked = output if output is not None else graph.outputs[0]
-    chosen = open_[0] if open_ else None
+    asked = graph.outputs[0] if output is None else output
+    if asked not in found:
+        explainer.plan(asked)  # raises
+    chosen = next((name for name in graph.outputs if not found[name] and output in (None, name)), None)
     plan = explainer.plan(chosen) if chosen else None
     ways = {step.node.name: step.op.kind for step in plan.steps} if plan else {}
     others = {name: fault for name, fault in found.items() if name != (chosen or asked)}
@@ -65,7 +66,7 @@ def check(model: Source, method: str = "auto", output: str | None = None, *, rul
         reason=plan.reason if plan else "",
         output=chosen,
         inputs=plan.inputs if plan else (),
-        faults=() if chosen else tuple(found.get(asked, "").splitlines()) or (_no_such(explainer, asked),),
+        faults=() if chosen else tuple(found[asked].splitlines()),
         others=others,
         verdicts=_verdicts(graph, ways),
         cost=cost(plan) if plan else None,
@@ -80,10 +81,6 @@ def _fault(explainer: Explainer, output: str) -> str:
     except (UnsupportedError, TargetError) as error:
         return str(error)
     return ""
-
-
-def _no_such(explainer: Explainer, output: str) -> str:
-    return _fault(explainer, output)
 
 
 def _verdicts(graph: Graph, ways: Mapping[str, str]) -> dict[str, dict[str, int]]:

@@ -1,0 +1,31 @@
+"""`onnxdtd check`: can a model be explained, and what would it cost?"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Annotated
+
+import typer
+
+from onnxdtd.cli import options
+
+OutputName = Annotated[
+    str | None,
+    typer.Option(
+        "--output-name", metavar="NAME", help="The output to explain. [default: the first that can be]"
+    ),
+]
+
+
+def check(
+    model: options.Model,
+    method: options.Method = "auto",
+    rules: options.Rules = None,
+    output_name: OutputName = None,
+    json_: options.Json = False,
+) -> str:
+    """Say, without any input, whether a model can be explained: its operators by verdict, what each missing piece
+    needs, and what one explanation would cost. Exit code 0 if it can, 4 if not."""
+    job = importlib.import_module("onnxdtd.cli.check_job")
+    text: str = job.report(model, method, rules, output_name, as_json=json_)
+    return text

@@ -1,0 +1,102 @@
+"""`onnxdtd evaluate`: which method finds what the model uses, by numbers over a data set."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from onnxdtd.cli import options
+
+EXAMPLES = """\b
+Examples:
+  onnxdtd evaluate model.onnx digits.npz --methods dtd,composite,random
+  onnxdtd evaluate model.onnx photos/ --methods all --limit 20 -o scores
+  onnxdtd evaluate model.onnx table.npz -m gradient_x_input,random --json
+                   --metrics pixel_flipping,sparseness
+
+The folder holds evaluation.json, results.jsonl and curves.png. Interrupted, the same command goes on where it
+stopped. `random` and `constant` are controls: what a score is worth shows beside them."""
+
+
+def evaluate(
+    model: options.Model,
+    data: Annotated[
+        Path,
+        typer.Argument(
+            metavar="DATA",
+            help=".npz (arrays by input name, and labels), .npy, or a folder of images.",
+            readable=False,
+            show_default=False,
+        ),
+    ],
+    output: options.Output = Path("onnxdtd-evaluation"),
+    methods: Annotated[
+        str,
+        typer.Option(
+            "--methods", "-m", metavar="A,B", help="Of `onnxdtd methods`, auto, random, constant; or all."
+        ),
+    ] = "auto,random",
+    metrics: Annotated[
+        str,
+        typer.Option(
+            metavar="A,B",
+            help="pixel_flipping, region_perturbation, deletion, insertion, sparseness, stability, "
+            "class_sensitivity; or all.",
+        ),
+    ] = "all",
+    target: Annotated[
+        str,
+        typer.Option(
+            "--target", "-t", metavar="T", help="top, label (as the data say), or one index for all inputs."
+        ),
+    ] = "top",
+    limit: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Only the first inputs. [default: all]", show_default=False),
+    ] = None,
+    seed: Annotated[int, typer.Option(metavar="S", help="Of noise, ties and the bootstrap.")] = 0,
+    batch: Annotated[int, typer.Option(metavar="B", help="Rows of one pass; less takes less memory.")] = 16,
+    steps: Annotated[int, typer.Option(metavar="N", help="Points of a removal curve.")] = 20,
+    patch: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", help="Side of a region. [default: 1/14 of the longest axis]", show_default=False
+        ),
+    ] = None,
+    fills: Annotated[
+        str, typer.Option(metavar="A,B", help="What removed pixels become.")
+    ] = "mean,blur,constant",
+    constant: Annotated[float, typer.Option(metavar="C", help="The constant fill.")] = 0.0,
+    draws: Annotated[int, typer.Option(metavar="N", help="Noisy inputs that stability asks about.")] = 10,
+    input_range: options.InputRange = None,
+    engine: Annotated[str, typer.Option(metavar="E", help="numpy or onnx, as for run.")] = "numpy",
+    provider: options.Provider = None,
+    preprocess: options.Preprocess = None,
+    color: options.Color = None,
+    resize: options.Resize = None,
+    crop: options.Crop = None,
+    interpolation: options.Interpolation = None,
+    scale: options.Scale = None,
+    mean: options.Mean = None,
+    std: options.Std = None,
+    layout: options.Layout = None,
+    json_: options.Json = False,
+) -> str:
+    """Evaluate methods on a data set: removal curves, sparseness, stability, class sensitivity."""
+    job = importlib.import_module("onnxdtd.cli.evaluate_job")
+    text: str = job.evaluate(
+        model,
+        data,
+        output,
+        {"methods": methods, "metrics": metrics, "target": target, "limit": limit, "seed": seed, "batch": batch,
+         "steps": steps, "patch": patch, "fills": fills, "constant": constant, "draws": draws,
+         "input_range": input_range, "engine": engine, "providers": provider},
+        preprocess,
+        {"color": color, "resize": resize, "crop": crop, "interpolation": interpolation, "scale": scale,
+         "mean": mean, "std": std, "layout": layout},
+        as_json=json_,
+    )  # fmt: skip
+    return text

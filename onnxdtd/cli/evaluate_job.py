@@ -1,0 +1,86 @@
+"""The work of `evaluate`, loaded when it runs."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from onnxdtd.cli.job import preprocessing
+from onnxdtd.cli.progress import Progress
+from onnxdtd.cli.text import message, page, sections
+from onnxdtd.errors import UsageError
+from onnxdtd.inputs import IMAGE_SUFFIXES, Preprocess
+from onnxdtd.metrics import Evaluation
+from onnxdtd.metrics import evaluate as evaluated
+from onnxdtd.metrics.journal import FILES
+from onnxdtd.model.load import load
+
+LEGEND = "mean [95 % interval]; * best, = not told apart from it (paired difference, 95 %)"
+
+
+def evaluate(
+    model: Path,
+    data: Path,
+    output: Path,
+    options: Mapping[str, Any],
+    preprocess: Path | None,
+    image: Mapping[str, Any],
+    *,
+    as_json: bool,
+) -> str:
+    """Evaluate, leave the folder, and tell of it: tables, or one JSON object."""
+    given = dict(options)
+    for name in ("methods", "metrics", "fills"):
+        given[name] = [word.strip() for word in given[name].split(",")]
+    given["metrics"] = "all" if given["metrics"] == ["all"] else given["metrics"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of NumPy and matplotlib
+        with Progress(quiet=as_json) as progress:
+            prepare = _prepared(model, data, preprocess, image)
+            try:
+                result = evaluated(
+                    model,
+                    data,
+                    **given,
+                    out=output,
+                    progress=progress,
+                    preprocess=prepare,
+                    layout=image["layout"],
+                )
+            except KeyboardInterrupt:
+                message(f"what was found is kept in '{output}': the same command goes on from there")
+                raise
+        found = result.to_json() if as_json else told(result, output)
+    if not as_json:
+        return found
+    message("\n".join(f"warning: {note}" for note in result.notes))
+    return json.dumps({**json.loads(found), "directory": str(result.folder)}, allow_nan=False)
+
+
+def told(result: Evaluation, directory: Path) -> str:
+    """Tables, what was left out and why, and the files."""
+    facts = [
+        ("inputs", [str(result.inputs)]),
+        ("skipped", [f"{method}: {why}" for method, why in result.skipped.items()]),
+        ("left out", [f"{metric}: {why}" for metric, why in result.left_out.items()]),
+        ("note", list(result.notes)),
+        ("legend", [LEGEND]),
+        ("written", [f"{directory}: {', '.join(FILES)}"]),
+    ]
+    return f"{result.table()}\n\n{sections([fact for fact in facts if fact[1]], page())}"
+
+
+def _prepared(
+    model: Path, data: Path, preprocess: Path | None, image: Mapping[str, Any]
+) -> Preprocess | None:
+    """How a folder of images is prepared; of arrays, only the layout may be told."""
+    flags = {name: value for name, value in image.items() if value is not None and name != "layout"}
+    if data.is_dir():
+        return preprocessing(preprocess, image, Path(f"image{IMAGE_SUFFIXES[0]}"), load(model).metadata)
+    if flags or preprocess:
+        names = ", ".join(f"--{name}" for name in (*(["preprocess"] if preprocess else []), *flags))
+        raise UsageError(f"'{data}' is no folder of images, which {names} would prepare: leave them out")
+    return None

@@ -1,0 +1,212 @@
+"""The result of an evaluation: scores by method, their intervals and differences, curves, table, JSON."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.figure import Figure
+
+from onnxdtd.errors import UsageError
+from onnxdtd.folder import plain
+from onnxdtd.metrics.journal import PICTURE, SCHEMA, Journal
+from onnxdtd.metrics.pictures import DPI, draw
+from onnxdtd.metrics.statistics import Summary, bootstrap
+from onnxdtd.metrics.tables import blocks
+from onnxdtd.registry import METRICS, MetricEntry
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Over the removed (or inserted) share x: the mean over inputs, and 1.96 standard errors to either side."""
+
+    x: Array
+    mean: Array
+    low: Array
+    high: Array
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """methods, scores: names in order, a score's being metric.score or metric.fill.score. values: (inputs, scores) by
+    method, NaN where not measured. curves: by name, metric.fill.order, then by method. settled: what the numbers
+    depend on. skipped: methods that the model does not allow; left_out: metrics; both with the reason. notes: what a
+    reader should know. folder: of the files, or None.
+    """
+
+    methods: tuple[str, ...]
+    scores: tuple[str, ...]
+    values: Mapping[str, Array]
+    curves: Mapping[str, Mapping[str, Curve]]
+    settled: Mapping[str, Any]
+    skipped: Mapping[str, str]
+    left_out: Mapping[str, str]
+    notes: tuple[str, ...]
+    folder: Path | None
+
+    @property
+    def headlines(self) -> tuple[str, ...]:
+        """The score of each metric and fill that tables tell: the first that its metric lists."""
+        return tuple(
+            s for s in self.scores if s.split(".")[-1] == next(iter(METRICS[s.split(".")[0]].better))
+        )
+
+    @property
+    def inputs(self) -> int:
+        """How many were evaluated."""
+        return len(next(iter(self.values.values())))
+
+    def summary(self, method: str, score: str) -> Summary:
+        """Mean over inputs with its 95 % interval."""
+        return self._bootstrap(self._column(method, score)[:, None])[0]
+
+    def difference(self, score: str, a: str, b: str) -> Summary:
+        """Mean of a - b over the inputs that both have, with its 95 % interval."""
+        return self._bootstrap((self._column(a, score) - self._column(b, score))[:, None])[0]
+
+    def higher_is_better(self, score: str) -> bool:
+        """Which way the score counts."""
+        metric, _, name = score.partition(".")
+        return METRICS[metric].better[name.split(".")[-1]] == "higher"
+
+    def ranking(self, score: str) -> tuple[str, ...]:
+        """The methods that have it, the best mean first."""
+        means = {m: self.summary(m, score).mean for m in self.methods}
+        sign = -1 if self.higher_is_better(score) else 1
+        return tuple(sorted((m for m in means if not np.isnan(means[m])), key=lambda m: sign * means[m]))
+
+    def table(self, scores: Sequence[str] | None = None) -> str:
+        """Means with intervals as text; `*` is the best, `=` what its paired difference does not tell from it."""
+        return blocks(self, scores or self.headlines)
+
+    def figure(self, methods: Sequence[str] | None = None) -> Figure | None:
+        """The curves, of all methods or of some (more than ten are hard to tell apart); None where there are none."""
+        return draw(self, tuple(methods or self.methods))
+
+    def document(self) -> dict[str, Any]:
+        """The content of evaluation.json, of which docs/evaluate.md describes every field."""
+        table = np.concatenate([self.values[m] for m in self.methods], axis=1)
+        every = iter(self._bootstrap(table))
+        told = {m: {s: next(every).document() for s in self.scores} for m in self.methods}
+        pairs = list(combinations(self.methods, 2))
+        differences = {
+            score: [
+                {"a": a, "b": b, **found.document()}
+                for (a, b), found in zip(pairs, self._differences(score, pairs), strict=True)
+            ]
+            for score in self.headlines
+        }
+        better = {s: "higher" if self.higher_is_better(s) else "lower" for s in self.scores}
+        curves = {
+            name: {m: vars(curve) for m, curve in by_method.items()}
+            for name, by_method in self.curves.items()
+        }
+        sources = {name: METRICS[name].source for name in dict.fromkeys(s.split(".")[0] for s in self.scores)}
+        return dict(
+            plain(
+                {
+                    "state": "done", **self.settled, "methods": self.methods, "skipped": self.skipped,
+                    "left_out": self.left_out, "notes": self.notes, "sources": sources, "better": better,
+                    "headlines": self.headlines, "scores": told, "differences": differences, "curves": curves,
+                }
+            )
+        )  # fmt: skip
+
+    def to_json(self) -> str:
+        """The document as one JSON object."""
+        return json.dumps({"schema": SCHEMA, **self.document()}, allow_nan=False)
+
+    def _column(self, method: str, score: str) -> Array:
+        if method not in self.methods or score not in self.scores:
+            raise UsageError(
+                f"no score '{score}' of method '{method}'; the methods are {', '.join(self.methods)}, the scores "
+                f"{', '.join(self.scores)}"
+            )
+        return np.asarray(self.values[method][:, self.scores.index(score)])
+
+    def _differences(self, score: str, pairs: Sequence[tuple[str, str]]) -> list[Summary]:
+        columns = [self._column(a, score) - self._column(b, score) for a, b in pairs]
+        return self._bootstrap(np.stack(columns, axis=1)) if columns else []
+
+    def _bootstrap(self, values: Array) -> list[Summary]:
+        return bootstrap(values, self.settled["settings"]["resamples"], self.settled["seed"])
+
+
+def gather(
+    journal: Journal,
+    methods: Sequence[str],
+    entries: Sequence[MetricEntry],
+    settled: Mapping[str, Any],
+    skipped: Mapping[str, str],
+    left_out: Mapping[str, str],
+    warned: Mapping[str, str],
+    *,
+    keep: bool,
+) -> Evaluation:
+    """The evaluation in a journal, read line by line; with `keep` its document and picture are written beside."""
+    count = settled["data"]["count"]
+    values: dict[str, dict[str, Array]] = {m: {} for m in methods}
+    sums: dict[tuple[str, str], Array] = {}
+    state: dict[str, Counter[str]] = {m: Counter() for m in methods}
+    seen: set[tuple[str, int]] = set()
+    for record in journal:
+        method, i = record["method"], record["input"]
+        if method not in values or (method, i) in seen:
+            continue
+        seen.add((method, i))
+        state[method][record["relevance"]] += 1
+        for score, value in record["scores"].items():
+            values[method].setdefault(score, np.full(count, np.nan))[i] = value
+        for name, told in record["curves"].items():
+            y = np.array(told, np.float64)
+            total = sums.setdefault((name, method), np.zeros((3, y.size)))
+            if total.shape[1] != y.size:  # an input with fewer units than steps
+                y = np.interp(np.linspace(0, 1, total.shape[1]), np.linspace(0, 1, y.size), y)
+            total += np.stack([np.ones_like(y), y, y**2])
+    order = [entry.name for entry in entries]
+    found = dict.fromkeys(score for columns in values.values() for score in columns)
+    scores = tuple(sorted(found, key=lambda s: order.index(s.split(".")[0])))
+    missing = np.full(count, np.nan)
+    curves: dict[str, dict[str, Curve]] = {}
+    for (name, method), total in sums.items():
+        curves.setdefault(name, {})[method] = _curve(total)
+    notes = [f"{m}: {text}" for m, text in warned.items()]
+    for m in methods:
+        for word, then in (("zero", "ordered at random there"), ("not finite", "which are left out")):
+            if state[m][word]:
+                notes.append(f"{m}: the relevance of {state[m][word]} of {count} inputs is {word}, {then}")
+    if count == 1:
+        notes.append("one input: a mean over one has no interval")
+    result = Evaluation(
+        methods=tuple(methods),
+        scores=scores,
+        values={m: np.stack([values[m].get(s, missing) for s in scores], axis=1) for m in methods},
+        curves=curves,
+        settled=settled,
+        skipped=skipped,
+        left_out=left_out,
+        notes=tuple(notes),
+        folder=journal.folder if keep else None,
+    )
+    if keep:
+        figure = result.figure()
+        if figure is not None:
+            figure.savefig(journal.folder / PICTURE, dpi=DPI)
+        journal.finish(result.document())
+    return result
+
+
+def _curve(total: Array) -> Curve:
+    n, first, second = total
+    mean = first / n
+    error = 1.96 * np.sqrt(np.maximum(second / n - mean**2, 0) / np.maximum(n - 1, 1))
+    return Curve(np.linspace(0, 1, mean.size), mean, mean - error, mean + error)

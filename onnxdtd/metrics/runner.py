@@ -1,0 +1,136 @@
+"""`evaluate`: every metric of every method on every input of a data set."""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy.typing as npt
+
+from onnxdtd.composed import COMPOSED, Explainer
+from onnxdtd.engine.target import Target, parse_target
+from onnxdtd.errors import UsageError
+from onnxdtd.explainer import Source, Tell
+from onnxdtd.inputs import Preprocess
+from onnxdtd.metrics.case import Settings
+from onnxdtd.metrics.data import LABELS, open_data
+from onnxdtd.metrics.journal import Journal
+from onnxdtd.metrics.methods import Methods, allowed, candidates
+from onnxdtd.metrics.result import Evaluation, gather
+from onnxdtd.metrics.scorer import Scorer
+from onnxdtd.metrics.survey import survey
+from onnxdtd.metrics.work import Work
+from onnxdtd.model.domains import Range
+from onnxdtd.registry import METRICS, MetricEntry
+from onnxdtd.version import __version__
+
+LABEL = "label"
+# Those that ask the model most come first, and share what they ask; metrics of other names follow.
+FIRST = ("pixel_flipping", "region_perturbation", "deletion", "insertion", "sparseness", "stability")
+
+
+def evaluate(
+    model: Source,
+    data: Any,
+    methods: Methods = ("auto", "random"),
+    *,
+    metrics: str | Sequence[str] = "all",
+    labels: npt.ArrayLike | None = None,
+    target: Any = "top",
+    limit: int | None = None,
+    batch: int = 16,
+    seed: int = 0,
+    out: str | Path | None = None,
+    progress: Tell = None,
+    engine: Literal["numpy", "onnx"] = "numpy",
+    providers: Sequence[str] | str | None = None,
+    input_range: Range = None,
+    preprocess: Preprocess | None = None,
+    **settings: Any,
+) -> Evaluation:
+    """Score explanations of a data set.
+
+    data: a path (.npz by input name with optional `labels`, .npy, a folder of images) or arrays (N, ...). methods:
+    names, `all`, the controls `random` and `constant`, Explainers, functions f(x, target) -> relevance, or a dict
+    {name: any of these, or an array of relevance like the data}. metrics: names of `METRICS`. target: `top`, `label`,
+    or an index, the same for all. limit: only the first inputs. batch: rows of one pass; it bounds the memory and
+    changes numbers by rounding only. out: a folder; interrupted, the same call goes on where it stopped. settings:
+    those of `Settings`. preprocess: of images, by default what the model's metadata say. Raises UsageError,
+    InputError, TargetError, and what `Explainer` raises for a method that was named.
+    """
+    chosen = Settings(**_known(settings))
+    if not (isinstance(batch, int) and batch >= 1 and isinstance(seed, int) and seed >= 0):
+        raise UsageError(f"batch is at least 1 and seed at least 0, not {batch!r} and {seed!r}")
+    options: dict[str, Any] = {"engine": engine, "providers": providers, "input_range": input_range}
+
+    def native(method: str) -> Explainer:
+        takes_layout = chosen.layout and method in COMPOSED and "layout" in COMPOSED[method].options
+        return Explainer(model, method, options={"layout": chosen.layout} if takes_layout else {}, **options)
+
+    base = native("gradient")
+    prepare = preprocess or Preprocess.from_metadata(base.graph.metadata)
+    if preprocess is not None and input_range is None:
+        options["input_range"] = base.input_range = preprocess.input_range
+    by_label = isinstance(target, str) and target == LABEL
+    wanted = Target() if by_label else parse_target(target)
+    inputs = open_data(data, base.inputs, labels=labels, preprocess=prepare, limit=limit)
+    if by_label and inputs.labels is None:
+        raise UsageError(f"target label needs labels: an array '{LABELS}' in the .npz, or labels=")
+    scorer = Scorer(base.graph, wanted.output, batch, base.providers)
+    known = survey(inputs, scorer.inputs, base.input_range, chosen.layout)
+    work = Work(inputs, known, scorer, chosen, seed, wanted, by_label)
+    entries, left_out = work.applicable(_entries(metrics), named=metrics != "all")
+    settled = {
+        "onnxdtd": __version__,
+        "model": base.graph.sha256,
+        "output": scorer.output,
+        "data": {"count": known.count, "sha256": known.sha256},
+        "target": str(target),
+        "input_range": str(base.input_range),
+        "engine": engine,
+        "seed": seed,
+        "metrics": [entry.name for entry in entries],
+        "settings": dataclasses.asdict(chosen),
+    }
+    with ExitStack() as stack:
+        folder = out if out is not None else Path(stack.enter_context(tempfile.TemporaryDirectory())) / "run"
+        journal = Journal(folder, settled, durable=out is not None)
+        stack.callback(journal.close)
+        first = work.ask(next(work.chunks())[:1])[0]
+        working, skipped, warned = allowed(candidates(methods, native, scorer), first, scorer.output)
+        names = [candidate.name for candidate in working]
+        for i, candidate in enumerate(working):
+            work.run(
+                candidate.name, candidate.make, entries, journal, _part(progress, i, len(names), known.count)
+            )
+        return gather(journal, names, entries, settled, skipped, left_out, warned, keep=out is not None)
+
+
+def _entries(metrics: str | Sequence[str]) -> list[MetricEntry]:
+    """The metrics by these names, each once, in the order of the table. UsageError for an unknown name."""
+    wanted = [metrics] if isinstance(metrics, str) else list(metrics)
+    wanted = [*METRICS] if wanted == ["all"] else wanted
+    unknown = [name for name in wanted if name not in METRICS]
+    if unknown or not wanted:
+        raise UsageError(f"no metric {', '.join(unknown)}; the metrics are all, {', '.join(METRICS)}")
+    chosen = [entry for name, entry in METRICS.items() if name in wanted]
+    return sorted(chosen, key=lambda entry: (*FIRST, entry.name).index(entry.name))
+
+
+def _known(settings: Mapping[str, Any]) -> dict[str, Any]:
+    known = [field.name for field in dataclasses.fields(Settings)]
+    if surplus := sorted(set(settings) - set(known)):
+        raise UsageError(f"no setting {', '.join(surplus)}; there are {', '.join(known)}")
+    given = dict(settings)
+    return given | ({"fills": tuple(given["fills"])} if "fills" in given else {})
+
+
+def _part(progress: Tell, index: int, methods: int, count: int) -> Tell:
+    """One method's progress as that of all."""
+    if progress is None:
+        return None
+    return lambda done, _: progress(index * count + done, methods * count)

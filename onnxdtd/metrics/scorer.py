@@ -1,0 +1,83 @@
+"""The model as a score of perturbed inputs: the explained logit, and the class probability that goes with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from onnxdtd.engine.forward import Forward
+from onnxdtd.engine.target import Target
+from onnxdtd.errors import TargetError
+from onnxdtd.model.graph import Graph
+
+Array = npt.NDArray[Any]
+Arrays = Mapping[str, Array]
+
+
+class Scorer:
+    """(N, K) logits and probabilities of N inputs, `batch` at a time (a model's own batch, where it is fixed).
+
+    output: the first floating-point one by default. inputs: the floating-point ones, which can be perturbed.
+    probability: softmax of the logits; their sigmoid, where the graph ends in one; None for a single output without.
+    """
+
+    def __init__(self, graph: Graph, output: str | None, batch: int, providers: Sequence[str]) -> None:
+        floats = [name for name in graph.outputs if graph.value(name).is_float]
+        if (output not in floats) if output is not None else not floats:
+            raise TargetError(
+                f"no floating-point output {output or ''}; there are {', '.join(floats) or 'none'}"
+            )
+        self.graph, self.output = graph, output or floats[0]
+        self._target = graph.target(self.output)
+        self._forward = Forward(graph, [self._target], providers)
+        self.inputs = tuple(name for name in graph.inputs if graph.value(name).is_float)
+        if not self.inputs:
+            raise TargetError("no input holds floating-point numbers, so none can be perturbed")
+        heads = [(graph.value(name).shape or (None,))[0] for name in graph.inputs]
+        fixed = [n for n in heads if isinstance(n, int)]
+        self.batch, self.fixed = (fixed[0], True) if fixed else (batch, False)
+        self.shape: tuple[int, ...] = ()
+
+    def logits(self, feeds: Arrays) -> Array:
+        """(N, K) float64 of the inputs (N, ...). TargetError for an output of several elements a class."""
+        count = len(next(iter(feeds.values())))
+        found = []
+        for start in range(0, count, self.batch):
+            part = padded(
+                {n: a[start : start + self.batch] for n, a in feeds.items()}, self.batch, self.fixed
+            )
+            values = np.asarray(self._forward(part)[self._target], np.float64)
+            self.shape = values.shape[1:]
+            if sum(n > 1 for n in self.shape) > 1:
+                raise TargetError(
+                    f"output '{self.output}' has the shape {self.shape} behind the batch axis; "
+                    "an evaluation scores one element of (N, classes)"
+                )
+            found.append(values.reshape(len(values) if values.ndim else 1, -1)[: count - start])
+        return np.concatenate(found)
+
+    def probabilities(self, logits: Array) -> Array | None:
+        """(N, K)."""
+        consumers = {node.op for node in self.graph.nodes if self._target in node.inputs}
+        if self._target != self.output and "Sigmoid" in consumers:
+            return np.asarray(1 / (1 + np.exp(-logits)))
+        if logits.shape[1] < 2:
+            return None
+        e = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return np.asarray(e / e.sum(axis=1, keepdims=True))
+
+    def target(self, classes: Sequence[int] | npt.NDArray[np.intp]) -> Target:
+        """What an Explainer takes for these classes, one for each sample."""
+        if not self.shape:
+            return Target(self.output)
+        indices = [tuple(int(i) for i in np.unravel_index(c, self.shape)) for c in classes]
+        return Target(self.output, tuple(indices))
+
+
+def padded(feeds: Arrays, batch: int, fixed: bool) -> dict[str, Array]:
+    """As many rows as a fixed batch needs: the last one again."""
+    missing = batch - len(next(iter(feeds.values()))) if fixed else 0
+    return {name: np.concatenate([a, np.repeat(a[-1:], missing, axis=0)]) for name, a in feeds.items()}

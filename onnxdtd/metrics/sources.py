@@ -1,0 +1,132 @@
+"""Where explanations come from: an Explainer, a user's function or arrays, and the controls that look at nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from onnxdtd.errors import UsageError
+from onnxdtd.explainer import Explainer
+from onnxdtd.metrics.scorer import Scorer, padded
+from onnxdtd.registry import METHODS
+
+Array = npt.NDArray[Any]
+Arrays = dict[str, Array]
+Found = tuple[Arrays, Array]
+"""Relevance (N, ...) by input name, and the seed (N,) that scales all of it, NaN where there is none such."""
+
+CONTROLS = ("random", "constant")
+
+
+@dataclass(frozen=True)
+class Ask:
+    """N inputs to explain, the class of each, its place in the data, and what it may draw from."""
+
+    feeds: Mapping[str, Array]
+    classes: npt.NDArray[np.intp]
+    indices: npt.NDArray[np.intp]
+    rngs: Sequence[np.random.Generator]
+
+
+class Source(Protocol):
+    """repeats: whether it explains other points than those of the data."""
+
+    repeats: bool
+
+    def __call__(self, ask: Ask) -> Found:
+        """Explain."""
+
+
+class Native:
+    """An Explainer, as many inputs at a time as the scorer takes."""
+
+    repeats = True
+
+    def __init__(self, explainer: Explainer, scorer: Scorer) -> None:
+        self.explainer, self._scorer = explainer, scorer
+
+    def __call__(self, ask: Ask) -> Found:
+        """Explain."""
+        scorer, parts, seeds = self._scorer, [], []
+        for start in range(0, len(ask.classes), scorer.batch):
+            chosen = slice(start, start + scorer.batch)
+            classes = ask.classes[chosen]
+            feeds = padded({name: a[chosen] for name, a in ask.feeds.items()}, scorer.batch, scorer.fixed)
+            repeated = np.concatenate(
+                [classes, np.repeat(classes[-1:], len(next(iter(feeds.values()))) - len(classes))]
+            )
+            e = self.explainer(feeds, scorer.target(repeated))
+            parts.append({name: r[: len(classes)] for name, r in e.relevance.items()})
+            scaled = e.method in METHODS and METHODS[e.method].seed != "one"
+            seeds.append(e.seed[: len(classes)] if scaled else np.full(len(classes), np.nan))
+        return {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}, np.concatenate(seeds)
+
+
+class Called:
+    """f(x, target) -> relevance like x. x: (N, ...), or a dict by name where the model has several inputs; target:
+    (N,) integers, the explained class of each."""
+
+    repeats = True
+
+    def __init__(self, name: str, function: Callable[..., Any], scorer: Scorer) -> None:
+        self._name, self._function, self._scorer = name, function, scorer
+
+    def __call__(self, ask: Ask) -> Found:
+        """Explain."""
+        feeds = dict(ask.feeds)
+        found = self._function(feeds if len(feeds) > 1 else next(iter(feeds.values())), ask.classes)
+        return _like(self._name, found, feeds, self._scorer), np.full(len(ask.classes), np.nan)
+
+
+class Given:
+    """Relevance (count, ...) of the whole data set, in its order; it cannot be asked about another point."""
+
+    repeats = False
+
+    def __init__(self, name: str, arrays: Any, scorer: Scorer) -> None:
+        self._name, self._scorer = name, scorer
+        given = arrays if isinstance(arrays, Mapping) else {scorer.inputs[0]: arrays}
+        self._arrays = {key: np.asarray(array) for key, array in given.items()}
+
+    def __call__(self, ask: Ask) -> Found:
+        """Look up."""
+        if any(ask.indices.max() >= len(array) for array in self._arrays.values()):
+            raise UsageError(f"method '{self._name}' holds relevance of fewer inputs than the data")
+        chosen = {name: array[ask.indices] for name, array in self._arrays.items()}
+        return _like(self._name, chosen, dict(ask.feeds), self._scorer), np.full(len(ask.classes), np.nan)
+
+
+class Control:
+    """`random`: normal numbers, drawn anew each time it is asked; `constant`: ones."""
+
+    repeats = True
+
+    def __init__(self, name: str, scorer: Scorer) -> None:
+        self._name, self._scorer = name, scorer
+
+    def __call__(self, ask: Ask) -> Found:
+        """Draw."""
+        found = {}
+        for name in self._scorer.inputs:
+            shape = ask.feeds[name].shape
+            draws = [rng.standard_normal(shape[1:]) for rng in ask.rngs]
+            found[name] = np.stack(draws) if self._name == "random" else np.ones(shape)
+        return found, np.full(len(ask.classes), np.nan)
+
+
+def _like(name: str, found: Any, feeds: Arrays, scorer: Scorer) -> Arrays:
+    """What a user's method returned, if it is relevance of the inputs."""
+    given = found if isinstance(found, Mapping) else {scorer.inputs[0]: found}
+    arrays = {key: np.asarray(array) for key, array in given.items()}
+    for key, array in arrays.items():
+        wanted = feeds[key].shape if key in scorer.inputs else None
+        if array.shape != wanted or array.dtype.kind not in "fiu":
+            raise UsageError(
+                f"method '{name}' returned {array.dtype} {array.shape} for '{key}'; wanted are numbers of the "
+                f"shape {wanted} of a floating-point input"
+            )
+    return arrays

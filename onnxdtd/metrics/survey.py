@@ -1,0 +1,91 @@
+"""The first pass over a data set: its digest, and the mean and range of every channel or column."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from onnxdtd.errors import InputError
+from onnxdtd.metrics.case import Background
+from onnxdtd.metrics.data import DataSet
+from onnxdtd.metrics.view import View
+from onnxdtd.model.bounds import range_of
+from onnxdtd.model.domains import Range
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Survey:
+    """mean, low, high: by channel (of a table: by column), over inputs and places. sha256: of inputs and labels.
+    stated: the range that the user or the model states."""
+
+    count: int
+    sha256: str
+    mean: Array
+    low: Array
+    high: Array
+    stated: Range
+    layout: str | None
+    views: dict[Any, View] = field(default_factory=dict, repr=False)
+
+    def view(self, feeds: Mapping[str, Array], inputs: tuple[str, ...]) -> View:
+        """The view of inputs of these shapes, made once."""
+        return view_of(feeds, inputs, self.layout, self.views)
+
+    def background(self, view: View) -> Background:
+        """What is known of each element of a sample."""
+        channel, ends = view.channel, []
+        for side, seen in ((0, self.low), (1, self.high)):
+            given = {n: np.asarray(range_of(n, self.stated)[side], np.float64) for n in view.shapes}
+            parts = {n: np.broadcast_to(given[n], (1, *shape)) for n, shape in view.shapes.items()}
+            ends.append((view.join(parts)[0], seen[channel]))
+        stated = all(np.isfinite(given).all() for given, _ in ends)
+        low, high = (given if stated else seen for given, seen in ends)
+        return Background(self.mean[channel], low, high, stated)
+
+
+def view_of(
+    feeds: Mapping[str, Array], inputs: tuple[str, ...], layout: str | None, kept: dict[Any, View]
+) -> View:
+    """The view of one sample's float inputs."""
+    shapes = {name: feeds[name].shape[1:] for name in inputs}
+    key = tuple(shapes.items())
+    if key not in kept:
+        kept[key] = View(shapes, layout)
+    return kept[key]
+
+
+def survey(data: DataSet, inputs: tuple[str, ...], stated: Range, layout: str | None) -> Survey:
+    """Read every input once. InputError where the channels are not the same in all of them."""
+    digest = hashlib.sha256()
+    views: dict[Any, View] = {}
+    total = size = low = high = np.zeros(0)
+    for i, feeds in enumerate(data):
+        for name, array in sorted(feeds.items()):
+            digest.update(f"{name} {array.dtype} {array.shape}\n".encode())
+            digest.update(array.tobytes())
+        view = view_of(feeds, inputs, layout, views)
+        x, channel = view.join({n: feeds[n] for n in inputs})[0].astype(np.float64), view.channel
+        channels = int(channel.max()) + 1
+        if not i:
+            total, size = np.zeros(channels), np.zeros(channels)
+            low, high = np.full(channels, np.inf), np.full(channels, -np.inf)
+        elif channels != total.size:
+            raise InputError(
+                f"input {i} of the data has {channels} channels or columns, the first has {total.size}"
+            )
+        total += np.bincount(channel, x, channels)
+        size += np.bincount(channel, minlength=channels)
+        np.minimum.at(low, channel, x)
+        np.maximum.at(high, channel, x)
+    if not total.size:
+        raise InputError("the data hold no inputs")
+    if data.labels is not None:
+        digest.update(data.labels.tobytes())
+    return Survey(data.count, digest.hexdigest(), total / size, low, high, stated, layout, views)

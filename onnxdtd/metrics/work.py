@@ -1,0 +1,172 @@
+"""One method after the other, one chunk of inputs after the other, one case after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from onnxdtd.engine.target import Target, seed_mask
+from onnxdtd.errors import TargetError, UsageError
+from onnxdtd.explainer import Tell
+from onnxdtd.metrics.case import Case, Settings
+from onnxdtd.metrics.data import DataSet
+from onnxdtd.metrics.journal import Journal
+from onnxdtd.metrics.scorer import Scorer
+from onnxdtd.metrics.sources import Ask, Source
+from onnxdtd.metrics.survey import Survey
+from onnxdtd.registry import MetricEntry
+
+Array = npt.NDArray[Any]
+Chunk = list[tuple[int, dict[str, Array]]]
+
+DIGITS = 6
+"""Of the curves, which are for pictures; scores are kept in full."""
+
+
+@dataclass
+class Work:
+    """What does not change between methods. by_label: the target is each input's label."""
+
+    data: DataSet
+    known: Survey
+    scorer: Scorer
+    settings: Settings
+    seed: int
+    wanted: Target
+    by_label: bool
+
+    def chunks(self) -> Iterator[Chunk]:
+        """Inputs in their order, as many as one pass takes; a chunk ends where the shape changes.
+
+        The same chunks whatever was done before, so that an interrupted run finds the numbers of a whole one.
+        """
+        chunk: Chunk = []
+        for i, feeds in enumerate(self.data):
+            shapes = {name: a.shape for name, a in feeds.items()}
+            if chunk and (
+                len(chunk) == self.scorer.batch or shapes != {n: a.shape for n, a in chunk[0][1].items()}
+            ):
+                yield chunk
+                chunk = []
+            chunk.append((i, feeds))
+        if chunk:
+            yield chunk
+
+    def ask(self, chunk: Chunk) -> tuple[Ask, Array]:
+        """What a method is asked of a chunk, and the logits (N, K)."""
+        indices = np.array([i for i, _ in chunk])
+        feeds = {name: np.concatenate([f[name] for _, f in chunk]) for name in chunk[0][1]}
+        logits = self.scorer.logits(feeds)
+        rngs = [np.random.default_rng([self.seed, i, *b"explanation"]) for i in indices]
+        return Ask(feeds, self._classes(logits, indices), indices, rngs), logits
+
+    def applicable(
+        self, entries: Sequence[MetricEntry], *, named: bool
+    ) -> tuple[list[MetricEntry], dict[str, str]]:
+        """The metrics that this model and data can have, and why not the others. UsageError if one was named."""
+        chunk = next(self.chunks())[:1]
+        _, logits = self.ask(chunk)
+        lacking = {}
+        if not self.known.view(chunk[0][1], self.scorer.inputs).spatial:
+            lacking["places"] = "a table has no regions"
+        if self.scorer.probabilities(logits) is None:
+            lacking["probability"] = "the model has no class probabilities"
+        if logits.shape[1] < 2:
+            lacking["another class"] = "the output has one element"
+        left_out = {entry.name: lacking[entry.needs] for entry in entries if entry.needs in lacking}
+        if left_out and (named or len(left_out) == len(entries)):
+            raise UsageError("; ".join(f"metric {name}: {why}" for name, why in left_out.items()))
+        return [entry for entry in entries if entry.name not in left_out], left_out
+
+    def run(
+        self,
+        name: str,
+        make: Callable[[], Source],
+        entries: Sequence[MetricEntry],
+        journal: Journal,
+        tell: Tell,
+    ) -> None:
+        """Score what the journal does not have yet of one method."""
+        source: Source | None = None
+        done = 0
+        for chunk in self.chunks():
+            pending = [k for k, (i, _) in enumerate(chunk) if (name, i) not in journal.done]
+            if pending:
+                source = source or make()
+                for k, case in self._cases(chunk, source):
+                    if k in pending:
+                        journal.append({"method": name, **self._record(case, entries)})
+                    if tell is not None:
+                        tell(done + k + 1, self.data.count)
+            done += len(chunk)
+        if tell is not None:
+            tell(self.data.count, self.data.count)
+
+    def _cases(self, chunk: Chunk, source: Source) -> Iterator[tuple[int, Case]]:
+        ask, logits = self.ask(chunk)
+        view = self.known.view(chunk[0][1], self.scorer.inputs)
+        background = self.known.background(view)
+        relevance, seeds = source(ask)
+        joined = view.join(relevance).astype(np.float64)
+        for k, (i, feeds) in enumerate(chunk):
+            yield (
+                k,
+                Case(
+                    index=i,
+                    feeds=feeds,
+                    x=view.join({name: feeds[name] for name in self.scorer.inputs})[0],
+                    relevance=joined[k],
+                    seed=float(seeds[k]),
+                    target=int(ask.classes[k]),
+                    logits=logits[k],
+                    source=source,
+                    scorer=self.scorer,
+                    view=view,
+                    background=background,
+                    settings=self.settings,
+                    entropy=self.seed,
+                ),
+            )
+
+    def _record(self, case: Case, entries: Sequence[MetricEntry]) -> Mapping[str, Any]:
+        finite = bool(np.isfinite(case.relevance).all())
+        scores: dict[str, float] = {}
+        curves: dict[str, list[float]] = {}
+        for entry in entries if finite else ():
+            if entry.needs.startswith("another") and not case.source.repeats:
+                continue
+            measured = entry.measure(case)
+            scores |= {f"{entry.name}.{key}": float(value) for key, value in measured.scores.items()}
+            curves |= {f"{entry.name}.{key}": _short(curve) for key, curve in measured.curves.items()}
+        return {
+            "input": case.index,
+            "name": self.data.names[case.index] if self.data.names else None,
+            "target": case.target,
+            "logit": float(case.logits[case.target]),
+            "relevance": "not finite" if not finite else "zero" if not case.relevance.any() else "finite",
+            "scores": scores,
+            "curves": curves,
+        }
+
+    def _classes(self, logits: Array, indices: Array) -> npt.NDArray[np.intp]:
+        """The explained class of each input, as a flat index of the output."""
+        if self.by_label:
+            assert self.data.labels is not None  # or `evaluate` has refused
+            labels = self.data.labels[indices]
+            if labels.min() < 0 or labels.max() >= logits.shape[1]:
+                raise TargetError(
+                    f"label {labels.max()} is none of the {logits.shape[1]} classes of the output"
+                )
+            return np.asarray(labels, np.intp)
+        if self.wanted.index is None:
+            return np.asarray(np.argmax(logits, axis=1), np.intp)
+        mask = seed_mask(self.wanted, np.zeros((1, *self.scorer.shape)))
+        return np.full(len(logits), int(mask.argmax()), np.intp)
+
+
+def _short(curve: Array) -> list[float]:
+    return [float(f"{value:.{DIGITS}g}") for value in curve]
