@@ -35,13 +35,18 @@ from onnxdtd.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from onnxdtd.audit import AUDITS, AuditReport, Finding, run_audit
+    from onnxdtd.comparison import NEIGHBOURS, Comparison, compare
+    from onnxdtd.compiled import CompiledModel, compile
     from onnxdtd.composed import COMPOSED, Explainer, explain
     from onnxdtd.explanation import Conservation, Explanation, NodeReport
     from onnxdtd.inputs import IMAGE_SUFFIXES, Preprocess, read_inputs
     from onnxdtd.methods import METHODS
+    from onnxdtd.metrics import METRICS, Evaluation, evaluate
     from onnxdtd.ops import OPS
+    from onnxdtd.predict import predict_fn
     from onnxdtd.render.heatmap import heatmap, save_heatmap
     from onnxdtd.rules import RULES
+    from onnxdtd.survey import Check, check
     from onnxdtd.theory.recursion import Decomposition, recursive_taylor
     from onnxdtd.theory.root import Root, Roots
     from onnxdtd.theory.root_functions import RuleRoot
@@ -53,11 +58,17 @@ _LATER = {
     "AUDITS": "onnxdtd.audit",
     "COMPOSED": "onnxdtd.composed",
     "METHODS": "onnxdtd.methods",
+    "METRICS": "onnxdtd.metrics",
+    "NEIGHBOURS": "onnxdtd.comparison",
     "OPS": "onnxdtd.ops",
     "RULES": "onnxdtd.rules",
     "AuditReport": "onnxdtd.audit",
+    "Check": "onnxdtd.survey",
+    "Comparison": "onnxdtd.comparison",
+    "CompiledModel": "onnxdtd.compiled",
     "Conservation": "onnxdtd.explanation",
     "Decomposition": "onnxdtd.theory.recursion",
+    "Evaluation": "onnxdtd.metrics",
     "IMAGE_SUFFIXES": "onnxdtd.inputs",
     "Explainer": "onnxdtd.composed",
     "Explanation": "onnxdtd.explanation",
@@ -67,8 +78,13 @@ _LATER = {
     "Root": "onnxdtd.theory.root",
     "Roots": "onnxdtd.theory.root",
     "RuleRoot": "onnxdtd.theory.root_functions",
+    "check": "onnxdtd.survey",
+    "compare": "onnxdtd.comparison",
+    "compile": "onnxdtd.compiled",
+    "evaluate": "onnxdtd.metrics",
     "explain": "onnxdtd.composed",
     "heatmap": "onnxdtd.render.heatmap",
+    "predict_fn": "onnxdtd.predict",
     "read_inputs": "onnxdtd.inputs",
     "recursive_taylor": "onnxdtd.theory.recursion",
     "roots": "onnxdtd.theory.roots",
@@ -80,16 +96,22 @@ __all__ = [
     "AUDITS",
     "AuditReport",
     "COMPOSED",
+    "Check",
     "CheckError",
+    "Comparison",
+    "CompiledModel",
     "Conservation",
     "Decomposition",
+    "Evaluation",
     "Explainer",
     "Explanation",
     "Finding",
     "IMAGE_SUFFIXES",
     "InputError",
     "METHODS",
+    "METRICS",
     "ModelError",
+    "NEIGHBOURS",
     "NodeReport",
     "OPS",
     "OnnxdtdError",
@@ -102,8 +124,13 @@ __all__ = [
     "TargetError",
     "UnsupportedError",
     "UsageError",
+    "check",
+    "compare",
+    "compile",
+    "evaluate",
     "explain",
     "heatmap",
+    "predict_fn",
     "read_inputs",
     "recursive_taylor",
     "roots",

@@ -2,55 +2,58 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 import platform
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from numbers import Integral, Real
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import onnx
 
+from onnxdtd.engine.choice import MANY, choose
 from onnxdtd.engine.forward import RUNTIME_VERSION, providers_for
 from onnxdtd.engine.plan import Plan, make_plan
 from onnxdtd.engine.run import NumpyRun, OnnxRun, Run
 from onnxdtd.engine.target import parse_target, seed_relevance
+from onnxdtd.engine.upgrade import upgrade
 from onnxdtd.engine.verify import check_same
-from onnxdtd.errors import UsageError
+from onnxdtd.errors import UnsupportedError, UsageError
 from onnxdtd.explanation import Explanation
-from onnxdtd.inputs import Preprocess, check_inputs, features, labels, read_metadata_range
+from onnxdtd.inputs import check_inputs, features, labels
 from onnxdtd.ledger import Ledger
-from onnxdtd.methods.overrides import Override, parse_overrides, read_overrides
 from onnxdtd.model.bounds import range_of
 from onnxdtd.model.canonise import canonise
 from onnxdtd.model.domains import Range
 from onnxdtd.model.graph import Graph, Value
 from onnxdtd.model.load import load
 from onnxdtd.registry import COMPOSED
+from onnxdtd.settings import Rules as Rules
+from onnxdtd.settings import Source as Source
+from onnxdtd.settings import check_bias, check_options, input_range_of, overrides
 from onnxdtd.version import __version__
 
-Source = str | os.PathLike[str] | bytes | onnx.ModelProto
-Rules = str | os.PathLike[str] | Sequence[Mapping[str, Any]] | None
 Arrays = dict[str, npt.NDArray[Any]]
 Tell = Callable[[int, int], None] | None
 Inputs = npt.ArrayLike | Mapping[str, npt.ArrayLike]
-# What an option is checked against, by its annotation; methods check what is more involved themselves.
-KINDS: dict[str, type] = {"int": Integral, "float": Real, "bool": bool, "str": str}
+Engine = Literal["numpy", "onnx", "auto"]
+ENGINES = ("numpy", "onnx", "auto")
+CACHE = "ONNXDTD_CACHE"
 
 
 class Explainer:
     """A model made ready to be explained; call it with inputs as often as you like.
 
     model: a path, the bytes, or an onnx.ModelProto. method: by name, or `auto`. engine: `numpy` (the reference,
-    reports every node) or `onnx` (the same walk as one ONNX model, run by onnxruntime). input_range: (low, high)
+    reports every node), `onnx` (the same walk as one ONNX model, run by onnxruntime) or `auto` (onnx once there are
+    samples enough to repay the compiling). input_range: (low, high)
     of the input, numbers or arrays that broadcast to it, or a dict by input name; by default what the model's
     own metadata say. bias: `absorb` or `redistribute`, by default the method's. rules: a TOML file, or a list
     of dicts, on top of the method. providers: of onnxruntime, such as "cuda"; CPU by default. verify: check on
     the first input that every canonisation pass keeps the model's outputs, and raise CheckError if one does not.
-    options: of a method of many passes, such as {"steps": 128}.
+    options: of a method of many passes, such as {"steps": 128}. cache_dir: where what engine `onnx` compiles is
+    kept on disk, by content; by default the environment variable ONNXDTD_CACHE, else nowhere.
 
     Raises ModelError, UnsupportedError, UsageError, ProviderError; see `onnxdtd.errors`.
     """
@@ -59,7 +62,7 @@ class Explainer:
         self,
         model: Source,
         method: str = "auto",
-        engine: Literal["numpy", "onnx"] = "numpy",
+        engine: Engine = "numpy",
         *,
         input_range: Range = None,
         bias: Literal["absorb", "redistribute"] | None = None,
@@ -67,21 +70,25 @@ class Explainer:
         providers: Sequence[str] | str | None = None,
         verify: bool = False,
         options: Mapping[str, Any] | None = None,
+        cache_dir: str | os.PathLike[str] | None = None,
     ) -> None:
-        if engine not in ("numpy", "onnx"):
-            raise UsageError(f"no engine {engine!r}; the engines are numpy, onnx")
-        if bias not in (None, "absorb", "redistribute"):
-            raise UsageError(f"bias is absorb or redistribute, not {bias!r}")
+        if engine not in ENGINES:
+            raise UsageError(f"no engine {engine!r}; the engines are {', '.join(ENGINES)}")
+        check_bias(bias)
         self.graph: Graph = canonise(load(model))
         self._unverified: Source | None = model if verify else None
         self.method, self.engine, self.bias = method, engine, bias
-        self.options = _options(method, options or {})
+        self.options = check_options(method, options or {})
         self.providers = providers_for(providers)
-        self.overrides = _overrides(rules)
-        self.input_range = _input_range(self.graph, input_range)
+        self.overrides = overrides(rules)
+        self.input_range = input_range_of(self.graph, input_range)
         self.path = os.fspath(model) if isinstance(model, (str, os.PathLike)) else None
+        self.cache_dir = cache_dir or os.environ.get(CACHE)
         self._plans: dict[str | None, Plan] = {}
-        self._runs: dict[str, Run] = {}
+        self._runs: dict[tuple[str, str], Run] = {}
+        self._asked: dict[str, int] = {}
+        self._note: dict[str, str] = {}
+        self._uncompilable: dict[str, str] = {}
 
     @property
     def inputs(self) -> dict[str, Value]:
@@ -99,13 +106,15 @@ class Explainer:
         For a method of many passes, the plan of its gradient passes.
         """
         if output not in self._plans:
-            method = COMPOSED[self.method].base if self.method in COMPOSED else self.method
-            plan = make_plan(
-                self.graph, method, output,
-                input_range=self.input_range, bias=self.bias, overrides=self.overrides,
-            )  # fmt: skip
+            plan = self._make_plan(self.graph, output)
             self._plans[output] = self._plans[plan.output] = plan
         return self._plans[output]
+
+    def _make_plan(self, graph: Graph, output: str | None) -> Plan:
+        method = COMPOSED[self.method].base if self.method in COMPOSED else self.method
+        return make_plan(
+            graph, method, output, input_range=self.input_range, bias=self.bias, overrides=self.overrides
+        )
 
     def __call__(self, x: Inputs, target: Any = None, *, progress: Tell = None) -> Explanation:
         """Explain one batch.
@@ -121,13 +130,35 @@ class Explainer:
             return composed
         return self.one_pass(x, target, progress=progress)
 
-    def run(self, output: str | None = None) -> Run:
-        """The engine, ready for the plan of an output."""
+    def run(self, output: str | None = None, samples: int = 0) -> Run:
+        """The engine, ready for the plan of an output. samples: how many more it is to explain, for `auto`."""
         plan = self.plan(output)
-        if plan.output not in self._runs:
-            make = OnnxRun if self.engine == "onnx" else NumpyRun
-            self._runs[plan.output] = make(plan, self.providers)
-        return self._runs[plan.output]
+        self._asked[plan.output] = self._asked.get(plan.output, 0) + samples
+        return self._chosen(plan) if self.engine == "auto" else self._start(plan, self.engine)
+
+    def _chosen(self, plan: Plan) -> Run:
+        """What `auto` takes: numpy where it must, which it says, since not every walk can be compiled."""
+        name = plan.output
+        engine, why = choose(plan, MANY if self.method in COMPOSED else self._asked[name])
+        if name in self._uncompilable:
+            engine, why = "numpy", self._uncompilable[name]
+        try:
+            run = self._start(plan, engine)
+        except UnsupportedError as error:
+            self._uncompilable[name] = f"this walk cannot be compiled: {error.faults[0]}"
+            return self._chosen(plan)
+        self._note[name] = f"engine {engine} taken by auto: {why}"
+        return run
+
+    def _start(self, plan: Plan, engine: str) -> Run:
+        key = (plan.output, engine)
+        if key not in self._runs and engine == "onnx":
+            newer = upgrade(self.graph)
+            plan = plan if newer is self.graph else self._make_plan(newer, plan.output)
+            self._runs[key] = OnnxRun(plan, self.providers, self.cache_dir)
+        elif key not in self._runs:
+            self._runs[key] = NumpyRun(plan, self.providers)
+        return self._runs[key]
 
     def one_pass(self, x: Inputs, target: Any = None, *, progress: Tell = None) -> Explanation:
         """One forward pass and one walk by the plan: for a method of many passes, what each of them takes."""
@@ -138,7 +169,8 @@ class Explainer:
             canonise(load(self._unverified), partial(check_same, feeds=feeds))
             self._unverified = None
         ledger = Ledger(len(plan.steps), progress)
-        found = self.run(plan.output)(feeds, wanted, ledger.observe, ledger.listen)
+        run = self.run(plan.output, len(next(iter(feeds.values()))))
+        found = run(feeds, wanted, ledger.observe, ledger.listen)
         seed = seed_relevance(plan.seed, found.mask, found.logits)
         return Explanation(
             inputs=feeds,
@@ -150,11 +182,11 @@ class Explainer:
             seed=_per_sample(seed),
             method=plan.method,
             reason=plan.reason,
-            engine=self.engine,
+            engine=run.engine,
             provider=self.providers[0],
             nodes=tuple(reversed(ledger.reports)),
             model=_model_facts(self.graph, self.path),
-            notes=self.graph.notes,
+            notes=(*run.plan.graph.notes, *filter(None, [self._note.get(plan.output)])),
             warnings=(*plan.warnings, *_warnings(plan, feeds, self.input_range, seed, found.relevance)),
             labels=labels(self.graph.metadata),
             versions=_versions(),
@@ -166,48 +198,11 @@ def explain(
     x: Inputs,
     target: Any = None,
     method: str = "auto",
-    engine: Literal["numpy", "onnx"] = "numpy",
+    engine: Engine = "numpy",
     **options: Any,
 ) -> Explanation:
     """Explain one batch of a model in one call; the options are those of `Explainer`."""
     return Explainer(model, method, engine, **options)(x, target)
-
-
-def _options(method: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The options, all of which the method must know, each of the kind that its signature says."""
-    known = COMPOSED[method].options if method in COMPOSED else ()
-    surplus = sorted(set(given) - set(known))
-    if surplus:
-        takes = ", ".join(known) or "none"
-        raise UsageError(f"{method} has no option {', '.join(surplus)}; it takes {takes}")
-    for name, value in given.items():
-        annotation = inspect.signature(COMPOSED[method].explain).parameters[name].annotation
-        kind, _, default = annotation.partition(" | ")
-        fits = (default == "None" and value is None) or isinstance(value, KINDS.get(kind, object))
-        if not fits or (isinstance(value, bool) and kind in ("int", "float")):
-            raise UsageError(f"{method} takes {name} as {kind}, not {value!r}")
-    return dict(given)
-
-
-def _overrides(rules: Rules) -> tuple[Override, ...]:
-    if rules is None:
-        return ()
-    return read_overrides(rules) if isinstance(rules, (str, os.PathLike)) else parse_overrides(rules)
-
-
-def _input_range(graph: Graph, given: Range) -> Range:
-    """The user's range, else what the model's metadata tell; it must broadcast to the input."""
-    if given is None:
-        prepared = Preprocess.from_metadata(graph.metadata)
-        return prepared.input_range if prepared else read_metadata_range(graph.metadata)
-    for name, (low, high) in given.items() if isinstance(given, Mapping) else [("", given)]:
-        if name and name not in graph.inputs:
-            raise UsageError(f"input_range names '{name}'; the model's inputs are {', '.join(graph.inputs)}")
-        if not np.all(np.asarray(low) <= np.asarray(high)):
-            raise UsageError(
-                f"input_range: low must be a number that does not exceed high, got {low} and {high}"
-            )
-    return given
 
 
 def _indices(mask: npt.NDArray[np.bool_]) -> tuple[tuple[tuple[int, ...], ...], ...]:

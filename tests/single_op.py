@@ -15,8 +15,10 @@ from onnxdtd.engine.reach import reach
 from onnxdtd.linear import Site
 from onnxdtd.model.graph import Graph
 from onnxdtd.model.load import load
+from onnxdtd.model.ml_shapes import ml_values
 from onnxdtd.model.point import Point
 from onnxdtd.ops import OPS
+from tests.forward_oracle import FORWARD
 
 Array = np.ndarray
 _RNG = np.random.default_rng(7)
@@ -24,16 +26,17 @@ _RNG = np.random.default_rng(7)
 
 @dataclass(frozen=True)
 class X:
-    """A data input of this shape, batch first. nonnegative: drawn from [0, inf)."""
+    """A data input of this shape, batch first. nonnegative: drawn from [0, inf). within: drawn evenly from there."""
 
     shape: tuple[int, ...]
     nonnegative: bool = False
+    within: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Example:
     """One op with its inputs: X for a data input, an array for a constant, None for one left out. fixed: batch is not
-    the first axis, so other batch sizes mean another computation."""
+    the first axis, so other batch sizes mean another computation. outputs: how many the op has; the first is y."""
 
     op: str
     inputs: tuple[Any, ...]
@@ -42,6 +45,7 @@ class Example:
     domain: str = ""
     note: str = ""
     fixed: bool = False
+    outputs: int = 1
 
     def __str__(self) -> str:
         return f"{self.op}-{self.note or self.opset}"
@@ -62,9 +66,10 @@ def ex(
     domain: str = "",
     note: str = "",
     fixed: bool = False,
+    outputs: int = 1,
     **attributes: Any,
 ) -> Example:
-    return Example(op, inputs, attributes, opset, domain, note, fixed)
+    return Example(op, inputs, attributes, opset, domain, note, fixed, outputs)
 
 
 def model_of(example: Example, dtype: int = TensorProto.FLOAT, batch: str | int = "N") -> onnx.ModelProto:
@@ -80,7 +85,8 @@ def model_of(example: Example, dtype: int = TensorProto.FLOAT, batch: str | int 
             array = np.asarray(given)
             array = array.astype(kind) if array.dtype.kind == "f" else array
             constants.append(numpy_helper.from_array(array, f"x{i}"))
-    node = helper.make_node(example.op, names, ["y"], "node", domain=example.domain, **example.attributes)
+    made = ["y", *(f"beside_{i}" for i in range(1, example.outputs))]
+    node = helper.make_node(example.op, names, made, "node", domain=example.domain, **example.attributes)
     graph = helper.make_graph([node], "one", inputs, [onnx.ValueInfoProto(name="y")], constants)
     inferred = _output_type(graph, example, dtype)
     graph.output[0].CopyFrom(inferred)
@@ -92,11 +98,12 @@ def model_of(example: Example, dtype: int = TensorProto.FLOAT, batch: str | int 
 
 def _output_type(graph: onnx.GraphProto, example: Example, dtype: int) -> onnx.ValueInfoProto:
     bare = helper.make_model(graph, opset_imports=[helper.make_opsetid("", example.opset)], ir_version=8)
+    shape = [d.dim_param or d.dim_value for d in graph.input[0].type.tensor_type.shape.dim]
+    like_x = helper.make_tensor_value_info("y", dtype, shape)
     if example.domain:
-        shape = [d.dim_param or d.dim_value for d in graph.input[0].type.tensor_type.shape.dim]
-        return helper.make_tensor_value_info("y", dtype, shape)
+        return next(ml_values(graph.node[0], graph.input[0].type.tensor_type), like_x)
     found = onnx.shape_inference.infer_shapes(bare, data_prop=True).graph.output[0]
-    return found if found.type.tensor_type.elem_type else helper.make_tensor_value_info("y", dtype, None)
+    return found if found.type.tensor_type.HasField("shape") else like_x
 
 
 def draw(example: Example, rng: np.random.Generator, batch: int | None = None) -> dict[str, Array]:
@@ -106,6 +113,8 @@ def draw(example: Example, rng: np.random.Generator, batch: int | None = None) -
         if isinstance(given, X):
             first = batch if batch and not example.fixed else given.shape[0]
             x = rng.standard_normal((first, *given.shape[1:])).astype(np.float32)
+            if given.within is not None:
+                x = rng.uniform(*given.within, x.shape).astype(np.float32)
             feeds[f"x{i}"] = np.abs(x) if given.nonnegative else x
     return feeds
 
@@ -118,8 +127,14 @@ def run_ort(model: onnx.ModelProto, feeds: dict[str, Array]) -> Array:
 
 
 def run_reference(example: Example, feeds: dict[str, Array]) -> Array:
-    """The op in float64, by onnx's reference implementation."""
+    """The op in float64: by onnx's reference implementation, or by its formula where that has float32 inside."""
+    if example.op in FORWARD:
+        given = [feeds.get(f"x{i}", x) for i, x in enumerate(example.inputs)]
+        arrays = [None if x is None else np.asarray(x, np.float64) for x in given]
+        return FORWARD[example.op](*arrays, opset=example.opset, **example.attributes)
     model = model_of(example, TensorProto.DOUBLE)
+    if example.op in ("GridSample", "DeformConv"):
+        return run_ort(model, {k: v.astype(np.float64) for k, v in feeds.items()})
     evaluator = onnx.reference.ReferenceEvaluator(model)
     return np.asarray(evaluator.run(None, {k: v.astype(np.float64) for k, v in feeds.items()})[0])
 

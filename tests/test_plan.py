@@ -121,7 +121,7 @@ def test_every_missing_operator_is_named_with_what_mends_it() -> None:
     )
     assert 'use = "stop"' in first
     assert second.startswith("'strange' BatchNormalization")
-    assert "input 4 depends on the model's input, but is a weight here" in second
+    assert "'x' is a weight or setting here and an input elsewhere" in second
     rules = [{"name": "strange", "use": "stop"}, {"op": "Mix", "use": "stop"}]
     with pytest.raises(TargetError, match="nothing to explain"):
         onnxdtd.Explainer(model, rules=rules).plan()
@@ -142,9 +142,22 @@ def test_stop_takes_a_gate_as_a_constant(rng: np.random.Generator) -> None:
 
 
 def test_weights_computed_from_the_input_are_refused() -> None:
-    nodes = [helper.make_node("Conv", ["x", "x"], ["y"], name="auto")]
-    with pytest.raises(UnsupportedError, match="input 1 depends on the model's input"):
-        onnxdtd.Explainer(model_of(nodes, {"x": [1, 1, 3, 3]}, {})).plan()
+    nodes = [
+        helper.make_node("Relu", ["x"], ["v"]),
+        helper.make_node("BatchNormalization", ["x", "one", "one", "one", "v"], ["y"], name="strange"),
+    ]
+    one = np.ones(1, np.float32)
+    with pytest.raises(UnsupportedError, match="input 4 depends on the model's input"):
+        onnxdtd.Explainer(model_of(nodes, {"x": [1]}, {"one": one})).plan()
+
+
+def test_an_input_that_is_a_weight_is_held_fixed_and_said_so() -> None:
+    nodes = [helper.make_node("BatchNormalization", ["x", "s", "s", "s", "s"], ["y"], name="norm")]
+    plan = onnxdtd.Explainer(model_of(nodes, {"x": ["N", 2], "s": [2]}, {}), "gradient").plan()
+    assert plan.inputs == ("x",)
+    assert plan.warnings == (
+        "input 's' is a weight or setting of 'norm' BatchNormalization and is held fixed: it is given no relevance",
+    )
 
 
 def test_a_value_used_twice_by_one_node_gets_both_shares(rng: np.random.Generator) -> None:

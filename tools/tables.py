@@ -33,43 +33,37 @@ def rules() -> str:
 
 
 def ops() -> str:
-    families: dict[tuple[str, str], list[str]] = {}
+    groups: dict[tuple[str, str], list[str]] = {}
     for (domain, name), entry in sorted(OPS.items()):
-        families.setdefault((entry.kind, entry.family), []).append(f"{domain}.{name}" if domain else name)
-    rows = [
-        (kind, "" if family == kind else family, ", ".join(names))
-        for (kind, family), names in families.items()
-    ]
-    order = ("linear", "route", "select", "elementwise", "barrier")
-    return table(("kind", "family", "operators"), sorted(rows, key=lambda row: (order.index(row[0]), row)))
+        more = entry.doc if entry.site is None else "" if entry.family == entry.kind else entry.family
+        groups.setdefault((entry.kind, more), []).append(f"{domain}.{name}" if domain else name)
+    order = ("linear", "route", "select", "elementwise", "gate", "norm", "expanded", "barrier", "refuse")
+    rows = sorted(groups.items(), key=lambda item: (order.index(item[0][0]), item[0]))
+    head = ("verdict", "family, or reason", "operators")
+    return table(head, [(kind, more, ", ".join(names)) for (kind, more), names in rows])
 
 
 def speed() -> str:
-    """From docs/figures/bench.json: medians and ratios of one run of tools/bench."""
+    """From docs/figures/bench.json: ratios of medians, and of peak memory, in one run of tools/bench."""
     run = json.loads((README.parent / "docs" / "figures" / "bench.json").read_text())
     rows = []
     for case in run["cases"]:
-        for result in case["results"]:
-            if "median_s" not in result:
-                continue
-            who = result["contender"] + (f" ({result['method']})" if result["method"] else "")
-            ratio = next(
-                (r["of_median"] for r in case["ratios"] if r["ratio"] == f"{result['contender']} / zennit"),
-                None,
-            )
-            peak = next((m for m in case["memory"] if f"onnxdtd {m['engine']}" == result["contender"]), None)
-            rows.append(
-                (
-                    f"{case['network']}, {case['batch']}",
-                    who,
-                    f"{result['median_s']:.3f}",
-                    "" if ratio is None else f"{ratio:.2f}",
-                    ""
-                    if peak is None
-                    else f"{peak['peak_bytes'] / 2**20:.0f} ({peak['peak_over_bound']:.2f})",
-                )
-            )
-    head = ("network, batch", "contender", "seconds (median)", "of zennit", "peak MiB (of bound)")
+        found = {(r["ratio"], r["method"]): f"{r['of_median']:.2f}" for r in case.get("ratios", ())}
+        peaks = {
+            (m["engine"], m["method"]): m["peak_bytes"] for m in case.get("memory", ()) if "peak_bytes" in m
+        }
+        plain = peaks.get(("forward", ""))
+        for method in dict.fromkeys(method for _, method in found):
+            other = "torch gradient" if method == "gradient" else "zennit"
+            pairs = (("numpy", other), ("onnx", other), ("onnx", "onnxruntime forward"))
+            cells = [found.get((f"onnxdtd {ours} / {theirs}", method), "") for ours, theirs in pairs]
+            memory = f"{peaks['onnx', method] / plain:.2f}" if plain and ("onnx", method) in peaks else ""
+            beside = " (beside torch autograd)" if method == "gradient" else ""
+            rows.append((f"{case['network']}, {case['batch']}", f"`{method}`{beside}", *cells, memory))
+    head = (
+        "network, batch", "method", "numpy engine / zennit", "onnx engine / zennit",
+        "onnx engine / onnxruntime forward", "peak memory, onnx engine / forward",
+    )  # fmt: skip
     return table(head, rows)
 
 

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 
 import typer
 
-from onnxdtd.cli import audit, inspect_model, roots, run, tables
+from onnxdtd.cli import audit, check, compare, compile, evaluate, inspect_model, roots, run, tables
 from onnxdtd.cli.text import message, say
 from onnxdtd.errors import OnnxdtdError, UsageError
 from onnxdtd.version import __version__
@@ -36,9 +36,17 @@ app.command("run", short_help="Explain one input of a model.", epilog=run.EXAMPL
 app.command("audit", short_help="Say how far an explanation can be trusted.", epilog=audit.EXAMPLES)(
     audit.audit
 )
+app.command("compare", short_help="Compare methods on one input.", epilog=compare.EXAMPLES)(compare.compare)
+app.command("evaluate", short_help="Score methods on a data set.", epilog=evaluate.EXAMPLES)(
+    evaluate.evaluate
+)
 app.command("roots", short_help="Find the Taylor roots of a node's neurons.", epilog=roots.EXAMPLES)(
     roots.roots
 )
+app.command("compile", short_help="Write the explainer as an ONNX model.", epilog=compile.EXAMPLES)(
+    compile.compile
+)
+app.command("check", short_help="Say whether a model can be explained, and at what cost.")(check.check)
 app.command("inspect", short_help="Show a model's graph and every node's rule.")(inspect_model.inspect)
 app.command("ops", short_help="Show the operators.")(tables.ops)
 app.command("rules", short_help="Show the rules.", epilog=tables.RULES_FILE)(tables.rules)

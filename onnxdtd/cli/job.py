@@ -27,9 +27,9 @@ from onnxdtd.folder import MANIFEST, check_folder, plain
 from onnxdtd.inputs import IMAGE_SUFFIXES, Preprocess, input_file, labels, read_inputs
 from onnxdtd.methods.overrides import read_overrides
 from onnxdtd.model.load import load
-from onnxdtd.render import save_heatmap
+from onnxdtd.render import columns, save_heatmap
 
-ENGINES = ("numpy", "onnx")
+ENGINES = ("numpy", "onnx", "auto")
 BIASES = ("absorb", "redistribute")
 
 
@@ -185,12 +185,14 @@ def preprocessing(
 
 
 def draw(e: Explanation, folder: Path, picture: Any, names: tuple[str, ...] | None) -> None:
-    """heatmap.png of the first sample and input; what is not finite, of which the result warns, has none."""
-    relevance = next(iter(e.relevance.values()))[0]
-    if names is not None and len(names) != relevance.size:
-        message(f"warning: the model's metadata name {len(names)} features of {relevance.size}: left out")
+    """heatmap.png of the first sample and input, or of all columns of a table; what is not finite, of which the
+    result warns, has none."""
+    shown = [e.relevance[name][0] for name in columns(e) or list(e.relevance)[:1]]
+    size = sum(r.size for r in shown)
+    if names is not None and len(names) != size:
+        message(f"warning: the model's metadata name {len(names)} features of {size}: left out")
         names = None
-    if np.isfinite(relevance).all():
+    if all(np.isfinite(r).all() for r in shown):
         save_heatmap(e, folder / "heatmap.png", picture=picture, names=names)
 
 

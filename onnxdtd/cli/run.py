@@ -41,7 +41,8 @@ def run(
     engine: Annotated[
         str,
         typer.Option(
-            metavar="E", help="numpy (accounts for every node) or onnx (one ONNX model does it all)."
+            metavar="E",
+            help="numpy (accounts for every node), onnx (one ONNX model does it all), or auto: by what is faster.",
         ),
     ] = "numpy",
     provider: options.Provider = None,

@@ -9,6 +9,7 @@ from pathlib import Path
 from onnxdtd.cli.text import aligned, numbers, page, sections
 from onnxdtd.explanation import Conservation, Explanation
 from onnxdtd.registry import COMPOSED, METHODS
+from onnxdtd.render import columns
 
 SHOWN = 3
 CAUSES = {
@@ -19,12 +20,14 @@ CAUSES = {
 }
 # Notes on what changes no number, and on the final activation, which the target's line tells.
 ROUTINE = ("Constant lifted", "constants folded", "no-ops dropped", "final ")
+ENGINE = "engine "  # opens the note on which engine `auto` took
 VISIBLE = 5e-4  # a share that does not print as 0.0 %
 
 
 def summary(e: Explanation, directory: Path, files: Sequence[str]) -> str:
     """Lines for a person; the same facts, and more, are in explanation.json."""
-    notes = [note for note in e.notes if not note.startswith(ROUTINE)]
+    notes = [note for note in e.notes if not note.startswith((*ROUTINE, ENGINE))]
+    engine = [note.removeprefix(ENGINE) for note in e.notes if note.startswith(ENGINE)]
     rows = [
         ("prediction", _prediction(e)),
         ("target", _each(e, _target)),
@@ -34,6 +37,7 @@ def summary(e: Explanation, directory: Path, files: Sequence[str]) -> str:
         ("found", _extras(e)),
         ("audit", _findings(e)),
         ("graph", ["; ".join(notes)] if notes else []),
+        ("engine", engine),
         ("warning", list(e.warnings)),
         ("written", [f"{directory}: {', '.join(_files(e, files))}"]),
     ]
@@ -141,7 +145,7 @@ def _files(e: Explanation, files: Sequence[str]) -> list[str]:
     drawn = []
     if len(e.target) > 1:
         drawn.append("sample 0")
-    if len(e.relevance) > 1:
+    if len(e.relevance) > 1 and not columns(e):
         drawn.append(f"input '{next(iter(e.relevance))}'")
     pictures = [name for name in files if name.endswith(".png")]
     shows = f" (of {' and '.join(drawn)})" if drawn else ""

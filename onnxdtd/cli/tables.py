@@ -25,24 +25,55 @@ METHODS_LEGEND = (
     "absorb their share or it is redistributed among the inputs; --bias overrules it."
 )
 
+NEIGHBOURS_LEGEND = (
+    "Neighbours ask the model for probabilities only; `onnxdtd compare` takes them, with "
+    'pip install "onnxdtd[compare]". '
+    "Anchors come from anchor-exp: alibi needs numpy < 2 and is under the BSL 1.1."
+)
+OPS_LEGEND = (
+    "INPUTS: the input slots that carry relevance. Where two factors of a product depend on the model's input, the "
+    "op is a gate: each is the other's weights."
+)
+WITHOUT_SITE = {
+    "barrier": "No relevance passes",
+    "expanded": "Expanded or rewritten",
+    "refuse": "Refused",
+}
+
 
 def ops(json_: options.Json = False) -> str:
-    """Show the operators: of which kind each one is, and which linear map."""
-    rows = [
-        {"op": name, "domain": domain or "ai.onnx", "kind": e.kind, "family": e.family, "doc": e.doc}
-        for (domain, name), e in sorted(onnxdtd.OPS.items())
-    ]
+    """Show the verdict on every operator: of which kind it is, and which linear map, or why it is refused."""
+    rows = [_verdict(domain, name) for domain, name in sorted(onnxdtd.OPS)]
     if json_:
         return json.dumps({"ops": rows})
-    carrying, stopping = [], dict[str, list[str]]()
+    carrying, others = [], dict[tuple[str, str], list[str]]()
     for row in rows:
         name = row["op"] if row["domain"] == "ai.onnx" else f"{row['domain']}.{row['op']}"
-        if row["kind"] == "barrier":
-            stopping.setdefault(row["doc"], []).append(name)
-        else:
-            carrying.append({**row, "op": name})
-    rest = [f"No relevance passes ({why}): {', '.join(names)}." for why, names in stopping.items()]
-    return _shown(carrying, {"op": "OP", "kind": "KIND", "family": "FAMILY", "doc": "WHAT IT IS"}, *rest)
+        if row["kind"] in WITHOUT_SITE:
+            others.setdefault((row["kind"], row["doc"]), []).append(name)
+            continue
+        slots = "all" if row["inputs"] is None else ", ".join(map(str, row["inputs"]))
+        doc = row["doc"] + ("" if row["compiles"] else " (NumPy engine only)")
+        carrying.append({**row, "op": name, "inputs": slots, "doc": doc})
+    head = {"op": "OP", "kind": "KIND", "family": "FAMILY", "inputs": "INPUTS", "doc": "WHAT IT IS"}
+    rest = [f"{WITHOUT_SITE[k]} ({why}): {', '.join(names)}." for (k, why), names in sorted(others.items())]
+    return _shown(carrying, head, OPS_LEGEND, *rest)
+
+
+def _verdict(domain: str, name: str) -> dict[str, Any]:
+    """What is known of an operator. inputs: the slots that carry relevance, None for all."""
+    entry = onnxdtd.OPS[domain, name]
+    return {
+        "op": name,
+        "domain": domain or "ai.onnx",
+        "kind": entry.kind,
+        "family": entry.family,
+        "inputs": None if entry.data is None else list(entry.data),
+        "embeds": list(entry.embeds),
+        "since": entry.since,
+        "compiles": entry.compiles and entry.site is not None,
+        "doc": entry.doc,
+    }
 
 
 def rules(json_: options.Json = False) -> str:
@@ -69,13 +100,30 @@ def methods(json_: options.Json = False) -> str:
         {"method": name, "seed": "", "bias": "", "settings": list(e.options), "doc": e.doc}
         for name, e in sorted(onnxdtd.COMPOSED.items())
     ]
+    neighbours = [
+        {
+            "method": name,
+            "package": e.package,
+            "installed": e.installed,
+            "settings": list(e.options),
+            "doc": e.doc,
+        }
+        for name, e in onnxdtd.NEIGHBOURS.items()
+    ]
     if json_:
-        return json.dumps({"methods": rows})
+        return json.dumps({"methods": rows, "neighbours": neighbours})
     for row in rows:
         row["doc"] += f" Takes --set {', '.join(row['settings'])}." if row["settings"] else ""
     auto = {"method": "auto", "doc": "dtd, or composite for a deep network.", "seed": "", "bias": ""}
     head = {"method": "METHOD", "seed": "SEED", "bias": "BIAS", "doc": "WHICH RULES"}
-    return _shown([auto, *rows], head, METHODS_LEGEND)
+    return "\n\n".join([_shown([auto, *rows], head, METHODS_LEGEND), _neighbours(neighbours)])
+
+
+def _neighbours(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The black-box methods of other packages, which `compare` takes."""
+    told = [{**row, "here": "installed" if row["installed"] else "missing"} for row in rows]
+    head = {"method": "NEIGHBOUR", "here": "HERE", "package": "PACKAGE", "doc": "WHAT IT DOES"}
+    return _shown(told, head, NEIGHBOURS_LEGEND)
 
 
 def _defaults(make: Any) -> dict[str, Any]:

@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, MutableMapping
 from typing import Any
 
+import numpy as np
+
 from onnxdtd.engine.plan import Plan, Step
 from onnxdtd.linear import ignore
 from onnxdtd.model.point import Point
-from onnxdtd.primitives import cast_like
+from onnxdtd.primitives import cast_like, equal, where
 
 Observer = Callable[[Step, Any, tuple[Any, ...]], None]
 Tell = Callable[[Step], Callable[[str, Callable[[], Any]], None]]
@@ -63,6 +65,8 @@ def walk(
 
 def _at_input(plan: Plan, r: Any, x: Any, name: str) -> Any:
     """Integers have none of their own: what their embedding got is finished there, and summed."""
+    if plan.graph.value(name).missing:
+        x = where(equal(x, x), x, np.zeros((), x.dtype))
     return _finish(plan, cast_like(r, x), x) if plan.graph.value(name).is_float else r
 
 

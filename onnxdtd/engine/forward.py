@@ -94,7 +94,7 @@ class Forward:
         self._given = [name for name in graph.inputs if name in set(wanted)]
         computed = {v for node in graph.nodes for v in node.outputs}
         self._outputs = [name for name in dict.fromkeys(wanted) if name in computed]
-        self._constants = {k: np.ascontiguousarray(v) for k, v in graph.constants.items()}
+        self._constants = {k: np.asarray(v, order="C") for k, v in graph.constants.items()}
         bare = graph.to_proto(self._outputs, constants=False)
         self._session = start_session(bare, self._constants, providers, optimise, spin=False)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from onnxdtd.engine.facts import facts
+from onnxdtd.engine.masks import masks
 from onnxdtd.engine.reach import Reach, attends, reach
 from onnxdtd.errors import UnsupportedError, UsageError
 from onnxdtd.linear import Site
@@ -23,7 +24,7 @@ from onnxdtd.model.interval import ANY
 from onnxdtd.model.point import Point
 from onnxdtd.registry import COMPOSED, Finish, MethodEntry, OpEntry
 from onnxdtd.rules import Rule
-from onnxdtd.rules.passing import passing
+from onnxdtd.rules.passing import Gradient, passing
 
 
 @dataclass(frozen=True)
@@ -130,9 +131,18 @@ def make_plan(
         inputs=found.inputs,
         seed=entry.seed,
         finish=entry.finish,
-        warnings=_warnings(graph, found, ranges, method),
+        warnings=(*_warnings(graph, found, ranges, method), *_flat(steps)),
         domains=ranges,
     )
+
+
+def _flat(steps: Sequence[Step]) -> list[str]:
+    return [
+        f"{step.node}: trees are piecewise constant, so no gradient comes through them; a method such as "
+        "epsilon_plus explains them by the paths that are taken"
+        for step in steps
+        if step.op.family == "tree" and isinstance(step.rule, Gradient)
+    ]
 
 
 def _rule(place: Place, entry: MethodEntry, options: Options, overrides: Sequence[Override]) -> Rule:
@@ -173,20 +183,29 @@ def _place(graph: Graph, node: Node, found: Reach, ranges: Mapping[str, Domain],
 
 
 def _warnings(graph: Graph, found: Reach, ranges: Mapping[str, Domain], method: str) -> tuple[str, ...]:
-    held = [
+    warnings = [
         f"input '{name}' is a weight or setting of {node} and is held fixed: it is given no relevance"
         for name, node in found.held.items()
     ]
+    warnings += [
+        f"input '{name}' is shaped as the tokens and not looked up: it is taken for their mask and is given no relevance"
+        for name in masks(graph)
+    ]
     if method not in ("dtd", "composite"):
-        return ()
-    warnings = []
-    if open_ended := [name for name in found.inputs if name in ranges and not ranges[name].bounded]:
+        return tuple(warnings)
+    open_ended = [name for name in found.inputs if name in ranges and not ranges[name].bounded]
+    if open_ended and found.first:
         names = ", ".join(map(repr, open_ended))
         warnings.append(
             f"the range of input {names} is not known, so the first layer takes the rule of an "
             "unbounded domain (w-square), which does not look at the input; give --input-range LO HI if it is known"
         )
-    if others := sorted({node.op for node in found.nodes if found.ops[node.name].kind in ("gate", "norm")}):
+    ops = [
+        op
+        for op in found.ops.values()
+        if op.kind in ("gate", "norm") and op.family not in ("self_gate", "tree")
+    ]
+    if others := sorted({op.name for op in ops}):
         warnings.append(
             f"Deep Taylor's theory does not cover {', '.join(others)} (products of two values, norms): there "
             "AttnLRP's rules serve, and relevance may be negative; see --method attnlrp"

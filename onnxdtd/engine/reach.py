@@ -12,14 +12,18 @@ from dataclasses import dataclass, field, replace
 import networkx as nx
 from onnx import TensorProto
 
+from onnxdtd.engine.gates import signal
+from onnxdtd.engine.masks import masks
 from onnxdtd.engine.target import FORMS
 from onnxdtd.errors import TargetError, UnsupportedError
 from onnxdtd.model.graph import Graph, Node
 from onnxdtd.ops import OPS
+from onnxdtd.ops.gated import self_gate
 from onnxdtd.registry import OpEntry
 
 LAYERS = ("convolution", "dense")
 INTEGERS = {TensorProto.DataType.Value(f"{sign}INT{bits}") for sign in ("", "U") for bits in (8, 16, 32, 64)}
+UNSERVED = ("refuse", "expanded")  # the latter where a node has not the form that is expanded
 REFUSED = OpEntry("", "", "refuse", "refuse", None, (), None, "no entry for this operator")
 
 
@@ -54,7 +58,14 @@ def reach(graph: Graph, output: str | None, stops: Callable[[Node], bool] = lamb
     output = _pick(graph, output, found)
     target = graph.target(output)
     on_way = _between(graph, slots, target)
+    used = {node.inputs[slot] for node in on_way for slot in slots[node.name]} | {target}
+    held = {name: node for name, node in found.held.items() if node in on_way}
     faults = [found.faults[node.name] for node in on_way if node.name in found.faults]
+    faults += [
+        f"{node}: '{name}' is a weight or setting here and an input elsewhere; no rule serves that"
+        for name, node in held.items()
+        if name in used
+    ]
     if faults:
         raise UnsupportedError(faults)
     layers = {node.name for node in on_way if ops[node.name].family in LAYERS}
@@ -66,13 +77,6 @@ def reach(graph: Graph, output: str | None, stops: Callable[[Node], bool] = lamb
     for node in reversed(on_way):
         behind = [height[s] for s in graph.network.successors(node.name) if s in height]
         height[node.name] = max(behind, default=0) + (node.name in layers)
-    used = {node.inputs[slot] for node in on_way for slot in slots[node.name]} | {target}
-    if both := [
-        f"{node}: '{name}' is a weight or setting here and an input elsewhere; no rule serves that"
-        for name, node in found.held.items()
-        if name in used and node.name in depth
-    ]:
-        raise UnsupportedError(both)
     return Reach(
         output=output,
         target=target,
@@ -82,7 +86,7 @@ def reach(graph: Graph, output: str | None, stops: Callable[[Node], bool] = lamb
         inputs=tuple(name for name in graph.inputs if name in used),
         depth=depth,
         layers=max(depth.values(), default=0),
-        held={name: node for name, node in found.held.items() if node.name in depth},
+        held=held,
         first=frozenset(name for name in layers if depth[name] == 1),
         last=frozenset(name for name in layers if height[name] == 1),
     )
@@ -91,7 +95,9 @@ def reach(graph: Graph, output: str | None, stops: Callable[[Node], bool] = lamb
 def attends(graph: Graph, found: Reach) -> bool:
     """Whether a product of two values on the way has a Softmax on the way before it."""
     shares = [node.name for node in found.nodes if node.op == "Softmax"]
-    products = {n.name for n in found.nodes if found.ops[n.name].kind == "gate" and n.op in ("MatMul", "Einsum")}
+    products = {
+        n.name for n in found.nodes if n.op in ("MatMul", "Einsum") and found.ops[n.name].kind == "gate"
+    }
     return any(products & nx.descendants(graph.network, name) for name in shares)
 
 
@@ -123,7 +129,7 @@ class Carried:
 def _carry(graph: Graph, stops: Callable[[Node], bool]) -> Carried:
     found = Carried(
         floats={name for name in graph.inputs if graph.value(name).is_float},
-        integers={name for name in graph.inputs if graph.value(name).elem_type in INTEGERS},
+        integers={name for name in graph.inputs if graph.value(name).elem_type in INTEGERS} - {*masks(graph)},
     )
     for node in graph.nodes:
         read = {value for value, _ in (key for *_, key in graph.network.in_edges(node.name, keys=True))}
@@ -141,7 +147,7 @@ def _carry(graph: Graph, stops: Callable[[Node], bool]) -> Carried:
                 found.ends[node.name] = f"{node}: makes integers or booleans of floats"
                 continue
             carrying = tuple(i for i, value in enumerate(node.inputs) if value in found.floats)
-            if op is not None and op.data is not None and op.kind != "refuse":
+            if op is not None and op.data is not None and op.kind not in UNSERVED:
                 held = [i for i in carrying if i not in op.data and node.inputs[i] in graph.inputs]
                 found.held.update({node.inputs[i]: node for i in held})
                 carrying = tuple(i for i in carrying if i not in held)
@@ -151,18 +157,28 @@ def _carry(graph: Graph, stops: Callable[[Node], bool]) -> Carried:
             found.beside.update({v: node for v in made if v != node.output})
         else:
             carrying = tuple(i for i, value in enumerate(node.inputs) if value in found.integers)
-            through = () if op is None else op.embeds if made else op.data or ()
+            embeds = bool(made) or _compares(graph, node)
+            through = () if op is None else op.embeds if embeds else op.data or ()
             carrying = tuple(i for i in carrying if i in through)
-            if op is None or not carrying or not (made or op.kind == "route"):
+            if op is None or not carrying or not (embeds or op.kind == "route"):
                 continue
             (found.floats if made else found.integers).add(node.output)
-            op = replace(op, kind="route", family="embedding", data=carrying) if made else op
+            family = "embedding" if made else "route"
+            op = replace(op, kind="route", family=family, data=carrying) if embeds else op
         found.slots[node.name] = carrying
         found.ops[node.name] = REFUSED if op is None else op.at(carrying)
+        if (own := signal(graph, node, found.floats)) is not None:
+            found.ops[node.name] = self_gate(own)
         fault = _fault(graph, node, op, carrying) or _stray(node, found.beside)
         if fault:
             found.faults[node.name] = fault
     return found
+
+
+def _compares(graph: Graph, node: Node) -> bool:
+    """Whether integers (..., 1) are compared with all of their values (..., K): a one-hot vector, as booleans."""
+    shapes = [graph.value(name).shape or () for name in node.inputs]
+    return node.op == "Equal" and sorted(shape[-1:] == (1,) for shape in shapes) == [False, True]
 
 
 def _fault(graph: Graph, node: Node, op: OpEntry | None, carrying: tuple[int, ...]) -> str:
@@ -170,7 +186,7 @@ def _fault(graph: Graph, node: Node, op: OpEntry | None, carrying: tuple[int, ..
     stop = f'let relevance stop there with --rules: [[rule]] op = "{node.op}", use = "stop"'
     if op is None:
         return f"{where}: no entry for this operator; add one under onnxdtd/ops/, or {stop}"
-    if op.kind == "refuse":
+    if op.kind in UNSERVED:
         return f"{where}: {op.doc}; {stop}"
     if (version := graph.opsets.get(node.domain, 1)) < op.since:
         return f"{where}: known from opset {op.since} on, this is {version}; convert the model, or {stop}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -9,10 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from onnxdtd.engine.backward import Observer, Tell, needed, tell_nobody, walk, watch_nothing
-from onnxdtd.engine.compile import TARGET, compile_plan
-from onnxdtd.engine.forward import Arrays, Forward, run_session, start_session
+from onnxdtd.engine.forward import Arrays, Forward, run_session
 from onnxdtd.engine.plan import Plan
+from onnxdtd.engine.sessions import ready
 from onnxdtd.engine.target import Target, seed_mask, seed_relevance
+from onnxdtd.errors import UnsupportedError
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,10 @@ class Outcome:
 
 
 class Run(Protocol):
-    """An engine that is ready: call it with the model's inputs and a target."""
+    """An engine that is ready: call it with the model's inputs and a target. engine: its name."""
+
+    engine: str
+    plan: Plan
 
     def __call__(
         self, feeds: Arrays, target: Target, observe: Observer = watch_nothing, ledger: Tell = tell_nobody
@@ -41,8 +46,10 @@ class NumpyRun:
     forward, kept: both parts, for who walks from the same model otherwise.
     """
 
+    engine = "numpy"
+
     def __init__(self, plan: Plan, providers: list[str]) -> None:
-        self._plan = plan
+        self.plan = plan
         names = [*dict.fromkeys((*needed(plan), *plan.graph.outputs))]
         self.forward = Forward(plan.graph, names, providers)
         self.kept: dict[Any, Any] = {}
@@ -51,7 +58,7 @@ class NumpyRun:
         self, feeds: Arrays, target: Target, observe: Observer = watch_nothing, ledger: Tell = tell_nobody
     ) -> Outcome:
         """Explain one batch."""
-        plan = self._plan
+        plan = self.plan
         values = self.forward(feeds)
         outputs = {name: values[name] for name in plan.graph.outputs}
         values = {name: _single(value) for name, value in values.items()}
@@ -63,27 +70,31 @@ class NumpyRun:
 
 
 class OnnxRun:
-    """The walk traced into one ONNX model, run by onnxruntime."""
+    """The walk traced into one ONNX model, run by onnxruntime; only outputs and relevance leave its device.
 
-    def __init__(self, plan: Plan, providers: list[str]) -> None:
-        self._plan = plan
-        self._compiled = compile_plan(plan)
-        self._session = start_session(self._compiled.model, self._compiled.constants, providers)
-        self._names = [output.name for output in self._session.get_outputs()]
-        self._takes_target = TARGET in {given.name for given in self._session.get_inputs()}
+    Walks that are compiled already are shared, see `sessions`.
+    """
+
+    engine = "onnx"
+
+    def __init__(
+        self, plan: Plan, providers: list[str], cache_dir: str | os.PathLike[str] | None = None
+    ) -> None:
+        self.plan = plan
+        self._ready = ready(plan, providers, cache_dir)
 
     def __call__(
         self, feeds: Arrays, target: Target, observe: Observer = watch_nothing, ledger: Tell = tell_nobody
     ) -> Outcome:
         """Explain one batch."""
-        given = dict(feeds)
-        if self._takes_target:
+        given, compiled = dict(feeds), self._ready.compiled
+        if compiled.given:
             batch = len(next(iter(feeds.values())))
-            given[TARGET] = _flat(target, self._plan.graph.value(self._plan.target).shape, batch)
-        values = run_session(self._session, self._names, given)
-        logits = values[self._compiled.logits]
-        outputs = {name: values[name] for name in self._plan.graph.outputs}
-        relevance = {name: values[output] for name, output in self._compiled.relevance.items()}
+            given[compiled.given] = _flat(target, self.plan.graph.value(self.plan.target).shape, batch)
+        values = run_session(self._ready.session, self._ready.names, given)
+        logits = values[compiled.logits]
+        outputs = {name: values[name] for name in self.plan.graph.outputs}
+        relevance = {name: values[output] for name, output in compiled.relevance.items()}
         return Outcome(outputs, logits, seed_mask(target, logits), relevance)
 
 
@@ -96,5 +107,10 @@ def _flat(target: Target, shape: Any, batch: int) -> npt.NDArray[np.int64]:
     """The compiled model's target: a flat index behind the batch axis per sample, -1 for the arg-max."""
     if target.index is None:
         return np.full(batch, -1, np.int64)
+    if not all(isinstance(size, int) for size in shape[1:]):
+        raise UnsupportedError(
+            f"an index of the explained value, whose shape {shape} is not fixed, cannot be counted before it is "
+            "known; use engine='numpy', or the target top"
+        )
     mask = seed_mask(target, np.zeros((batch, *shape[1:]), np.float32))
     return np.asarray(np.argmax(mask.reshape(batch, -1), axis=1), np.int64)

@@ -66,6 +66,8 @@ def _parse_text(text: str) -> Target:
 def seed_mask(target: Target, output: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
     """True at the elements of the output (N, ...) that are explained. Raises TargetError out of range."""
     mask = np.zeros(output.shape, bool)
+    if not output.size:
+        raise TargetError(f"the output is empty, of shape {output.shape}: nothing to explain")
     if output.ndim == 0:
         if target.index not in (None, ()):
             raise TargetError("the output is a single number: the only target is top")
@@ -85,7 +87,7 @@ def seed_mask(target: Target, output: npt.NDArray[Any]) -> npt.NDArray[np.bool_]
     else:
         rows = [target.index] * len(output)
     for i, index in enumerate(rows):
-        mask[(i, *_checked(index, output.shape[1:]))] = True
+        mask[(i, *checked(index, output.shape[1:]))] = True
     return mask
 
 
@@ -94,10 +96,11 @@ def check_target(target: Target, shape: Sequence[int | str | None] | None) -> No
     sizes = tuple(n for n in (shape or ())[1:] if isinstance(n, int))
     whole = tuple(k for k in target.index or () if isinstance(k, int))
     if shape and len(sizes) == len(shape) - 1 and whole:
-        _checked(whole, sizes)
+        checked(whole, sizes)
 
 
-def _checked(index: Index, shape: tuple[int, ...]) -> Index:
+def checked(index: Index, shape: tuple[int, ...]) -> Index:
+    """The index, counted from the start, in an output of this shape; TargetError where it has no such element."""
     if len(index) != len(shape):
         example = ",".join("0" * len(shape)) or "top"
         given = ",".join(map(str, index))

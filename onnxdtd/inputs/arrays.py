@@ -72,7 +72,8 @@ def check_inputs(
 
     arrays: by input name, or one array where the model has one input. Floating-point arrays become the
     model's floating-point type, integers any integer type that holds them; nothing else is converted.
-    Shapes must agree where the model's are fixed; symbolic dimensions are free.
+    Shapes must agree where the model's are fixed; symbolic dimensions are free. NaN is let through where the
+    model takes it for a missing value.
     """
     if not isinstance(arrays, Mapping):
         if len(values) != 1:
@@ -111,7 +112,7 @@ def _faults(array: Array, value: Value) -> Iterator[str]:
 
 
 def _shape_faults(shape: tuple[int, ...], value: Value) -> Iterator[str]:
-    if 0 in shape and value.is_float:
+    if 0 in shape and value.is_float and 0 not in (value.shape or ()):
         yield f"is empty: shape {shape}"
     elif value.shape is not None and not _agree(shape, value.shape):
         wanted, fixed = value.shape, value.shape[:1]
@@ -147,14 +148,14 @@ def _type_faults(array: Array, value: Value) -> Iterator[str]:
 def _value_faults(array: Array, value: Value) -> Iterator[str]:
     cast = _cast(array, value)
     if value.is_float:
-        nan, infinite = np.isnan(array), np.isinf(array)
+        nan, infinite = np.isnan(array) & (not value.missing), np.isinf(array)
         if (bad := nan | infinite).any():
             counts = [
                 f"{mask.sum()} {word}" for mask, word in ((nan, "NaN"), (infinite, "infinite")) if mask.any()
             ]
             yield f"holds {' and '.join(counts)} of {array.size} values, {_first(array, bad)}"
             return
-        bad = ~np.isfinite(cast)
+        bad = np.isinf(cast)
     else:
         bad = cast != array
     if bad.any():

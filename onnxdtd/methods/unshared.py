@@ -10,13 +10,14 @@ from onnxdtd.rules.passing import passing
 
 def unshared(place: Place, options: Options) -> Rule:
     """A product of two values: each contributes the whole, so each gets half (epsilon over both, whose bias is
-    minus the product). A norm, a Softmax: epsilon on its linear map. Else relevance stays with its value.
+    minus the product). A norm, a Softmax: epsilon on its linear map. Else, and where a norm only divides each value,
+    relevance stays with its value.
 
     Source: Achtibat et al. 2024 (AttnLRP), propositions 3.1 to 3.4.
     """
     match place.op.kind:
         case "gate":
             return epsilon(bias="redistribute")
-        case "norm":
+        case "norm" if place.op.family != "scale":
             return epsilon(bias="absorb")
     return passing()

@@ -1,17 +1,106 @@
-"""Model-local functions: every call is replaced by the function's body."""
+"""Functions: every call of a model-local one is replaced by its body, and so are the operators that ONNX itself
+defines by a body, where no entry of their own says more."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import networkx as nx
 import onnx.inliner
-from onnx import ModelProto, NodeProto, shape_inference
+from onnx import AttributeProto, FunctionProto, ModelProto, NodeProto, TypeProto, defs, shape_inference
 
 from onnxdtd.errors import ModelError
+from onnxdtd.model.contrib import definition
 from onnxdtd.model.weights import one_line
 
+EXPANDED = (
+    "Attention", "CausalConvWithState", "NegativeLogLikelihoodLoss", "RotaryEmbedding", "SoftmaxCrossEntropyLoss",
+    "SwiGLU",
+)  # fmt: skip
+"""Operators that are read as the nodes of their ONNX definition."""
+_INNER = (*EXPANDED, "Swish")  # onnxruntime does not run every opset's Swish
+_SETTLED = 13  # the last opset to change what a Softmax means
+_DOMAIN = "onnxdtd.expanded"
 _MOST_NODES = 1_000_000
+
+
+def expand(model: ModelProto) -> tuple[ModelProto, Counter[str]]:
+    """The model with the bodies of the operators in `EXPANDED`, and how many there were of each.
+
+    Bodies depend on types, so those of the model's values must have been inferred.
+    """
+    found: Counter[str] = Counter()
+    names: tuple[str, ...] = EXPANDED
+    while nodes := [n for n in model.graph.node if n.op_type in names and n.domain in ("", "ai.onnx")]:
+        found.update(n.op_type for n in nodes if names is EXPANDED)
+        opset = max(o.version for o in model.opset_import if o.domain in ("", "ai.onnx"))
+        types = {v.name: v.type for v in (*model.graph.value_info, *model.graph.input, *model.graph.output)}
+        for tensor in model.graph.initializer:
+            types[tensor.name] = onnx.helper.make_tensor_type_proto(tensor.data_type, tensor.dims)
+        for node in nodes:
+            _call(model, node, _body(node, opset, types))
+        model.opset_import.append(onnx.helper.make_opsetid(_DOMAIN, 1))
+        model = shape_inference.infer_shapes(inline(model))
+        kept = [o for o in model.opset_import if o.domain != _DOMAIN]
+        del model.opset_import[:]
+        model.opset_import.extend(kept)
+        names = _INNER
+    return model, found
+
+
+def rewrite_contrib(model: ModelProto) -> Counter[str]:
+    """Let onnxruntime's own operators call functions of the model, and count them."""
+    found: Counter[str] = Counter()
+    opset = max((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), default=1)
+    for node in model.graph.node:
+        if (body := definition(node, opset)) is not None:
+            found[node.op_type] += 1
+            _call(model, node, body)
+    if found:
+        model.opset_import.append(onnx.helper.make_opsetid(_DOMAIN, 1))
+    return found
+
+
+def _call(model: ModelProto, node: NodeProto, body: FunctionProto) -> None:
+    body.domain, body.name = _DOMAIN, f"{node.op_type}_{len(model.functions)}"
+    node.domain, node.op_type = body.domain, body.name
+    model.functions.append(body)
+
+
+def _body(node: NodeProto, opset: int, types: dict[str, TypeProto]) -> FunctionProto:
+    """The definition of a node's operator; attributes that the node leaves out take their defaults."""
+    schema: Any = defs.get_schema(node.op_type, opset)
+    depends = schema.has_context_dependent_function
+    versions = schema.context_dependent_function_opset_versions if depends else schema.function_opset_versions
+    version = max((v for v in versions if v <= opset), default=versions[0])
+    if depends:
+        kinds = [types.get(name, TypeProto()).SerializeToString() for name in node.input]
+        made = schema.get_context_dependent_function_with_opset_version(
+            version, node.SerializeToString(), kinds
+        )
+    else:
+        made = schema.get_function_with_opset_version(version)
+    if not made:
+        raise ModelError(f"'{node.name}' {node.op_type}: onnx has no definition for its inputs")
+    body: FunctionProto = FunctionProto.FromString(made)
+    given = {a.name for a in node.attribute}
+    defaults = ((name, schema.attributes[name].default_value) for name in body.attribute)
+    node.attribute.extend(
+        a for name, a in defaults if name not in given and a.type != AttributeProto.UNDEFINED
+    )
+    for entry in body.opset_import:
+        if not entry.domain and all(_means_the_same(n, entry.version, opset) for n in all_nodes(body.node)):
+            entry.version = opset
+    return body
+
+
+def _means_the_same(node: NodeProto, one: int, other: int) -> bool:
+    """Whether a later version of the operator takes the node as it is: since 13 it then differs in types only."""
+    before, after = (defs.get_schema(node.op_type, version, node.domain) for version in (one, other))
+    fits = {a.name for a in node.attribute} <= set(after.attributes) and len(node.input) <= after.max_input
+    return before.since_version == after.since_version or (fits and min(one, other) >= _SETTLED)
 
 
 def inline(model: ModelProto) -> ModelProto:

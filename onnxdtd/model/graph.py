@@ -25,11 +25,15 @@ Dimension = int | str | None
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A tensor's static description: ONNX element type and shape (None: rank unknown; a name: symbolic)."""
+    """A tensor's static description: ONNX element type and shape (None: rank unknown; a name: symbolic).
+
+    missing: of an input, NaN stands for a missing value, which the model knows how to take.
+    """
 
     name: str
     elem_type: int = TensorProto.UNDEFINED
     shape: tuple[Dimension, ...] | None = None
+    missing: bool = False
 
     @property
     def is_float(self) -> bool:

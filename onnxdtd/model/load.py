@@ -22,7 +22,7 @@ from onnx import ModelProto, TensorProto, checker, helper, numpy_helper
 
 from onnxdtd.errors import ModelError, UsageError
 from onnxdtd.model import external, weights
-from onnxdtd.model.functions import all_nodes, inline
+from onnxdtd.model.functions import all_nodes, expand, inline, rewrite_contrib
 from onnxdtd.model.graph import Graph, Node, Value
 from onnxdtd.model.shapes import infer
 from onnxdtd.model.weights import SMALL, Array, one_line
@@ -82,8 +82,12 @@ def _read(stream: BinaryIO, folder: Path | None) -> Graph:
     opsets = _opsets(model)
     external.embed(model, folder)
     constants = _take_constants(model, data, folder)
+    contrib = rewrite_contrib(model)
     _check(model)
-    return _graph(infer(inline(model)), opsets, constants, sha256)
+    model, expanded = expand(infer(inline(model)))
+    notes = [f"{op} of onnxruntime written out: {count}x" for op, count in sorted(contrib.items())]
+    notes += [f"{op} expanded into its ONNX definition: {count}x" for op, count in sorted(expanded.items())]
+    return _graph(infer(model) if expanded else model, opsets, constants, sha256).noting(*notes)
 
 
 def _require_text(model: ModelProto) -> None:
@@ -149,7 +153,7 @@ def _check(model: ModelProto) -> None:
 
 def _graph(model: ModelProto, opsets: dict[str, int], constants: dict[str, Array], sha256: str) -> Graph:
     proto = model.graph
-    values = {v.name: _value(v) for v in (*proto.value_info, *proto.input, *proto.output)}
+    values = {v.name: value_of(v) for v in (*proto.value_info, *proto.input, *proto.output)}
     for name, array in constants.items():
         values[name] = Value(name, helper.np_dtype_to_tensor_dtype(array.dtype), array.shape)
     inputs = tuple(v.name for v in proto.input if v.name not in constants)
@@ -185,7 +189,8 @@ def _names(model: ModelProto) -> list[str]:
     return names
 
 
-def _value(proto: onnx.ValueInfoProto) -> Value:
+def value_of(proto: onnx.ValueInfoProto) -> Value:
+    """What the file says, or inference has found, of a value."""
     tensor = proto.type.tensor_type
     elem_type = tensor.elem_type if tensor.elem_type in TensorProto.DataType.values() else 0
     if not tensor.HasField("shape"):

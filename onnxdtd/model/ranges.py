@@ -104,7 +104,7 @@ def _or_zero(at: At) -> Domain:
 _SAME = (
     "Identity Cast CastLike Reshape Flatten Squeeze Unsqueeze Transpose Slice Split Expand Tile Compress "
     "Gather GatherElements GatherND DepthToSpace SpaceToDepth ReverseSequence TopK Upsample MaxPool "
-    "GlobalMaxPool GlobalAveragePool ReduceMax ReduceMin ReduceMean"
+    "GlobalMaxPool GlobalAveragePool ReduceMax ReduceMin ReduceMean Unique"
 )
 _OR_ZERO = "Trilu MaxUnpool MaxRoiPool RoiAlign CenterCropPad"
 _NONNEGATIVE = "ReduceL1 ReduceL2 ReduceSumSquare LpPool GlobalLpPool"
@@ -115,7 +115,8 @@ TABLE: dict[str, Row] = {
     **dict.fromkeys(_OR_ZERO.split(), _or_zero),
     **dict.fromkeys(_NONNEGATIVE.split(), lambda at: NONNEGATIVE),
     **dict.fromkeys(("LSTM", "RNN"), _recurrent),
-    **dict.fromkeys(("ScatterElements", "ScatterND"), _scatter),
+    **dict.fromkeys(("Scatter", "ScatterElements", "ScatterND"), _scatter),
+    "TensorScatter": lambda at: at.x | at.domain(1),
     "LpNormalization": lambda at: SIGNED_UNIT,
     "Dropout": lambda at: at.x * NONNEGATIVE if at.has(2) else at.x,  # in training it scales
     "Neg": lambda at: -at.x,
@@ -138,6 +139,6 @@ TABLE: dict[str, Row] = {
     "OneHot": lambda at: at.domain(2),
     "ConstantOfShape": _constant_of_shape,
     "ReduceSum": _reduce_sum,
-    "ReduceProd": lambda at: NONNEGATIVE if at.x.nonnegative else ANY,
-    "CumSum": lambda at: at.x * NONNEGATIVE,
+    **dict.fromkeys(("ReduceProd", "CumProd"), lambda at: NONNEGATIVE if at.x.nonnegative else ANY),
+    **dict.fromkeys(("CumSum", "Col2Im"), lambda at: at.x * NONNEGATIVE),
 }

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from onnx import GraphProto, ModelProto, TensorShapeProto, TypeProto, ValueInfoProto, helper, shape_inference
 
 from onnxdtd.errors import ModelError
+from onnxdtd.model.ml_shapes import ml_values
 from onnxdtd.model.weights import one_line
 
-_KEEPS_SHAPE = {("ai.onnx.ml", op) for op in ("Scaler", "Normalizer", "Imputer")}
+_KEEPS_SHAPE = {("", "GroupNormalization")}
 
 _LONGEST_VECTOR = 1 << 20
 
@@ -60,11 +61,13 @@ def _shapes(graph: GraphProto) -> Iterator[Sequence[TensorShapeProto.Dimension]]
 
 
 def _derived(graph: GraphProto, types: Mapping[str, TypeProto.Tensor]) -> Iterator[ValueInfoProto]:
-    """The rank after a Reshape is the length of its shape input; scalers of ai.onnx.ml keep the shape."""
+    """The rank after a Reshape is the length of its shape input; some operators keep the shape."""
     for node in graph.node:
         x, y = types.get(next(iter(node.input), "")), types.get(next(iter(node.output), ""))
         if x is None:
             continue
+        if node.domain == "ai.onnx.ml":
+            yield from ml_values(node, x)
         sizes: list[int | None] | None = None
         if (node.domain, node.op_type) in _KEEPS_SHAPE and x.HasField("shape"):
             sizes = [d.dim_value if d.HasField("dim_value") else None for d in x.shape.dim]

@@ -1,4 +1,7 @@
-"""Elementwise activations: at the point, a diagonal map whose weights are the slopes."""
+"""Elementwise activations: at the point, a diagonal map whose weights are the slopes.
+
+At a kink the slope is that of the side below, at Abs's it is 0.
+"""
 
 from __future__ import annotations
 
@@ -8,40 +11,129 @@ from typing import Any
 from onnxdtd.linear import Site
 from onnxdtd.model.point import Point
 from onnxdtd.ops.scale import scaled
-from onnxdtd.primitives import cast_like, equal, greater
+from onnxdtd.ops.window import per_channel
+from onnxdtd.primitives import (
+    absolute,
+    cast_like,
+    greater,
+    inverse,
+    less,
+    negative_part,
+    relu,
+    sigmoid,
+    sign,
+    where,
+)
 from onnxdtd.registry import op
 
+INPUT, SLOPE = 0, 1
 
-def _diagonal(point: Point, slope: Callable[[], Any]) -> Site:
+
+def diagonal(point: Point, slope: Callable[[], Any]) -> Site:
+    """The site of an elementwise op; slope makes dy/dx on demand."""
     return point.site(scaled(slope, point.x))
 
 
 @op("Relu", kind="elementwise")
-def relu(point: Point) -> Site:
+def rectified(point: Point) -> Site:
     """y = max(x, 0); slope 1 where x > 0, else 0."""
-    return _diagonal(point, lambda: cast_like(greater(point.x, 0.0), point.x))
+    return diagonal(point, lambda: cast_like(greater(point.x, 0.0), point.x))
 
 
 @op("LeakyRelu", kind="elementwise")
 def leaky_relu(point: Point) -> Site:
     """y = x where x > 0, else alpha x."""
     alpha = point.attribute("alpha", 0.01)
-    return _diagonal(point, lambda: cast_like(greater(point.x, 0.0), point.x) * (1.0 - alpha) + alpha)
+    return diagonal(point, lambda: cast_like(greater(point.x, 0.0), point.x) * (1.0 - alpha) + alpha)
+
+
+@op("PRelu", kind="elementwise", data=(0, 1), otherwise={(0, 1): "gate", (1,): "linear"})
+def parametric_relu(point: Point) -> Site:
+    """y = x where x > 0, else s x; of two values x and s, each is the other's factor below 0."""
+    x, s = point.value(INPUT), point.value(SLOPE)
+    if point.opset < 7 and s.ndim == 1:
+        s = per_channel(s, x.ndim)
+    above, below = relu(x), negative_part(x)
+    maps = {INPUT: scaled(lambda: cast_like(greater(x, 0.0), x) * (1.0 - s) + s, x), SLOPE: scaled(below, s)}
+    bias = None if point.slots == (INPUT,) else above
+    if len(point.slots) > 1:
+        bias = -below * s  # which is in both maps
+    return point.site(*(maps[slot] for slot in point.slots), bias=bias)
+
+
+@op("Elu", kind="elementwise")
+def elu(point: Point) -> Site:
+    """y = x where x > 0, else alpha (e^x - 1); slope 1, y + alpha."""
+    alpha = point.attribute("alpha", 1.0)
+    return diagonal(point, lambda: where(greater(point.x, 0.0), 1.0, point.output + alpha))
+
+
+@op("Celu", kind="elementwise")
+def celu(point: Point) -> Site:
+    """y = x where x > 0, else alpha (e^(x / alpha) - 1); slope 1, y / alpha + 1."""
+    alpha = point.attribute("alpha", 1.0)
+    return diagonal(point, lambda: where(greater(point.x, 0.0), 1.0, point.output / alpha + 1.0))
+
+
+@op("Selu", kind="elementwise", since=6)
+def selu(point: Point) -> Site:
+    """y = gamma x where x > 0, else gamma alpha (e^x - 1); slope gamma, y + gamma alpha."""
+    alpha = point.attribute("alpha", 1.67326319217681884765625)
+    gamma = point.attribute("gamma", 1.05070102214813232421875)
+    return diagonal(point, lambda: where(greater(point.x, 0.0), gamma, point.output + gamma * alpha))
+
+
+@op("ThresholdedRelu", kind="elementwise")
+def thresholded_relu(point: Point) -> Site:
+    """y = x where x > alpha, else 0; slope 1, 0."""
+    return diagonal(point, lambda: cast_like(greater(point.x, point.attribute("alpha", 1.0)), point.x))
+
+
+@op("Shrink", kind="elementwise")
+def shrink(point: Point) -> Site:
+    """y = x - bias where x > lambd, x + bias where x < -lambd, else 0; slope 1, 1, 0."""
+    return diagonal(
+        point, lambda: cast_like(greater(absolute(point.x), point.attribute("lambd", 0.5)), point.x)
+    )
+
+
+@op("Abs", kind="elementwise")
+def modulus(point: Point) -> Site:
+    """y = |x|; slope the sign of x, 0 at 0."""
+    return diagonal(point, lambda: sign(point.x))
+
+
+@op("HardSigmoid", kind="elementwise")
+def hard_sigmoid(point: Point) -> Site:
+    """y = alpha x + beta within 0 and 1; slope alpha there, else 0."""
+    alpha, y = point.attribute("alpha", 0.2), point.output
+    return diagonal(point, lambda: cast_like(greater(y, 0.0), y) * cast_like(less(y, 1.0), y) * alpha)
 
 
 @op("Sigmoid", kind="elementwise")
-def sigmoid(point: Point) -> Site:
+def logistic(point: Point) -> Site:
     """y = 1 / (1 + exp(-x)); slope y (1 - y)."""
-    return _diagonal(point, lambda: point.output * (1.0 - point.output))
+    return diagonal(point, lambda: point.output * (1.0 - point.output))
 
 
 @op("Tanh", kind="elementwise")
-def tanh(point: Point) -> Site:
+def hyperbolic_tangent(point: Point) -> Site:
     """y = tanh(x); slope 1 - y^2."""
-    return _diagonal(point, lambda: 1.0 - point.output * point.output)
+    return diagonal(point, lambda: 1.0 - point.output * point.output)
 
 
-@op("Clip", kind="elementwise")
-def clip(point: Point) -> Site:
-    """y = x within the bounds; slope 1 there (bounds included), else 0."""
-    return _diagonal(point, lambda: cast_like(equal(point.x, point.output), point.x))
+@op("Softplus", kind="elementwise")
+def softplus(point: Point) -> Site:
+    """y = ln(1 + e^x); slope 1 / (1 + e^-x)."""
+    return diagonal(point, lambda: sigmoid(point.x))
+
+
+@op("Softsign", kind="elementwise")
+def softsign(point: Point) -> Site:
+    """y = x / (1 + |x|); slope 1 / (1 + |x|)^2."""
+
+    def slope() -> Any:
+        share = inverse(1.0 + absolute(point.x))
+        return share * share
+
+    return diagonal(point, slope)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 
 from onnxdtd.linear import LinearMap, Site
 from onnxdtd.model.point import Point
 from onnxdtd.ops.scale import scaled
+from onnxdtd.primitives import Traced, absolute, less, where
 from onnxdtd.registry import op
 
 
@@ -39,4 +43,26 @@ def _sum(point: Point, factors: list[float]) -> Site:
         if slot not in point.slots:
             part = point.value(slot) if factor == 1 else point.value(slot) * factor
             bias = part if bias is None else bias + part
-    return point.site(*maps, bias=bias)
+    site = point.site(*maps, bias=bias)
+    return _unmasked(site) if _may_mask(site) else site
+
+
+def _may_mask(site: Site) -> bool:
+    """Whether a mask may add -inf; of traced values only a summand that is no data is suspected."""
+    known = site.bias if isinstance(site.output, Traced) else site.output
+    return isinstance(known, Traced) or (known is not None and bool(np.isinf(known).any()))
+
+
+def _unmasked(site: Site) -> Site:
+    """No relevance arrives where -inf is added: it counts as 0, so that no product or difference is undefined."""
+    inputs = tuple(_finite(x) for x in site.inputs)
+    bias = None if site.bias is None else _finite(site.bias)
+    parts = [m.apply(m.weights, x) for m, x in zip(site.maps, inputs, strict=True)]
+    parts = parts if bias is None else [*parts, bias]
+    output = _finite(site.output, sum(parts[1:], parts[0]))
+    return replace(site, inputs=inputs, bias=bias, output=output)
+
+
+def _finite(x: Any, otherwise: Any = None) -> Any:
+    other = np.zeros((), x.dtype) if otherwise is None else otherwise
+    return where(less(absolute(x), np.asarray(np.inf, x.dtype)), x, other)

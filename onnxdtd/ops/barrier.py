@@ -9,13 +9,25 @@ without_site(
     reason="depends on shapes, not on values",
 )  # fmt: skip
 without_site(
-    "barrier", "ArgMax", "ArgMin", "NonZero", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Not",
+    "barrier", "ArgMax", "ArgMin", "NonZero", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Not",
     "And", "Or", "Xor", "IsNaN", "IsInf", "Sign", "Floor", "Ceil", "Round",
     reason="piecewise constant: its derivative is zero wherever it exists",
 )  # fmt: skip
 without_site(
     "barrier", "BitShift", "BitwiseAnd", "BitwiseNot", "BitwiseOr", "BitwiseXor",
     reason="works on the bits of integers",
+)  # fmt: skip
+without_site(
+    "barrier", "BitCast",
+    reason="reads the bits of its input as another type",
+)  # fmt: skip
+without_site(
+    "barrier", "NonMaxSuppression",
+    reason="makes the indices of the boxes that it keeps; relevance reaches what is gathered by them",
+)  # fmt: skip
+without_site(
+    "barrier", "MelWeightMatrix",
+    reason="a table of weights made of sizes and frequencies",
 )  # fmt: skip
 without_site(
     "barrier", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike",
@@ -31,7 +43,3 @@ without_site(
     reason="reads strings or bytes, which have no relevance of their own; explain what it makes: cut the model there",
 )  # fmt: skip
 without_site("barrier", "Constant", reason="part of the model")
-without_site(
-    "barrier", "ArrayFeatureExtractor", "LabelEncoder", "ZipMap",
-    reason="looks labels up; it carries integers or strings", domain="ai.onnx.ml",
-)  # fmt: skip

@@ -1,58 +1,106 @@
-"""Conv and ConvTranspose: each is the other's adjoint, with the same weight array."""
+"""Conv and ConvTranspose: each is the other's adjoint, with the same weight array.
+
+Weights may be values too: y is linear in them as it is in x, and of two values each is the other's weights.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from onnxdtd.linear import LinearMap, Site
 from onnxdtd.model.point import Point
 from onnxdtd.ops.window import Window, per_channel, spatial_of, window
-from onnxdtd.primitives import conv, conv_transpose, static
+from onnxdtd.primitives import (
+    conv,
+    conv_transpose,
+    expand_like,
+    reduce_sum,
+    reshape,
+    slice_axes,
+    static,
+    transpose,
+)
 from onnxdtd.registry import op
 
+Bilinear = Callable[[Any, Any], Any]
 
-@op("Conv", kind="linear", family="convolution")
+
+@op("Conv", kind="linear", family="convolution", data=(0, 1, 2), factors=(0, 1))
 def convolution(point: Point) -> Site:
     """y = W * x + b over 1, 2 or 3 spatial axes, with groups, strides, dilations and pads."""
-    x, w = point.x, point.value(1)
-    geometry = window(point, w.shape[2:], x).attributes
-    group = point.attribute("group", 1)
-
-    def apply(w: Any, x: Any) -> Any:
-        return conv(x, w, group=group, **geometry)
-
-    def adjoint(w: Any, r: Any) -> Any:
-        return conv_transpose(r, w, group=group, spatial=spatial_of(x), **geometry)
-
-    bias = per_channel(point.value(2), x.ndim) if point.has(2) else None
-    return point.site(LinearMap(w, apply, adjoint, point.is_constant(1)), bias=bias)
+    x, w = point.value(0), point.value(1)
+    geometry: dict[str, Any] = window(point, w.shape[2:], x).attributes | {
+        "group": point.attribute("group", 1)
+    }
+    return _site(
+        point,
+        lambda w, x: conv(x, w, **geometry),
+        lambda w, r: conv_transpose(r, w, x, **geometry),
+        lambda x, r: _kernels(x, r, w, **geometry),
+    )
 
 
-@op("ConvTranspose", kind="linear", family="convolution")
+@op("ConvTranspose", kind="linear", family="convolution", data=(0, 1, 2), factors=(0, 1))
 def transposed_convolution(point: Point) -> Site:
     """y = W^T * x + b: the adjoint of Conv, weights (C_in, C_out / group, *kernel)."""
-    x, w = point.x, point.value(1)
-    kernel = w.shape[2:]
-    spatial = spatial_of(point.output)
-    geometry = _transposed_window(point, kernel, x, spatial).attributes
-    group = point.attribute("group", 1)
-
-    def apply(w: Any, x: Any) -> Any:
-        return conv_transpose(x, w, group=group, spatial=spatial, **geometry)
-
-    def adjoint(w: Any, r: Any) -> Any:
-        return conv(r, w, group=group, **geometry)
-
-    bias = per_channel(point.value(2), x.ndim) if point.has(2) else None
-    return point.site(LinearMap(w, apply, adjoint, point.is_constant(1)), bias=bias)
+    x, w, y = point.value(0), point.value(1), point.output
+    geometry: dict[str, Any] = _transposed_window(point, w.shape[2:], x).attributes
+    geometry["group"] = point.attribute("group", 1)
+    return _site(
+        point,
+        lambda w, x: conv_transpose(x, w, y, **geometry),
+        lambda w, r: conv(r, w, **geometry),
+        lambda x, r: _kernels(r, x, w, **geometry),
+    )
 
 
-def _transposed_window(point: Point, kernel: tuple[int, ...], x: Any, spatial: tuple[int, ...]) -> Window:
+def _site(point: Point, product: Bilinear, by_x: Bilinear, by_w: Bilinear) -> Site:
+    """product(w, x), and its adjoints in x and in w."""
+    x, w, y = point.value(0), point.value(1), point.output
+    b = per_channel(point.value(2), x.ndim) if point.has(2) else None
+    maps = {
+        0: LinearMap(w, product, by_x, point.is_constant(1)),
+        1: LinearMap(x, lambda x, w: product(w, x), by_w, point.is_constant(0)),
+        2: LinearMap(None, lambda _, v: expand_like(per_channel(v, x.ndim), y), lambda _, r: _summed(r)),
+    }
+    bias = None if 2 in point.slots else b
+    if (extra := 1 - (0 in point.slots) - (1 in point.slots)) != 0:
+        # Two maps count the product twice, none leaves it out.
+        product_alone = (y if b is None else y - b) * float(extra)
+        bias = product_alone if bias is None else product_alone + bias
+    return point.site(*(maps[slot] for slot in point.slots), bias=bias)
+
+
+def _summed(r: Any) -> Any:
+    return reduce_sum(r, axes=[i for i in range(r.ndim) if i != 1], keepdims=False)
+
+
+def _kernels(x: Any, r: Any, like: Any, *, strides: Any, pads: Any, dilations: Any, group: int) -> Any:
+    """The adjoint of `conv` in w: x convolved with r, where strides and dilations change places.
+
+    Samples become the channels that are summed over, channels the samples.
+    """
+    swap = (1, 0, *range(2, x.ndim))
+    images = transpose(x, perm=swap)
+    if group > 1:
+        channels, spatial = static(x.shape[1]) // group, spatial_of(x)
+        apart = reshape(x, shape=[0, group, channels, *spatial])
+        images = reshape(transpose(apart, perm=(2, 1, 0, *range(3, x.ndim + 1))), shape=[0, -1, *spatial])
+    back = conv(images, transpose(r, perm=swap), strides=dilations, pads=pads, dilations=strides, group=group)
+    kernel = [static(n) for n in like.shape[2:]]
+    rank = len(kernel)
+    cut = slice_axes(back, starts=[0] * rank, ends=kernel, axes=list(range(2, rank + 2)), steps=[1] * rank)
+    return transpose(cut, perm=swap)
+
+
+def _transposed_window(point: Point, kernel: tuple[int, ...], x: Any) -> Window:
     """ConvTranspose may state its output shape instead of its pads; the pads then follow from both shapes."""
     given = window(point, kernel, x)
     auto_pad = point.attribute("auto_pad", "NOTSET")
     if not point.attribute("output_shape") and auto_pad in ("NOTSET", "VALID"):
         return given
+    spatial = spatial_of(point.output)
     extra = point.attribute("output_padding") or (0,) * len(kernel)
     totals = []
     for i, extent in enumerate((k - 1) * d + 1 for k, d in zip(kernel, given.dilations, strict=True)):

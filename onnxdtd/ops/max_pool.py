@@ -16,7 +16,8 @@ def max_pool(point: Point) -> Site:
     """y = the largest value of each window."""
     x, y = point.x, point.output
     stated = window(point, point.attribute("kernel_shape"), x)
-    geometry = stated.reaching(spatial_of(x), spatial_of(y)).attributes | {"kernel_shape": stated.kernel}
+    lengths = spatial_of(x) if point.attribute("ceil_mode", 0) else x.shape[2:]
+    geometry = stated.reaching(lengths, y.shape[2:]).attributes | {"kernel_shape": stated.kernel}
 
     def apply(w: Any, v: Any) -> Any:
         return max_pool_select(x, y, v, **geometry)

@@ -11,7 +11,23 @@ import numpy as np
 
 from onnxdtd.linear import LinearMap, Site
 from onnxdtd.model.point import Point
-from onnxdtd.primitives import expand_like, operator, positions, put_back, reduce_sum, unsqueeze
+from onnxdtd.primitives import (
+    MEETING,
+    Traced,
+    expand_like,
+    operator,
+    positions,
+    put_back,
+    reduce_sum,
+    reshape,
+    reshape_like,
+    slice_axes,
+    static,
+    unbroadcast,
+    ungather,
+    unsqueeze,
+    where,
+)
 from onnxdtd.registry import op
 
 
@@ -25,7 +41,7 @@ def moved(point: Point, *data: int) -> Site:
 
     def rerun(slot: int | None, v: Any) -> Any:
         """The op on v in one slot and zeros in the other data slots."""
-        arrays = [x if i not in data else v if i == slot else _zeros(x, v) for i, x in enumerate(given)]
+        arrays = [x if i not in data else v if i == slot else zeros_like(x, v) for i, x in enumerate(given)]
         return operator(node.op, *arrays, opset=point.opset, **node.attributes)
 
     def map_of(slot: int) -> LinearMap:
@@ -45,7 +61,7 @@ def moved(point: Point, *data: int) -> Site:
     return point.site(*maps, bias=sum(parts[1:], parts[0]) if parts else None)
 
 
-def _zeros(x: Any, like: Any) -> Any:
+def zeros_like(x: Any, like: Any) -> Any:
     """Zeros in the shape of x and the dtype of `like`."""
     return expand_like(np.zeros((1,) * x.ndim, like.dtype), x)
 
@@ -53,7 +69,21 @@ def _zeros(x: Any, like: Any) -> Any:
 @op("Gather", kind="route", embeds=(1,))
 def gather(point: Point) -> Site:
     """The entries at the indices; a table's rows for integers of the model's input: an embedding."""
-    return moved(point, 0) if point.slots == (0,) else _embedding(point, point.attribute("axis", 0))
+    if point.slots != (0,):
+        return _embedding(point, point.attribute("axis", 0))
+    axis, x = point.attribute("axis", 0) % point.x.ndim, point.x
+    if not (point.is_constant(1) and isinstance(x.shape[axis], int) and point.value(1).size):
+        return moved(point, 0)
+    indices = point.value(1)
+    if np.bincount(indices.reshape(-1) % x.shape[axis]).max() > MEETING:
+        return moved(point, 0)
+    return point.site(
+        LinearMap(
+            None,
+            lambda w, v: operator("Gather", v, indices, opset=point.opset, axis=axis),
+            lambda w, r: ungather(r, x, indices=indices, axis=axis),
+        )
+    )
 
 
 def _embedding(point: Point, axis: int) -> Site:
@@ -86,7 +116,122 @@ def one_hot(point: Point) -> Site:
     return point.site(LinearMap(None, apply, adjoint))
 
 
-@op("Tile", "Expand", "DepthToSpace", "SpaceToDepth", "GatherElements", "GatherND", kind="route")
+@op("GatherElements", "GatherND", "Compress", kind="route")
 def rearrange(point: Point) -> Site:
-    """The values repeated, rearranged or picked by indices."""
+    """The values picked by indices or by a mask."""
     return moved(point, 0)
+
+
+@op("Tile", kind="route", since=6)
+def tile(point: Point) -> Site:
+    """The values repeated along each axis."""
+    x, repeats = point.x, point.value(1)
+    if (
+        isinstance(repeats, Traced)
+        or not all(isinstance(n, int) for n, times in zip(x.shape, repeats, strict=True) if times != 1)
+        or not repeats.all()
+    ):
+        return moved(point, 0)
+
+    def apply(w: Any, v: Any) -> Any:
+        return operator("Tile", v, repeats, opset=point.opset)
+
+    def adjoint(w: Any, r: Any) -> Any:
+        for axis, times in enumerate(int(n) for n in repeats):
+            r = r if times == 1 else _folded(r, x.shape[axis], times, axis)
+        return r
+
+    return point.site(LinearMap(None, apply, adjoint))
+
+
+def _folded(r: Any, length: int, times: int, axis: int) -> Any:
+    """The sum of the pieces of one axis."""
+    if length == 1:
+        return reduce_sum(r, axes=(axis,))
+    pieces = [
+        slice_axes(r, starts=[k * length], ends=[(k + 1) * length], axes=[axis], steps=[1])
+        for k in range(times)
+    ]
+    return sum(pieces[1:], pieces[0])
+
+
+@op("TensorScatter", kind="route", data=(0, 1))
+def tensor_scatter(point: Point) -> Site:
+    """A cache with the new entries written into each sample's place."""
+    return moved(point, 0, 1)
+
+
+@op("Expand", kind="route")
+def expand(point: Point) -> Site:
+    """The values repeated along axes of length 1."""
+    x, y = point.x, point.output
+    return point.site(LinearMap(None, lambda w, v: expand_like(v, y), lambda w, r: unbroadcast(r, x)))
+
+
+@op("Where", kind="route", data=(1, 2))
+def choose(point: Point) -> Site:
+    """a where the condition holds, else b."""
+    condition, nothing = point.value(0), np.zeros((), point.output.dtype)
+
+    def side(slot: int, v: Any) -> Any:
+        return where(condition, v, nothing) if slot == 1 else where(condition, nothing, v)
+
+    def map_of(slot: int) -> LinearMap:
+        x = point.value(slot)
+        return LinearMap(None, lambda w, v: side(slot, v), lambda w, r: unbroadcast(side(slot, r), x))
+
+    fixed = [side(slot, point.value(slot)) for slot in (1, 2) if slot not in point.slots]
+    return point.site(*map(map_of, point.slots), bias=fixed[0] if fixed else None)
+
+
+@op("Trilu", "ReverseSequence", kind="route")
+def self_adjoint(point: Point) -> Site:
+    """A triangle of each matrix, or each sequence backwards: a map that is its own adjoint."""
+    node, others = point.node, [point.value(slot) for slot in range(1, len(point.node.inputs))]
+
+    def run(w: Any, v: Any) -> Any:
+        return operator(node.op, v, *others, opset=point.opset, **node.attributes)
+
+    return point.site(LinearMap(None, run, run))
+
+
+@op("DepthToSpace", "SpaceToDepth", kind="route")
+def blocks(point: Point) -> Site:
+    """Blocks of pixels as channels, or back: each is the other's adjoint."""
+    size, opset = point.attribute("blocksize"), point.opset
+    order = _columns_first(point, size) if point.attribute("mode", "DCR") == "CRD" else None
+
+    def to_space(w: Any, v: Any) -> Any:
+        v = v if order is None else operator("Gather", v, order, opset=opset, axis=1)
+        return operator("DepthToSpace", v, opset=opset, blocksize=size)
+
+    def to_depth(w: Any, v: Any) -> Any:
+        v = operator("SpaceToDepth", v, opset=opset, blocksize=size)
+        return v if order is None else operator("Gather", v, np.argsort(order), opset=opset, axis=1)
+
+    pair = (to_space, to_depth) if point.node.op == "DepthToSpace" else (to_depth, to_space)
+    return point.site(LinearMap(None, *pair))
+
+
+def _columns_first(point: Point, size: int) -> Any:
+    """Mode CRD has the channels (C, block, block), DCR (block, block, C): where each one stands in the other."""
+    depth = point.x if point.node.op == "DepthToSpace" else point.output
+    channels = np.arange(static(depth.shape[1]))
+    return channels.reshape(-1, size * size).T.reshape(-1)
+
+
+@op("MaxUnpool", kind="route")
+def unpool(point: Point) -> Site:
+    """Each maximum back in its place, zeros elsewhere; the indices count the output's values, flat."""
+    x, y, opset = point.x, point.output, point.opset
+    indices = reshape(point.value(1), shape=[-1])
+
+    def apply(w: Any, v: Any) -> Any:
+        nothing = reshape(zeros_like(y, v), shape=[-1])
+        laid = operator("ScatterElements", nothing, indices, reshape(v, shape=[-1]), opset=opset, axis=0)
+        return reshape_like(laid, y)
+
+    def adjoint(w: Any, r: Any) -> Any:
+        return reshape_like(operator("Gather", reshape(r, shape=[-1]), indices, opset=opset, axis=0), x)
+
+    return point.site(LinearMap(None, apply, adjoint))

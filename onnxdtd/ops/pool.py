@@ -13,8 +13,17 @@ import numpy as np
 
 from onnxdtd.linear import LinearMap, Site
 from onnxdtd.model.point import Point
-from onnxdtd.ops.window import spatial_of, window
-from onnxdtd.primitives import conv, conv_transpose, expand_like, reduce_sum, static, unsqueeze
+from onnxdtd.ops.window import Window, spatial_of, window
+from onnxdtd.primitives import (
+    cells,
+    conv,
+    conv_transpose,
+    expand_like,
+    reduce_sum,
+    slice_axes,
+    static,
+    unsqueeze,
+)
 from onnxdtd.registry import op
 
 
@@ -22,24 +31,37 @@ from onnxdtd.registry import op
 def average_pool(point: Point) -> Site:
     """y = window sums / window sizes: a depthwise convolution with ones, divided by the number of cells."""
     x = point.x
-    spatial, output = spatial_of(x), spatial_of(point.output)
+    lengths = spatial_of(x) if point.attribute("ceil_mode", 0) else x.shape[2:]
     stated = window(point, point.attribute("kernel_shape"), x)
-    channels, rank = static(x.shape[1]), len(spatial)
-    geometry = stated.reaching(spatial, output).attributes
+    channels, padded = static(x.shape[1]), bool(point.attribute("count_include_pad", 0))
+    geometry = stated.reaching(lengths, point.output.shape[2:]).attributes
     kernel = np.ones((channels, 1, *stated.kernel), x.dtype)
-    cells, counting = np.ones((1, 1, *spatial), x.dtype), stated
-    if point.attribute("count_include_pad", 0):
-        around = [(0, 0), (0, 0), *zip(stated.pads[:rank], stated.pads[rank:], strict=True)]
-        cells, counting = np.pad(cells, around, constant_values=1), replace(stated, pads=(0,) * (2 * rank))
-    inverse = 1.0 / conv(cells, kernel[:1], group=1, **counting.reaching(cells.shape[2:], output).attributes)
+    inverse = 1.0 / _window_sizes(stated, kernel[:1], x, point.output, padded)
 
     def apply(w: Any, x: Any) -> Any:
         return conv(x, w, group=channels, **geometry) * inverse
 
     def adjoint(w: Any, r: Any) -> Any:
-        return conv_transpose(r * inverse, w, group=channels, spatial=spatial, **geometry)
+        return conv_transpose(r * inverse, w, x, group=channels, **geometry)
 
     return point.site(LinearMap(kernel, apply, adjoint, True), spread_dead=True)
+
+
+def _window_sizes(stated: Window, kernel: Any, x: Any, y: Any, padded: bool) -> Any:
+    """The number of cells in each window, broadcastable to y. padded: stated pads count."""
+    rank = len(stated.kernel)
+    if not all(isinstance(n, int) for n in (*x.shape[2:], *y.shape[2:])):
+        if padded or not any(stated.pads):
+            return np.asarray(math.prod(stated.kernel), x.dtype)
+        single = slice_axes(x, starts=(0, 0), ends=(1, 1), axes=(0, 1), steps=(1, 1))
+        return conv(
+            expand_like(np.ones((1,) * x.ndim, x.dtype), single), kernel, group=1, **stated.attributes
+        )
+    seen = np.ones((1, 1, *x.shape[2:]), x.dtype)
+    if padded:
+        around = [(0, 0), (0, 0), *zip(stated.pads[:rank], stated.pads[rank:], strict=True)]
+        seen, stated = np.pad(seen, around, constant_values=1), replace(stated, pads=(0,) * (2 * rank))
+    return conv(seen, kernel, group=1, **stated.reaching(seen.shape[2:], y.shape[2:]).attributes)
 
 
 @op("GlobalAveragePool", kind="linear", family="pool")
@@ -62,7 +84,7 @@ def reduce(point: Point) -> Site:
 def _reduction(point: Point, axes: tuple[int, ...], mean: bool) -> Site:
     x = point.x
     keeps = point.node.op.startswith("Global") or bool(point.attribute("keepdims", 1))
-    count = math.prod(static(x.shape[a]) for a in axes) if mean else 1
+    weight = np.asarray(1.0, x.dtype) / (cells(x, axes=axes) if mean else 1)
 
     def apply(w: Any, x: Any) -> Any:
         return reduce_sum(x, axes=axes, keepdims=keeps) * w
@@ -70,4 +92,5 @@ def _reduction(point: Point, axes: tuple[int, ...], mean: bool) -> Site:
     def adjoint(w: Any, r: Any) -> Any:
         return expand_like((r if keeps or not axes else unsqueeze(r, axes=sorted(axes))) * w, x)
 
-    return point.site(LinearMap(np.asarray(1.0 / count, x.dtype), apply, adjoint, True), spread_dead=True)
+    # Not constant: the weight is of this input's lengths.
+    return point.site(LinearMap(weight, apply, adjoint), spread_dead=True)

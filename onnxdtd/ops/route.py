@@ -9,7 +9,18 @@ import numpy as np
 from onnxdtd.errors import UnsupportedError
 from onnxdtd.linear import LinearMap, Site
 from onnxdtd.model.point import Point
-from onnxdtd.primitives import along, cast_like, reshape_like, slice_axes, static, transpose, unslice
+from onnxdtd.ops.move import moved
+from onnxdtd.primitives import (
+    Traced,
+    along,
+    cast_like,
+    reduce_sum,
+    reshape_like,
+    slice_axes,
+    static,
+    transpose,
+    unslice,
+)
 from onnxdtd.registry import op
 
 Place = dict[str, list[int]]
@@ -22,10 +33,31 @@ def reshape(point: Point) -> Site:
     return point.site(LinearMap(None, lambda w, v: reshape_like(v, y), lambda w, r: reshape_like(r, x)))
 
 
-@op("Identity", "Dropout", kind="route")
+@op("Identity", kind="route")
 def identity(point: Point) -> Site:
-    """The same values (Dropout at inference)."""
+    """The same values."""
     return point.site(LinearMap(None, lambda w, v: v, lambda w, r: r))
+
+
+@op("Dropout", kind="route")
+def dropout(point: Point) -> Site:
+    """The same values (at inference)."""
+    if _trains(point):
+        raise UnsupportedError(
+            f"{point.node} is in training mode: what it drops is random; export for inference"
+        )
+    return identity(point)
+
+
+def _trains(point: Point) -> bool:
+    """Always at inference from opset 7 on, unless the third input (opset 12) is true; the ratio may be 0."""
+    if point.opset < 7:
+        return not point.attribute("is_test", 0)
+    if not point.has(2):
+        return False
+    if isinstance(point.value(2), Traced):
+        return True
+    return bool(point.value(2)) and not (point.has(1) and not np.any(point.value(1)))
 
 
 @op("Cast", "CastLike", kind="route", embeds=(0,))
@@ -73,6 +105,10 @@ def _part(whole: Any, place: Place) -> LinearMap:
 def take_slice(point: Point) -> Site:
     """A part of the values."""
     x = point.x
+    if any(
+        isinstance(point.value(slot), Traced) for slot in range(1, len(point.node.inputs)) if point.has(slot)
+    ):
+        return moved(point, 0)
     starts, ends = point.integers("starts", 1), point.integers("ends", 2)
     if starts is None or ends is None:
         raise UnsupportedError(f"{point.node}: starts and ends are missing; the model is not valid ONNX")
@@ -84,10 +120,47 @@ def take_slice(point: Point) -> Site:
     )
 
 
-@op("Pad", kind="route")
+@op("CenterCropPad", kind="route")
+def center(point: Point) -> Site:
+    """The values cut, or with zeros around them, to the sizes given; the middle stays in the middle."""
+    x, y = point.x, point.output
+    cut: dict[int, tuple[int, int]] = {}
+    laid: dict[int, tuple[int, int]] = {}
+    for axis, (before, after) in enumerate(zip(x.shape, y.shape, strict=True)):
+        if before != after:
+            a, b = static(before), static(after)
+            side, small = (cut, b) if b < a else (laid, a)
+            side[axis] = (abs(a - b) // 2, abs(a - b) // 2 + small)
+    inner, outer = _between(cut), _between(laid)
+
+    def apply(w: Any, v: Any) -> Any:
+        return unslice(slice_axes(v, **inner), y, **outer)
+
+    def adjoint(w: Any, r: Any) -> Any:
+        return unslice(slice_axes(r, **outer), x, **inner)
+
+    return point.site(LinearMap(None, apply, adjoint))
+
+
+def _between(bounds: dict[int, tuple[int, int]]) -> Place:
+    starts, ends = [a for a, _ in bounds.values()], [b for _, b in bounds.values()]
+    return {"starts": starts, "ends": ends, "axes": list(bounds), "steps": [1] * len(bounds)}
+
+
+@op("Split", kind="route")
+def first_part(point: Point) -> Site:
+    """The first of the parts, where their sizes are known only when the model runs."""
+    axis, y = point.attribute("axis", 0) % point.x.ndim, point.output
+    place = {"starts": [0], "ends": [static(y.shape[axis])], "axes": [axis], "steps": [1]}
+    return point.site(
+        LinearMap(None, lambda w, v: slice_axes(v, **place), lambda w, r: unslice(r, point.x, **place))
+    )
+
+
+@op("Pad", kind="route", data=(0, 2))
 def padding(point: Point) -> Site:
-    """Values with a border: constant (which carries no relevance), or copies of values (which do)."""
-    x, rank = point.x, point.x.ndim
+    """Values with a border: of a constant, or copies of values (which carry relevance)."""
+    x, rank = point.value(0), point.value(0).ndim
     mode = point.attribute("mode", "constant")
     given = point.integers("pads" if "pads" in point.node.attributes else "paddings", 1) or []
     axes = [a % rank for a in point.integers("axes", 3, range(rank)) or []]
@@ -111,10 +184,23 @@ def padding(point: Point) -> Site:
             r = along(r, matrix.T.astype(r.dtype), axis=axis)
         return r
 
-    # What a constant border adds is the bias.
-    linear = LinearMap(None, apply, adjoint)
-    bias = point.output - apply(None, x) if mode == "constant" and _value(point) != 0 else None
-    return point.site(linear, bias=bias)
+    maps = {0: LinearMap(None, apply, adjoint)}
+    if 2 in point.slots:
+        value = point.value(2)
+        border = 1.0 - apply(None, x * 0.0 + 1.0)
+        maps[2] = LinearMap(
+            None,
+            lambda w, v: border * v,
+            lambda w, r: reshape_like(reduce_sum(r * border, axes=range(rank)), value),
+        )
+    # What a constant border, or constant values, add is the bias.
+    bias = (
+        point.output - apply(None, x)
+        if 0 in point.slots and 2 not in point.slots and _border(point)
+        else None
+    )
+    bias = apply(None, x) if 0 not in point.slots else bias
+    return point.site(*(maps[slot] for slot in point.slots), bias=bias)
 
 
 def _copies(length: int, begin: int, end: int, mode: str) -> Any:
@@ -126,7 +212,10 @@ def _copies(length: int, begin: int, end: int, mode: str) -> Any:
     return (np.arange(length)[:, None] == source[None, :]).astype(np.float32)
 
 
-def _value(point: Point) -> float:
+def _border(point: Point) -> bool:
+    """Whether there is a border that may be other than zero."""
+    if point.attribute("mode", "constant") != "constant":
+        return False
     if point.has(2):
-        return float(point.constant(2))
-    return float(point.attribute("value", 0.0))
+        return not point.is_constant(2) or bool(point.value(2).any())
+    return bool(point.attribute("value", 0.0))

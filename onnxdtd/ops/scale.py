@@ -73,7 +73,7 @@ def batch_normalization(point: Point) -> Site:
     )
 
 
-@op("Scaler", kind="linear", family="scale", domain="ai.onnx.ml")
+@op("Scaler", kind="linear", family="scale", domain="ai.onnx.ml", embeds=(0,))
 def scaler(point: Point) -> Site:
     """y = (x - offset) scale, per feature."""
     dtype = point.output.dtype

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from onnxdtd.model.point import Point
-from onnxdtd.primitives import static
+from onnxdtd.primitives import reshape, static
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,12 @@ class Window:
         return {"strides": self.strides, "pads": self.pads, "dilations": self.dilations}
 
     def reaching(self, spatial: Sequence[int], output: Sequence[int]) -> Window:
-        """The same window with end pads that make a floor-sized output as long as `output` (ceil_mode)."""
+        """The same window with end pads that make a floor-sized output as long as `output` (ceil_mode).
+
+        Where a length is known at run time only, the output must be floor-sized already.
+        """
+        if not all(isinstance(n, int) for n in (*spatial, *output)):
+            return self
         ends = []
         rank = len(self.kernel)
         for i in range(rank):
@@ -45,7 +50,8 @@ def window(point: Point, kernel: Sequence[int], x: Any) -> Window:
     if auto_pad in ("SAME_UPPER", "SAME_LOWER"):
         totals = []
         for i in range(rank):
-            length = static(x.shape[2 + i])
+            # At stride 1 every length asks for the same pads.
+            length = 1 if strides[i] == 1 else static(x.shape[2 + i])
             extent = (kernel[i] - 1) * dilations[i] + 1
             totals.append(max((-(-length // strides[i]) - 1) * strides[i] + extent - length, 0))
         small, large = [t // 2 for t in totals], [t - t // 2 for t in totals]
@@ -62,4 +68,4 @@ def spatial_of(x: Any) -> tuple[int, ...]:
 
 def per_channel(b: Any, rank: int) -> Any:
     """A vector over channels, broadcastable against (N, C, *spatial)."""
-    return b.reshape((1, -1) + (1,) * (rank - 2))
+    return reshape(b, shape=[1, -1, *[1] * (rank - 2)])

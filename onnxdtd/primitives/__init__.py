@@ -1,23 +1,29 @@
 """The seam: functions named as ONNX operators, each with a NumPy body and an ONNX meaning.
 
 Read `seam` first (how one call serves both engines), then `traced` (the graph writer), then the primitives:
-`arithmetic`, `shaping`, `sliding` (whose NumPy bodies are `convolution` and `pooling`), and `operator`: any ONNX
-operator, and the adjoint of those that move values.
+`arithmetic`, `shaping`, `sliding` (whose NumPy bodies are `convolution` and `pooling`), `sampling` (weighted
+look-ups), and `operator`: any ONNX operator (NumPy bodies: `indexing`), and the adjoint of those that move values.
 """
 
 from onnxdtd.primitives.arithmetic import (
     absolute,
     cast_like,
+    cells,
     equal,
     greater,
     less,
     mean_size,
+    near_zero,
     negative_part,
     quotient,
     relu,
+    stabilised,
     where,
 )
-from onnxdtd.primitives.operator import operator, positions, put_back
+from onnxdtd.primitives.contraction import einsum
+from onnxdtd.primitives.operator import MEETING, operator, positions, put_back, ungather
+from onnxdtd.primitives.picking import groups, put_along, take_along, top_places
+from onnxdtd.primitives.sampling import clipped, floor, round_even, sample, unsample
 from onnxdtd.primitives.seam import Array, primitive, tracer_of
 from onnxdtd.primitives.shaping import (
     along,
@@ -37,43 +43,86 @@ from onnxdtd.primitives.shaping import (
     unsqueeze,
 )
 from onnxdtd.primitives.sliding import conv, conv_transpose, max_pool_adjoint, max_pool_select
+from onnxdtd.primitives.smooth import (
+    cofactors,
+    cos,
+    cosh,
+    exp,
+    inverse,
+    log,
+    power,
+    sigmoid,
+    sign,
+    sin,
+    sinh,
+    sqrt,
+)
+from onnxdtd.primitives.statistics import reduce_mean
 from onnxdtd.primitives.traced import Traced, Tracer
 
 __all__ = [
+    "MEETING",
     "Array",
     "Traced",
     "Tracer",
     "absolute",
     "along",
     "cast_like",
+    "cells",
+    "clipped",
+    "cofactors",
     "concat",
     "conv",
     "conv_transpose",
+    "cos",
+    "cosh",
+    "einsum",
     "equal",
+    "exp",
     "expand_like",
+    "floor",
     "greater",
+    "groups",
+    "inverse",
     "less",
+    "log",
     "matmul",
     "max_pool_adjoint",
     "max_pool_select",
     "mean_size",
+    "near_zero",
     "negative_part",
     "operator",
     "pad",
     "positions",
+    "power",
     "primitive",
+    "put_along",
     "put_back",
     "quotient",
+    "reduce_mean",
     "reduce_sum",
     "relu",
     "reshape",
     "reshape_like",
+    "round_even",
+    "sample",
+    "sigmoid",
+    "sign",
+    "sin",
+    "sinh",
     "slice_axes",
+    "sqrt",
+    "stabilised",
     "static",
     "swap_last",
+    "take_along",
+    "top_places",
     "tracer_of",
     "transpose",
     "unbroadcast",
+    "ungather",
+    "unsample",
     "unslice",
     "unsqueeze",
     "where",

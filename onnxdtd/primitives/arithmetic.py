@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -67,45 +68,106 @@ def _onnx(dtype: Any) -> int:
     return int(helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))
 
 
-def _trace_quotient(r: Any, z: Any, *, epsilon: float = 0.0, relative: bool = False) -> Any:
+def _trace_stabilised(
+    z: Any,
+    offset: Any = None,
+    *,
+    epsilon: float = 0.0,
+    relative: bool = False,
+    sign: int = 0,
+    spare: bool = False,
+) -> Any:
+    if sign and not relative:
+        # One constant, which onnxruntime fuses into the convolution that made z.
+        shift = sign * epsilon if offset is None else offset + np.asarray(sign * epsilon, z.dtype)
+        return z + shift if offset is not None or epsilon else z
+    total = z if offset is None else z + offset
     if not epsilon:
-        dead = less(absolute(z), np.asarray(np.finfo(z.dtype).tiny, z.dtype))
-        return where(dead, 0.0 * z, r / where(dead, 0.0 * z + 1.0, z))
-    step = mean_size(z) * epsilon if relative else epsilon
-    sign = 1.0 - 2.0 * cast_like(less(z, 0.0), z)
-    return r / (z + sign * step)
+        return total
+    if relative:
+        step = mean_size(total) * epsilon
+        return total + (step * float(sign) if sign else where(less(total, 0.0), -step, step))
+    below, above = (np.asarray(s * epsilon, z.dtype) for s in (-1, 1))
+    return total + where(less(total, 0.0), below, above)
+
+
+@primitive(trace=_trace_stabilised)
+def stabilised(
+    z: Array,
+    offset: Array = None,
+    *,
+    epsilon: float = 0.0,
+    relative: bool = False,
+    sign: int = 0,
+    spare: bool = False,
+) -> Any:
+    """t + epsilon * sign(t) with t = z + offset and sign(0) = +1.
+
+    relative: epsilon counts in units of each sample's mean |t|. sign: that of t, where it is known. spare: z may be
+    overwritten. Source: Bach et al. 2015, eq. (58).
+    """
+    room = z if spare else None
+    if sign and not relative:
+        shift = sign * epsilon if offset is None else offset + np.asarray(sign * epsilon, z.dtype)
+        return np.add(z, np.asarray(shift, z.dtype), out=room) if offset is not None or epsilon else z
+    total = z if offset is None else np.asarray(np.add(z, offset, out=room))
+    if not epsilon:
+        return total
+    if relative:
+        step = mean_size(total) * np.asarray(epsilon, z.dtype)
+        return np.copysign(step, total) + total
+    result = np.empty(total.shape, total.dtype) if total is z and not spare else total
+    for part, out in zip(*map(_blocks, (total, result)), strict=True):
+        np.add(part, np.copysign(np.asarray(epsilon, z.dtype), part), out=out)
+    return result
+
+
+def _trace_quotient(
+    r: Any, d: Any, served: Any = None, *, exact: bool = True, sign: int = 0, floor: float = 0.0
+) -> Any:
+    if exact:
+        tiny = np.finfo(d.dtype).tiny
+        smallest = np.asarray(-tiny if sign < 0 else tiny, d.dtype)
+        size = d if sign else absolute(d)
+        dead = greater(size, smallest) if sign < 0 else less(size, smallest)
+        d = where(dead, np.asarray(np.inf, d.dtype), d)
+    if served is None:
+        return r / d
+    if sign and not exact:
+        # Where it is not wanted, d may be zero. (onnxruntime is slow at Where, which would need no second step.)
+        d = d.tracer.emit("Max" if sign > 0 else "Min", d, np.asarray(sign * floor, d.dtype))
+    return r * cast_like(served, r) / d
 
 
 @primitive(trace=_trace_quotient)
-def quotient(r: Array, z: Array, *, epsilon: float = 0.0, relative: bool = False) -> Any:
-    """r / (z + epsilon * sign(z)) with sign(0) = +1; with epsilon = 0, r / z and 0 where z = 0.
+def quotient(
+    r: Array, d: Array, served: Array = None, *, exact: bool = True, sign: int = 0, floor: float = 0.0
+) -> Any:
+    """r / d where `served`, else 0.
 
-    relative: epsilon counts in units of each sample's mean |z|. z = 0 is anything below the smallest normal
-    number, so that no quotient overflows. Source of the stabiliser: Bach et al. 2015, eq. (58).
+    exact: d may be zero, and the quotient is 0 there; zero is anything below the smallest normal number, so
+    that no quotient overflows. sign: that of d where it is served, if known; its size is `floor` at least.
     """
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        if not epsilon:
-            shares = np.divide(r, z)
-            dead = np.less(np.abs(z), np.finfo(z.dtype).tiny)
-            if dead.any():
-                np.copyto(shares, 0, where=dead)
-            return shares
-        step = mean_size(z) * np.asarray(epsilon, z.dtype) if relative else np.asarray(epsilon, z.dtype)
-        if relative or r.shape != z.shape:
-            shares = r / (np.copysign(step, z) + z)
-            # Only a relative step can be zero: where all of z is, and then there is nothing to share.
-            return np.nan_to_num(shares, copy=False, posinf=0, neginf=0) if relative else shares
-        shares = np.empty(z.shape, z.dtype)
-        for r_part, z_part, out in zip(*map(_blocks, (r, z, shares)), strict=True):
-            np.copysign(step, z_part, out=out)
-            np.add(out, z_part, out=out)
-            np.divide(r_part, out, out=out)
-        return shares
+        shares = np.asarray(np.divide(r, d))
+    if exact and (dead := near_zero(d)).any():
+        np.copyto(shares, 0, where=dead)
+    if served is not None:
+        # Bitwise, because 0 times the infinity of a denominator that is not wanted would be no number.
+        bits = shares.view(f"i{shares.itemsize}")
+        for part, kept in zip(_blocks(bits), _blocks(served), strict=True):
+            np.bitwise_and(part, np.negative(kept, dtype=bits.dtype), out=part)
+    return shares
+
+
+def near_zero(z: Any) -> Any:
+    """Where z is zero: below the smallest normal number."""
+    return less(absolute(z), np.asarray(np.finfo(z.dtype).tiny, z.dtype))
 
 
 def _blocks(x: Any) -> Iterator[Any]:
     """Views of x, flat, that stay in cache while several operations pass over them."""
-    flat = np.ascontiguousarray(x).reshape(-1)
+    flat = x.reshape(-1)
     return (flat[i : i + BLOCK] for i in range(0, flat.size, BLOCK))
 
 
@@ -122,3 +184,16 @@ def mean_size(z: Array) -> Any:
     """Mean |z| of each sample (axis 0), kept as axes of length 1."""
     axes = tuple(range(1, z.ndim)) or (0,)
     return np.mean(np.abs(z), axis=axes, keepdims=True)
+
+
+def _trace_cells(x: Any, *, axes: Sequence[int]) -> Any:
+    if all(isinstance(x.shape[a], int) for a in axes):
+        return np.asarray(prod(x.shape[a] for a in axes), x.dtype)
+    lengths = x.tracer.emit("Gather", x.tracer.emit("Shape", x), np.array(axes, np.int64))
+    return cast_like(x.tracer.emit("ReduceProd", lengths, keepdims=0), x)
+
+
+@primitive(trace=_trace_cells)
+def cells(x: Array, *, axes: Sequence[int]) -> Any:
+    """The number of positions along the axes, in x's dtype."""
+    return np.asarray(prod(x.shape[a] for a in axes), x.dtype)

@@ -152,10 +152,19 @@ def _mirroring_is_cheaper(windows: Windows, x: Shape, w: Shape) -> bool:
 
 def _mirrored_conv(r: Array, w: Array, windows: Windows, group: int) -> Array:
     """At stride 1 the adjoint is R[c, i] = sum over m, k of w[m, c, K-1-k] r[m, i - (K-1) d + p + k d]."""
-    by_group = w.reshape(group, len(w) // group, *w.shape[1:]).swapaxes(1, 2)
-    mirrored = np.flip(by_group, tuple(range(3, by_group.ndim))).reshape(-1, len(w) // group, *windows.kernel)
     axes = list(zip(*windows, strict=True))
     begins = [(k - 1) * d - p for _, _, k, _, p, d in axes]
     ends = [size - out + p for size, out, _, _, p, _ in axes]
     pads, dilations = begins + ends, windows.dilations
-    return conv(r, mirrored, strides=windows.strides, pads=pads, dilations=dilations, group=group)
+    back = mirrored(w, group)
+    return conv(r, back, strides=windows.strides, pads=pads, dilations=dilations, group=group)
+
+
+def mirrored(w: Array, group: int) -> Array:
+    """w (M, C / group, *kernel) with inputs and outputs exchanged and the kernel turned round: a view, if group
+    is 1."""
+    turned = np.flip(w, tuple(range(2, w.ndim)))
+    if group == 1:
+        return turned.swapaxes(0, 1)
+    by_group = turned.reshape(group, len(w) // group, *w.shape[1:]).swapaxes(1, 2)
+    return by_group.reshape(-1, len(w) // group, *w.shape[2:])

@@ -34,7 +34,9 @@ def swap_last(x: Any) -> Any:
 def _trace_reshape_like(x: Any, like: Any) -> Any:
     tracer = (x if hasattr(x, "tracer") else like).tracer
     if all(isinstance(d, int) for d in like.shape):
-        return tracer.emit("Reshape", x, np.array(like.shape, np.int64), shape=like.shape)
+        # A size of 0 would mean "as before" otherwise.
+        literally = {"allowzero": 1} if 0 in like.shape and tracer.opset >= 14 else {}
+        return tracer.emit("Reshape", x, np.array(like.shape, np.int64), shape=like.shape, **literally)
     return tracer.emit("Reshape", x, tracer.emit("Shape", like), shape=like.shape)
 
 

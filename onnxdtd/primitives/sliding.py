@@ -11,7 +11,8 @@ import numpy as np
 from onnxdtd.primitives import convolution, pooling
 from onnxdtd.primitives.arithmetic import cast_like, equal, quotient
 from onnxdtd.primitives.seam import Array, primitive
-from onnxdtd.primitives.shaping import pad, reduce_sum, reshape, reshape_like, static
+from onnxdtd.primitives.shaping import reduce_sum, reshape, reshape_like, static
+from onnxdtd.primitives.traced import Traced
 
 Ints = Sequence[int]
 
@@ -22,26 +23,67 @@ def conv(x: Array, w: Array, *, strides: Ints, pads: Ints, dilations: Ints, grou
     return convolution.conv(x, w, strides=strides, pads=pads, dilations=dilations, group=group)
 
 
+MIRROR_FROM = 16
+"""Channels a group from which onnxruntime convolves with the mirrored kernel faster than it transposes."""
+
+
 def _trace_conv_transpose(
-    r: Any, w: Any, *, strides: Ints, pads: Ints, dilations: Ints, group: int, spatial: Ints
+    r: Any, w: Any, like: Any, *, strides: Ints, pads: Ints, dilations: Ints, group: int
 ) -> Any:
-    rank = len(spatial)
-    kernel = w.shape[2:]
-    extra = []
-    for i in range(rank):
-        reached = (static(r.shape[2 + i]) - 1) * strides[i] + (kernel[i] - 1) * dilations[i] + 1
-        extra.append(spatial[i] - (reached - pads[i] - pads[rank + i]))
-    return r.tracer.emit(
-        "ConvTranspose", r, w, strides=strides, pads=pads, dilations=dilations, group=group,
-        output_padding=extra, shape=(r.shape[0], w.shape[1] * group, *spatial),
-    )  # fmt: skip
+    window: dict[str, Any] = {"strides": strides, "pads": pads, "dilations": dilations, "group": group}
+    if not isinstance(r, Traced) and not isinstance(w, Traced):
+        return convolution.conv_transpose(r, w, **window, spatial=[static(n) for n in like.shape[2:]])
+    shape = (r.shape[0], w.shape[1] * group, *like.shape[2:])
+    if _mirrors(w, strides, pads, dilations, group):
+        window["pads"] = _mirrored_pads(w, pads, dilations)
+        return r.tracer.emit("Conv", r, convolution.mirrored(w, group), **window, shape=shape)
+    rank = len(strides)
+    axes = list(
+        zip(
+            like.shape[2:],
+            r.shape[2:],
+            w.shape[2:],
+            strides,
+            pads[:rank],
+            pads[rank:],
+            dilations,
+            strict=True,
+        )
+    )
+    known = all(isinstance(n, int) for n in (*like.shape[2:], *r.shape[2:]))
+    if known:
+        extra = [n - ((o - 1) * s + (k - 1) * d + 1 - a - b) for n, o, k, s, a, b, d in axes]
+    else:
+        # Too long by as much as a stride can leave unread; then cut to the length that x turns out to have.
+        extra = [s - 1 for s in strides]
+    whole = known or not any(extra)
+    tracer = like.tracer
+    back = tracer.emit("ConvTranspose", r, w, **window, output_padding=extra, shape=shape if whole else None)
+    return back if whole else _cut(back, like, shape)
+
+
+def _mirrors(w: Any, strides: Ints, pads: Ints, dilations: Ints, group: int) -> bool:
+    """Whether the adjoint is a convolution that onnxruntime is fast at, with weights known at compile time."""
+    if isinstance(w, Traced) or set(strides) != {1} or min(_mirrored_pads(w, pads, dilations)) < 0:
+        return False
+    return bool(w.shape[1] >= MIRROR_FROM or w.shape[1] == 1 == w.shape[0] // group)
+
+
+def _mirrored_pads(w: Any, pads: Ints, dilations: Ints) -> list[int]:
+    return [(k - 1) * d - p for k, d, p in zip(w.shape[2:] * 2, (*dilations, *dilations), pads, strict=True)]
+
+
+def _cut(back: Any, like: Any, shape: Any) -> Any:
+    axes = np.arange(2, len(shape))
+    ends = like.tracer.emit("Slice", like.tracer.emit("Shape", like), np.array([2]), np.array([len(shape)]))
+    return back.tracer.emit("Slice", back, 0 * axes, ends, axes, shape=shape)
 
 
 @primitive(trace=_trace_conv_transpose)
 def conv_transpose(
-    r: Array, w: Array, *, strides: Ints, pads: Ints, dilations: Ints, group: int, spatial: Ints
+    r: Array, w: Array, like: Array, *, strides: Ints, pads: Ints, dilations: Ints, group: int
 ) -> Any:
-    """The adjoint of `conv` in x: r (N, M, *out), the same w; spatial: the lengths of x."""
+    """The adjoint of `conv` in x: r (N, M, *out), the same w; like: an array shaped as x."""
     return convolution.conv_transpose(
         r,
         w,
@@ -49,17 +91,19 @@ def conv_transpose(
         pads=pads,
         dilations=dilations,
         group=group,
-        spatial=spatial,
+        spatial=like.shape[2:],
     )
+
+
+def _planes(x: Any) -> Any:
+    """(N, C, *spatial) as (N C, 1, *spatial)."""
+    return reshape(x, shape=[-1, 1, *([0] * (x.ndim - 2))])
 
 
 def _windows(x: Any, kernel_shape: Ints, strides: Ints, pads: Ints, dilations: Ints) -> Any:
     """Every window's values as channels of a convolution with one-hot kernels: (N C, K, *out)."""
-    spatial = [static(d) for d in x.shape[2:]]
-    return conv(
-        reshape(x, shape=[-1, 1, *spatial]), _one_hot(kernel_shape, x.dtype),
-        strides=strides, pads=pads, dilations=dilations, group=1,
-    )  # fmt: skip
+    hot = _one_hot(kernel_shape, x.dtype)
+    return conv(_planes(x), hot, strides=strides, pads=pads, dilations=dilations, group=1)
 
 
 def _one_hot(kernel_shape: Ints, dtype: Any) -> Any:
@@ -72,14 +116,12 @@ def _shares(x: Any, y: Any, kernel_shape: Ints, strides: Ints, pads: Ints, dilat
     rank = len(kernel_shape)
     if any(pads):
         # A border that no value is below, so that padding never wins; a finite one, since 0 * inf is no number.
-        lowest = np.asarray(np.finfo(x.dtype).min, x.dtype)
-        around = (0, 0, *pads[:rank], 0, 0, *pads[rank:])
-        x = pad(x, pads=around) + (1.0 - pad(x * 0.0 + 1.0, pads=around)) * lowest
+        around = np.array((0, 0, *pads[:rank], 0, 0, *pads[rank:]), np.int64)
+        x = x.tracer.emit("Pad", x, around, np.asarray(np.finfo(x.dtype).min, x.dtype))
     seen = _windows(x, kernel_shape, strides, [0] * (2 * rank), dilations)
-    best = reshape(y, shape=[-1, 1, *(static(d) for d in y.shape[2:])])
-    winners = cast_like(equal(seen, best), x)
+    winners = cast_like(equal(seen, _planes(y)), x)
     # A window that lies in the padding has no winner.
-    return quotient(winners, reduce_sum(winners, axes=(1,)))
+    return quotient(winners, reduce_sum(winners, axes=(1,)), sign=1)
 
 
 def _trace_max_pool_select(x: Any, y: Any, v: Any, **window: Any) -> Any:
@@ -89,13 +131,34 @@ def _trace_max_pool_select(x: Any, y: Any, v: Any, **window: Any) -> Any:
 def _trace_max_pool_adjoint(
     x: Any, y: Any, r: Any, *, kernel_shape: Ints, strides: Ints, pads: Ints, dilations: Ints
 ) -> Any:
+    if _tiles(x, kernel_shape, strides, pads, dilations):
+        return _trace_tiles_adjoint(x, y, r, kernel_shape)
     shares = _shares(x, y, kernel_shape, strides, pads, dilations)
-    arriving = reshape(r, shape=[-1, 1, *(static(d) for d in y.shape[2:])])
     back = conv_transpose(
-        shares * arriving, _one_hot(kernel_shape, x.dtype), strides=strides, pads=pads,
-        dilations=dilations, group=1, spatial=[static(d) for d in x.shape[2:]],
+        shares * _planes(r), _one_hot(kernel_shape, x.dtype), _planes(x), strides=strides, pads=pads,
+        dilations=dilations, group=1,
     )  # fmt: skip
     return reshape_like(back, x)
+
+
+def _tiles(x: Any, kernel_shape: Ints, strides: Ints, pads: Ints, dilations: Ints) -> bool:
+    """Whether the windows lie side by side and cover x, whose type onnxruntime can enlarge."""
+    fits = all(isinstance(n, int) and n % k == 0 for n, k in zip(x.shape[2:], kernel_shape, strict=True))
+    plain = tuple(kernel_shape) == tuple(strides) and not any(pads) and set(dilations) == {1}
+    return fits and plain and x.dtype == np.float32
+
+
+def _trace_tiles_adjoint(x: Any, y: Any, r: Any, kernel_shape: Ints) -> Any:
+    """Each window's maximum and share enlarged to the window, without an unfold of K copies."""
+    tracer, scales = x.tracer, np.array((1, 1, *kernel_shape), np.float32)
+    nearest = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+
+    def enlarged(a: Any) -> Any:
+        return tracer.emit("Resize", a, None, scales, shape=x.shape, **nearest)
+
+    winners = cast_like(equal(x, enlarged(y)), x)
+    part = tracer.emit("AveragePool", winners, kernel_shape=kernel_shape, strides=kernel_shape)
+    return winners * enlarged(r / (part * float(prod(kernel_shape))))
 
 
 @primitive(trace=_trace_max_pool_select)

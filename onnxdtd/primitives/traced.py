@@ -45,8 +45,8 @@ class Tracer:
 
     def constant(self, array: npt.ArrayLike, name: str = "") -> Traced:
         """An initializer, written once for equal contents. `name`: the one it already has in the graph."""
-        data, order, mirrored = _stored(np.asarray(array))
-        key = (data.dtype.str, data.shape, hashlib.sha1(data.reshape(-1).view(np.uint8)).digest())
+        data, order, mirrored = stored(np.asarray(array), not name)
+        key = _key(data)
         if key not in self._by_content:
             label = name or f"{PREFIX}constant_{len(self.constants)}"
             self.constants[label] = data
@@ -58,6 +58,11 @@ class Tracer:
             ones = np.ones(len(mirrored), np.int64)
             axes = np.array(mirrored, np.int64)
             found = self.emit("Slice", found, -ones, ones * np.iinfo(np.int64).min, axes, -ones)
+        return found
+
+    def label(self, data: npt.NDArray[Any]) -> str | None:
+        """The name under which equal data are stored, None where they are not."""
+        found: str | None = self._by_content.get(_key(data))
         return found
 
     def expanded(self, x: Any) -> npt.NDArray[Any] | None:
@@ -73,7 +78,7 @@ class Tracer:
         shape: given where inference cannot know it (a Reshape to another tensor's shape).
         """
         inputs = self._narrowed(inputs) if op in BROADCAST else inputs
-        dtype = _promoted([x.dtype for x in inputs if isinstance(x, Traced)])
+        dtype = _promoted(inputs)
         given = [x if x is None or isinstance(x, Traced) else self.constant(_like(x, dtype)) for x in inputs]
         tensors = [t for t in given if t is not None]
         names = ["" if t is None else t.name for t in given]
@@ -84,9 +89,12 @@ class Tracer:
         output = f"{PREFIX}{op}_{len(self.nodes)}"
         node = helper.make_node(op, names, [output], name=output, **attributes)
         kind, inferred = self._infer(node, tensors)
-        traced = Traced(
-            self, output, np.dtype(helper.tensor_dtype_to_np_dtype(kind)), tuple(shape or inferred)
-        )
+        if shape is None and inferred is None:
+            raise UnsupportedError(
+                f"{op} cannot be compiled: the rank of its result is not known before run time; use engine='numpy'"
+            )
+        sizes = inferred if shape is None else tuple(shape)
+        traced = Traced(self, output, np.dtype(helper.tensor_dtype_to_np_dtype(kind)), sizes or ())
         self.nodes.append(node)
         self._by_content[key] = traced
         if op == "Expand" and tensors[0].name in self.constants:
@@ -102,7 +110,7 @@ class Tracer:
                 return (x, other) if one is None else (one, y)
         return inputs
 
-    def _infer(self, node: onnx.NodeProto, tensors: list[Traced]) -> tuple[int, tuple[Dimension, ...]]:
+    def _infer(self, node: onnx.NodeProto, tensors: list[Traced]) -> tuple[int, tuple[Dimension, ...] | None]:
         schema = onnx.defs.get_schema(node.op_type, self.opset)
         types = {t.name: t.type_proto for t in tensors}
         small = {
@@ -114,10 +122,7 @@ class Tracer:
         found = shape_inference.infer_node_outputs(schema, node, types, small, None, opsets)
         tensor = found[node.output[0]].tensor_type
         if not tensor.HasField("shape"):
-            raise UnsupportedError(
-                f"{node.op_type} cannot be compiled: the rank of its result is not known before run time; "
-                "use engine='numpy'"
-            )
+            return tensor.elem_type, None
         dims = tuple(
             d.dim_value if d.HasField("dim_value") else (d.dim_param or None) for d in tensor.shape.dim
         )
@@ -175,8 +180,10 @@ class Traced:
         return self.tracer.emit("Neg", self)
 
 
-def _promoted(dtypes: Sequence[np.dtype[Any]]) -> np.dtype[Any]:
-    """The dtype that numbers take: that of the first floating operand, else of the first."""
+def _promoted(inputs: Sequence[Any]) -> np.dtype[Any]:
+    """The dtype that numbers take: that of the first floating operand, traced ones before arrays."""
+    traced = [x.dtype for x in inputs if isinstance(x, Traced)]
+    dtypes = traced or [x.dtype for x in inputs if isinstance(x, np.ndarray)]
     return next((dtype for dtype in dtypes if dtype.kind == "f"), dtypes[0])
 
 
@@ -185,19 +192,29 @@ def _like(x: Any, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
     if isinstance(x, (int, float)):
         return np.asarray(x, dtype)
     array = np.asarray(x)
-    return array.astype(dtype) if array.dtype.kind == dtype.kind == "f" else array
+    return array.astype(dtype, copy=False) if array.dtype.kind == dtype.kind == "f" else array
 
 
-def _stored(array: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], tuple[int, ...], tuple[int, ...]]:
+def _key(data: npt.NDArray[Any]) -> tuple[Any, ...]:
+    return data.dtype.str, data.shape, hashlib.sha1(data.reshape(-1).view(np.uint8).data).digest()
+
+
+def stored(
+    array: npt.NDArray[Any], free: bool = True
+) -> tuple[npt.NDArray[Any], tuple[int, ...], tuple[int, ...]]:
     """(data, order, mirrored): the array is `data`, in C order, transposed by `order` and then mirrored along axes.
 
-    A view of an array that lies in C order is taken apart; anything else is copied into C order.
+    A view of an array that lies in C order is taken apart; anything else, and what is not free to, is brought into
+    C order.
     """
     whole = tuple(range(array.ndim))
-    if array.nbytes > SMALL and not array.flags.c_contiguous:
+    if free and array.nbytes > SMALL and not array.flags.c_contiguous:
         mirrored = tuple(i for i in whole if array.strides[i] < 0 and array.shape[i] > 1)
         ahead = array[tuple(slice(None, None, -1 if i in mirrored else None) for i in whole)]
-        order = sorted(whole, key=lambda i: -ahead.strides[i])
+        # Axes of length 1 have no order of their own and stay where they are.
+        long = [i for i in whole if array.shape[i] > 1]
+        moved = dict(zip(long, sorted(long, key=lambda i: -ahead.strides[i]), strict=True))
+        order = [moved.get(i, i) for i in whole]
         data = ahead.transpose(order)
         if data.flags.c_contiguous:
             return data, tuple(int(i) for i in np.argsort(order)), mirrored

@@ -43,7 +43,7 @@ def bars(relevance: Array, values: Array | None, names: Sequence[str] | None, ti
     sizes = [float(relevance[i]) for i in shown]
     labels = [names[i] if names is not None else f"[{i}]" for i in shown]
     if values is not None:
-        labels = [f"{label} = {number(float(values[i]))}" for label, i in zip(labels, shown, strict=True)]
+        labels = [f"{label} = {_told(values[i])}" for label, i in zip(labels, shown, strict=True)]
     if rest := order[len(shown) :].tolist():
         sizes.append(float(relevance[rest].sum(dtype=np.float64)))
         labels.append(f"{len(rest)} others, summed")
@@ -101,3 +101,8 @@ def _signal(axes: Axes, signal: Array) -> None:
     for channel, row in enumerate(signal):
         axes.plot(np.arange(steps), row, linewidth=0.8, color=INK, alpha=1 - 0.8 * channel / channels)
     axes.set(xlim=(-0.5, steps - 0.5))
+
+
+def _told(value: Any) -> str:
+    """A token's number in full; of a measurement three digits."""
+    return str(value) if isinstance(value, np.integer) else number(float(value))

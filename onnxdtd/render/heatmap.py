@@ -2,7 +2,7 @@
 
     image       (C, H, W), (H, W, C), (H, W)    input | relevance, summed over the channels | overlay
     sequence    (C, T), (T, C)                  the signal above a strip of relevance
-    table row   (F,)                            horizontal bars, the largest first
+    table row   (F,)                            horizontal bars, the largest first, of all inputs together
 
 Every figure stands alone (no pyplot, no global state); sizes are in pixels, so that image pixels stay crisp.
 """
@@ -78,21 +78,25 @@ def save_heatmap(
 ) -> Path | None:
     """Draw one sample of an explanation into `path` (.png, .svg, .pdf); None where its shape has no picture.
 
-    name: the input to draw, by default the first. The rest is as for `heatmap`.
+    name: the input to draw, by default the first, or all of them where each is columns of one table. The rest is as
+    for `heatmap`.
     """
-    name = next(iter(explanation.relevance), None) if name is None else name
-    if name is None:
+    together = columns(explanation) if name is None else ()
+    drawn = together or tuple(explanation.relevance)[:1] if name is None else (name,)
+    if not drawn:
         return None
-    if name not in explanation.relevance:
+    if name is not None and name not in explanation.relevance:
         raise UsageError(f"'{name}' has no relevance: choose among {', '.join(explanation.relevance)}")
+    parts = [[arrays[i][sample] for i in drawn] for arrays in (explanation.relevance, explanation.inputs)]
+    relevance, values = (np.concatenate(part) if together else part[0] for part in parts)
     label = explanation.label(sample)
     figure = heatmap(
-        explanation.relevance[name][sample],
+        relevance,
         picture,
-        values=explanation.inputs[name][sample],
+        values=values,
         layout=layout,
         title=f"{label}  {explanation.target_value[sample]:.4g}  ·  {explanation.method}",
-        names=names,
+        names=_headings(explanation, together) if together and names is None else names,
         percentile=percentile,
     )
     if figure is None:
@@ -102,6 +106,18 @@ def save_heatmap(
     except (OSError, ValueError) as error:
         raise UsageError(f"'{path}' cannot be written: {error}") from None
     return Path(path)
+
+
+def columns(explanation: Explanation) -> tuple[str, ...]:
+    """The inputs, where there are several and each is one or more columns of a table; else none."""
+    rows = [r.ndim == 2 for r in explanation.relevance.values()]
+    return tuple(explanation.relevance) if len(rows) > 1 and all(rows) else ()
+
+
+def _headings(explanation: Explanation, names: tuple[str, ...]) -> list[str]:
+    """The name of an input, with the number of the column where it has several."""
+    sizes = {name: explanation.relevance[name].shape[1] for name in names}
+    return [name if sizes[name] == 1 else f"{name}[{i}]" for name in names for i in range(sizes[name])]
 
 
 def picture_of(array: npt.ArrayLike, layout: str | None = None) -> npt.NDArray[np.uint8]:

@@ -15,16 +15,18 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Literal
 
-import numpy as np
-
 from onnxdtd.linear import Site
-from onnxdtd.primitives import Traced, absolute, cast_like, greater, less, quotient, reduce_sum, unbroadcast
+from onnxdtd.primitives import Traced, greater, less, near_zero, quotient, reduce_sum, unbroadcast
 from onnxdtd.registry import OpEntry
+from onnxdtd.rules.algebra import by_weights, plus, weighted
 from onnxdtd.rules.maps import identity, negative, ones, positive, zero
 from onnxdtd.rules.rule import Facts
+from onnxdtd.rules.sums import Denominator, Sums
 
 Map = Callable[[Any], Any]
 Bias = Literal["absorb", "redistribute"]
+SIGNS = {"any": 0, "positive": 1, "negative": -1}
+SERVED = {"positive": greater, "negative": less}
 DEFAULTS = {"epsilon": 1e-6, "relative": False, "bias": "absorb"}
 
 
@@ -56,7 +58,7 @@ class TermRule:
     0 is exact: a neuron without any contribution then loses its relevance, which is reported. bias: `absorb`
     keeps the bias column in the denominators, so the bias takes its share; `redistribute` leaves it out.
     claims: what holds by construction, checked by the tests: conserves, nonnegative. product: R = x * c, so
-    relevance vanishes where the input does.
+    relevance vanishes where the input does. known: what `prune` was told.
     """
 
     label: str
@@ -65,6 +67,7 @@ class TermRule:
     relative: bool = False
     bias: Bias = "absorb"
     claims: frozenset[str] = field(default_factory=frozenset)
+    known: Facts = field(default_factory=Facts)
 
     def __str__(self) -> str:
         return self.label
@@ -86,54 +89,40 @@ class TermRule:
             groups = [replace(g, where="any") for g in groups if g.where != "negative"]
         if facts.inputs_nonnegative:
             groups = [replace(g, terms=_for_nonnegative(g.terms)) for g in groups]
-        return replace(self, groups=tuple(g for g in groups if g.terms))
+        return replace(self, groups=tuple(g for g in groups if g.terms), known=facts)
 
     def __call__(self, site: Site, r: Any) -> tuple[Any, ...]:
         """Relevance of each data input, shaped like it."""
         shares: list[Any] = [None] * len(site.maps)
+        sums = Sums(site, self.known, self.bias == "absorb", self.epsilon, self.relative)
+        exact = self.relative or not self.epsilon
         for group in self.groups:
-            arriving = _masked(r, site.output, group.where)
-            z = self._denominator(group, site)
-            q = quotient(arriving, z, epsilon=self.epsilon, relative=self.relative)
-            for term in group.terms:
+            served = None if group.where == "any" else SERVED[group.where](site.output, 0.0)
+            d = sums.denominator(group.terms, SIGNS[group.where])
+            q = quotient(r, d.value, served, exact=exact, sign=d.sign, floor=self.epsilon)
+            for change, entries in by_weights(group.terms, group.coefficient).items():
                 for i, linear in enumerate(site.maps):
-                    back = linear.adjoint(site.derive(i, term.w), q)
-                    back = back if term.x is ones else term.x(site.inputs[i]) * back
-                    factor = term.sign * group.coefficient
-                    back = back if factor == 1 else back * factor
-                    shares[i] = back if shares[i] is None else shares[i] + back
-            self._report(group, site, arriving, z, q)
+                    factor = weighted(entries, site.inputs[i])
+                    if factor is not None:
+                        back = linear.adjoint(site.derive(i, change), q)
+                        back = back if isinstance(factor, float) and factor == 1 else factor * back
+                        shares[i] = plus(shares[i], back)
+            self._report(group, site, r, served, d, q)
         if any(group.where != "any" for group in self.groups) and not site.spread_dead:
             # Groups by the sign of z leave out the outputs that are exactly zero.
-            site.lost("dead", lambda: _total(r * _near_zero(site.output)))
+            site.lost("dead", lambda: _total(r * near_zero(site.output)))
         if site.spread_dead and self.product:
             shares = _spread(site, shares, r)
         return tuple(shares)
 
-    def _denominator(self, group: Group, site: Site) -> Any:
-        absorb = self.bias == "absorb" and site.bias is not None
-        if all(t == Term(b=t.b) and t.b in (identity, zero) for t in group.terms) and len(group.terms) == 1:
-            # The plain sum is what the forward pass has computed already, with the bias.
-            with_bias = absorb and group.terms[0].b is identity
-            return site.output if with_bias or site.bias is None else site.output - site.bias
-        z: Any = None
-        for term in group.terms:
-            for i, linear in enumerate(site.maps):
-                part = linear.apply(site.derive(i, term.w), term.x(site.inputs[i]))
-                part = -part if term.sign < 0 else part
-                z = part if z is None else z + part
-            if absorb and term.b is not zero:
-                z = z + term.sign * term.b(site.bias)
-        return z
-
-    def _report(self, group: Group, site: Site, arriving: Any, z: Any, q: Any) -> None:
+    def _report(self, group: Group, site: Site, r: Any, served: Any, d: Denominator, q: Any) -> None:
         if self.bias == "absorb" and site.bias is not None:
             for term in group.terms:
                 if term.b is not zero:
                     factor = term.sign * group.coefficient
                     site.lost("bias", partial(_bias_share, term.b, site.bias, q, factor))
         if self.product and not site.spread_dead:
-            site.lost("dead", lambda: _total(arriving * _near_zero(z)) * group.coefficient)
+            site.lost("dead", lambda: _total(_served(r, served) * d.dead()) * group.coefficient)
 
 
 def label(name: str, *, defaults: Mapping[str, Any] = DEFAULTS, **parameters: Any) -> str:
@@ -145,26 +134,19 @@ def label(name: str, *, defaults: Mapping[str, Any] = DEFAULTS, **parameters: An
 
 def _spread(site: Site, shares: list[Any], r: Any) -> list[Any]:
     """Share by the weights where no input in reach is active, so that pooling loses nothing there."""
-    dead = _near_zero(site.output)
+    dead = near_zero(site.output)
     if not isinstance(dead, Traced) and not dead.any():
         return shares
     reach: Any = None
     for i, linear in enumerate(site.maps):
         part = linear.apply(linear.weights, ones(site.inputs[i]))
         reach = part if reach is None else reach + part
-    q = quotient(r * dead, reach)
+    q = quotient(r, reach, dead)
     return [s + m.adjoint(m.weights, q) for s, m in zip(shares, site.maps, strict=True)]
 
 
-def _near_zero(z: Any) -> Any:
-    """1 where z is zero (below the smallest normal number), else 0."""
-    return cast_like(less(absolute(z), np.asarray(np.finfo(z.dtype).tiny, z.dtype)), z)
-
-
-def _masked(r: Any, z: Any, where: str) -> Any:
-    if where == "any":
-        return r
-    return r * cast_like(greater(z, 0.0) if where == "positive" else less(z, 0.0), r)
+def _served(r: Any, served: Any) -> Any:
+    return r if served is None else r * served
 
 
 def _for_nonnegative(terms: tuple[Term, ...]) -> tuple[Term, ...]:

@@ -1,11 +1,12 @@
 """Time and memory of an explanation, beside zennit, captum, torch and onnxruntime in the same run.
 
     pip install -e . && pip install torch==2.13.0 captum && pip install --no-deps zennit==0.5.1
-    python tools/bench [--networks vgg16,resnet50] [--batches 1] [--methods epsilon_plus,epsilon_gamma_box]
-                       [--repeats 5] [--threads 2] [--cache FOLDER] [--out FILE.json]
+    python tools/bench --out FILE.json [--cache FOLDER] [--repeats 7] [--threads 2] [--only resnet50/1,growth]
 
-Prints one JSON object: machine facts, every time of every contender with the median, ratios, and peak memory.
-Contenders take turns, after one warm-up call each, so that noise hits all alike; absolute times do not carry
+Writes one JSON file: machine facts, and for each case every time of every contender with the median, ratios, the
+time to compile and to start, and peak memory; then how the time of ResNet50 grows with the batch and with the
+input's side. A case that FILE.json already holds is not run again, so that a run that was stopped goes on where it
+was. Contenders take turns, after one warm-up call each, so that noise hits all alike; absolute times do not carry
 over to another machine, the ratios do. torch runs on `--threads` threads, onnxruntime and NumPy on their
 defaults. zennit and captum are optional; torch is needed to make the networks, unless `--cache` holds their
 ONNX files from an earlier run.
@@ -20,6 +21,7 @@ import platform
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 from statistics import median
@@ -27,8 +29,16 @@ from typing import Any
 
 import numpy as np
 from contenders import METHOD_CONTENDERS, PLAIN_CONTENDERS, RATIOS, SHAPE, Call, Case, SkippedError
+from growth import growth
 from memory import measure
+from start import start_times
 
+CASES = [
+    ("vgg16", 1, ["epsilon_plus", "gradient"]),
+    ("vgg16", 8, ["epsilon_plus"]),
+    ("resnet50", 1, ["epsilon_plus", "epsilon_gamma_box"]),
+    ("resnet50", 8, ["epsilon_plus"]),
+]
 PACKAGES = ["onnxdtd", "numpy", "onnx", "onnxruntime", "torch", "zennit", "captum"]
 
 
@@ -118,41 +128,52 @@ def ratios(results: list[dict[str, Any]], methods: list[str]) -> list[dict[str, 
 
 
 def arguments() -> argparse.Namespace:
-    def names(text: str) -> list[str]:
-        return text.split(",")
-
     parser = argparse.ArgumentParser(prog="python tools/bench", description=__doc__.splitlines()[0])
-    parser.add_argument("--networks", type=names, default=["vgg16", "resnet50"])
-    parser.add_argument("--batches", type=lambda text: [int(n) for n in names(text)], default=[1])
-    parser.add_argument("--methods", type=names, default=["epsilon_plus", "epsilon_gamma_box"])
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=2, help="of torch")
+    parser.add_argument("--out", type=Path, required=True, help="the JSON file, which is gone on with")
     parser.add_argument("--cache", type=Path, help="folder of the ONNX files (default: a temporary one)")
-    parser.add_argument("--out", type=Path, help="also write the JSON to this file")
+    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--threads", type=int, default=2, help="of torch")
+    parser.add_argument("--only", help="cases by name, such as resnet50/1,growth (default: all)")
     return parser.parse_args()
+
+
+def one_case(
+    name: str, batch: int, methods: list[str], cache: Path, options: argparse.Namespace
+) -> dict[str, Any]:
+    path, network = prepare_network(name, cache, options.threads)
+    x = np.random.default_rng(0).random((batch, *SHAPE), dtype=np.float32)
+    results = time_all(Case(path, network, x), methods, options.repeats)
+    peaks = [measure(path, m, e, batch) for m in methods for e in ("numpy", "onnx")]
+    return {
+        "case": f"{name}/{batch}", "network": name, "batch": batch, "results": results,
+        "ratios": ratios(results, methods), "start": [start_times(path, m) for m in methods],
+        "memory": [measure(path, "", "forward", batch), *peaks],
+    }  # fmt: skip
+
+
+def wanted(options: argparse.Namespace, cache: Path, held: set[str]) -> Iterator[dict[str, Any]]:
+    """Each case that is asked for and not held yet."""
+    names = options.only.split(",") if options.only else [*(f"{n}/{b}" for n, b, _ in CASES), "growth"]
+    for name, batch, methods in CASES:
+        if f"{name}/{batch}" in names and f"{name}/{batch}" not in held:
+            print(f"{name}, batch {batch}", file=sys.stderr)
+            yield one_case(name, batch, methods, cache, options)
+    if "growth" in names and "growth" not in held:
+        print("growth", file=sys.stderr)
+        yield {"case": "growth", **growth(prepare_network("resnet50", cache, options.threads)[0], cache)}
 
 
 def main() -> None:
     options = arguments()
-    report: dict[str, object] = {"machine": machine(options.threads), "repeats": options.repeats}
-    cases: list[dict[str, object]] = []
+    report: dict[str, Any] = {"machine": machine(options.threads), "repeats": options.repeats, "cases": []}
+    if options.out.exists():
+        report = json.loads(options.out.read_text())
     with tempfile.TemporaryDirectory() as temporary:
         cache = options.cache or Path(temporary)
         cache.mkdir(parents=True, exist_ok=True)
-        for name in options.networks:
-            path, network = prepare_network(name, cache, options.threads)
-            for batch in options.batches:
-                print(f"{name}, batch {batch}", file=sys.stderr)
-                x = np.random.default_rng(0).random((batch, *SHAPE), dtype=np.float32)
-                results = time_all(Case(path, network, x), options.methods, options.repeats)
-                engines = [(m, e) for m in options.methods for e in ("numpy", "onnx")]
-                peaks = [measure(path, m, e, batch) for m, e in engines]
-                row = {"network": name, "batch": batch, "results": results}
-                cases.append(row | {"ratios": ratios(results, options.methods), "memory": peaks})
-    text = json.dumps(report | {"cases": cases}, indent=2)
-    print(text)
-    if options.out:
-        options.out.write_text(text + "\n")
+        for case in wanted(options, cache, {case["case"] for case in report["cases"]}):
+            report["cases"].append(case)
+            options.out.write_text(json.dumps(report, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -149,6 +149,5 @@ PLAIN_CONTENDERS = {
     "torch gradient": torch_gradient,
     "captum LRP": captum_lrp,
 }
-RATIOS = [
-    (ours, other) for ours in ("onnxdtd numpy", "onnxdtd onnx") for other in ("zennit", "onnxruntime forward")
-]
+OTHERS = ("zennit", "onnxruntime forward", "torch gradient")
+RATIOS = [(ours, other) for ours in ("onnxdtd numpy", "onnxdtd onnx") for other in OTHERS]

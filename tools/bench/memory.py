@@ -2,6 +2,8 @@
 
     python tools/bench/memory.py MODEL METHOD ENGINE BATCH      (one measurement: JSON with bytes)
 
+ENGINE `forward` is onnxruntime's own forward pass alone, of the model file as it stands.
+
 The peak is that of the process's own address space (`VmHWM` on Linux: `ru_maxrss` would start from the size
 of the process that launched it), minus the peak after the imports; it covers loading the model, planning and
 one explanation.
@@ -30,13 +32,16 @@ def peak() -> int:
     return largest if sys.platform == "darwin" else largest * 1024
 
 
-def explain_once(model: str, method: str, engine: str, batch: int) -> dict[str, int]:
-    import onnxruntime  # noqa: F401  part of the baseline, however late onnxdtd imports it
+def use_once(model: str, method: str, engine: str, batch: int) -> dict[str, int]:
+    import onnxruntime  # part of the baseline, however late onnxdtd imports it
 
     import onnxdtd
 
     baseline = peak()
     x = np.random.default_rng(0).random((batch, *SHAPE), dtype=np.float32)
+    if engine == "forward":
+        onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"]).run(None, {"input": x})
+        return {"baseline": baseline, "peak": peak()}
     onnxdtd.Explainer(model, method=method, engine=engine, input_range=INPUT_RANGE)(x)
     return {"baseline": baseline, "peak": peak()}
 
@@ -74,4 +79,4 @@ def measure(path: Path, method: str, engine: str, batch: int) -> dict[str, objec
 
 
 if __name__ == "__main__":
-    print(json.dumps(explain_once(*sys.argv[1:4], batch=int(sys.argv[4]))))
+    print(json.dumps(use_once(*sys.argv[1:4], batch=int(sys.argv[4]))))

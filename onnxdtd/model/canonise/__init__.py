@@ -2,7 +2,8 @@
 
 A pass is a file here: a pure function Graph -> Graph whose docstring opens with the algebra, and which notes
 what it did. Read `draft` (how a pass edits), `affine` (the algebra of the folds), then the passes in their
-order: constants, identity, split, bias, batch_normalization, head.
+order: zipmap, precision, constants, branch, shapes, ml, identity, split, softmax, bias, batch_normalization,
+head.
 """
 
 from __future__ import annotations
@@ -11,22 +12,32 @@ from collections.abc import Callable
 
 from onnxdtd.model.canonise.batch_normalization import batch_normalization
 from onnxdtd.model.canonise.bias import bias
+from onnxdtd.model.canonise.branch import branch
 from onnxdtd.model.canonise.constants import constants
 from onnxdtd.model.canonise.head import head
 from onnxdtd.model.canonise.identity import identity
+from onnxdtd.model.canonise.ml import ml
+from onnxdtd.model.canonise.precision import precision
+from onnxdtd.model.canonise.shapes import shapes
+from onnxdtd.model.canonise.softmax import softmax
 from onnxdtd.model.canonise.split import split
+from onnxdtd.model.canonise.zipmap import zipmap
 from onnxdtd.model.graph import Graph
 
-PASSES: tuple[Callable[[Graph], Graph], ...] = (constants, identity, split, bias, batch_normalization, head)
+RETYPING = (zipmap, precision)
+"""What changes the types of outputs: there is nothing to compare them with."""
+PASSES: tuple[Callable[[Graph], Graph], ...] = (
+    *RETYPING, constants, branch, shapes, ml, identity, split, softmax, bias, batch_normalization, head,
+)  # fmt: skip
 
 
 def canonise(graph: Graph, check: Callable[[Graph, Graph], None] | None = None) -> Graph:
-    """Run all passes. `check(before, after)` is called after each that changed something; it raises if the
-    two graphs do not compute the same outputs.
+    """Run all passes. `check(before, after)` is called after each that changed something, those of RETYPING aside;
+    it raises if the two graphs do not compute the same outputs.
     """
     for run in PASSES:
         after = run(graph)
-        if check is not None and after is not graph:
+        if check is not None and after is not graph and run not in RETYPING:
             check(graph, after)
         graph = after
     return graph

@@ -9,6 +9,7 @@ from onnxdtd.model.graph import Graph, Node
 _HEADS = {"Softmax", "LogSoftmax", "Sigmoid"}
 _FLOATS = {TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16}
 _RESHAPING = ("Reshape", "Flatten", "Squeeze", "Unsqueeze")
+_SCALING = ("Identity", "LpNormalization")  # the order of what is divided by its norm stays
 
 
 def head(graph: Graph) -> Graph:
@@ -30,7 +31,7 @@ def head(graph: Graph) -> Graph:
 def _final(graph: Graph, output: str) -> Node | None:
     """The activation behind an output whose input has the output's indices."""
     node, same_shape = graph.producers.get(output), True
-    while node is not None and not node.domain and (_is_cast(node) or node.op in ("Identity", *_RESHAPING)):
+    while node is not None and not node.domain and (_is_cast(node) or node.op in (*_SCALING, *_RESHAPING)):
         same_shape &= node.op not in _RESHAPING
         node = graph.producers.get(node.inputs[0])
     if node is None or node.domain or node.op not in _HEADS or node.inputs[0] not in graph.producers:

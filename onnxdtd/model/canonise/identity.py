@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from onnxdtd.model.canonise.draft import Draft, nodes
+from onnxdtd.model.canonise.draft import Array, Draft, nodes
 from onnxdtd.model.graph import Graph, Node
 
 _ONE_INPUT = {"Sum", "Mean", "Max", "Min", "Concat"}
 
 
 def identity(graph: Graph) -> Graph:
-    """y = x: Identity, Dropout at inference, Cast to the same type, and what is certain to move nothing (a
-    Reshape to the shape there is, a Pad by zero, a Concat of one input) are dropped and their users read x.
+    """y = x: Identity, Dropout at inference, Cast to the same type, and what is certain to change nothing (a
+    Reshape to the shape there is, a Pad by zero, a Concat of one input, a product with 1) are dropped and their users
+    read x.
     An output of the graph keeps its name: the node that makes x now makes y.
     """
     draft = Draft(graph)
@@ -41,6 +42,8 @@ def _changes_nothing(node: Node, draft: Draft) -> bool:
     if node.op in ("Cast", "CastLike"):
         to = node.attributes.get("to") if node.op == "Cast" else draft.value(node.inputs[1]).elem_type
         return bool(to) and draft.value(x).elem_type == to
+    if node.op in ("Mul", "Div"):
+        return _by_one(draft.array(node, 1), draft.rank(x))
     if node.op == "Dropout":
         return _at_inference(node, draft)
     if node.op == "Pad":
@@ -54,6 +57,11 @@ def _changes_nothing(node: Node, draft: Draft) -> bool:
     if node.op == "Reshape":
         return _keeps_shape(node, draft)
     return node.op == "Identity" or (node.op in _ONE_INPUT and len(node.inputs) == 1)
+
+
+def _by_one(factor: Array | None, rank: int | None) -> bool:
+    """One number, which is 1, and of a rank that adds no axis."""
+    return factor is not None and factor.size == 1 == factor.item() and factor.ndim <= (rank or 0)
 
 
 def _at_inference(node: Node, draft: Draft) -> bool:

@@ -1,0 +1,41 @@
+"""Which integer inputs say what counts instead of being explained: the attention masks of tokens."""
+
+from __future__ import annotations
+
+from onnxdtd.model.graph import Graph
+from onnxdtd.ops import OPS
+
+_PLAIN = {"Cast", "CastLike"}
+
+
+def masks(graph: Graph) -> tuple[str, ...]:
+    """Integer inputs that have the shape of a looked-up one (tokens, one beside the other) and are only cast."""
+    looked_up: set[str] = set()
+    integers = [name for name in graph.inputs if not graph.value(name).is_float]
+    for name in integers:
+        if any(_looks_up(graph, value) for value in _moved(graph, name)):
+            looked_up.add(name)
+    shapes = {graph.value(name).shape for name in looked_up}
+    shapes = {shape for shape in shapes if shape is not None and len(shape) > 1}
+    return tuple(name for name in integers if name not in looked_up and graph.value(name).shape in shapes)
+
+
+def _moved(graph: Graph, name: str) -> list[str]:
+    """The value itself, and integers that are the same ones in another shape or type."""
+    found = [name]
+    for value in found:
+        for node in graph.consumers.get(value, ()):
+            entry = OPS.get((node.domain, node.op))
+            moves = entry is not None and entry.kind == "route" and node.inputs[0] == value
+            if moves and not graph.value(node.output).is_float and node.output not in found:
+                found.append(node.output)
+    return found
+
+
+def _looks_up(graph: Graph, value: str) -> bool:
+    for node in graph.consumers.get(value, ()):
+        entry = OPS.get((node.domain, node.op))
+        slots = entry.embeds if entry is not None and node.op not in _PLAIN else ()
+        if any(node.inputs[slot] == value for slot in slots) and graph.value(node.output).is_float:
+            return True
+    return False

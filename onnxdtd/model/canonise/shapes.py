@@ -1,0 +1,47 @@
+"""Sizes that only folding has made known: shapes are inferred once more, and what depends on them is folded."""
+
+from __future__ import annotations
+
+from onnx import helper, numpy_helper
+
+from onnxdtd.model.canonise.constants import constants
+from onnxdtd.model.graph import Graph, Value
+from onnxdtd.model.load import value_of
+from onnxdtd.model.shapes import infer
+from onnxdtd.model.weights import SMALL
+
+_UNKNOWN = "unk__"
+
+
+def shapes(graph: Graph) -> Graph:
+    """f(x) = f(x): the same nodes. Where values of unknown sizes are left, these follow from the constants by now."""
+    while known := _known_by_now(graph):
+        graph = constants(graph.replace(values={**graph.values, **known}))
+    return graph
+
+
+def _known_by_now(graph: Graph) -> dict[str, Value]:
+    """The values of which more sizes are known than before."""
+    before = {v: _sizes(graph.value(v)) for node in graph.nodes for v in node.outputs if v}
+    if all(known is not None and all(known) for known in before.values()):
+        return {}
+    model = graph.to_proto(constants=False)
+    for name, array in graph.constants.items():
+        if array.nbytes <= SMALL and array.dtype != object:
+            model.graph.initializer.append(numpy_helper.from_array(array, name))
+        else:
+            kind = graph.value(name).elem_type
+            model.graph.input.append(helper.make_tensor_value_info(name, kind, array.shape))
+    found = [value_of(value) for value in infer(model).graph.value_info]
+    return {v.name: v for v in found if v.name in before and _says_more(_sizes(v), before[v.name])}
+
+
+def _sizes(value: Value) -> list[bool] | None:
+    """Which sizes are known, be it by the model's own name; onnx names those that it cannot infer."""
+    if value.shape is None:
+        return None
+    return [size is not None and not str(size).startswith(_UNKNOWN) for size in value.shape]
+
+
+def _says_more(now: list[bool] | None, before: list[bool] | None) -> bool:
+    return now is not None and (before is None or sum(now) > sum(before))

@@ -1,0 +1,128 @@
+"""DeformConv: a convolution whose windows read between the pixels, at places shifted by an offset each.
+
+At fixed places and mask it is linear in x, which is what rules see; offsets and mask have a derivative.
+"""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from onnxdtd.linear import LinearMap, Site
+from onnxdtd.model.point import Point
+from onnxdtd.ops.neighbours import Taps, combined, neighbours, padded
+from onnxdtd.ops.window import Window, per_channel, spatial_of, window
+from onnxdtd.primitives import (
+    concat,
+    matmul,
+    reduce_sum,
+    reshape,
+    reshape_like,
+    sample,
+    slice_axes,
+    static,
+    swap_last,
+    unsample,
+)
+from onnxdtd.registry import op
+
+FIXED = dict.fromkeys([(2,), (4,), (0, 2), (0, 4), (2, 4), (0, 2, 4)], "norm")
+
+
+@op("DeformConv", kind="linear", family="convolution", data=(0, 2, 4), otherwise=FIXED, since=19)
+def deformable(point: Point) -> Site:
+    """y = W * x read at shifted places, times the mask; to rules, places and mask are constants."""
+    x, kernel, offset, y = point.value(0), point.value(1), point.value(2), point.output
+    group, parts = point.attribute("group", 1), point.attribute("offset_group", 1)
+    lengths, size, places = spatial_of(x), prod(kernel.shape[2:]), prod(spatial_of(y))
+    axes = _taps(offset, window(point, kernel.shape[2:], x), lengths, spatial_of(y))
+    index, weight = combined(axes, lengths)
+    mask = (
+        reshape(point.value(4), shape=[-1, 1, size * places]) if point.has(4) else np.ones((1, 1, 1), x.dtype)
+    )
+    channels = static(x.shape[1]) // parts
+
+    def images(v: Any) -> Any:
+        """Channels that share their offsets as samples: (N parts, C / parts, S)."""
+        return reshape(v, shape=[-1, channels, prod(lengths)])
+
+    def columns(w: Any, read: Any) -> Any:
+        """The kernel on what every window has read (N parts, C / parts, kernel * places)."""
+        rows = reshape(read, shape=[-1, group, size * channels * parts // group, places])
+        return reshape_like(matmul(reshape(w, shape=[group, kernel.shape[0] // group, -1]), rows), y)
+
+    def columns_back(w: Any, r: Any) -> Any:
+        rows = reshape(r, shape=[0, group, -1, places])
+        back = matmul(swap_last(reshape(w, shape=[group, kernel.shape[0] // group, -1])), rows)
+        return reshape(back, shape=[-1, channels, size * places])
+
+    def by_x(w: Any, v: Any) -> Any:
+        return columns(w, sample(images(v), index, weight) * mask)
+
+    def by_x_back(w: Any, r: Any) -> Any:
+        return reshape_like(unsample(columns_back(w, r) * mask, index, weight, images(x)), x)
+
+    b = per_channel(point.value(3), x.ndim) if point.has(3) else None
+    of_x = LinearMap(kernel, by_x, by_x_back, False)
+    if point.slots == (0,):
+        return point.site(of_x, bias=b)
+    slopes = [combined(axes, lengths, axis)[1] for axis in range(len(lengths))]
+
+    def by_offset(w: Any, v: Any) -> Any:
+        shifts = [
+            slope * shift for slope, shift in zip(slopes, _shifts(v, len(lengths), size, places), strict=True)
+        ]
+        return columns(kernel, sample(images(x), index, sum(shifts[1:], shifts[0])) * mask)
+
+    def by_offset_back(w: Any, r: Any) -> Any:
+        back = columns_back(kernel, r) * mask
+        moved = [reduce_sum(sample(images(x), index, slope) * back, axes=(1,)) for slope in slopes]
+        return reshape_like(
+            concat(*(reshape(part, shape=[-1, size, 1, places]) for part in moved), axis=2), offset
+        )
+
+    def by_mask(w: Any, v: Any) -> Any:
+        return columns(kernel, sample(images(x), index, weight) * reshape(v, shape=[-1, 1, size * places]))
+
+    def by_mask_back(w: Any, r: Any) -> Any:
+        back = columns_back(kernel, r) * sample(images(x), index, weight)
+        return reshape_like(reduce_sum(back, axes=(1,)), point.value(4))
+
+    derivative = {
+        0: of_x, 2: LinearMap(None, by_offset, by_offset_back), 4: LinearMap(None, by_mask, by_mask_back),
+    }  # fmt: skip
+    jacobian = tuple(derivative[slot] for slot in point.slots)
+    if 0 not in point.slots:
+        terms = [m.apply(None, point.value(slot)) for m, slot in zip(jacobian, point.slots, strict=True)]
+        return point.site(*jacobian, bias=y - sum(terms[1:], terms[0]))
+    still = [_still(point.value(slot), y) for slot in point.slots[1:]]
+    return point.site(of_x, *still, bias=b, jacobian=jacobian)
+
+
+def _still(v: Any, y: Any) -> LinearMap:
+    """The map of what rules hold fixed."""
+    return LinearMap(None, lambda w, x: y * 0.0, lambda w, r: v * 0.0)
+
+
+def _taps(offset: Any, stated: Window, lengths: tuple[int, ...], out: tuple[int, ...]) -> list[Taps]:
+    """The neighbours of every (kernel position, window) on each axis, zeros beyond the image."""
+    taps = []
+    for axis, shift in enumerate(_shifts(offset, len(lengths), prod(stated.kernel), prod(out))):
+        kernel = np.indices(stated.kernel)[axis].reshape(-1, 1) * stated.dilations[axis]
+        start = np.indices(out)[axis].reshape(1, -1) * stated.strides[axis] - stated.pads[axis]
+        at = shift + (kernel + start).reshape(-1, 1).astype(offset.dtype)
+        taps.append(padded(neighbours(at, "linear"), lengths[axis], "zeros", True))
+    return taps
+
+
+def _shifts(offset: Any, rank: int, size: int, places: int) -> list[Any]:
+    """Offsets (N, parts * kernel * rank, *out) by axis: (N parts, kernel * places, 1) each."""
+    by_axis = reshape(offset, shape=[-1, size, rank, places])
+    return [
+        reshape(
+            slice_axes(by_axis, starts=[i], ends=[i + 1], axes=[2], steps=[1]), shape=[0, size * places, 1]
+        )
+        for i in range(rank)
+    ]

@@ -1,0 +1,78 @@
+"""Einsum: sums of products by index letters. Each operand's map has the product of the others for weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from string import ascii_letters
+from typing import Any
+
+import numpy as np
+
+from onnxdtd.linear import LinearMap, Site
+from onnxdtd.model.point import Point
+from onnxdtd.primitives import einsum, expand_like, static, unbroadcast, unsqueeze
+from onnxdtd.registry import op
+
+
+@op("Einsum", kind="linear", family="dense", data=None, factors=tuple(range(32)))
+def contraction(point: Point) -> Site:
+    """y = sum over the letters that the output lacks of the product of all operands."""
+    operands = [point.value(slot) for slot in range(len(point.node.inputs))]
+    terms, result = letters(point.attribute("equation"), [x.ndim for x in operands])
+    maps = [_map(point, operands, terms, result, slot) for slot in point.slots]
+    extra = len(maps) - 1
+    return point.site(*maps, bias=-(point.output * float(extra)) if extra else None)
+
+
+def _map(point: Point, operands: Sequence[Any], terms: Sequence[str], result: str, slot: int) -> LinearMap:
+    x, own = operands[slot], terms[slot]
+    others = [i for i in range(len(operands)) if i != slot]
+    constant = all(point.is_constant(i) for i in others)
+    # A letter that x has twice takes its diagonal: a second name for it, tied to the first by a unit matrix.
+    ties: dict[str, Any] = {}
+    unique = ""
+    spare = iter(c for c in ascii_letters if c not in "".join(terms))
+    for axis, c in enumerate(own):
+        fresh = next(spare) if c in unique else c
+        if fresh != c:
+            ties[c + fresh] = np.eye(static(x.shape[axis]), dtype=x.dtype)
+        unique += fresh
+    parts = {i: terms[i] for i in others}
+    wanted = "".join(
+        dict.fromkeys(c for c in "".join((*parts.values(), *ties)) if c in unique or c in result)
+    )
+    equation = ",".join((*parts.values(), *ties)) + "->" + wanted
+    given = [*(operands[i] for i in others), *ties.values()]
+    weights = einsum(*given, equation=equation) if given else np.ones((), x.dtype)
+    kept = "".join(c for c in unique if c in wanted or c in result)
+
+    def apply(w: Any, v: Any) -> Any:
+        return einsum(v, w, equation=f"{unique},{wanted}->{result}")
+
+    def adjoint(w: Any, r: Any) -> Any:
+        back = einsum(r, w, equation=f"{result},{wanted}->{kept}")
+        summed = [axis for axis, c in enumerate(unique) if c not in kept]
+        if summed:
+            back = expand_like(unsqueeze(back, axes=summed), x)
+        return unbroadcast(back, x)
+
+    return LinearMap(weights, apply, adjoint, constant)
+
+
+def letters(equation: str, ranks: Sequence[int]) -> tuple[list[str], str]:
+    """The terms and the result of an equation, `...` and an implicit result written out."""
+    given, _, result = equation.replace(" ", "").partition("->")
+    terms = given.split(",")
+    free = [c for c in ascii_letters if c not in equation]
+    widths = [
+        rank - len(term.replace("...", "")) for term, rank in zip(terms, ranks, strict=True) if "..." in term
+    ]
+    hidden = "".join(free[: max(widths, default=0)])
+    if "->" not in equation:
+        counts = given.replace("...", "").replace(",", "")
+        result = ("..." if widths else "") + "".join(sorted(c for c in set(counts) if counts.count(c) == 1))
+    shown = []
+    for term, rank in zip(terms, ranks, strict=True):
+        width = rank - len(term.replace("...", ""))
+        shown.append(term.replace("...", hidden[len(hidden) - width :]))
+    return shown, result.replace("...", hidden)

@@ -1,0 +1,31 @@
+"""Operators that stand for other nodes: the model is read with those in their place."""
+
+from __future__ import annotations
+
+from onnxdtd.model.contrib import DEFINITIONS, DOMAIN
+from onnxdtd.model.functions import EXPANDED
+from onnxdtd.registry import without_site
+
+without_site(
+    "expanded", *EXPANDED,
+    reason="expanded into the nodes of its ONNX definition when the model is read",
+)  # fmt: skip
+without_site(
+    "expanded", *DEFINITIONS,
+    reason="onnxruntime's own; written out in standard operators when the model is read", domain=DOMAIN,
+)  # fmt: skip
+without_site(
+    "refuse", "Attention", "BiasAdd", "BiasSplitGelu", "DecoderMaskedMultiHeadAttention", "EmbedLayerNormalization",
+    "GroupNorm", "GroupQueryAttention", "MultiHeadAttention", "NhwcFusedConv", "NhwcMaxPool", "PackedAttention",
+    "PackedMultiHeadAttention", "QAttention", "RotaryEmbedding", "SkipGroupNorm", "SparseAttention",
+    reason="onnxruntime's own; save the model with ORT_ENABLE_BASIC, which keeps to standard operators",
+    domain=DOMAIN,
+)  # fmt: skip
+without_site(
+    "refuse", "LinearAttention",
+    reason="a loop: its ONNX definition is a Scan over the positions; export the model with it unrolled",
+)  # fmt: skip
+without_site(
+    "barrier", "BlackmanWindow", "HammingWindow", "HannWindow",
+    reason="depends on a length, not on values",
+)  # fmt: skip

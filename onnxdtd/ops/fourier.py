@@ -1,0 +1,104 @@
+"""Fourier transforms as the matrix products that they are: real and imaginary parts are ordinary features."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from onnxdtd.linear import LinearMap, Site
+from onnxdtd.model.point import Point
+from onnxdtd.primitives import (
+    Traced,
+    conv,
+    conv_transpose,
+    matmul,
+    reshape,
+    reshape_like,
+    static,
+    swap_last,
+    transpose,
+)
+from onnxdtd.registry import op
+
+
+@op("DFT", kind="linear", family="dense", since=17)
+def fourier(point: Point) -> Site:
+    """y_k = sum_t x_t exp(-2 pi i k t / n) along an axis (inverse: + and / n), parts in the last axis."""
+    x, y = point.x, point.output
+    axis = _number(point, "axis", 2, 1 if point.opset < 20 else -2) % x.ndim
+    inverse, half = bool(point.attribute("inverse", 0)), bool(point.attribute("onesided", 0))
+    before, after = static(x.shape[axis]), static(y.shape[axis])
+    length = _number(point, "dft_length", 1, after if half and inverse else before)
+    parts = (static(x.shape[-1]), static(y.shape[-1]))
+    matrix = _matrix(before, after, length, parts, inverse, not half).astype(x.dtype)
+    swap = list(range(x.ndim - 1))
+    swap[axis], swap[-1] = swap[-1], swap[axis]
+    perm = [*swap, x.ndim - 1]
+
+    def times(v: Any, w: Any, like: Any, rows: int) -> Any:
+        """The axis beside the parts, both as one, multiplied, and back."""
+        flat = reshape(transpose(v, perm=perm), shape=[*([0] * (x.ndim - 2)), -1])
+        product = matmul(flat, w)
+        return transpose(reshape(product, shape=[*([0] * (x.ndim - 2)), rows, -1]), perm=perm)
+
+    return point.site(
+        LinearMap(
+            matrix,
+            lambda w, v: times(v, w, y, after),
+            lambda w, r: times(r, swap_last(w), x, before),
+            True,
+        )
+    )
+
+
+def _number(point: Point, name: str, slot: int, default: int) -> int:
+    found = point.integers(name, slot, [default])
+    return found[0] if found else default
+
+
+def _matrix(
+    before: int, after: int, length: int, parts: tuple[int, int], inverse: bool, whole: bool
+) -> npt.NDArray[np.float64]:
+    """(before * parts, after * parts): the transform of each unit vector. whole: an inverse reads both halves."""
+    units = np.eye(before).astype(complex)
+    rows = np.stack([units, 1j * units][: parts[0]], axis=1).reshape(-1, before)
+    if not inverse:
+        out = np.fft.fft(rows, length, axis=1)[:, :after]
+    elif whole:
+        out = np.fft.ifft(rows, length, axis=1)[:, :after]
+    else:
+        out = np.fft.irfft(rows, length, axis=1).astype(complex)
+    return np.stack([out.real, out.imag][: parts[1]], axis=2).reshape(len(rows), -1)
+
+
+@op("STFT", kind="linear", family="dense", since=17)
+def short_time_fourier(point: Point) -> Site:
+    """y = DFT of each windowed frame: a convolution with windowed cosines and sines, one channel a frequency."""
+    x = point.x
+    step = _number(point, "frame_step", 1, 1)
+    window = point.value(2) if point.has(2) else None
+    if isinstance(window, Traced):
+        window = point.constant(2)
+    length = _number(point, "frame_length", 3, 0 if window is None else len(window))
+    bins = length // 2 + 1 if point.attribute("onesided", 1) else length
+    window = np.ones(length) if window is None else window
+    parts = static(x.shape[-1]) if x.ndim == 3 else 1
+    matrix = _matrix(length, bins, length, (parts, 2), False, True) * np.repeat(window, parts)[:, None]
+    # (bins * 2, parts, length): what each output reads of a frame.
+    kernel = matrix.reshape(length, parts, -1).transpose(2, 1, 0).astype(x.dtype)
+    geometry: dict[str, Any] = {"strides": [step], "pads": [0, 0], "dilations": [1], "group": 1}
+
+    def channels(v: Any) -> Any:
+        return transpose(reshape(v, shape=[0, -1, parts]), perm=[0, 2, 1])
+
+    def apply(w: Any, v: Any) -> Any:
+        return reshape(transpose(conv(channels(v), w, **geometry), perm=[0, 2, 1]), shape=[0, 0, bins, 2])
+
+    def adjoint(w: Any, r: Any) -> Any:
+        frames = transpose(reshape(r, shape=[0, 0, -1]), perm=[0, 2, 1])
+        back = conv_transpose(frames, w, channels(x), **geometry)
+        return reshape_like(transpose(back, perm=[0, 2, 1]), x)
+
+    return point.site(LinearMap(kernel, apply, adjoint, True))

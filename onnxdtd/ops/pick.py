@@ -1,0 +1,58 @@
+"""TopK and Unique: values picked by comparing them with the others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from onnxdtd.linear import LinearMap, Site
+from onnxdtd.model.point import Point
+from onnxdtd.primitives import groups, put_along, take_along, top_places
+from onnxdtd.registry import op
+
+
+@op("TopK", kind="select")
+def top(point: Point) -> Site:
+    """The k largest or smallest values along an axis; of equals the first."""
+    x, y = point.x, point.output
+    axis = point.attribute("axis", -1) % x.ndim
+    k = point.value(1) if point.has(1) else np.array([point.attribute("k")])
+    order = {name: point.attribute(name, 1) for name in ("largest", "sorted")}
+    places = top_places(x, y, k, axis=axis, **order)
+
+    def apply(w: Any, v: Any) -> Any:
+        return take_along(v, places, axis=axis)
+
+    def adjoint(w: Any, r: Any) -> Any:
+        return put_along(r, places, x, axis=axis)
+
+    return point.site(LinearMap(None, apply, adjoint))
+
+
+@op("Unique", kind="select", compiles=False)
+def unique(point: Point) -> Site:
+    """The distinct values, or slices along an axis; equals share equally."""
+    x, y, axis = point.x, point.output, point.attribute("axis")
+
+    def rows(v: Any) -> Any:
+        return v.reshape(-1, 1) if axis is None else np.moveaxis(v, axis, 0).reshape(v.shape[axis], -1)
+
+    def shaped(found: Any, like: Any) -> Any:
+        if axis is None:
+            return found.reshape(like.shape)
+        moved = np.moveaxis(like, axis, 0)
+        return np.moveaxis(found.reshape(moved.shape), 0, axis)
+
+    group = groups(rows(x), rows(y))
+    share = (1.0 / np.bincount(group, minlength=len(rows(y))))[group, None].astype(x.dtype)
+
+    def apply(w: Any, v: Any) -> Any:
+        found = np.zeros_like(rows(y), v.dtype)
+        np.add.at(found, group, rows(v) * share)
+        return shaped(found, y)
+
+    def adjoint(w: Any, r: Any) -> Any:
+        return shaped(rows(r)[group] * share, x)
+
+    return point.site(LinearMap(None, apply, adjoint))

@@ -1,0 +1,129 @@
+"""Resize and Upsample: one matrix per resized axis, in the arithmetic of onnxruntime (float32, its corner cases).
+
+    y = M_1 (x) M_2 (x) ... x      M_a (in, out): column o holds the weights of output position o on axis a
+
+Linear and nearest weights are >= 0. Cubic ones are not; the product over axes is then shared out as P+ - P-, so
+that rules see the sign of each weight of the whole map: structure (1, -1), the factors of P+ and P-.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from onnxdtd.errors import UnsupportedError
+from onnxdtd.linear import LinearMap, Site
+from onnxdtd.model.point import Point
+from onnxdtd.ops.resize_weights import Axis, axis_weights
+from onnxdtd.primitives import Traced, along, static
+from onnxdtd.registry import op
+
+Matrices = dict[int, npt.NDArray[Any]]
+
+
+@op("Resize", "Upsample", kind="linear", family="pool", since=7)
+def resize(point: Point) -> Site:
+    """y = x interpolated: a weighted sum of neighbours on each axis (nearest, linear or cubic)."""
+    x, y = point.x, point.output
+    found = {axis: axis_weights(form) for axis, form in _axes(point).items()}
+    matrices = {axis: matrix.astype(x.dtype) for axis, (matrix, _) in found.items()}
+    inside: Any = np.ones((1,) * x.ndim, x.dtype)
+    for axis, (_, within) in found.items():
+        inside = inside * within.reshape([-1 if i == axis else 1 for i in range(x.ndim)])
+    outside = point.attribute("extrapolation_value", 0.0)
+    bias = None if inside.all() else (1.0 - inside.astype(y.dtype)) * np.asarray(outside, y.dtype)
+    signed = any((matrix < 0).any() for matrix in matrices.values())
+    return point.site(separable(matrices, signed, x.dtype), bias=bias, spread_dead=not signed)
+
+
+def separable(matrices: Matrices, signed: bool, dtype: Any) -> LinearMap:
+    """The product of one matrix (in, out) per axis. signed: some weights are negative."""
+    structure = np.array([1.0, -1.0] if signed else 1.0, dtype)
+    back = {axis: matrix.T for axis, matrix in matrices.items()}
+    return LinearMap(structure, lambda w, x: _times(x, w, matrices), lambda w, r: _times(r, w, back), True)
+
+
+def _times(x: Any, w: Any, matrices: Matrices) -> Any:
+    if w.ndim == 0 or w[0] == -w[1]:
+        for axis, matrix in matrices.items():
+            x = along(x, matrix, axis=axis)
+        factor = w if w.ndim == 0 else w[0]
+        return x if factor == 1 else x * factor
+    plus, minus = x, None
+    for axis, matrix in matrices.items():
+        above, below = np.maximum(matrix, 0), np.maximum(-matrix, 0)
+        straight, crossed = along(plus, above, axis=axis), along(plus, below, axis=axis)
+        if minus is not None:
+            straight = straight + along(minus, below, axis=axis)
+            crossed = crossed + along(minus, above, axis=axis)
+        plus, minus = straight, crossed
+    return plus * w[0] + minus * w[1]
+
+
+@dataclass(frozen=True)
+class _Sizes:
+    """What the node asks for, by axis: the factor, and the part that is cropped."""
+
+    scales: dict[int, Any]
+    roi: dict[int, tuple[float, float]]
+
+
+def _axes(point: Point) -> dict[int, Axis]:
+    """Every axis that is resized."""
+    x, y = point.x, point.output
+    asked = _asked(point)
+    mode = point.attribute("mode", "nearest")
+    nearest = point.attribute("nearest_mode", "round_prefer_floor") if point.opset > 10 else "simple"
+    coordinates = point.attribute("coordinate_transformation_mode", "half_pixel")
+    axes = {}
+    for axis, scale in asked.scales.items():
+        if scale != 1:
+            axes[axis] = Axis(
+                before=static(x.shape[axis]),
+                after=static(y.shape[axis]),
+                scale=np.float32(scale),
+                roi=asked.roi.get(axis, (0.0, 1.0)),
+                mode=mode.replace("bilinear", "linear").replace("trilinear", "linear"),
+                nearest=nearest,
+                coordinates=coordinates if point.opset > 10 else "asymmetric",
+                cubic=point.attribute("cubic_coeff_a", -0.75),
+                exclude=bool(point.attribute("exclude_outside", 0)),
+                antialias=bool(point.attribute("antialias", 0)),
+            )
+    return axes
+
+
+def _asked(point: Point) -> _Sizes:
+    x, y, rank = point.x, point.output, point.x.ndim
+    axes = [a % rank for a in point.attribute("axes") or range(rank)]
+    if "scales" in point.node.attributes:
+        return _Sizes(dict(enumerate(point.attribute("scales"))), {})
+    slot = 2 if point.opset > 10 else 1
+    scales = _known(point, slot) if point.has(slot) else np.zeros(0)
+    roi = {}
+    if point.attribute("coordinate_transformation_mode", "") == "tf_crop_and_resize":
+        given = _known(point, 1)
+        roi = {axis: (given[i], given[len(axes) + i]) for i, axis in enumerate(axes)}
+    if scales.size:
+        return _Sizes(dict(zip(axes, scales, strict=True)), roi)
+    # An axis that keeps its name keeps its length, whatever that is; a batch of unknown size is not resized.
+    changed = [a for a in axes if x.shape[a] != y.shape[a] and (a > 0 or isinstance(x.shape[0], int))]
+    wanted = {axis: np.float32(static(y.shape[axis])) / np.float32(static(x.shape[axis])) for axis in changed}
+    policy = point.attribute("keep_aspect_ratio_policy", "stretch")
+    if policy != "stretch":
+        sizes = _known(point, 3)
+        factors = [np.float32(n) / np.float32(static(x.shape[a])) for a, n in zip(axes, sizes, strict=True)]
+        wanted = dict.fromkeys(axes, (min if policy == "not_larger" else max)(factors))
+    return _Sizes(wanted, roi)
+
+
+def _known(point: Point, slot: int) -> Any:
+    found = point.value(slot)
+    if isinstance(found, Traced):
+        raise UnsupportedError(
+            f"{point.node}: its scales, sizes and roi must be constants to compile; use engine='numpy'"
+        )
+    return found

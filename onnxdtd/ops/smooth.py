@@ -1,0 +1,98 @@
+"""Smooth functions of one value: at the point, a diagonal map whose weights are the slopes.
+
+A slope is 0 where the function has none: at the ends of its domain (Log, Acos, Acosh, Atanh) and outside.
+"""
+
+from __future__ import annotations
+
+import math
+
+from onnxdtd.linear import Site
+from onnxdtd.model.point import Point
+from onnxdtd.ops.activation import diagonal
+from onnxdtd.primitives import cos, cosh, exp, inverse, relu, sin, sinh, sqrt
+from onnxdtd.registry import op
+
+
+@op("Exp", kind="elementwise")
+def exponential(point: Point) -> Site:
+    """y = e^x; slope y."""
+    return diagonal(point, lambda: point.output)
+
+
+@op("Log", kind="elementwise")
+def logarithm(point: Point) -> Site:
+    """y = ln x; slope 1 / x, 0 where x <= 0."""
+    return diagonal(point, lambda: inverse(relu(point.x)))
+
+
+@op("Erf", kind="elementwise")
+def error_function(point: Point) -> Site:
+    """y = 2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x; slope 2 / sqrt(pi) exp(-x^2)."""
+    return diagonal(point, lambda: exp(-(point.x * point.x)) * (2 / math.sqrt(math.pi)))
+
+
+@op("Sin", kind="elementwise")
+def sine(point: Point) -> Site:
+    """y = sin x; slope cos x."""
+    return diagonal(point, lambda: cos(point.x))
+
+
+@op("Cos", kind="elementwise")
+def cosine(point: Point) -> Site:
+    """y = cos x; slope -sin x."""
+    return diagonal(point, lambda: -sin(point.x))
+
+
+@op("Tan", kind="elementwise")
+def tangent(point: Point) -> Site:
+    """y = tan x; slope 1 + y^2."""
+    return diagonal(point, lambda: 1.0 + point.output * point.output)
+
+
+@op("Asin", kind="elementwise")
+def arcsine(point: Point) -> Site:
+    """y = arcsin x; slope 1 / sqrt(1 - x^2), 0 where |x| >= 1."""
+    return diagonal(point, lambda: inverse(sqrt(relu(1.0 - point.x * point.x))))
+
+
+@op("Acos", kind="elementwise")
+def arccosine(point: Point) -> Site:
+    """y = arccos x; slope -1 / sqrt(1 - x^2), 0 where |x| >= 1."""
+    return diagonal(point, lambda: -inverse(sqrt(relu(1.0 - point.x * point.x))))
+
+
+@op("Atan", kind="elementwise")
+def arctangent(point: Point) -> Site:
+    """y = arctan x; slope 1 / (1 + x^2)."""
+    return diagonal(point, lambda: inverse(1.0 + point.x * point.x))
+
+
+@op("Sinh", kind="elementwise")
+def hyperbolic_sine(point: Point) -> Site:
+    """y = sinh x; slope cosh x."""
+    return diagonal(point, lambda: cosh(point.x))
+
+
+@op("Cosh", kind="elementwise")
+def hyperbolic_cosine(point: Point) -> Site:
+    """y = cosh x; slope sinh x."""
+    return diagonal(point, lambda: sinh(point.x))
+
+
+@op("Asinh", kind="elementwise")
+def inverse_hyperbolic_sine(point: Point) -> Site:
+    """y = arsinh x; slope 1 / sqrt(x^2 + 1)."""
+    return diagonal(point, lambda: inverse(sqrt(point.x * point.x + 1.0)))
+
+
+@op("Acosh", kind="elementwise")
+def inverse_hyperbolic_cosine(point: Point) -> Site:
+    """y = arcosh x; slope 1 / sqrt(x^2 - 1), 0 where x <= 1."""
+    return diagonal(point, lambda: inverse(sqrt(relu(relu(point.x) * point.x - 1.0))))
+
+
+@op("Atanh", kind="elementwise")
+def inverse_hyperbolic_tangent(point: Point) -> Site:
+    """y = artanh x; slope 1 / (1 - x^2), 0 where |x| >= 1."""
+    return diagonal(point, lambda: inverse(relu(1.0 - point.x * point.x)))

@@ -1,0 +1,67 @@
+"""Tree ensembles: relevance by the path that a sample takes.
+
+At each split on the way the expected value of the node changes, and the change goes to the feature that is asked:
+
+    y - E[y] = sum over trees and splits (E[child taken] - E[node]) = sum over features C_i
+
+The map is C at the point, opaque to rules and applied to ones: R_i = C_i r / y, and the expectation E[y] is the bias.
+Source: Saabas 2014 (treeinterpreter).
+
+E[node] is the mean over the leaves below it, each counted by the samples of training that it holds where
+`nodes_hitrates` has those numbers, else once: exporters store no counts, and since a tree is split where samples are,
+leaves hold more even numbers of them than halving at every split (1/2, 1/4, ...) would say.
+
+A tree is piecewise constant: its derivative is zero wherever it exists, which is what the gradient gives, with a
+warning of the plan.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from onnxdtd.linear import LinearMap, Site
+from onnxdtd.model.forest import Forest, forest_of
+from onnxdtd.model.point import Point
+from onnxdtd.registry import op
+
+Array = npt.NDArray[Any]
+
+
+@op("TreeEnsembleRegressor", "TreeEnsemble", kind="norm", family="tree", domain="ai.onnx.ml", compiles=False)
+def tree_ensemble(point: Point) -> Site:
+    """y = sum of the leaves that x falls into: at each split, the change of the expected value (Saabas 2014)."""
+    key = (point.node.name, forest_of)
+    if key not in point.kept:
+        point.kept[key] = forest_of(point.node)
+    forest: Forest = point.kept[key]
+    x, dtype = point.x, point.output.dtype
+    changes, expected = contributions(forest, x.reshape(-1, x.shape[-1]))
+    changes, expected = changes.astype(dtype), expected.astype(dtype)
+    flat = np.zeros_like(changes)
+
+    def apply(w: Any, v: Any) -> Any:
+        return np.einsum("nio,ni->no", w, v.reshape(len(w), -1))
+
+    def adjoint(w: Any, r: Any) -> Any:
+        return np.einsum("nio,no->ni", w, r).reshape(x.shape)
+
+    maps = [LinearMap(w, apply, adjoint) for w in (changes, flat)]
+    site = point.site(maps[0], bias=expected, jacobian=(maps[1],))
+    return replace(site, inputs=(np.ones_like(x),))
+
+
+def contributions(forest: Forest, x: Array) -> tuple[Array, Array]:
+    """C (N, features, targets) and the expectation (N, targets) of rows (N, features), in float64."""
+    way = forest.paths(x)
+    shares = forest.shares(way[-1])
+    changes = np.zeros((*x.shape, forest.expected.shape[1]))
+    rows = np.arange(len(x))[:, None]
+    for at, to in pairwise(way):
+        change = (forest.expected[to] - forest.expected[at]) * shares
+        np.add.at(changes, (rows, forest.feature[at]), change)
+    return changes, forest.base + (forest.expected[way[0]] * shares).sum(axis=1)

@@ -1,0 +1,60 @@
+"""Where sorted and distinct values came from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from onnx import helper
+
+from onnxdtd.primitives.seam import Array, primitive
+from onnxdtd.primitives.shaping import expand_like
+from onnxdtd.primitives.traced import PREFIX, Traced
+
+
+def _trace_top_places(x: Any, y: Any, k: Any, **attributes: Any) -> Any:
+    tracer = x.tracer
+    number = k if isinstance(k, Traced) else tracer.constant(k)
+    name = f"{PREFIX}TopK_{len(tracer.nodes)}"
+    outputs = [f"{name}/values", f"{name}/places"]
+    tracer.nodes.append(helper.make_node("TopK", [x.name, number.name], outputs, name, **attributes))
+    return tracer.value(outputs[1], np.int64, y.shape)
+
+
+@primitive(trace=_trace_top_places)
+def top_places(x: Array, y: Array, k: Array, *, axis: int, largest: int, sorted: int) -> Any:
+    """Where along the axis each of the k values y of TopK(x) stands in x; of equals the first."""
+    order = -1 if largest else 1
+    places = np.take(np.argsort(order * x, axis=axis, kind="stable"), range(y.shape[axis]), axis=axis)
+    # y may be in any order.
+    rank = np.argsort(order * y, axis=axis, kind="stable")
+    found = np.empty_like(places)
+    np.put_along_axis(found, rank, places, axis=axis)
+    return found
+
+
+@primitive("GatherElements")
+def take_along(x: Array, places: Array, *, axis: int) -> Any:
+    """x at one place along the axis for each element of `places`."""
+    return np.take_along_axis(x, places, axis=axis)
+
+
+def _trace_put_along(r: Any, places: Any, like: Any, *, axis: int) -> Any:
+    zeros = expand_like(np.zeros((1,) * like.ndim, like.dtype), like)
+    return places.tracer.emit("ScatterElements", zeros, places, r, axis=axis)
+
+
+@primitive(trace=_trace_put_along)
+def put_along(r: Array, places: Array, like: Array, *, axis: int) -> Any:
+    """The adjoint of `take_along` on an input shaped as `like`: r at its places, which differ, zeros elsewhere."""
+    out = np.zeros(like.shape, r.dtype)
+    np.put_along_axis(out, places, r, axis=axis)
+    return out
+
+
+def groups(rows: Any, distinct: Any) -> Any:
+    """Which row of `distinct` each of the rows is. NumPy only."""
+    _, number = np.unique(np.concatenate([distinct, rows]), axis=0, return_inverse=True)
+    place = np.zeros(len(number), np.int64)
+    place[number[: len(distinct)]] = np.arange(len(distinct))
+    return place[number[len(distinct) :]]

@@ -1,0 +1,144 @@
+"""What a table makes of the kinds of product, so that the kernel needs few convolutions.
+
+Each product x w either excites (x+ w+, x- w-) or inhibits (x+ w-, x- w+). With their sums P and N, an op computes
+
+    z = P + N + b
+
+and a group whose maps are multiples of u+ and u- computes  e P + i N + k b+ + l b-.  Two such sums give a third
+without another convolution: N = z - b - P. And where it is known which kinds a group holds, so is its sign.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from onnxdtd.rules.maps import Boosted, Bound, identity, negative, ones, positive, zero
+
+Map = Callable[[Any], Any]
+Vector = npt.NDArray[np.float64]
+
+
+@lru_cache
+def slopes(change: Map) -> tuple[float, float] | None:
+    """(a, b) of a map u -> a u+ + b u-; None of any other map."""
+    if change in (identity, positive, negative, zero) or isinstance(change, Boosted):
+        above, below = change(np.array([1.0, -1.0]))
+        return float(above), float(-below)
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Kinds:
+    """The sum e P + i N + k b+ + l b-."""
+
+    e: float
+    i: float
+    k: float
+    l: float
+
+    def sign(self, served: int = 0) -> int:
+        """Its sign, 0 if unknown. served: the sign of z at the outputs where it is wanted, 0 for any.
+
+        e P + i N + k b+ + l b- = i z + (e - i) P + (k - i) b+ + (l - i) b-, and likewise with e and N.
+        """
+        plain = 0.0 if served <= 0 else self.i
+        if 0 <= plain == self.i <= min(self.e, self.k) and self.l <= plain:
+            return 1
+        plain = 0.0 if served >= 0 else self.e
+        if 0 <= plain == self.e <= min(self.i, self.l) and self.k <= plain:
+            return -1
+        return 0
+
+    def minus(self, other: Kinds, factor: float) -> Kinds:
+        """This sum less a multiple of another."""
+        return Kinds(
+            self.e - factor * other.e,
+            self.i - factor * other.i,
+            self.k - factor * other.k,
+            self.l - factor * other.l,
+        )
+
+    def out_of(self, known: Sequence[Kinds]) -> tuple[float, ...] | None:
+        """Factors with which the P and N of one or two known sums make those of this one."""
+        if not known:
+            return None
+        first = known[0]
+        if self.e * first.i == self.i * first.e:
+            return (self.e / first.e,)
+        if len(known) < 2:
+            return None
+        matrix = np.array([[other.e for other in known[:2]], [other.i for other in known[:2]]])
+        if np.linalg.det(matrix) == 0:
+            return None
+        return tuple(float(f) for f in np.linalg.solve(matrix, [self.e, self.i]))
+
+
+PLAIN = Kinds(1.0, 1.0, 1.0, 1.0)
+
+
+def kinds(terms: Sequence[Any], *, nonnegative: bool, absorbs: bool) -> Kinds | None:
+    """What terms with maps of that sort compute; None where they single out products by more than their kind.
+
+    nonnegative: x >= 0, so x- w- and x- w+ are zero. absorbs: the bias column counts.
+    """
+    products, bias = np.zeros((2, 2)), np.zeros(2)
+    for term in terms:
+        x, w, b = slopes(term.x), slopes(term.w), slopes(term.b)
+        if x is None or w is None or b is None:
+            return None
+        products += term.sign * np.outer(x, w)
+        bias += term.sign * absorbs * np.array(b)
+    (e, i), (other_i, other_e) = products.tolist()
+    if not nonnegative and (e, i) != (other_e, other_i):
+        return None
+    return Kinds(e, i, *bias.tolist())
+
+
+def fixed(change: Map) -> bool:
+    """Whether a map of x looks at its shape only."""
+    return change is ones or isinstance(change, Bound)
+
+
+def by_weights(terms: Sequence[Any], coefficient: float = 1.0) -> dict[Map, list[tuple[float, Map]]]:
+    """The maps of x, each with its factor, by the map of w that they stand beside: one adjoint each, at most two
+    where all weights are multiples of w+ and w-."""
+    found: dict[Map, list[tuple[float, Map]]] = {}
+    for term in terms:
+        found.setdefault(term.w, []).append((term.sign * coefficient, term.x))
+    if len(found) > 2 and None not in (parts := [slopes(change) for change in found]):
+        halves: dict[Map, list[tuple[float, Map]]] = {positive: [], negative: []}
+        for pair, entries in zip(parts, found.values(), strict=True):
+            for half, slope in zip(halves, pair or (), strict=True):
+                halves[half] += [(slope * factor, change) for factor, change in entries if slope]
+        return halves
+    return found
+
+
+def weighted(entries: Sequence[tuple[float, Map]], x: Any) -> Any:
+    """The sum of factor * x': an array, a number where it is the same everywhere, or None where it is zero."""
+    total: Any = None
+    for factor, change in entries:
+        if change is ones:
+            part: Any = 1.0
+        elif isinstance(change, Bound):
+            part = change.values.astype(x.dtype)
+            if not part.any():
+                continue
+        else:
+            part = change(x)
+        part = part if abs(factor) == 1 else part * abs(factor)
+        total = plus(total, part, 1 if factor > 0 else -1)
+    return total
+
+
+def plus(total: Any, part: Any, sign: int = 1) -> Any:
+    """total + sign * part; nothing is added to None."""
+    if total is None:
+        return part if sign > 0 else -part
+    return total + part if sign > 0 else total - part

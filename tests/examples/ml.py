@@ -1,0 +1,26 @@
+"""ai.onnx.ml: what has a site of its own."""
+
+from __future__ import annotations
+
+from tests.single_op import X, ex, w
+
+DOMAIN = "ai.onnx.ml"
+KERNEL = {
+    "n_supports": 4, "kernel_params": [0.3, 0.2, 3.0], "rho": [0.4], "domain": DOMAIN,
+    "support_vectors": w(12).tolist(), "coefficients": w(4).tolist(),
+}  # fmt: skip
+STUMPS = {
+    "nodes_treeids": [0] * 3 + [1] * 3, "nodes_nodeids": [0, 1, 2] * 2, "nodes_featureids": [0, 0, 0, 2, 0, 0],
+    "nodes_modes": ["BRANCH_LEQ", "LEAF", "LEAF"] * 2, "nodes_values": [0.1, 0.0, 0.0, -0.2, 0.0, 0.0],
+    "nodes_truenodeids": [1, 0, 0] * 2, "nodes_falsenodeids": [2, 0, 0] * 2, "n_targets": 2,
+    "target_treeids": [0, 0, 1, 1], "target_nodeids": [1, 2, 1, 2], "target_ids": [0, 1, 0, 0],
+    "target_weights": [1.0, 2.0, -3.0, 0.5], "domain": DOMAIN,
+}  # fmt: skip
+
+EXAMPLES = [
+    ex("Imputer", X((2, 4)), domain=DOMAIN, imputed_value_floats=[1.0], replaced_value_float=0.0),
+    ex("SVMRegressor", X((2, 3)), kernel_type="RBF", note="rbf", **KERNEL),
+    ex("SVMRegressor", X((2, 3)), kernel_type="POLY", note="poly", **KERNEL),
+    ex("SVMRegressor", X((2, 3)), kernel_type="SIGMOID", note="sigmoid", **KERNEL),
+    ex("TreeEnsembleRegressor", X((2, 3)), note="stumps", **STUMPS),
+]

@@ -1,0 +1,92 @@
+"""The two evaluations and the comparisons, each in a folder of its own, where it goes on if it was stopped."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from data import MODELS, Array, Inputs
+
+import onnxdtd
+from onnxdtd.metrics import Evaluation
+
+CONTROLS = ("random", "constant")
+NEIGHBOURS = ("lime", "kernel_shap")
+CAT, ESPRESSO = None, 967
+
+
+@dataclass(frozen=True)
+class Study:
+    """An evaluation as it is asked for. options: of a method, where its defaults take too long; left_out: methods,
+    and why."""
+
+    settings: Mapping[str, Any]
+    options: Mapping[str, Mapping[str, Any]]
+    left_out: Mapping[str, str]
+
+
+STUDIES = {
+    "digits": Study({}, {}, {}),
+    "photos": Study(
+        {"steps": 8, "fills": ("mean", "blur"), "draws": 3},
+        {
+            "integrated_gradients": {"steps": 8},
+            "smoothgrad": {"samples": 8},
+            "occlusion": {"patch": 32, "stride": 32},
+        },
+        {"taylor": "its search takes 112 gradients and 792 forward passes for one explanation, "
+                   "and a score needs five explanations of each input"},
+    ),
+}  # fmt: skip
+
+
+def evaluated(name: str, inputs: Inputs, work: Path) -> Evaluation:
+    """All native methods that the model allows and both controls, by all metrics."""
+    study, path = STUDIES[name], MODELS / f"{inputs.model}.onnx"
+    methods: dict[str, Any] = {}
+    for method in (*onnxdtd.METHODS, *onnxdtd.COMPOSED):
+        if method in study.left_out:
+            continue
+        options = study.options.get(method, {})
+        explainer = onnxdtd.Explainer(path, method, input_range=inputs.input_range, options=options)
+        try:
+            explainer.plan()
+            explainer(inputs.x[:1])
+        except onnxdtd.OnnxdtdError as error:
+            print(f"{name}: without {method}: {error}", file=sys.stderr)
+            continue
+        methods[method] = explainer
+    methods |= {control: control for control in CONTROLS}
+
+    def tell(done: int, total: int) -> None:
+        if sys.stderr.isatty():
+            print(f"\r{name}: {done} of {total}", end="", file=sys.stderr)
+
+    return onnxdtd.evaluate(
+        path, inputs.x, methods,
+        input_range=inputs.input_range, out=work / name, progress=tell, **study.settings,
+    )  # fmt: skip
+
+
+def compared(inputs: Inputs, number: int, folder: Path, targets: Sequence[Any] = (None,)) -> dict[str, Any]:
+    """compare.json of one input by all native methods, LIME and KernelSHAP, and the maps beside it."""
+    if not (folder / "compare.json").exists():
+        found = onnxdtd.compare(
+            MODELS / f"{inputs.model}.onnx", inputs.x[number : number + 1], ["all", *NEIGHBOURS], targets,
+            input_range=inputs.input_range, repeats=0,
+        )  # fmt: skip
+        found.save(folder)
+    told: dict[str, Any] = json.loads((folder / "compare.json").read_text("utf-8"))
+    return told
+
+
+def maps(folder: Path, target: int = 0) -> dict[str, Array]:
+    """The relevance of one comparison, by method."""
+    with np.load(folder / "relevance.npz") as arrays:
+        split = {tuple(name.split("/", 2)): array for name, array in arrays.items()}
+    return {method: array for (number, method, _), array in split.items() if number == str(target)}
