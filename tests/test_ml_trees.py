@@ -126,6 +126,7 @@ def test_the_form_of_opset_5_by_hand():
     np.testing.assert_allclose(changes[:, :, 0], [[-10, 0, 0], [5, -5, 0], [5, 5, 0]])
     np.testing.assert_allclose(expected, 25)
     e = onnxdtd.explain(new_form(), x, method="dtd")
+    assert e.conservation.lost_to("bias") == pytest.approx(3 * 25)
     np.testing.assert_allclose(e.relevance["x"], changes[:, :, 0], rtol=1e-5)
 
 

@@ -87,9 +87,9 @@ def save_heatmap(
         return None
     if name is not None and name not in explanation.relevance:
         raise UsageError(f"'{name}' has no relevance: choose among {', '.join(explanation.relevance)}")
+    label = explanation.label(sample)
     parts = [[arrays[i][sample] for i in drawn] for arrays in (explanation.relevance, explanation.inputs)]
     relevance, values = (np.concatenate(part) if together else part[0] for part in parts)
-    label = explanation.label(sample)
     figure = heatmap(
         relevance,
         picture,

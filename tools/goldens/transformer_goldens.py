@@ -219,6 +219,7 @@ def bare(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def main(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
     ids = torch.from_numpy(np.random.default_rng(5).integers(1, WORDS, (3, LENGTH)))
     mask = torch.tensor([[1] * 8, [1] * 5 + [0] * 3, [1] * 3 + [0] * 5])
     model = Classifier().double().eval()

@@ -17,12 +17,11 @@ from onnxdtd.metrics import Evaluation
 
 CONTROLS = ("random", "constant")
 NEIGHBOURS = ("lime", "kernel_shap")
-CAT, ESPRESSO = None, 967
 
 
 @dataclass(frozen=True)
 class Study:
-    """An evaluation as it is asked for. options: of a method, where its defaults take too long; left_out: methods,
+    """An evaluation as it is asked for. settings: of `evaluate`; options: of a method, where its defaults take too long; left_out: methods,
     and why."""
 
     settings: Mapping[str, Any]
@@ -33,44 +32,44 @@ class Study:
 STUDIES = {
     "digits": Study({}, {}, {}),
     "photos": Study(
-        {"steps": 8, "fills": ("mean", "blur"), "draws": 3},
+        {"steps": 6, "fills": ("mean", "blur"), "draws": 2, "batch": 4},
         {
             "integrated_gradients": {"steps": 8},
             "smoothgrad": {"samples": 8},
             "occlusion": {"patch": 32, "stride": 32},
         },
         {"taylor": "its search takes 112 gradients and 792 forward passes for one explanation, "
-                   "and a score needs five explanations of each input"},
+                   "and an input's scores need four explanations"},
     ),
 }  # fmt: skip
 
 
-def evaluated(name: str, inputs: Inputs, work: Path) -> Evaluation:
-    """All native methods that the model allows and both controls, by all metrics."""
+def evaluated(name: str, inputs: Inputs, work: Path) -> tuple[Evaluation, dict[str, str]]:
+    """All native methods that the model allows and both controls, by all metrics; and why not the other methods."""
     study, path = STUDIES[name], MODELS / f"{inputs.model}.onnx"
     methods: dict[str, Any] = {}
+    refused: dict[str, str] = {}
     for method in (*onnxdtd.METHODS, *onnxdtd.COMPOSED):
         if method in study.left_out:
             continue
         options = study.options.get(method, {})
         explainer = onnxdtd.Explainer(path, method, input_range=inputs.input_range, options=options)
         try:
-            explainer.plan()
             explainer(inputs.x[:1])
-        except onnxdtd.OnnxdtdError as error:
-            print(f"{name}: without {method}: {error}", file=sys.stderr)
-            continue
-        methods[method] = explainer
+            methods[method] = explainer
+        except onnxdtd.UnsupportedError as error:
+            refused[method] = str(error).splitlines()[0]
     methods |= {control: control for control in CONTROLS}
 
     def tell(done: int, total: int) -> None:
         if sys.stderr.isatty():
             print(f"\r{name}: {done} of {total}", end="", file=sys.stderr)
 
-    return onnxdtd.evaluate(
+    found = onnxdtd.evaluate(
         path, inputs.x, methods,
         input_range=inputs.input_range, out=work / name, progress=tell, **study.settings,
     )  # fmt: skip
+    return found, refused
 
 
 def compared(inputs: Inputs, number: int, folder: Path, targets: Sequence[Any] = (None,)) -> dict[str, Any]:

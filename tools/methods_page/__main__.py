@@ -1,0 +1,92 @@
+"""docs/methods.md: which method is best, by which score? With its figures, their JSON and the tables in docs/figures.
+
+    pip install -e ".[compare]"
+    python tools/methods_page --work FOLDER            # half an hour on two cores; stopped, it goes on where it was
+    python tools/methods_page --words                  # the page anew from docs/figures/methods.json: a second
+
+Evaluates all native methods on 200 held-out digits (the shipped CNN) and on 24 views of photographs that
+scikit-image ships (EfficientNet-Lite0), and compares them, with LIME and KernelSHAP, on ten digits and on the cat.
+The work folder holds every evaluation and comparison whole; seeds are fixed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import data
+import figures
+import measure
+import summary
+import words
+
+import onnxdtd
+from onnxdtd.folder import plain
+
+DOCS = data.ROOT / "docs"
+TOLD = DOCS / "figures" / "methods.json"
+EACH = 20
+CAT = "chelsea.png, whole"
+ESPRESSO = 967
+TEN = "ten digits, mean"
+
+
+def found(work: Path) -> dict[str, Any]:
+    """Everything measured; the figures that need more than what the JSON keeps are drawn on the way."""
+    digits, photos = data.digits(EACH), data.photographs()
+    studies = {
+        name: summary.study(name, inputs, *measure.evaluated(name, inputs, work))
+        for name, inputs in (("digits", digits), ("photos", photos))
+    }
+    firsts = range(0, len(digits.x), EACH)
+    ten = [measure.compared(digits, k, work / f"digit_{k // EACH}") for k in firsts]
+    maps = [measure.maps(work / f"digit_{k // EACH}") for k in firsts]
+    figures.save(figures.digits([digits.x[k, 0] for k in firsts], maps), TOLD.with_name("methods_digits.png"))
+    cat = measure.compared(photos, photos.names.index(CAT), work / "cat", (None, ESPRESSO))
+    return {
+        "onnxdtd": onnxdtd.__version__, **studies,
+        "alike": {"digits": summary.likeness(ten), "cat": summary.likeness([cat])},
+        "cat": {"input": CAT, "targets": [t["target"] for t in cat["targets"]],
+                "predictions": {m: cat["targets"][0]["methods"][m]["extras"]["predictions"]
+                                for m in measure.NEIGHBOURS}},
+    }  # fmt: skip
+
+
+def drawn(told: dict[str, Any]) -> None:
+    """The figures of the JSON alone."""
+    alike = told["alike"]
+    panels = {TEN: alike["digits"], f"the cat, {told['cat']['targets'][0]}": alike["cat"]}
+    figures.save(figures.likeness(panels, "cosine"), TOLD.with_name("methods_alike.png"))
+    for name in ("digits", "photos"):
+        figures.save(figures.scores(told[name]), TOLD.with_name(f"methods_scores_{name}.png"))
+    studies = {f"{told[n]['inputs']} {n}": told[n] for n in ("digits", "photos")}
+    figures.save(figures.places(studies), TOLD.with_name("methods_places.png"))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    one = parser.add_mutually_exclusive_group(required=True)
+    one.add_argument("--work", type=Path, help="of the evaluations and comparisons, outside the repository")
+    one.add_argument("--words", action="store_true", help="nothing is measured")
+    given = parser.parse_args()
+    if given.work:
+        told = plain(found(given.work))
+        TOLD.write_text(json.dumps(told, indent=1, allow_nan=False) + "\n", "utf-8")
+    told = json.loads(TOLD.read_text("utf-8"))
+    drawn(told)
+    (DOCS / "methods.md").write_text(words.page(told), "utf-8")
+    TOLD.with_suffix(".md").write_text(words.tables(told), "utf-8")
+    for claim, holds in words.claims(told):
+        if not holds:
+            print(f"no longer true, rewrite it in words.py: {claim}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,226 @@
+"""The page's figures: ten digits by many methods, how alike methods are, every score, and every place."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from data import Array
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from measure import CONTROLS
+from PIL import Image
+
+from onnxdtd.render.canvas import DPI, MARGIN, Page, text_width
+from onnxdtd.render.colours import BLUE, FAINT, INK, RED, SIGNED, Scale
+
+GREY, PLAIN = "#6b6b6b", "#a8a8a8"
+PALE = LinearSegmentedColormap.from_list("places", ["#2f6f4f", "#8fc3a2", "#f7f7f4"])
+CELL, BETWEEN, LABELS, FONT = 112, 10, 92, 7
+SHOWN = (
+    "gradient", "smoothgrad", "gradient_x_input", "integrated_gradients", "guided_backprop", "grad_cam", "occlusion",
+    "taylor", "dtd", "excitation_backprop", "epsilon_plus", "composite", "lime", "kernel_shap",
+)  # fmt: skip
+SHORT = {
+    "pixel_flipping": "pixel flipping", "region_perturbation": "regions", "deletion": "deletion",
+    "insertion": "insertion", "sparseness": "sparseness", "stability": "stability",
+    "class_sensitivity": "class sensitivity",
+}  # fmt: skip
+
+
+def short(score: str) -> str:
+    """A headline score as figures and tables name it."""
+    metric, *rest = score.split(".")
+    return f"{SHORT[metric]}, {rest[0]}" if len(rest) > 1 else SHORT[metric]
+
+
+def save(figure: Figure, path: Path) -> None:
+    """As a PNG of 256 colours."""
+    drawn = io.BytesIO()
+    figure.savefig(drawn, dpi=DPI)
+    with Image.open(drawn) as image:
+        image.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
+
+
+def digits(pictures: Sequence[Array], maps: Sequence[Mapping[str, Array]]) -> Figure:
+    """A digit a row, a method a column; every map has its own scale."""
+    across, pitch = len(SHOWN) + 1, CELL + BETWEEN
+    page = Page(2 * MARGIN + across * pitch, LABELS + len(pictures) * pitch + 30, "")
+    for column, name in enumerate(("input", *SHOWN)):
+        lines = _broken(name)
+        for k, line in enumerate(lines):
+            page.text(MARGIN + column * pitch, LABELS - 12 - 26 * (len(lines) - k), line, FONT, INK)
+    for row, (picture, by) in enumerate(zip(pictures, maps, strict=True)):
+        for column, name in enumerate((None, *SHOWN)):
+            axes = page.place(MARGIN + column * pitch, LABELS + row * pitch, CELL, CELL)
+            if name is None:
+                axes.imshow(picture, cmap="gray_r", interpolation="nearest")
+            else:
+                flat = by[name].sum(axis=0)
+                axes.imshow(Scale.of(flat, 99.5).colours(flat), interpolation="nearest")
+            axes.set(xticks=[], yticks=[])
+            axes.spines[:].set(linewidth=0.4, color=FAINT)
+    _key(page, LABELS + len(pictures) * pitch + 8)
+    return page.figure
+
+
+def likeness(panels: Mapping[str, Mapping[str, Any]], measure: str) -> Figure:
+    """Matrices side by side, in the order that puts alike methods beside each other in the first."""
+    first = next(iter(panels.values()))
+    order = [first["methods"][i] for i in _alike(np.array(first[measure], np.float64))]
+    side = 0.285 * len(order)
+    figure = Figure((1.9 + len(panels) * (side + 0.25), side + 1.95), dpi=DPI, facecolor="white")
+    FigureCanvasAgg(figure)
+    width, height = figure.get_size_inches()
+    for k, (title, told) in enumerate(panels.items()):
+        names = [m for m in order if m in told["methods"]]
+        rows = [told["methods"].index(m) for m in names]
+        table = np.array(told[measure], np.float64)[np.ix_(rows, rows)]
+        box = ((1.75 + k * (side + 0.25)) / width, 1.55 / height, side / width, side / height)
+        axes = figure.add_axes(box)
+        axes.imshow(table, cmap=SIGNED, vmin=-1.15, vmax=1.15)
+        for i, line in enumerate(table):
+            for j, value in enumerate(line):
+                colour = "white" if abs(value) > 0.62 else INK
+                axes.text(j, i, _hundredths(value), ha="center", va="center", fontsize=5.6, color=colour)
+        axes.set_xticks(range(len(names)), names, rotation=55, ha="right", rotation_mode="anchor")
+        axes.set_yticks(range(len(names)), names if k == 0 else [""] * len(names))
+        axes.tick_params(length=0, labelsize=7, labelcolor=INK, pad=2)
+        axes.spines[:].set_visible(False)
+        axes.set_title(title, loc="left", fontsize=9, color=INK)
+    return figure
+
+
+def scores(told: Mapping[str, Any]) -> Figure:
+    """A panel for each score; red: the best, and what its paired difference does not tell from it."""
+    rows = [*sorted(told["mean_place"], key=told["mean_place"].__getitem__), *CONTROLS]
+    groups: dict[str, list[str]] = {"pixel": [], "region": [], "other": []}
+    for score in told["scores"]:
+        kind = score.split("_")[0]
+        groups[kind if kind in groups else "other"].append(score)
+    chances, rest = groups["other"][:2], groups["other"][2:]
+    grid = [[*groups["pixel"], chances[0]], [*groups["region"], chances[1]], rest]
+    across = len(grid[0])
+    high = 0.148 * len(rows) + 0.62
+    figure = Figure((1.55 + 2.3 * across, 3 * high + 0.4), dpi=DPI, facecolor="white")
+    FigureCanvasAgg(figure)
+    width, height = figure.get_size_inches()
+    for i, line in enumerate(grid):
+        for j, score in enumerate(line):
+            bottom = height - (i + 1) * high + 0.35
+            box = ((1.5 + 2.3 * j) / width, bottom / height, 2.15 / width, (high - 0.6) / height)
+            _panel(figure.add_axes(box), told, score, rows, names=j == 0)
+    words = (
+        (0.0, RED, "best, or not told from the best (paired, 95 %)"), (2.75, INK, "told from the best"),
+        (4.05, PLAIN, "control; grey band: random"), (5.8, "white", "→ higher is better, ← lower is better"),
+    )  # fmt: skip
+    for left, colour, text in words:
+        figure.text((1.5 + left) / width, 0.1 / height, "●", fontsize=8, color=colour)
+        figure.text((1.64 + left) / width, 0.1 / height, text, fontsize=7.5, color=INK)
+    return figure
+
+
+def places(studies: Mapping[str, Mapping[str, Any]]) -> Figure:
+    """The place of each method by each score, the best mean place by removal scores on top."""
+    first = next(iter(studies.values()))
+    size = 0.25
+    widths = [len(told["scores"]) * 0.42 for told in studies.values()]
+    count = max(len(told["mean_place"]) for told in studies.values())
+    total = sum(widths) + 1.75 * len(widths) + 0.1
+    figure = Figure((total, count * size + 1.5), dpi=DPI, facecolor="white")
+    FigureCanvasAgg(figure)
+    width, height = figure.get_size_inches()
+    left = 0.0
+    for (title, told), wide in zip(studies.items(), widths, strict=True):
+        rows = sorted(told["mean_place"], key=told["mean_place"].__getitem__)
+        table = np.array([[told["place"][m][s] for s in told["scores"]] for m in rows])
+        tall = size * len(rows)
+        box = ((left + 1.55) / width, (height - 1.35 - tall) / height, wide / width, tall / height)
+        axes = figure.add_axes(box)
+        axes.imshow(table, cmap=PALE, vmin=1, vmax=len(first["mean_place"]), aspect="auto")
+        for i, line in enumerate(table):
+            for j, place in enumerate(line):
+                colour = "white" if place < 0.3 * len(rows) else INK
+                axes.text(j, i, f"{place:g}", ha="center", va="center", fontsize=7, color=colour)
+        axes.set_xticks(range(len(told["scores"])), [short(s) for s in told["scores"]])
+        axes.set_yticks(range(len(rows)), rows)
+        axes.tick_params(length=0, labelsize=7, labelcolor=INK, pad=3)
+        axes.tick_params(
+            axis="x", top=True, bottom=False, labeltop=True, labelbottom=False, labelrotation=45
+        )
+        for label in axes.get_xticklabels():
+            label.set(ha="left", rotation_mode="anchor")
+        faithful = sum(s.split(".")[0] not in ("sparseness", "stability", "class_sensitivity") for s in told["scores"])
+        axes.axvline(faithful - 0.5, color="white", linewidth=4)
+        axes.spines[:].set_visible(False)
+        figure.text((left + 0.1) / width, 1 - 0.22 / height, title, fontsize=9, color=INK)
+        left += 1.75 + wide
+    return figure
+
+
+def _panel(axes: Axes, told: Mapping[str, Any], score: str, rows: Sequence[str], *, names: bool) -> None:
+    chance = told["table"]["random"][score]
+    axes.axvspan(chance["low"], chance["high"], color="#e4e4e4", linewidth=0)
+    for place, method in enumerate(rows):
+        one, apart = told["table"][method][score], told["from_best"][method][score]
+        if not one["count"]:
+            continue
+        best = method == told["best"][score] or apart["low"] <= 0 <= apart["high"]
+        colour = PLAIN if method in CONTROLS else RED if best else INK
+        axes.plot([one["low"], one["high"]], [place, place], color=colour, linewidth=1.2)
+        axes.plot([one["mean"]], [place], "o", color=colour, markersize=3.6)
+    axes.set(ylim=(len(rows) - 0.4, -0.6))
+    if score.startswith("stability"):
+        axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_yticks(range(len(rows)), rows if names else [""] * len(rows))
+    axes.tick_params(labelsize=7, length=2, width=0.5, color=FAINT, labelcolor=INK)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="y", color=FAINT, alpha=0.22, linewidth=0.5)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.spines["bottom"].set(color=FAINT, linewidth=0.6)
+    arrow = "→" if told["better"][score] == "higher" else "←"
+    axes.set_title(f"{short(score)} {arrow}", loc="left", fontsize=8, color=INK)
+
+
+def _alike(table: Array) -> list[int]:
+    """By the angle between the two leading eigenvectors. Source: Friendly 2002 (corrgrams)."""
+    _, vectors = np.linalg.eigh(np.nan_to_num(table))
+    angle = np.arctan2(vectors[:, -2], vectors[:, -1])
+    gaps = np.diff(np.append(np.sort(angle), np.sort(angle)[0] + 2 * np.pi))
+    start = np.sort(angle)[(int(gaps.argmax()) + 1) % len(angle)]
+    return [int(i) for i in np.argsort((angle - start) % (2 * np.pi))]
+
+
+def _hundredths(value: float) -> str:
+    return "" if np.isnan(value) else "1" if value > 0.995 else f"{value:.2f}".replace("0.", ".").replace("-", "−")
+
+
+def _broken(name: str) -> list[str]:
+    """At its underscores, where a line is too narrow."""
+    lines = [""]
+    for part in name.replace("_", "_ ").split():
+        joined = lines[-1] + part
+        lines = [*lines[:-1], joined] if text_width(joined, FONT) <= CELL + BETWEEN - 4 else [*lines, part]
+    return [line for line in lines if line]
+
+
+def _key(page: Page, top: float) -> None:
+    page.text(MARGIN, top, "against", FONT, BLUE)
+    left = MARGIN + text_width("against", FONT) + 14
+    axes = page.place(left, top + 6, 180, 13)
+    axes.imshow(SIGNED(np.linspace(0, 1, 256))[None, :, :3], aspect="auto")
+    axes.set(xticks=[], yticks=[])
+    axes.spines[:].set(linewidth=0.4, color=FAINT)
+    page.text(left + 194, top, "for the class that the network names", FONT, RED)
+    right = left + 230 + text_width("for the class that the network names", FONT)
+    page.text(right, top, "each map to its own percentile 99.5 of |relevance|", FONT, GREY)
