@@ -15,7 +15,7 @@ import onnx
 from onnxdtd.engine.choice import MANY, choose
 from onnxdtd.engine.forward import RUNTIME_VERSION, providers_for
 from onnxdtd.engine.plan import Plan, make_plan
-from onnxdtd.engine.run import NumpyRun, OnnxRun, Run
+from onnxdtd.engine.run import NumpyRun, OnnxRun, Run, samples
 from onnxdtd.engine.target import parse_target, seed_relevance
 from onnxdtd.engine.upgrade import upgrade
 from onnxdtd.engine.verify import check_same
@@ -169,7 +169,7 @@ class Explainer:
             canonise(load(self._unverified), partial(check_same, feeds=feeds))
             self._unverified = None
         ledger = Ledger(len(plan.steps), progress)
-        run = self.run(plan.output, len(next(iter(feeds.values()))))
+        run = self.run(plan.output, samples(feeds))
         found = run(feeds, wanted, ledger.observe, ledger.listen)
         seed = seed_relevance(plan.seed, found.mask, found.logits)
         return Explanation(

@@ -70,7 +70,7 @@ def check(model: Source, method: str = "auto", output: str | None = None, *, rul
         others=others,
         verdicts=_verdicts(graph, ways),
         cost=cost(plan) if plan else None,
-        compiles=bool(plan) and all(step.op.compiles for step in plan.steps),
+        compiles=plan is not None and all(step.op.compiles for step in plan.steps),
         warnings=plan.warnings if plan else (),
     )
 

@@ -9,7 +9,7 @@ import pytest
 
 import onnxdtd
 from onnxdtd.composed.passes import Passes
-from onnxdtd.errors import TargetError, UsageError
+from onnxdtd.errors import TargetError, UnsupportedError, UsageError
 from tests.model_text import model
 from tests.test_composed import DIGIT, LINEAR, MODELS, X, digits, explained
 
@@ -89,6 +89,15 @@ def test_integers_stay_as_they_are() -> None:
     for method in ("integrated_gradients", "occlusion"):
         e = explained(source, method, feeds, [0, 2], batch=1)
         np.testing.assert_allclose(e.relevance["x"], [[2, 0, 0], [0, 0, 42]])
+
+
+def test_tokens_alone_cannot_be_moved() -> None:
+    source = model("(int64[N, 3] k) => (double[N, 3] y) { c = Cast<to=11>(k) y = Tanh(c) }")
+    for method in ("integrated_gradients", "smoothgrad", "occlusion", "taylor"):
+        with pytest.raises(UnsupportedError, match="integers cannot be moved so"):
+            explained(source, method, {"k": np.array([[1, 2, 3]])}, 0)
+    with pytest.raises(UnsupportedError, match="natural follows floats only"):
+        explained(source, "natural", {"k": np.array([[1, 2, 3]])}, 0)
 
 
 def test_progress_counts_to_its_total() -> None:

@@ -83,7 +83,7 @@ class Rerun:
         else:
             forward, kept = Forward(plan.graph, needed(plan), explainer.providers), {}
         feeds, count = _first_samples(explainer.graph, explanation)
-        values = _single(forward(feeds))
+        values = forward(feeds)
         mask = np.zeros(values[plan.target].shape, bool)
         for sample, indices in enumerate(explanation.target[:count]):
             for index in indices:
@@ -96,14 +96,14 @@ class Rerun:
 
     def at(self, feeds: Arrays) -> Rerun:
         """Other inputs of the same shapes."""
-        return dataclasses.replace(self, feeds=feeds, values=_single(self.forward(feeds)))
+        return dataclasses.replace(self, feeds=feeds, values=self.forward(feeds))
 
     def on(self, constants: Arrays) -> Rerun:
         """A copy of the model with some of its constants replaced; the same inputs and target."""
         graph = self.plan.graph.replace(constants={**self.plan.graph.constants, **constants})
         plan = self.remake(graph, self.plan.method)
         forward = Forward(graph, needed(plan), self.providers)
-        values = _single(forward(self.feeds))
+        values = forward(self.feeds)
         return dataclasses.replace(self, plan=plan, values=values, forward=forward, kept={})
 
     def relevance(
@@ -196,8 +196,3 @@ def _first_samples(graph: Graph, explanation: Explanation) -> tuple[Arrays, int]
     if count <= SAMPLES or any(isinstance(shape[0], int) for shape in shapes):
         return feeds, count
     return {name: array[:SAMPLES] for name, array in feeds.items()}, SAMPLES
-
-
-def _single(values: Arrays) -> Arrays:
-    """Half precision is explained in float32, as by the engine."""
-    return {k: v.astype(np.float32) if v.dtype == np.float16 else v for k, v in values.items()}

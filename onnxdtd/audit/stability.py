@@ -27,11 +27,14 @@ NOISE = 0.01
 )  # fmt: skip
 def stability(plan: Plan, explanation: Explanation, rerun: Rerun) -> Finding:
     """Similarity with the heatmaps of the same input under small noise, the explained element held."""
+    if not plan.floats:
+        still = "The input holds integers only, which no small noise can move."
+        return Finding("stability", None, LIMIT, "below", still, {"noise": NOISE, "draws": 0})
     rng = np.random.default_rng(0)
     found, logits = [], []
     for draw in range(DRAWS):
         rerun.tick(draw, DRAWS)
-        shaken = rerun.at({**rerun.feeds, **{name: _shaken(rerun, name, rng) for name in plan.inputs}})
+        shaken = rerun.at({**rerun.feeds, **{name: _shaken(rerun, name, rng) for name in plan.floats}})
         found.append(cosine(rows(rerun.original), rows(shaken.original)))
         logits.append(np.abs(shaken.logits - rerun.logits)[rerun.mask].mean())
     value = middle(found)

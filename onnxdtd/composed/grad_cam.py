@@ -55,7 +55,7 @@ def grad_cam(
         for n in np.flatnonzero(~small.any(axis=(1, 2)))
     ]
     x = base.inputs[image]
-    relevance = {other: np.zeros_like(base.inputs[other]) for other in plan.inputs}
+    relevance = {other: np.zeros_like(base.inputs[other]) for other in plan.floats}
     relevance[image] = _enlarged(small, x.shape, layout).astype(x.dtype)
     return dataclasses.replace(
         base,

@@ -40,8 +40,9 @@ def natural(explainer: Explainer, x: Any, target: Any = None, *, progress: Tell 
     """
     base = explainer.one_pass(x, target, progress=progress)
     plan = explainer.plan(base.output)
+    if plan.floats != plan.inputs:
+        raise UnsupportedError("natural follows floats only, and integers of the input are turned into some here")
     values = Forward(plan.graph, needed(plan), explainer.providers)(base.inputs)
-    values = {name: a.astype(np.float32) if a.dtype == np.float16 else a for name, a in values.items()}
     sites = {s.node.name: s.build(Point(s.node, plan.graph, s.slots, values)) for s in plan.steps}
     sources = _origins(plan, sites, values)
     summands = _summands(plan, sites, sources, _seed(base, values[plan.target]), values)

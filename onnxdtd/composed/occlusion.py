@@ -47,7 +47,7 @@ def occlusion(
         raise UsageError(f"occlusion takes channels together or each, not {channels!r}")
     passes = Passes(explainer, x, target, progress, batch)
     patches, start = [], 0
-    for name in passes.plan.inputs:
+    for name in passes.plan.floats:
         shape = passes.base.inputs[name].shape[1:]
         patches += [start + p for p in _patches(name, shape, patch, stride, channels == "each", layout)]
         start += math.prod(shape)

@@ -47,8 +47,8 @@ class Passes:
         self._rows, self.fixed = _rows(self.plan, self.base, batch)
         self._progress, self._done, self._expected = progress, 0, 0
         self.forward_points = self.gradient_points = 0
-        self.x = self._joined({name: self.base.inputs[name] for name in self.plan.inputs})
-        ranges = {name: range_of(name, explainer.input_range) for name in self.plan.inputs}
+        self.x = self._joined({name: self.base.inputs[name] for name in self.plan.floats})
+        ranges = {name: range_of(name, explainer.input_range) for name in self.plan.floats}
         self.low, self.high = (
             self.vector({n: r[side] for n, r in ranges.items()}, "the range") for side in (0, 1)
         )
@@ -97,7 +97,7 @@ class Passes:
 
     def vector(self, given: Any, what: str) -> Array:
         """(N, D) from a number, an array for the one input, or a dict by input name (0 where it names none)."""
-        names = self.plan.inputs
+        names = self.plan.floats
         given = given if isinstance(given, Mapping) else dict.fromkeys(names, given)
         if set(given) - set(names):
             raise UsageError(f"{what} names {', '.join(map(repr, set(given) - set(names)))}; "
@@ -124,7 +124,7 @@ class Passes:
     def split(self, rows: Array, precise: bool = False) -> dict[str, Array]:
         """(M, D) as arrays (M, ...) by input name, in the inputs' own types (precise: in float64)."""
         parts, start = {}, 0
-        for name in self.plan.inputs:
+        for name in self.plan.floats:
             like = self.base.inputs[name]
             size = math.prod(like.shape[1:])
             part = rows[:, start : start + size].reshape(len(rows), *like.shape[1:])
@@ -149,6 +149,11 @@ class Passes:
         )
 
     def _check(self) -> None:
+        if not self.plan.floats:
+            raise UnsupportedError(
+                "a method of many passes moves the input by a little, and integers cannot be moved so; take "
+                "gradient_x_input, attnlrp or another method of one pass"
+            )
         several = [len(indices) for indices in self.base.target if len(indices) != 1]
         if several:
             raise TargetError(
@@ -176,7 +181,7 @@ class Passes:
         return Target(self.plan.output, tuple(self.base.target[s][0] for s in padded))
 
     def _joined(self, parts: Mapping[str, Array]) -> Array:
-        rows = [np.reshape(parts[name], (len(parts[name]), -1)) for name in self.plan.inputs]
+        rows = [np.reshape(parts[name], (len(parts[name]), -1)) for name in self.plan.floats]
         return np.concatenate(rows, axis=1).astype(np.float64)
 
     def _tell(self, points: int) -> None:

@@ -91,7 +91,7 @@ def _verdict(explainer: Explainer, passes: Passes, sample: int, root: Array) -> 
     target = Target(passes.plan.output, passes.base.target[sample][0])
     scene = Scene.of(explainer, passes.base.inputs, target, sample)
     way = passes.split((root - passes.x[sample])[None], precise=True)
-    names, first = passes.plan.inputs, passes.plan.steps[0].node.name
+    names, first = passes.plan.floats, passes.plan.steps[0].node.name
     try:
         (verdict,) = regions(scene, names, first, 1, lambda lines: [way[name] for name in names])
     except UnsupportedError as error:

@@ -52,8 +52,8 @@ class Plan:
     """An assignment of rules to the nodes between the inputs and one output.
 
     output: the explained output's name; target: the value that is explained (its logit). method: by name;
-    reason: why `auto` took it. steps: in topological order (the walk goes backwards). inputs: the float inputs
-    that receive relevance. seed, finish: of the method. warnings: what the user should know.
+    reason: why `auto` took it. steps: in topological order (the walk goes backwards). inputs: those
+    that receive relevance, floats and tokens. seed, finish: of the method. warnings: what the user should know.
     """
 
     graph: Graph
@@ -67,6 +67,11 @@ class Plan:
     finish: Finish
     warnings: tuple[str, ...] = ()
     domains: Mapping[str, Domain] = field(default_factory=dict, repr=False)
+
+    @property
+    def floats(self) -> tuple[str, ...]:
+        """The explained inputs that can be moved by a little: those that are no integers."""
+        return tuple(name for name in self.inputs if self.graph.value(name).is_float)
 
     @property
     def rules(self) -> dict[str, str]:
@@ -188,7 +193,7 @@ def _warnings(graph: Graph, found: Reach, ranges: Mapping[str, Domain], method: 
         for name, node in found.held.items()
     ]
     warnings += [
-        f"input '{name}' is shaped as the tokens and not looked up: it is taken for their mask and is given no relevance"
+        f"input '{name}' is shaped as the tokens and not looked up: it is taken for their mask and given no relevance"
         for name in masks(graph)
     ]
     if method not in ("dtd", "composite"):

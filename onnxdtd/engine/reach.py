@@ -224,7 +224,7 @@ def _pick(graph: Graph, output: str | None, found: Carried) -> str:
 
 
 def _before(graph: Graph, node: str) -> set[str]:
-    return {node} | nx.ancestors(graph.network, node)
+    return {node, *nx.ancestors(graph.network, node)}
 
 
 def _between(graph: Graph, slots: dict[str, tuple[int, ...]], target: str) -> tuple[Node, ...]:

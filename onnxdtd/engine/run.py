@@ -61,7 +61,6 @@ class NumpyRun:
         plan = self.plan
         values = self.forward(feeds)
         outputs = {name: values[name] for name in plan.graph.outputs}
-        values = {name: _single(value) for name, value in values.items()}
         logits = values[plan.target]
         mask = seed_mask(target, logits)
         seed = seed_relevance(plan.seed, mask, logits)
@@ -89,7 +88,7 @@ class OnnxRun:
         """Explain one batch."""
         given, compiled = dict(feeds), self._ready.compiled
         if compiled.given:
-            batch = len(next(iter(feeds.values())))
+            batch = samples(feeds)
             given[compiled.given] = _flat(target, self.plan.graph.value(self.plan.target).shape, batch)
         values = run_session(self._ready.session, self._ready.names, given)
         logits = values[compiled.logits]
@@ -98,15 +97,16 @@ class OnnxRun:
         return Outcome(outputs, logits, seed_mask(target, logits), relevance)
 
 
-def _single(value: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Half precision is explained in float32."""
-    return value.astype(np.float32) if value.dtype == np.float16 else value
+def samples(feeds: Arrays) -> int:
+    """The length of the first input's batch axis; 1 for a single number."""
+    first = next(iter(feeds.values()))
+    return len(first) if np.ndim(first) else 1
 
 
 def _flat(target: Target, shape: Any, batch: int) -> npt.NDArray[np.int64]:
     """The compiled model's target: a flat index behind the batch axis per sample, -1 for the arg-max."""
     if target.index is None:
-        return np.full(batch, -1, np.int64)
+        return np.full(1, -1, np.int64)
     if not all(isinstance(size, int) for size in shape[1:]):
         raise UnsupportedError(
             f"an index of the explained value, whose shape {shape} is not fixed, cannot be counted before it is "

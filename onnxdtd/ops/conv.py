@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from onnxdtd.linear import LinearMap, Site
 from onnxdtd.model.point import Point
 from onnxdtd.ops.window import Window, per_channel, spatial_of, window
@@ -62,7 +64,7 @@ def _site(point: Point, product: Bilinear, by_x: Bilinear, by_w: Bilinear) -> Si
     maps = {
         0: LinearMap(w, product, by_x, point.is_constant(1)),
         1: LinearMap(x, lambda x, w: product(w, x), by_w, point.is_constant(0)),
-        2: LinearMap(None, lambda _, v: expand_like(per_channel(v, x.ndim), y), lambda _, r: _summed(r)),
+        2: LinearMap(np.asarray(1.0, x.dtype), _spread_over(y), lambda w, r: _times(w, _summed(r)), True),
     }
     bias = None if 2 in point.slots else b
     if (extra := 1 - (0 in point.slots) - (1 in point.slots)) != 0:
@@ -70,6 +72,14 @@ def _site(point: Point, product: Bilinear, by_x: Bilinear, by_w: Bilinear) -> Si
         product_alone = (y if b is None else y - b) * float(extra)
         bias = product_alone if bias is None else product_alone + bias
     return point.site(*(maps[slot] for slot in point.slots), bias=bias)
+
+
+def _spread_over(y: Any) -> Bilinear:
+    return lambda w, b: expand_like(per_channel(_times(w, b), y.ndim), y)
+
+
+def _times(w: Any, v: Any) -> Any:
+    return v if w is None else w * v
 
 
 def _summed(r: Any) -> Any:

@@ -15,9 +15,12 @@ from onnxdtd.model.point import Point
 from onnxdtd.ops.neighbours import Taps, combined, neighbours, padded
 from onnxdtd.ops.window import Window, per_channel, spatial_of, window
 from onnxdtd.primitives import (
+    Traced,
     concat,
     matmul,
+    negative_part,
     reduce_sum,
+    relu,
     reshape,
     reshape_like,
     sample,
@@ -48,24 +51,35 @@ def deformable(point: Point) -> Site:
         """Channels that share their offsets as samples: (N parts, C / parts, S)."""
         return reshape(v, shape=[-1, channels, prod(lengths)])
 
-    def columns(w: Any, read: Any) -> Any:
-        """The kernel on what every window has read (N parts, C / parts, kernel * places)."""
-        rows = reshape(read, shape=[-1, group, size * channels * parts // group, places])
-        return reshape_like(matmul(reshape(w, shape=[group, kernel.shape[0] // group, -1]), rows), y)
+    depth = size * channels * parts // group
 
-    def columns_back(w: Any, r: Any) -> Any:
+    def columns(w: Any, *read: Any) -> Any:
+        """The kernel on what every window has read (N parts, C / parts, kernel * places), one set or more."""
+        rows = [reshape(part, shape=[-1, group, depth, places]) for part in read]
+        joined = concat(*rows, axis=2) if len(rows) > 1 else rows[0]
+        return reshape_like(matmul(reshape(w, shape=[group, kernel.shape[0] // group, -1]), joined), y)
+
+    def columns_back(w: Any, r: Any, sets: int = 1) -> list[Any]:
         rows = reshape(r, shape=[0, group, -1, places])
         back = matmul(swap_last(reshape(w, shape=[group, kernel.shape[0] // group, -1])), rows)
-        return reshape(back, shape=[-1, channels, size * places])
+        cuts = [(i * depth, (i + 1) * depth) for i in range(sets)]
+        parts_of = [slice_axes(back, starts=[a], ends=[b], axes=[2], steps=[1]) for a, b in cuts]
+        return [reshape(part, shape=[-1, channels, size * places]) for part in parts_of]
+
+    # A negative mask turns the sign of the kernel, which rules must see.
+    masks = (mask,) if nonnegative(mask) else (relu(mask), -negative_part(mask))
+    signed = kernel if len(masks) == 1 else concat(kernel, -kernel, axis=1)
 
     def by_x(w: Any, v: Any) -> Any:
-        return columns(w, sample(images(v), index, weight) * mask)
+        read = sample(images(v), index, weight)
+        return columns(w, *(read * part for part in masks))
 
     def by_x_back(w: Any, r: Any) -> Any:
-        return reshape_like(unsample(columns_back(w, r) * mask, index, weight, images(x)), x)
+        back = [b * part for b, part in zip(columns_back(w, r, len(masks)), masks, strict=True)]
+        return reshape_like(unsample(sum(back[1:], back[0]), index, weight, images(x)), x)
 
     b = per_channel(point.value(3), x.ndim) if point.has(3) else None
-    of_x = LinearMap(kernel, by_x, by_x_back, False)
+    of_x = LinearMap(signed, by_x, by_x_back, False)
     if point.slots == (0,):
         return point.site(of_x, bias=b)
     slopes = [combined(axes, lengths, axis)[1] for axis in range(len(lengths))]
@@ -77,7 +91,7 @@ def deformable(point: Point) -> Site:
         return columns(kernel, sample(images(x), index, sum(shifts[1:], shifts[0])) * mask)
 
     def by_offset_back(w: Any, r: Any) -> Any:
-        back = columns_back(kernel, r) * mask
+        back = columns_back(kernel, r)[0] * mask
         moved = [reduce_sum(sample(images(x), index, slope) * back, axes=(1,)) for slope in slopes]
         return reshape_like(
             concat(*(reshape(part, shape=[-1, size, 1, places]) for part in moved), axis=2), offset
@@ -87,7 +101,7 @@ def deformable(point: Point) -> Site:
         return columns(kernel, sample(images(x), index, weight) * reshape(v, shape=[-1, 1, size * places]))
 
     def by_mask_back(w: Any, r: Any) -> Any:
-        back = columns_back(kernel, r) * sample(images(x), index, weight)
+        back = columns_back(kernel, r)[0] * sample(images(x), index, weight)
         return reshape_like(reduce_sum(back, axes=(1,)), point.value(4))
 
     derivative = {
@@ -99,6 +113,11 @@ def deformable(point: Point) -> Site:
         return point.site(*jacobian, bias=y - sum(terms[1:], terms[0]))
     still = [_still(point.value(slot), y) for slot in point.slots[1:]]
     return point.site(of_x, *still, bias=b, jacobian=jacobian)
+
+
+def nonnegative(mask: Any) -> bool:
+    """Whether it is known that no element is negative."""
+    return not isinstance(mask, Traced) and bool((mask >= 0).all())
 
 
 def _still(v: Any, y: Any) -> LinearMap:

@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from onnxdtd.errors import UnsupportedError
 from onnxdtd.linear import LinearMap, Site
 from onnxdtd.model.forest import Forest, forest_of
 from onnxdtd.model.point import Point
@@ -36,6 +37,8 @@ Array = npt.NDArray[Any]
 @op("TreeEnsembleRegressor", "TreeEnsemble", kind="norm", family="tree", domain="ai.onnx.ml", compiles=False)
 def tree_ensemble(point: Point) -> Site:
     """y = sum of the leaves that x falls into: at each split, the change of the expected value (Saabas 2014)."""
+    if (post := point.attribute("post_transform", "NONE")) not in ("NONE", 0):
+        raise UnsupportedError(f"{point.node}: post_transform {post} has no inverse that its scores could be told by")
     key = (point.node.name, forest_of)
     if key not in point.kept:
         point.kept[key] = forest_of(point.node)

@@ -116,7 +116,9 @@ def stabilised(
     if relative:
         step = mean_size(total) * np.asarray(epsilon, z.dtype)
         return np.copysign(step, total) + total
-    result = np.empty(total.shape, total.dtype) if total is z and not spare else total
+    # Blocks of an array in another order would be copies, and what is written to them lost.
+    kept = (spare or total is not z) and total.flags.c_contiguous
+    result = total if kept else np.empty(total.shape, total.dtype)
     for part, out in zip(*map(_blocks, (total, result)), strict=True):
         np.add(part, np.copysign(np.asarray(epsilon, z.dtype), part), out=out)
     return result
@@ -149,7 +151,7 @@ def quotient(
     that no quotient overflows. sign: that of d where it is served, if known; its size is `floor` at least.
     """
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        shares = np.asarray(np.divide(r, d))
+        shares = np.asarray(np.divide(r, d, order="C"))
     if exact and (dead := near_zero(d)).any():
         np.copyto(shares, 0, where=dead)
     if served is not None:

@@ -111,7 +111,6 @@ class _Expansion:
         moves = dict(zip(self._cut, directions, strict=True))
         feeds = {v: (a + moves[v]).astype(a.dtype) if v in moves else a for v, a in self._given.items()}
         values = self._run(feeds)
-        values = {v: a.astype(np.float32) if a.dtype == np.float16 else a for v, a in values.items()}
         scene, target = self._scene, self._plan.target
         here, there = (float((double(a[target]) * scene.mask).sum()) for a in (scene.values, values))
         slopes = walk(self._plan, values, scene.mask.astype(values[target].dtype))

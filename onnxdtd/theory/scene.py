@@ -93,16 +93,15 @@ class Scene:
             name: _sample(name, array, sample) for name, array in check_inputs(x, explainer.inputs).items()
         }
         values = Forward(plan.graph, needed(plan), explainer.providers)(feeds)
-        single = {name: a.astype(np.float32) if a.dtype == np.float16 else a for name, a in values.items()}
-        mask = seed_mask(wanted, single[plan.target])
+        mask = seed_mask(wanted, values[plan.target])
         relevance: dict[str, Array] = {}
 
         def observe(step: Step, r: Any, shares: tuple[Any, ...]) -> None:
             if step.op.kind == "linear":
                 relevance[step.node.name] = r
 
-        seed = seed_relevance(plan.seed, mask, single[plan.target])
-        walk(plan, single, seed, observe=observe, free=False)
+        seed = seed_relevance(plan.seed, mask, values[plan.target])
+        walk(plan, values, seed, observe=observe, free=False)
         graph = dataclasses.replace(plan.graph, constants=Doubles(plan.graph.constants))
         return cls(plan, graph, values, mask, relevance)
 

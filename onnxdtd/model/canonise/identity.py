@@ -12,9 +12,13 @@ def identity(graph: Graph) -> Graph:
     """y = x: Identity, Dropout at inference, Cast to the same type, and what is certain to change nothing (a
     Reshape to the shape there is, a Pad by zero, a Concat of one input, a product with 1) are dropped and their users
     read x.
-    An output of the graph keeps its name: the node that makes x now makes y.
+    An output of the graph keeps its name: the node that makes x now makes y. A CastLike, of whose second input
+    only the type counts, becomes a Cast.
     """
     draft = Draft(graph)
+    for node in graph.nodes:
+        if node.op == "CastLike" and not node.domain and (to := draft.value(node.inputs[1]).elem_type):
+            draft.put(Node(node.name, "Cast", node.inputs[:1], node.outputs, {"to": to}))
     dropped = 0
     for name in graph.by_name:
         node = draft.nodes[name]
@@ -32,7 +36,9 @@ def identity(graph: Graph) -> Graph:
         else:  # the output is also an input, a constant or another output: it needs a node of its own
             continue
         dropped += 1
-    return draft.graph(f"no-ops dropped: {nodes(dropped)}") if dropped else graph
+    if not dropped:
+        return draft.graph() if any(node.op == "CastLike" for node in graph.nodes) else graph
+    return draft.graph(f"no-ops dropped: {nodes(dropped)}")
 
 
 def _changes_nothing(node: Node, draft: Draft) -> bool:
