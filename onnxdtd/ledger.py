@@ -36,7 +36,8 @@ class Ledger:
         # What left the node before is often what arrives here, the very same array.
         arrived = self._known[1] if self._known and self._known[0]() is r else _sum(r)
         left = arrived if len(shares) == 1 and shares[0] is r else sum(map(_sum, shares))
-        self._known = (weakref.ref(shares[0]), left) if len(shares) == 1 else None
+        single = len(shares) == 1 and isinstance(shares[0], np.ndarray)
+        self._known = (weakref.ref(shares[0]), left) if single else None
         rounding = ROUNDING * max(abs(arrived), abs(left))
         lost: dict[str, float] = {}
         rest = arrived - left

@@ -118,7 +118,7 @@ def test_check_sees_a_pass_that_is_wrong():
 
 def test_passes_are_described_by_their_algebra():
     assert [run.__name__ for run in PASSES] == [
-        "zipmap", "precision", "constants", "branch", "shapes", "ml", "identity", "split", "softmax", "bias",
+        "stamp", "zipmap", "precision", "constants", "branch", "shapes", "ml", "identity", "split", "softmax", "bias",
         "batch_normalization", "head",
     ]  # fmt: skip
     assert all("=" in run.__doc__.split("\n")[0] or "->" in run.__doc__.split("\n")[0] for run in PASSES)

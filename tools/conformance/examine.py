@@ -32,7 +32,8 @@ OUTSIDE = {
         "SplitToSequence", "ConcatFromSequence", "Optional", "OptionalGetElement", "OptionalHasElement",
     },
 }  # fmt: skip
-LRP = ("epsilon_plus", "dtd")
+LRP = ("epsilon_plus", "dtd", "attnlrp")
+POINTS = 3
 # At most this part of the sum of the moduli: float64 differences, then float32 ones where no float64 op is at hand.
 TOLERANCE, COARSE = 1e-3, 2e-2
 
@@ -77,22 +78,40 @@ def _onnxruntime(case: Case) -> dict[str, np.ndarray]:
 
 
 def _faults(case: Case, expected: dict[str, np.ndarray]) -> Any:
-    rng = np.random.default_rng(0)
     explainer = Explainer(case.model, "gradient")
     plan = explainer.plan()
-    feeds = {name: _usual(x, rng, name in plan.inputs) for name, x in case.feeds.items()}
-    feeds = check_inputs(feeds, explainer.inputs)
     run = NumpyRun(plan, explainer.providers)
-    given = run.forward({k: v.astype(explainer.inputs[k].dtype) for k, v in case.feeds.items()})
-    for name, y in expected.items():
-        if y.dtype.kind == "f" and not np.allclose(given[name], y, rtol=1e-3, atol=1e-4, equal_nan=True):
-            yield f"the canonised graph makes another '{name}'"
-    values = {k: _precise(v) for k, v in run.forward(feeds).items()}
+    yield from _forward(case, explainer, plan, run, expected)
+    # At a kink differences tell nothing; a wrong slope is wrong at every point.
+    for seed in range(POINTS):
+        rng = np.random.default_rng(seed)
+        feeds = {name: _usual(x, rng, name in plan.inputs) for name, x in case.feeds.items()}
+        feeds = check_inputs(feeds, explainer.inputs)
+        if not np.isfinite(run.forward(feeds)[plan.target]).all():
+            feeds = check_inputs(case.feeds, explainer.inputs)  # it was moved out of the function's domain
+        values = {k: _precise(v) for k, v in run.forward(feeds).items()}
+        slopes = list(_jacobian(plan, feeds, values, run, rng))
+        if not slopes:
+            break
+    yield from slopes
     yield from _sites(plan, values, rng)
-    yield from _jacobian(plan, feeds, values, run, rng)
+    if np.isfinite(values[plan.target]).all():
+        yield from _relevance(case, feeds)
+
+
+def _forward(
+    case: Case, explainer: Explainer, plan: Plan, run: NumpyRun, expected: dict[str, np.ndarray]
+) -> Any:
+    """The explained output is as it was; what stands beside it onnxruntime may make in a kernel of its own."""
+    given = run.forward({k: v.astype(explainer.inputs[k].dtype) for k, v in case.feeds.items()})[plan.output]
+    y = expected[plan.output]
+    if y.dtype.kind == "f" and not np.allclose(given, y, rtol=1e-3, atol=1e-4, equal_nan=True):
+        yield f"the canonised graph makes another '{plan.output}'"
+
+
+def _relevance(case: Case, feeds: dict[str, np.ndarray]) -> Any:
     for method in LRP:
-        lrp = Explainer(case.model, method, input_range=(-10.0, 10.0))
-        e = lrp(feeds)
+        e = Explainer(case.model, method, input_range=(-10.0, 10.0))(feeds)
         if not all(np.isfinite(r).all() for r in e.relevance.values()):
             yield f"{method}: relevance is not finite"
         for node in e.conservation.nodes:
@@ -114,13 +133,11 @@ def _sites(plan: Plan, values: dict[str, np.ndarray], rng: np.random.Generator) 
             if abs(there.sum() - back.sum()) > 1e-6 * (1 + np.abs(there).sum() + np.abs(back).sum()):
                 yield f"{step.node.op}: <A v, r> = {there.sum():.6g}, <v, A'r> = {back.sum():.6g}"
             whole = whole + linear.apply(linear.weights, x)
-        finite = np.isfinite(site.output).all()
-        if (
-            step.op.kind != "elementwise"
-            and finite
-            and not np.allclose(whole, site.output, rtol=1e-3, atol=1e-4)
-        ):
-            yield f"{step.node.op}: maps and bias differ from the output by {np.abs(whole - site.output).max():.3g}"
+        if step.op.kind == "elementwise" or not np.isfinite(site.output).all():
+            continue
+        error = np.abs(whole - site.output).max(initial=0.0)
+        if not error <= 1e-4 * np.abs(site.output).max(initial=1.0):
+            yield f"{step.node.op}: maps and bias differ from the output by {error:.3g}"
 
 
 def _jacobian(plan: Plan, feeds: Any, values: Any, run: NumpyRun, rng: np.random.Generator) -> Any:
@@ -132,7 +149,7 @@ def _jacobian(plan: Plan, feeds: Any, values: Any, run: NumpyRun, rng: np.random
     slope = sum(float((way[name] * found[name]).sum()) for name in floats)
     if not floats or not np.isfinite(y).all():
         return
-    evaluate, steps, tolerance = _double(plan, feeds, y), (1e-6,), TOLERANCE
+    evaluate, steps, tolerance = _double(plan, feeds, y), (1e-6, 1e-4), TOLERANCE
     if evaluate is None:
         evaluate, steps, tolerance = _single(plan, run), (1e-1, 1e-2, 1e-3), COARSE
     errors = []
@@ -177,7 +194,7 @@ def _usual(x: np.ndarray, rng: np.random.Generator, explained: bool) -> np.ndarr
     if x.dtype.kind not in "fV" or not explained:
         return x
     x = np.nan_to_num(_precise(x), nan=0.5, posinf=2.0, neginf=-2.0)
-    moved = x * (1 - 0.02 * rng.random(x.shape)) + 0.001 * rng.random(x.shape) * (np.abs(x) < 1e-3)
+    moved = x * (1 - 0.02 * rng.random(x.shape)) + 0.004 + 0.01 * rng.random(x.shape)
     return np.asarray(moved, np.float32)
 
 

@@ -2,7 +2,7 @@
 
 A pass is a file here: a pure function Graph -> Graph whose docstring opens with the algebra, and which notes
 what it did. Read `draft` (how a pass edits), `affine` (the algebra of the folds), then the passes in their
-order: zipmap, precision, constants, branch, shapes, ml, identity, split, softmax, bias, batch_normalization,
+order: stamp, zipmap, precision, constants, branch, shapes, ml, identity, split, softmax, bias, batch_normalization,
 head.
 """
 
@@ -21,11 +21,12 @@ from onnxdtd.model.canonise.precision import precision
 from onnxdtd.model.canonise.shapes import shapes
 from onnxdtd.model.canonise.softmax import softmax
 from onnxdtd.model.canonise.split import split
+from onnxdtd.model.canonise.stamp import stamp
 from onnxdtd.model.canonise.zipmap import zipmap
 from onnxdtd.model.graph import Graph
 
-RETYPING = (zipmap, precision)
-"""What changes the types of outputs: there is nothing to compare them with."""
+RETYPING = (stamp, zipmap, precision)
+"""What changes the types of outputs, or whether a runtime loads the model: there is nothing to compare it with."""
 PASSES: tuple[Callable[[Graph], Graph], ...] = (
     *RETYPING, constants, branch, shapes, ml, identity, split, softmax, bias, batch_normalization, head,
 )  # fmt: skip
