@@ -121,8 +121,10 @@ class TermRule:
                 if term.b is not zero:
                     factor = term.sign * group.coefficient
                     site.lost("bias", partial(_bias_share, term.b, site.bias, q, factor))
-        if self.product and not site.spread_dead:
-            site.lost("dead", lambda: _total(_served(r, served) * d.dead()) * group.coefficient)
+        if self.product:
+            # Where pooling spreads what is dead, only that is lost which a bias keeps alive.
+            rest = (lambda: 1.0 - near_zero(site.output)) if site.spread_dead else (lambda: 1.0)
+            site.lost("dead", lambda: _total(_served(r, served) * d.dead() * rest()) * group.coefficient)
 
 
 def label(name: str, *, defaults: Mapping[str, Any] = DEFAULTS, **parameters: Any) -> str:
