@@ -92,7 +92,7 @@ def model_of(example: Example, dtype: int = TensorProto.FLOAT, batch: str | int 
     graph.output[0].CopyFrom(inferred)
     opsets = [helper.make_opsetid("", example.opset)]
     if example.domain:
-        opsets.append(helper.make_opsetid(example.domain, 3))
+        opsets.append(helper.make_opsetid(example.domain, 5 if example.op == "TreeEnsemble" else 3))
     return helper.make_model(graph, opset_imports=opsets, ir_version=8)
 
 

@@ -82,9 +82,9 @@ def test_a_bad_model(cli: Cli, name: str, make: Callable[[Path], object], words:
 
 
 def test_operators_without_a_rule(cli: Cli) -> None:
-    text = "(float[N, 4, 4] x) => (float[N] y) { [draw] d = Bernoulli(x) [volume] y = Det(d) }"
+    text = "(float[N, 4, 4] x) => (float[N, 4, 4] y) { [draw] d = Bernoulli(x) [again] y = Bernoulli(d) }"
     onnx.save(model(text), "m.onnx")
-    words = ["'draw' Bernoulli", "'volume' Det (opset 17", "--rules", 'op = "Det", use = "stop"']
+    words = ["'draw' Bernoulli (opset 17", "'again' Bernoulli", "random", 'op = "Bernoulli", use = "stop"']
     refused(cli, 4, words, "m.onnx", array(Path("x.npy"), np.ones((1, 4, 4))), "-o", "out", lines=2)
     assert cli("inspect", "m.onnx")[0] == 4
 
@@ -101,7 +101,7 @@ def test_operators_without_a_rule(cli: Cli) -> None:
         (["--target", ",,"], ["no output ',,'", "an index (3)"]),
         (["--target", "1.5"], ["no output '1.5'", "an index (3)"]),
         (["--target", ""], ["no output ''", "an index (3)"]),
-        (["--method", "dtdd"], ["no method 'dtdd'", "auto, composite", "dtd"]),
+        (["--method", "dtdd"], ["no method 'dtdd'", "auto, attnlrp, composite", "dtd"]),
         (["--engine", "tf"], ["no engine 'tf'", "numpy, onnx"]),
         (["--provider", "tpu"], ["provider tpu is not installed", "cpu"]),
         (["--bias", "keep"], ["no bias 'keep'", "absorb, redistribute"]),

@@ -1,4 +1,5 @@
-"""Which products are activations in disguise: SiLU as x sigmoid(x), GELU as x (1 + erf(x / sqrt 2)) / 2, and kin."""
+"""Which products are something else in disguise: an activation (SiLU as x sigmoid(x), GELU as x (1 + erf(x / sqrt 2))
+/ 2, and kin), or a division (x times 1 / std, as exporters write norms)."""
 
 from __future__ import annotations
 
@@ -8,11 +9,13 @@ from onnxdtd.model.graph import Graph, Node
 from onnxdtd.ops import OPS
 
 _ARITHMETIC = {"Add", "Sub", "Mul", "Div", "Pow", "Neg", "Identity", "Cast"}
+_MOVES = ("Reshape", "Expand", "Unsqueeze", "Squeeze", "Identity", "Cast")
 _LONGEST = 16
 
 
 def signal(graph: Graph, node: Node, moving: Container[str]) -> int | None:
-    """The slot of x in y = x g(x) with g elementwise, where x may have a constant factor; None for other nodes.
+    """The slot of x in y = x g(x) with g elementwise, where x may have a constant factor, or in y = x (1 / s); None
+    for other nodes.
 
     moving: the values that depend on the model's input; the others are constants.
     """
@@ -22,7 +25,23 @@ def signal(graph: Graph, node: Node, moving: Container[str]) -> int | None:
         x, gate = _unscaled(graph, node.inputs[slot], moving), node.inputs[1 - slot]
         if _same_shape(graph, x, gate) and _elementwise(graph, gate, x, moving):
             return slot
+    for slot in (0, 1):
+        if _inverse(graph, node.inputs[1 - slot], moving):
+            return slot
     return None
+
+
+def _inverse(graph: Graph, value: str, moving: Container[str]) -> bool:
+    """Whether the value is 1 / s, constant factors and moves aside."""
+    maker = graph.producers.get(_unscaled(graph, value, moving))
+    while maker is not None and not maker.domain and maker.op in _MOVES:
+        maker = graph.producers.get(_unscaled(graph, maker.inputs[0], moving))
+    if maker is None or maker.domain:
+        return False
+    if maker.op == "Pow":
+        power = graph.constants.get(maker.inputs[1])
+        return power is not None and bool((power < 0).all())
+    return maker.op == "Reciprocal" or (maker.op == "Div" and maker.inputs[0] not in moving)
 
 
 def _unscaled(graph: Graph, value: str, moving: Container[str]) -> str:

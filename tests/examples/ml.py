@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
+from onnx.numpy_helper import from_array
+
 from tests.single_op import X, ex, w
 
 DOMAIN = "ai.onnx.ml"
@@ -16,6 +19,12 @@ STUMPS = {
     "target_treeids": [0, 0, 1, 1], "target_nodeids": [1, 2, 1, 2], "target_ids": [0, 1, 0, 0],
     "target_weights": [1.0, 2.0, -3.0, 0.5], "domain": DOMAIN,
 }  # fmt: skip
+STUMP = {
+    "tree_roots": [0], "nodes_featureids": [1], "nodes_modes": from_array(np.array([0], np.uint8)),
+    "nodes_splits": from_array(np.array([0.1], np.float32)), "nodes_truenodeids": [0], "nodes_trueleafs": [1],
+    "nodes_falsenodeids": [1], "nodes_falseleafs": [1], "leaf_targetids": [0, 1],
+    "leaf_weights": from_array(np.array([1.5, -2.0], np.float32)), "n_targets": 2, "domain": DOMAIN,
+}  # fmt: skip
 
 EXAMPLES = [
     ex("Imputer", X((2, 4)), domain=DOMAIN, imputed_value_floats=[1.0], replaced_value_float=0.0),
@@ -23,4 +32,5 @@ EXAMPLES = [
     ex("SVMRegressor", X((2, 3)), kernel_type="POLY", note="poly", **KERNEL),
     ex("SVMRegressor", X((2, 3)), kernel_type="SIGMOID", note="sigmoid", **KERNEL),
     ex("TreeEnsembleRegressor", X((2, 3)), note="stumps", **STUMPS),
+    ex("TreeEnsemble", X((2, 3)), note="stump", **STUMP),
 ]
