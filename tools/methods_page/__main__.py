@@ -22,8 +22,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 import data
 import figures
 import measure
+import rows
 import summary
 import words
+from claims import claims
 
 import onnxdtd
 from onnxdtd.folder import plain
@@ -33,39 +35,53 @@ TOLD = DOCS / "figures" / "methods.json"
 EACH = 20
 CAT = "chelsea.png, whole"
 ESPRESSO = 967
-TEN = "ten digits, mean"
 
 
 def found(work: Path) -> dict[str, Any]:
     """Everything measured; the figures that need more than what the JSON keeps are drawn on the way."""
     digits, photos = data.digits(EACH), data.photographs()
-    studies = {
-        name: summary.study(name, inputs, *measure.evaluated(name, inputs, work))
+    results = {
+        name: measure.evaluated(name, inputs, work)
         for name, inputs in (("digits", digits), ("photos", photos))
     }
     firsts = range(0, len(digits.x), EACH)
-    ten = [measure.compared(digits, k, work / f"digit_{k // EACH}") for k in firsts]
-    maps = [measure.maps(work / f"digit_{k // EACH}") for k in firsts]
-    figures.save(figures.digits([digits.x[k, 0] for k in firsts], maps), TOLD.with_name("methods_digits.png"))
+    folders = [work / f"digit_{k // EACH}" for k in firsts]
+    ten = [measure.compared(digits, k, folder) for k, folder in zip(firsts, folders, strict=True)]
     cat = measure.compared(photos, photos.names.index(CAT), work / "cat", (None, ESPRESSO))
+    maps = [measure.maps(folder) for folder in folders]
+    figures.save(figures.digits([digits.x[k, 0] for k in firsts], maps), TOLD.with_name("methods_digits.png"))
+    curves = results["digits"][0].figure(summary.CURVES)
+    assert curves is not None
+    figures.save(curves, TOLD.with_name("methods_curves.png"))
     return {
-        "onnxdtd": onnxdtd.__version__, **studies,
+        "onnxdtd": onnxdtd.__version__,
+        "digits": summary.study("digits", digits, *results["digits"]),
+        "photos": summary.study("photos", photos, *results["photos"]),
+        "chance": summary.chance(photos, measure.chance(photos, work), 2000),
         "alike": {"digits": summary.likeness(ten), "cat": summary.likeness([cat])},
-        "cat": {"input": CAT, "targets": [t["target"] for t in cat["targets"]],
-                "predictions": {m: cat["targets"][0]["methods"][m]["extras"]["predictions"]
-                                for m in measure.NEIGHBOURS}},
-    }  # fmt: skip
+        "cat": {"input": CAT, **summary.picture(cat, [measure.maps(work / "cat", k) for k in (0, 1)])},
+    }
+
+
+def rounded(value: Any) -> Any:
+    """Six digits of every number."""
+    if isinstance(value, dict):
+        return {key: rounded(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [rounded(one) for one in value]
+    return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
 def drawn(told: dict[str, Any]) -> None:
     """The figures of the JSON alone."""
     alike = told["alike"]
-    panels = {TEN: alike["digits"], f"the cat, {told['cat']['targets'][0]}": alike["cat"]}
+    panels = {"ten digits, mean": alike["digits"], f"the cat, {told['cat']['targets'][0]}": alike["cat"]}
     figures.save(figures.likeness(panels, "cosine"), TOLD.with_name("methods_alike.png"))
     for name in ("digits", "photos"):
         figures.save(figures.scores(told[name]), TOLD.with_name(f"methods_scores_{name}.png"))
-    studies = {f"{told[n]['inputs']} {n}": told[n] for n in ("digits", "photos")}
-    figures.save(figures.places(studies), TOLD.with_name("methods_places.png"))
+    titles = {f"{told['digits']['inputs']} digits": told["digits"],
+              f"{told['photos']['inputs']} views of photographs": told["photos"]}  # fmt: skip
+    figures.save(figures.places(titles), TOLD.with_name("methods_places.png"))
 
 
 def main() -> None:
@@ -77,15 +93,15 @@ def main() -> None:
     one.add_argument("--words", action="store_true", help="nothing is measured")
     given = parser.parse_args()
     if given.work:
-        told = plain(found(given.work))
-        TOLD.write_text(json.dumps(told, indent=1, allow_nan=False) + "\n", "utf-8")
+        parts = (f"{json.dumps(k)}: {json.dumps(v)}" for k, v in rounded(plain(found(given.work))).items())
+        TOLD.write_text("{\n" + ",\n".join(parts) + "\n}\n", "utf-8")
     told = json.loads(TOLD.read_text("utf-8"))
     drawn(told)
     (DOCS / "methods.md").write_text(words.page(told), "utf-8")
-    TOLD.with_suffix(".md").write_text(words.tables(told), "utf-8")
-    for claim, holds in words.claims(told):
+    TOLD.with_suffix(".md").write_text(rows.tables(told), "utf-8")
+    for claim, holds in claims(told):
         if not holds:
-            print(f"no longer true, rewrite it in words.py: {claim}", file=sys.stderr)
+            print(f"no longer true, rewrite words.py: {claim}", file=sys.stderr)
 
 
 if __name__ == "__main__":

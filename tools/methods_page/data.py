@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import skimage
 from PIL import Image, ImageOps
 
 from onnxdtd.inputs import Preprocess
@@ -53,7 +53,10 @@ def photographs(limit: int | None = None) -> Inputs:
     """Every photograph whole, mirrored, and zoomed, prepared as the model's metadata say."""
     prepare = Preprocess.from_metadata(load(str(MODELS / "efficientnet_lite0.onnx")).metadata)
     assert prepare is not None
-    folder = Path(skimage.__file__).parent / "data"
+    package = importlib.util.find_spec("skimage")
+    if package is None or package.origin is None:
+        raise SystemExit('the photographs are those of scikit-image: pip install "onnxdtd[compare]"')
+    folder = Path(package.origin).parent / "data"
     files = PHOTOGRAPHS[:limit]
     x = [prepare(view) for file in files for view in _views(Image.open(folder / file).convert("RGB"))]
     names = tuple(f"{file}, {view}" for file in files for view in VIEWS)

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from asked import CONTROLS, removal, short
 from data import Array
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-from measure import CONTROLS
 from PIL import Image
 
 from onnxdtd.render.canvas import DPI, MARGIN, Page, text_width
@@ -22,22 +22,11 @@ from onnxdtd.render.colours import BLUE, FAINT, INK, RED, SIGNED, Scale
 
 GREY, PLAIN = "#6b6b6b", "#a8a8a8"
 PALE = LinearSegmentedColormap.from_list("places", ["#2f6f4f", "#8fc3a2", "#f7f7f4"])
-CELL, BETWEEN, LABELS, FONT = 112, 10, 92, 7
+CELL, BETWEEN, LABELS, FONT = 112, 10, 72, 6.5
 SHOWN = (
     "gradient", "smoothgrad", "gradient_x_input", "integrated_gradients", "guided_backprop", "grad_cam", "occlusion",
     "taylor", "dtd", "excitation_backprop", "epsilon_plus", "composite", "lime", "kernel_shap",
 )  # fmt: skip
-SHORT = {
-    "pixel_flipping": "pixel flipping", "region_perturbation": "regions", "deletion": "deletion",
-    "insertion": "insertion", "sparseness": "sparseness", "stability": "stability",
-    "class_sensitivity": "class sensitivity",
-}  # fmt: skip
-
-
-def short(score: str) -> str:
-    """A headline score as figures and tables name it."""
-    metric, *rest = score.split(".")
-    return f"{SHORT[metric]}, {rest[0]}" if len(rest) > 1 else SHORT[metric]
 
 
 def save(figure: Figure, path: Path) -> None:
@@ -57,12 +46,12 @@ def digits(pictures: Sequence[Array], maps: Sequence[Mapping[str, Array]]) -> Fi
         for k, line in enumerate(lines):
             page.text(MARGIN + column * pitch, LABELS - 12 - 26 * (len(lines) - k), line, FONT, INK)
     for row, (picture, by) in enumerate(zip(pictures, maps, strict=True)):
-        for column, name in enumerate((None, *SHOWN)):
+        for column, method in enumerate((None, *SHOWN)):
             axes = page.place(MARGIN + column * pitch, LABELS + row * pitch, CELL, CELL)
-            if name is None:
+            if method is None:
                 axes.imshow(picture, cmap="gray_r", interpolation="nearest")
             else:
-                flat = by[name].sum(axis=0)
+                flat = by[method].sum(axis=0)
                 axes.imshow(Scale.of(flat, 99.5).colours(flat), interpolation="nearest")
             axes.set(xticks=[], yticks=[])
             axes.spines[:].set(linewidth=0.4, color=FAINT)
@@ -108,7 +97,7 @@ def scores(told: Mapping[str, Any]) -> Figure:
     grid = [[*groups["pixel"], chances[0]], [*groups["region"], chances[1]], rest]
     across = len(grid[0])
     high = 0.148 * len(rows) + 0.62
-    figure = Figure((1.55 + 2.3 * across, 3 * high + 0.4), dpi=DPI, facecolor="white")
+    figure = Figure((1.55 + 2.3 * across, 3 * high + 0.5), dpi=DPI, facecolor="white")
     FigureCanvasAgg(figure)
     width, height = figure.get_size_inches()
     for i, line in enumerate(grid):
@@ -117,12 +106,13 @@ def scores(told: Mapping[str, Any]) -> Figure:
             box = ((1.5 + 2.3 * j) / width, bottom / height, 2.15 / width, (high - 0.6) / height)
             _panel(figure.add_axes(box), told, score, rows, names=j == 0)
     words = (
-        (0.0, RED, "best, or not told from the best (paired, 95 %)"), (2.75, INK, "told from the best"),
-        (4.05, PLAIN, "control; grey band: random"), (5.8, "white", "→ higher is better, ← lower is better"),
+        (0.0, 0.24, RED, "best, or not told from the best (paired, 95 %)"), (2.8, 0.24, INK, "told from the best"),
+        (4.2, 0.24, PLAIN, "control; grey band: random"),
     )  # fmt: skip
-    for left, colour, text in words:
-        figure.text((1.5 + left) / width, 0.1 / height, "●", fontsize=8, color=colour)
-        figure.text((1.64 + left) / width, 0.1 / height, text, fontsize=7.5, color=INK)
+    for left, bottom, colour, text in words:
+        figure.text((1.5 + left) / width, bottom / height, "●", fontsize=8, color=colour)
+        figure.text((1.64 + left) / width, bottom / height, text, fontsize=7.5, color=INK)
+    figure.text(1.5 / width, 0.06 / height, "→ higher is better, ← lower is better", fontsize=7.5, color=INK)
     return figure
 
 
@@ -132,7 +122,7 @@ def places(studies: Mapping[str, Mapping[str, Any]]) -> Figure:
     size = 0.25
     widths = [len(told["scores"]) * 0.42 for told in studies.values()]
     count = max(len(told["mean_place"]) for told in studies.values())
-    total = sum(widths) + 1.75 * len(widths) + 0.1
+    total = sum(widths) + 1.75 * len(widths) + 0.3
     figure = Figure((total, count * size + 1.5), dpi=DPI, facecolor="white")
     FigureCanvasAgg(figure)
     width, height = figure.get_size_inches()
@@ -151,13 +141,10 @@ def places(studies: Mapping[str, Mapping[str, Any]]) -> Figure:
         axes.set_xticks(range(len(told["scores"])), [short(s) for s in told["scores"]])
         axes.set_yticks(range(len(rows)), rows)
         axes.tick_params(length=0, labelsize=7, labelcolor=INK, pad=3)
-        axes.tick_params(
-            axis="x", top=True, bottom=False, labeltop=True, labelbottom=False, labelrotation=45
-        )
+        axes.tick_params(axis="x", top=True, bottom=False, labeltop=True, labelbottom=False, labelrotation=45)
         for label in axes.get_xticklabels():
             label.set(ha="left", rotation_mode="anchor")
-        faithful = sum(s.split(".")[0] not in ("sparseness", "stability", "class_sensitivity") for s in told["scores"])
-        axes.axvline(faithful - 0.5, color="white", linewidth=4)
+        axes.axvline(len(removal(told)) - 0.5, color="white", linewidth=4)
         axes.spines[:].set_visible(False)
         figure.text((left + 0.1) / width, 1 - 0.22 / height, title, fontsize=9, color=INK)
         left += 1.75 + wide
@@ -167,12 +154,15 @@ def places(studies: Mapping[str, Mapping[str, Any]]) -> Figure:
 def _panel(axes: Axes, told: Mapping[str, Any], score: str, rows: Sequence[str], *, names: bool) -> None:
     chance = told["table"]["random"][score]
     axes.axvspan(chance["low"], chance["high"], color="#e4e4e4", linewidth=0)
+    zero: dict[str, Any] = {"fontsize": 6.5, "va": "center_baseline", "color": INK}
     for place, method in enumerate(rows):
         one, apart = told["table"][method][score], told["from_best"][method][score]
         if not one["count"]:
             continue
         best = method == told["best"][score] or apart["low"] <= 0 <= apart["high"]
         colour = PLAIN if method in CONTROLS else RED if best else INK
+        if score.startswith("stability") and not one["mean"]:  # the axis is logarithmic
+            axes.text(0.01, place, "0", transform=axes.get_yaxis_transform(), **zero)
         axes.plot([one["low"], one["high"]], [place, place], color=colour, linewidth=1.2)
         axes.plot([one["mean"]], [place], "o", color=colour, markersize=3.6)
     axes.set(ylim=(len(rows) - 0.4, -0.6))
@@ -202,7 +192,13 @@ def _alike(table: Array) -> list[int]:
 
 
 def _hundredths(value: float) -> str:
-    return "" if np.isnan(value) else "1" if value > 0.995 else f"{value:.2f}".replace("0.", ".").replace("-", "−")
+    return (
+        ""
+        if np.isnan(value)
+        else "1"
+        if value > 0.995
+        else f"{value:.2f}".replace("0.", ".").replace("-", "−")
+    )
 
 
 def _broken(name: str) -> list[str]:
@@ -210,7 +206,7 @@ def _broken(name: str) -> list[str]:
     lines = [""]
     for part in name.replace("_", "_ ").split():
         joined = lines[-1] + part
-        lines = [*lines[:-1], joined] if text_width(joined, FONT) <= CELL + BETWEEN - 4 else [*lines, part]
+        lines = [*lines[:-1], joined] if text_width(joined, FONT) <= CELL else [*lines, part]
     return [line for line in lines if line]
 
 

@@ -10,19 +10,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from asked import CONTROLS
 from data import MODELS, Array, Inputs
 
 import onnxdtd
 from onnxdtd.metrics import Evaluation
 
-CONTROLS = ("random", "constant")
 NEIGHBOURS = ("lime", "kernel_shap")
+SEEDS = range(1, 11)
 
 
 @dataclass(frozen=True)
 class Study:
-    """An evaluation as it is asked for. settings: of `evaluate`; options: of a method, where its defaults take too long; left_out: methods,
-    and why."""
+    """An evaluation as it is asked for. settings: of `evaluate`; options: of a method, where its defaults take too
+    long; left_out: methods, and why."""
 
     settings: Mapping[str, Any]
     options: Mapping[str, Mapping[str, Any]]
@@ -70,6 +71,20 @@ def evaluated(name: str, inputs: Inputs, work: Path) -> tuple[Evaluation, dict[s
         input_range=inputs.input_range, out=work / name, progress=tell, **study.settings,
     )  # fmt: skip
     return found, refused
+
+
+def chance(inputs: Inputs, work: Path) -> Array:
+    """(seeds, N, scores): the control `constant` by regions, its ties broken anew by each seed; where few inputs
+    leave an interval in doubt."""
+    found = [
+        onnxdtd.evaluate(
+            MODELS / f"{inputs.model}.onnx", inputs.x, "constant", metrics="region_perturbation",
+            input_range=inputs.input_range, seed=seed, out=work / f"chance_{seed}", **STUDIES["photos"].settings,
+        )
+        for seed in SEEDS
+    ]  # fmt: skip
+    columns = [found[0].scores.index(score) for score in found[0].headlines]
+    return np.stack([one.values["constant"][:, columns] for one in found])
 
 
 def compared(inputs: Inputs, number: int, folder: Path, targets: Sequence[Any] = (None,)) -> dict[str, Any]:

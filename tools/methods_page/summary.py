@@ -7,15 +7,15 @@ from itertools import combinations
 from typing import Any
 
 import numpy as np
+from asked import CONTROLS, removal
 from data import Array, Inputs
-from measure import CONTROLS, STUDIES
+from measure import NEIGHBOURS, STUDIES
 
-from onnxdtd.audit.similarity import spearman
+from onnxdtd.audit.similarity import cosine, spearman
 from onnxdtd.metrics import Evaluation
 from onnxdtd.metrics.statistics import bootstrap
 
 MEASURES = ("cosine", "spearman", "top10")
-FAITHFUL = ("pixel_flipping", "region_perturbation", "deletion", "insertion")
 CURVES = ("gradient", "dtd", "epsilon_plus", "composite", "integrated_gradients", "random")
 
 
@@ -31,18 +31,16 @@ def study(name: str, inputs: Inputs, found: Evaluation, refused: Mapping[str, st
     columns = [found.scores.index(s) for s in found.headlines]
     values = {m: _grouped(found.values[m][:, columns], inputs) for m in found.methods}
     sign = np.array([1.0 if told["better"][s] == "higher" else -1.0 for s in found.headlines])
-    means = np.array([np.nanmean(values[m], axis=0) if m in values else [] for m in found.methods])
+    means = np.array([np.nanmean(values[m], axis=0) for m in found.methods])
     judged = [i for i, m in enumerate(found.methods) if m not in CONTROLS]
     places = np.stack([_places(-sign[k] * means[judged, k]) for k in range(len(columns))], axis=1)
-    faithful = [k for k, s in enumerate(found.headlines) if s.split(".")[0] in FAITHFUL]
+    faithful = [found.headlines.index(s) for s in removal(told)]
 
     def summaries(table: Array) -> dict[str, Any]:
         drawn = bootstrap(table, told["settings"]["resamples"], told["seed"])
         return {s: one.document() for s, one in zip(found.headlines, drawn, strict=True)}
 
-    best = {
-        s: found.methods[judged[int(places[:, k].argmin())]] for k, s in enumerate(found.headlines)
-    }
+    best = {s: found.methods[judged[int(places[:, k].argmin())]] for k, s in enumerate(found.headlines)}
     leaders = np.stack([values[best[s]][:, k] for k, s in enumerate(found.headlines)], axis=1)
     return told | {
         "best": best,
@@ -64,6 +62,28 @@ def study(name: str, inputs: Inputs, found: Evaluation, refused: Mapping[str, st
             for name, by in found.curves.items()
         },
     }  # fmt: skip
+
+
+def chance(inputs: Inputs, values: Array, resamples: int) -> dict[str, Any]:
+    """The mean over seeds of a control's scores (seeds, N, scores), with its interval, by score's number."""
+    drawn = bootstrap(_grouped(values.mean(axis=0), inputs), resamples, 0)
+    return {"seeds": len(values), "regions": [one.document() for one in drawn]}
+
+
+def picture(told: Mapping[str, Any], maps: Sequence[Mapping[str, Array]]) -> dict[str, Any]:
+    """Of one photograph. speckle: the share of pixels side by side whose relevance has opposite signs. classes: the
+    cosine between the maps of two targets."""
+    flat = [{m: r.sum(axis=0, dtype=np.float64) for m, r in by.items()} for by in maps]
+    speckle = {m: float((f[:, 1:] * f[:, :-1] < 0).mean()) for m, f in flat[0].items()}
+    classes = {
+        m: float(cosine(*(by[m].reshape(1, -1) for by in flat))[0])
+        for m in flat[0]
+        if all(m in by for by in flat)
+    }
+    asked = {m: told["targets"][0]["methods"][m]["extras"]["predictions"] for m in NEIGHBOURS}
+    passes = {m: round(t["forward_passes"]) for m, t in told["timings"].items()}
+    names = [t["target"] for t in told["targets"]]
+    return {"targets": names, "passes": passes, "predictions": asked, "speckle": speckle, "classes": classes}
 
 
 def likeness(told: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
