@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -21,6 +21,7 @@ The folder holds audit.json and pictures. A finding fires where its number speak
 that into exit code 5."""
 
 
+@options.takes_image
 def audit(
     model: options.Model,
     input: options.Input,
@@ -44,14 +45,7 @@ def audit(
     input_range: options.InputRange = None,
     provider: options.Provider = None,
     preprocess: options.Preprocess = None,
-    color: options.Color = None,
-    resize: options.Resize = None,
-    crop: options.Crop = None,
-    interpolation: options.Interpolation = None,
-    scale: options.Scale = None,
-    mean: options.Mean = None,
-    std: options.Std = None,
-    layout: options.Layout = None,
+    image: Any = None,
     json_: options.Json = False,
 ) -> str:
     """Audit an explanation: what it loses, what it shows of this class, this model, this input, and what not."""
@@ -63,8 +57,7 @@ def audit(
         target,
         {"method": method, "bias": bias, "rules": rules, "providers": provider, "input_range": input_range},
         preprocess,
-        {"color": color, "resize": resize, "crop": crop, "interpolation": interpolation, "scale": scale,
-         "mean": mean, "std": std, "layout": layout},
+        image,
         only=only.split(",") if only else None,
         quick=quick,
         fail_on=fail_on or [],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -22,6 +22,7 @@ The folder holds compare.png, compare.json and relevance.npz. lime, kernel_shap 
 pip install "onnxdtd[compare]"; they cover parts of an image (superpixels), or columns of a table."""
 
 
+@options.takes_image
 def compare(
     model: options.Model,
     input: options.Input,
@@ -71,14 +72,7 @@ def compare(
     engine: Annotated[str, typer.Option(metavar="E", help="numpy or onnx, as for `run`.")] = "numpy",
     provider: options.Provider = None,
     preprocess: options.Preprocess = None,
-    color: options.Color = None,
-    resize: options.Resize = None,
-    crop: options.Crop = None,
-    interpolation: options.Interpolation = None,
-    scale: options.Scale = None,
-    mean: options.Mean = None,
-    std: options.Std = None,
-    layout: options.Layout = None,
+    image: Any = None,
     json_: options.Json = False,
 ) -> str:
     """Compare methods on one input: their heatmaps, how alike they are, and what each costs."""
@@ -91,8 +85,7 @@ def compare(
         target or ["top"],
         {"engine": engine, "providers": provider, "input_range": input_range},
         preprocess,
-        {"color": color, "resize": resize, "crop": crop, "interpolation": interpolation, "scale": scale,
-         "mean": mean, "std": std, "layout": layout},
+        image,
         {"sample": sample, "superpixels": superpixels, "seed": seed, "repeats": repeats},
         settings=settings or (),
         background=background,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -21,6 +21,7 @@ The folder holds evaluation.json, results.jsonl and curves.png. Interrupted, the
 stopped. `random` and `constant` are controls: what a score is worth shows beside them."""
 
 
+@options.takes_image
 def evaluate(
     model: options.Model,
     data: Annotated[
@@ -75,14 +76,7 @@ def evaluate(
     engine: Annotated[str, typer.Option(metavar="E", help="numpy or onnx, as for run.")] = "numpy",
     provider: options.Provider = None,
     preprocess: options.Preprocess = None,
-    color: options.Color = None,
-    resize: options.Resize = None,
-    crop: options.Crop = None,
-    interpolation: options.Interpolation = None,
-    scale: options.Scale = None,
-    mean: options.Mean = None,
-    std: options.Std = None,
-    layout: options.Layout = None,
+    image: Any = None,
     json_: options.Json = False,
 ) -> str:
     """Evaluate methods on a data set: removal curves, sparseness, stability, class sensitivity."""
@@ -95,8 +89,7 @@ def evaluate(
          "steps": steps, "patch": patch, "fills": fills, "constant": constant, "draws": draws,
          "input_range": input_range, "engine": engine, "providers": provider},
         preprocess,
-        {"color": color, "resize": resize, "crop": crop, "interpolation": interpolation, "scale": scale,
-         "mean": mean, "std": std, "layout": layout},
+        image,
         as_json=json_,
     )  # fmt: skip
     return text

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, get_type_hints
 
 import typer
 
@@ -11,7 +14,7 @@ Model = Annotated[
     Path, typer.Argument(metavar="MODEL", help="The ONNX model.", readable=False, show_default=False)
 ]
 Method = Annotated[
-    str, typer.Option("--method", "-m", metavar="M", help="One of `onnxdtd methods`; auto picks by depth.")
+    str, typer.Option("--method", "-m", metavar="M", help="One of `onnxdtd methods`; auto picks by the graph.")
 ]
 Rules = Annotated[
     Path | None,
@@ -85,3 +88,30 @@ Scale = Annotated[
 Mean = Annotated[str | None, typer.Option(metavar="M|R,G,B", help="Image: then subtracted.")]
 Std = Annotated[str | None, typer.Option(metavar="S|R,G,B", help="Image: then divided by.")]
 Layout = Annotated[str | None, typer.Option(metavar="L", help="Image: NCHW or NHWC.")]
+
+IMAGE: dict[str, Any] = {
+    "color": Color, "resize": Resize, "crop": Crop, "interpolation": Interpolation, "scale": Scale, "mean": Mean,
+    "std": Std, "layout": Layout,
+}  # fmt: skip
+
+
+def takes_image(command: Callable[..., str]) -> Callable[..., str]:
+    """Give a command the options that say how an image is prepared; it gets them as one dict, `image`."""
+    hints = get_type_hints(command, include_extras=True)
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    options = [
+        inspect.Parameter(name, keyword, default=None, annotation=kind) for name, kind in IMAGE.items()
+    ]
+    parameters: list[inspect.Parameter] = []
+    for own in inspect.signature(command).parameters.values():
+        plain = own.replace(kind=keyword, annotation=hints[own.name])
+        parameters += options if own.name == "image" else [plain]
+
+    @functools.wraps(command)
+    def call(**given: Any) -> str:
+        image = {name: given.pop(name) for name in IMAGE}
+        return command(**given, image=image)
+
+    call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    call.__annotations__ = {own.name: own.annotation for own in parameters}
+    return call

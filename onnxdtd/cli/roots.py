@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -21,6 +21,7 @@ on has one gradient from x to the root, else the unit that switches on the way; 
 linear the Taylor remainder as a part of the target's value."""
 
 
+@options.takes_image
 def roots(
     model: options.Model,
     input: options.Input,
@@ -42,14 +43,7 @@ def roots(
     bias: options.Bias = None,
     input_range: options.InputRange = None,
     preprocess: options.Preprocess = None,
-    color: options.Color = None,
-    resize: options.Resize = None,
-    crop: options.Crop = None,
-    interpolation: options.Interpolation = None,
-    scale: options.Scale = None,
-    mean: options.Mean = None,
-    std: options.Std = None,
-    layout: options.Layout = None,
+    image: Any = None,
     json_: options.Json = False,
 ) -> str:
     """Find the Taylor roots of a node's neurons: do they lie where the theory needs them?"""
@@ -60,8 +54,7 @@ def roots(
         target,
         {"method": method, "bias": bias, "rules": rules, "input_range": input_range},
         preprocess,
-        {"color": color, "resize": resize, "crop": crop, "interpolation": interpolation, "scale": scale,
-         "mean": mean, "std": std, "layout": layout},
+        image,
         {"node": node, "neurons": neurons, "sample": sample, "seed": seed, "scope": scope},
         as_json=json_,
     )  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -21,6 +21,7 @@ The folder holds heatmap.png, relevance.npz, explanation.json and the model's in
 result there is replaced, anything else is never touched."""
 
 
+@options.takes_image
 def run(
     model: options.Model,
     input: options.Input,
@@ -47,14 +48,7 @@ def run(
     ] = "numpy",
     provider: options.Provider = None,
     preprocess: options.Preprocess = None,
-    color: options.Color = None,
-    resize: options.Resize = None,
-    crop: options.Crop = None,
-    interpolation: options.Interpolation = None,
-    scale: options.Scale = None,
-    mean: options.Mean = None,
-    std: options.Std = None,
-    layout: options.Layout = None,
+    image: Any = None,
     no_audit: Annotated[
         bool, typer.Option("--no-audit", help="Leave out what says how far to trust it: three walks less.")
     ] = False,
@@ -74,8 +68,7 @@ def run(
         {"method": method, "engine": engine, "bias": bias, "rules": rules, "providers": provider,
          "input_range": input_range, "settings": settings or (), "verify": verify},
         preprocess,
-        {"color": color, "resize": resize, "crop": crop, "interpolation": interpolation, "scale": scale,
-         "mean": mean, "std": std, "layout": layout},
+        image,
         audit=not no_audit,
         as_json=json_,
     )  # fmt: skip

@@ -114,7 +114,12 @@ def methods(json_: options.Json = False) -> str:
         return json.dumps({"methods": rows, "neighbours": neighbours})
     for row in rows:
         row["doc"] += f" Takes --set {', '.join(row['settings'])}." if row["settings"] else ""
-    auto = {"method": "auto", "doc": "attnlrp for attention, composite for a deep network, else dtd.", "seed": "", "bias": ""}
+    auto = {
+        "method": "auto",
+        "doc": "attnlrp for attention, composite for a deep network, else dtd.",
+        "seed": "",
+        "bias": "",
+    }
     head = {"method": "METHOD", "seed": "SEED", "bias": "BIAS", "doc": "WHICH RULES"}
     return "\n\n".join([_shown([auto, *rows], head, METHODS_LEGEND), _neighbours(neighbours)])
 
