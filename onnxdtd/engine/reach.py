@@ -137,7 +137,8 @@ def _carry(graph: Graph, stops: Callable[[Node], bool]) -> Carried:
             continue
         op = OPS.get((node.domain, node.op))
         made = [v for v in node.outputs if v and (graph.value(v).is_float or not graph.value(v).elem_type)]
-        if op is not None and op.kind == "refuse":
+        rounded = any(graph.value(v).elem_type in INTEGERS for v in read & found.floats)
+        if rounded or (op is not None and op.kind == "refuse"):
             made = [v for v in node.outputs if v]  # integers here, which may be floats again further on
         if read & found.floats:
             if op is not None and op.kind == "barrier":
