@@ -95,7 +95,7 @@ class Conservation:
 class Explanation:
     """Relevance of every input element for one output element (or several) of each of N samples.
 
-    inputs, outputs: arrays by name, batch axis first. relevance: by input name, floating-point inputs only,
+    inputs, outputs: arrays by name, batch axis first. relevance: by input name, floats and tokens only,
     the input's shape. output: name of the explained output. target: for each sample the explained indices
     behind the batch axis: `((285,), ...)` in one sample of a classifier, one index for each leading position
     where the arg-max of the last axis of a higher-rank output is explained, `((),)` for an output (N,).

@@ -19,6 +19,7 @@ from onnx import helper
 
 from onnxdtd.engine.backward import needed, walk
 from onnxdtd.engine.derive import Weights, derive
+from onnxdtd.engine.order import walk_last
 from onnxdtd.engine.plan import Plan, Step
 from onnxdtd.engine.reach import describe
 from onnxdtd.engine.start import RUNTIME, Start, start
@@ -71,7 +72,7 @@ def compile_plan(plan: Plan, what: Start = RUNTIME, weights: Weights = "all") ->
         kind = helper.np_dtype_to_tensor_dtype(r.dtype)
         shape = graph.value(name).shape
         model.graph.output.append(helper.make_tensor_value_info(relevance[name], kind, shape))
-    nodes, used = _alive(tracer.nodes, relevance.values())
+    nodes, used = _alive(walk_last(tracer, tracer.nodes, seed.name), relevance.values())
     model.graph.node.extend(nodes)
     if given is not None:
         model.graph.input.append(helper.make_value_info(given.name, given.type_proto))

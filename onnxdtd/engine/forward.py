@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
+import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -16,6 +19,8 @@ from onnxdtd.model.graph import Graph
 
 # Constants above this size are handed to onnxruntime by reference instead of inside the serialised model.
 BY_REFERENCE = 1024
+LARGE = 1 << 24
+"""Bytes of constants from which it pays to give memory back."""
 RUNTIME_VERSION: str = ort.__version__
 
 Arrays = Mapping[str, npt.NDArray[Any]]
@@ -54,6 +59,10 @@ def start_session(
     """
     options = ort.SessionOptions()
     options.log_severity_level = 3
+    # A second run would hold one large block beside the pieces of the first; it saves no time.
+    options.enable_mem_pattern = False
+    # Nor do weights packed beside those that are given.
+    options.add_session_config_entry("session.disable_prepacking", "1")
     if not spin:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if not optimise:
@@ -71,10 +80,20 @@ def start_session(
         tensors.append(ort.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(array)))
     options.add_external_initializers(names, tensors)
     try:
-        return ort.InferenceSession(model.SerializeToString(), options, providers=list(providers))
+        session = ort.InferenceSession(model.SerializeToString(), options, providers=list(providers))
     except Exception as error:
         # onnxruntime's exceptions have no common base of their own.
         raise ModelError(f"onnxruntime cannot load the model: {_first_line(error)}") from None
+    if sum(array.nbytes for array in constants.values()) >= LARGE:
+        _give_back()
+    return session
+
+
+def _give_back() -> None:
+    """Return to the system what preparing the weights has freed: as much as they take, and glibc keeps it."""
+    if sys.platform == "linux":
+        with suppress(OSError, AttributeError):  # another C library
+            ctypes.CDLL(None).malloc_trim(0)
 
 
 def run_session(session: ort.InferenceSession, outputs: Sequence[str], feeds: Arrays) -> dict[str, Any]:

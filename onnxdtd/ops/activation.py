@@ -37,7 +37,8 @@ def diagonal(point: Point, slope: Callable[[], Any]) -> Site:
 @op("Relu", kind="elementwise")
 def rectified(point: Point) -> Site:
     """y = max(x, 0); slope 1 where x > 0, else 0."""
-    return diagonal(point, lambda: cast_like(greater(point.x, 0.0), point.x))
+    # The output tells as much, and the input may then stay inside a fused convolution.
+    return diagonal(point, lambda: cast_like(greater(point.output, 0.0), point.output))
 
 
 @op("LeakyRelu", kind="elementwise")

@@ -18,12 +18,16 @@ def scaled(w: Any, x: Any, constant: bool = False) -> LinearMap:
     """y = w x elementwise with broadcasting; w may be a function that makes the factor on demand."""
 
     def apply(w: Any, x: Any) -> Any:
-        return x if w is None else w * x
+        return x if _is_one(w) else w * x
 
     def adjoint(w: Any, r: Any) -> Any:
-        return unbroadcast(r if w is None else w * r, x)
+        return unbroadcast(r if _is_one(w) else w * r, x)
 
     return LinearMap(w, apply, adjoint, constant)
+
+
+def _is_one(w: Any) -> bool:
+    return w is None or (isinstance(w, np.ndarray) and w.ndim == 0 and float(w) == 1.0)
 
 
 def counted_twice(point: Point) -> Any:

@@ -7,8 +7,8 @@ A 1x1 kernel is one matrix product. Any other kernel multiplies *columns* (im2co
 value that window o reads in channel c through kernel offset k. They are made for one run of windows at a
 time, in a buffer small enough to stay in cache; made for a whole image at once they can cost more time than
 the product. The adjoint makes the same columns by the transposed product and adds them into place or, where
-that is more work, convolves with the mirrored kernel. Groups are the batch axis of the product, and a
-depthwise layer is nothing but many groups.
+that is more work, convolves with the mirrored kernel. Groups are the batch axis of the product;
+`depthwise` serves the case of as many groups as channels.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from onnxdtd.primitives.depthwise import depthwise, spread
 from onnxdtd.primitives.windows import Shape, Tap, Windows, runs
 
 Array = NDArray[np.floating[Any]]
@@ -42,6 +43,8 @@ def conv(
     """
     windows = Windows.fitting(x.shape[2:], w.shape[2:], strides, pads, dilations)
     _check_channels("conv", x.shape, w.shape, group)
+    if _is_depthwise(windows, w, group) and set(windows.strides) == {1} and min(pads) >= 0:
+        return depthwise(np.ascontiguousarray(x), w, pads)
     matrix = _weight_matrix(w, group, x.dtype)
     y = np.empty((len(x), len(w), *windows.out), x.dtype)
     product = _by_group(y, group)
@@ -84,6 +87,11 @@ def conv_transpose(
     reads = windows.single_reads()
     if reads is None and _mirroring_is_cheaper(windows, shape, w.shape):
         return _mirrored_conv(r, w, windows, group)
+    if reads is None and _is_depthwise(windows, w, group):
+        apart = spread(r, windows.strides)
+        whole = windows._replace(out=apart.shape[2:], strides=(1, 1))
+        if min(_mirrored_pads(whole)) >= 0:
+            return _mirrored_conv(apart, w, whole, group)
     matrix = _weight_matrix(w, group, r.dtype).transpose(0, 2, 1)
     sources = _by_group(r, group)
     if reads is not None:
@@ -152,12 +160,19 @@ def _mirroring_is_cheaper(windows: Windows, x: Shape, w: Shape) -> bool:
 
 def _mirrored_conv(r: Array, w: Array, windows: Windows, group: int) -> Array:
     """At stride 1 the adjoint is R[c, i] = sum over m, k of w[m, c, K-1-k] r[m, i - (K-1) d + p + k d]."""
-    axes = list(zip(*windows, strict=True))
-    begins = [(k - 1) * d - p for _, _, k, _, p, d in axes]
-    ends = [size - out + p for size, out, _, _, p, _ in axes]
-    pads, dilations = begins + ends, windows.dilations
+    pads, dilations = _mirrored_pads(windows), windows.dilations
     back = mirrored(w, group)
     return conv(r, back, strides=windows.strides, pads=pads, dilations=dilations, group=group)
+
+
+def _mirrored_pads(windows: Windows) -> list[int]:
+    axes = list(zip(*windows, strict=True))
+    return [(k - 1) * d - p for _, _, k, _, p, d in axes] + [size - out + p for size, out, _, _, p, _ in axes]
+
+
+def _is_depthwise(windows: Windows, w: Array, group: int) -> bool:
+    """Whether each channel has a kernel of its own, with no gaps, on a plane."""
+    return len(w) == group > 1 == w.shape[1] and len(windows.out) == 2 and set(windows.dilations) == {1}
 
 
 def mirrored(w: Array, group: int) -> Array:

@@ -37,6 +37,13 @@ def _trace_conv_transpose(
     if _mirrors(w, strides, pads, dilations, group):
         window["pads"] = _mirrored_pads(w, pads, dilations)
         return r.tracer.emit("Conv", r, convolution.mirrored(w, group), **window, shape=shape)
+    if _dilates(r, w, like, strides, group):
+        around = _dilated_pads(r, w, like, strides, pads, dilations)
+        if min(around) >= 0:
+            window |= {"pads": around, "strides": [1] * len(strides)}
+            return r.tracer.emit(
+                "Conv", _dilated(r, strides), convolution.mirrored(w, group), **window, shape=shape
+            )
     rank = len(strides)
     axes = list(
         zip(
@@ -71,6 +78,37 @@ def _mirrors(w: Any, strides: Ints, pads: Ints, dilations: Ints, group: int) -> 
 
 def _mirrored_pads(w: Any, pads: Ints, dilations: Ints) -> list[int]:
     return [(k - 1) * d - p for k, d, p in zip(w.shape[2:] * 2, (*dilations, *dilations), pads, strict=True)]
+
+
+def _dilates(r: Any, w: Any, like: Any, strides: Ints, group: int) -> bool:
+    """Whether the layer is a depthwise one with strides, which onnxruntime is slow to transpose."""
+    if isinstance(w, Traced) or not isinstance(r, Traced) or set(strides) == {1} or r.dtype != np.float32:
+        return False
+    known = all(isinstance(n, int) for n in (*like.shape[2:], *r.shape[2:]))
+    return bool(known and w.shape[1] == 1 == w.shape[0] // group)
+
+
+def _dilated(r: Any, strides: Ints) -> Any:
+    """r with zeros between its elements, each the corner of a block of the strides' size."""
+    corner = np.zeros((1, 1, *strides), np.float32)
+    corner[(..., *([0] * len(strides)))] = 1
+    corners = np.tile(corner, (1, 1, *r.shape[2:]))
+    return _enlarged(r, strides) * corners
+
+
+def _dilated_pads(r: Any, w: Any, like: Any, strides: Ints, pads: Ints, dilations: Ints) -> list[int]:
+    """Around r with its zeros: those of the mirrored convolution that give back the length of `like`."""
+    begins = [(k - 1) * d - p for k, d, p in zip(w.shape[2:], dilations, pads, strict=False)]
+    ends = [n + p - o * s for n, o, s, p in zip(like.shape[2:], r.shape[2:], strides, pads, strict=False)]
+    return [*begins, *ends]
+
+
+def _enlarged(a: Any, factors: Ints) -> Any:
+    """Each element as a block."""
+    scales = np.array((1, 1, *factors), np.float32)
+    nearest = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+    shape = (*a.shape[:2], *(n * f for n, f in zip(a.shape[2:], factors, strict=True)))
+    return a.tracer.emit("Resize", a, None, scales, shape=shape, **nearest)
 
 
 def _cut(back: Any, like: Any, shape: Any) -> Any:
@@ -150,15 +188,9 @@ def _tiles(x: Any, kernel_shape: Ints, strides: Ints, pads: Ints, dilations: Int
 
 def _trace_tiles_adjoint(x: Any, y: Any, r: Any, kernel_shape: Ints) -> Any:
     """Each window's maximum and share enlarged to the window, without an unfold of K copies."""
-    tracer, scales = x.tracer, np.array((1, 1, *kernel_shape), np.float32)
-    nearest = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
-
-    def enlarged(a: Any) -> Any:
-        return tracer.emit("Resize", a, None, scales, shape=x.shape, **nearest)
-
-    winners = cast_like(equal(x, enlarged(y)), x)
-    part = tracer.emit("AveragePool", winners, kernel_shape=kernel_shape, strides=kernel_shape)
-    return winners * enlarged(r / (part * float(prod(kernel_shape))))
+    winners = cast_like(equal(x, _enlarged(y, kernel_shape)), x)
+    part = x.tracer.emit("AveragePool", winners, kernel_shape=kernel_shape, strides=kernel_shape)
+    return winners * _enlarged(r / (part * float(prod(kernel_shape))), kernel_shape)
 
 
 @primitive(trace=_trace_max_pool_select)
