@@ -1,0 +1,43 @@
+"""The order of a compiled walk's nodes, so that what it holds at one time stays small.
+
+onnxruntime goes back from the outputs, and of a node's inputs it computes first the one whose producer comes last
+in the file. Of a quotient r / d that must be r: with d first, the denominators of all layers would be computed, and
+held, before the walk begins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import onnx
+from onnx import helper
+
+from onnxdtd.primitives import Tracer
+
+LARGE = 3  # The rank from which a denominator is worth a node.
+
+
+def walk_last(tracer: Tracer, nodes: Sequence[onnx.NodeProto], seed: str) -> list[onnx.NodeProto]:
+    """The nodes that do not depend on the seed, then the others; each in the order they had.
+
+    A denominator is handed over by a Reshape to its own shape, which costs nothing, since onnxruntime appends to the
+    file what it makes of a convolution.
+    """
+    arrived, before, after = {seed}, [], []
+    for node in nodes:
+        if arrived.intersection(node.input):
+            arrived.update(node.output)
+            after.append(node)
+        else:
+            before.append(node)
+    made = {value for node in before for value in node.output}
+    handed: dict[str, onnx.NodeProto] = {}
+    for node in after:
+        if node.op_type == "Div" and node.input[1] in made and tracer.ranks[node.input[1]] >= LARGE:
+            value = node.input[1]
+            same = tracer.constant(np.zeros(tracer.ranks[value], np.int64)).name
+            label = f"{value}_late"
+            handed[value] = helper.make_node("Reshape", [value, same], [label], label)
+            node.input[1] = label
+    return [*before, *handed.values(), *after]
