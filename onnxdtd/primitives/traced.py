@@ -8,8 +8,9 @@ shapes come from ONNX's own inference of each node, so a symbolic batch stays sy
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,7 @@ class Tracer:
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     ranks: dict[str, int] = field(default_factory=dict)
     constants: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
+    _numbers: Iterator[int] = field(default_factory=count, repr=False)
     _by_content: dict[Any, Any] = field(default_factory=dict, repr=False)
     _expanded: dict[str, npt.NDArray[Any]] = field(default_factory=dict, repr=False)
 
@@ -50,7 +52,7 @@ class Tracer:
         data, order, mirrored = stored(np.asarray(array), not name)
         key = _key(data)
         if key not in self._by_content:
-            label = name or f"{PREFIX}constant_{len(self.constants)}"
+            label = name or f"{PREFIX}constant_{next(self._numbers)}"
             self.constants[label] = data
             self._by_content[key] = label
         found = Traced(self, self._by_content[key], data.dtype, data.shape)
