@@ -127,17 +127,17 @@ def stabilised(
 def _trace_quotient(
     r: Any, d: Any, served: Any = None, *, exact: bool = True, sign: int = 0, floor: float = 0.0
 ) -> Any:
-    if exact:
-        tiny = np.finfo(d.dtype).tiny
-        smallest = np.asarray(-tiny if sign < 0 else tiny, d.dtype)
-        size = d if sign else absolute(d)
-        dead = greater(size, smallest) if sign < 0 else less(size, smallest)
+    if sign:
+        # A sum of one sign is zero where each product in it is. However large the quotient there, it counts for
+        # nothing if only it is finite. (onnxruntime is slow at Where, which would need no second step.)
+        floor = max(floor, float(np.finfo(d.dtype).tiny) ** (2 / 3)) if exact else floor
+        if exact or served is not None:
+            d = d.tracer.emit("Max" if sign > 0 else "Min", d, np.asarray(sign * floor, d.dtype))
+    elif exact:
+        dead = less(absolute(d), np.asarray(np.finfo(d.dtype).tiny, d.dtype))
         d = where(dead, np.asarray(np.inf, d.dtype), d)
     if served is None:
         return r / d
-    if sign and not exact:
-        # Where it is not wanted, d may be zero. (onnxruntime is slow at Where, which would need no second step.)
-        d = d.tracer.emit("Max" if sign > 0 else "Min", d, np.asarray(sign * floor, d.dtype))
     return r * cast_like(served, r) / d
 
 

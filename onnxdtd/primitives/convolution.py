@@ -89,9 +89,7 @@ def conv_transpose(
         return _mirrored_conv(r, w, windows, group)
     if reads is None and _is_depthwise(windows, w, group):
         apart = spread(r, windows.strides)
-        whole = windows._replace(out=apart.shape[2:], strides=(1, 1))
-        if min(_mirrored_pads(whole)) >= 0:
-            return _mirrored_conv(apart, w, whole, group)
+        return _mirrored_conv(apart, w, windows._replace(out=apart.shape[2:], strides=(1, 1)), group)
     matrix = _weight_matrix(w, group, r.dtype).transpose(0, 2, 1)
     sources = _by_group(r, group)
     if reads is not None:

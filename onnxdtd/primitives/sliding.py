@@ -91,7 +91,7 @@ def _dilates(r: Any, w: Any, like: Any, strides: Ints, group: int) -> bool:
 def _dilated(r: Any, strides: Ints) -> Any:
     """r with zeros between its elements, each the corner of a block of the strides' size."""
     corner = np.zeros((1, 1, *strides), np.float32)
-    corner[(..., *([0] * len(strides)))] = 1
+    corner.flat[0] = 1
     corners = np.tile(corner, (1, 1, *r.shape[2:]))
     return _enlarged(r, strides) * corners
 

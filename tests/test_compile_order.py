@@ -1,0 +1,28 @@
+"""The order of a compiled walk's nodes, which decides how much it holds at one time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from onnxdtd.engine.compile import compile_plan
+from onnxdtd.explainer import Explainer
+
+MODELS = Path(__file__).parent.parent / "models"
+
+
+def test_denominators_are_computed_when_relevance_has_arrived() -> None:
+    model = compile_plan(Explainer(MODELS / "mnist_cnn.onnx", "epsilon_plus").plan()).model
+    nodes = [node for node in model.graph.node if node.output[0].startswith(("onnxdtd/", "relevance/"))]
+    seed = next(node.output[0] for node in nodes if node.op_type == "Where")
+    arrived, begun, ready = {seed}, False, set()
+    for node in nodes:
+        if arrived.intersection(node.input):
+            arrived.update(node.output)
+            begun = True
+        else:
+            assert not begun, f"{node.name} does not wait for relevance, but stands behind what does"
+            ready.update(node.output)
+    makers = {value: node for node in nodes for value in node.output}
+    handed = [makers[node.input[1]] for node in nodes if node.op_type == "Div" and node.input[1] in ready]
+    assert sum(node.op_type == "Reshape" and node.name.endswith("_late") for node in handed) >= 2
+    assert not any(node.op_type in ("Conv", "Add") and "Conv" in node.input[0] for node in handed)
