@@ -25,7 +25,10 @@ def methods() -> str:
     found = {name: (m.doc, m.bias) for name, m in METHODS.items()}
     found |= {name: (m.doc, "") for name, m in COMPOSED.items()}
     rows = [(f"`{name}`", *facts) for name, facts in sorted(found.items())]
-    return table(("method", "what it is", "bias"), [("`auto`", "`attnlrp` for attention, else `composite` or `dtd`, by depth", ""), *rows])
+    return table(
+        ("method", "what it is", "bias"),
+        [("`auto`", "`attnlrp` for attention, else `composite` or `dtd`, by depth", ""), *rows],
+    )
 
 
 def rules() -> str:

@@ -14,7 +14,8 @@ Model = Annotated[
     Path, typer.Argument(metavar="MODEL", help="The ONNX model.", readable=False, show_default=False)
 ]
 Method = Annotated[
-    str, typer.Option("--method", "-m", metavar="M", help="One of `onnxdtd methods`; auto picks by the graph.")
+    str,
+    typer.Option("--method", "-m", metavar="M", help="One of `onnxdtd methods`; auto picks by the graph."),
 ]
 Rules = Annotated[
     Path | None,

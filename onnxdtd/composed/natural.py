@@ -41,7 +41,9 @@ def natural(explainer: Explainer, x: Any, target: Any = None, *, progress: Tell 
     base = explainer.one_pass(x, target, progress=progress)
     plan = explainer.plan(base.output)
     if plan.floats != plan.inputs:
-        raise UnsupportedError("natural follows floats only, and integers of the input are turned into some here")
+        raise UnsupportedError(
+            "natural follows floats only, and integers of the input are turned into some here"
+        )
     values = Forward(plan.graph, needed(plan), explainer.providers)(base.inputs)
     sites = {s.node.name: s.build(Point(s.node, plan.graph, s.slots, values)) for s in plan.steps}
     sources = _origins(plan, sites, values)

@@ -38,7 +38,9 @@ Array = npt.NDArray[Any]
 def tree_ensemble(point: Point) -> Site:
     """y = sum of the leaves that x falls into: at each split, the change of the expected value (Saabas 2014)."""
     if (post := point.attribute("post_transform", "NONE")) not in ("NONE", 0):
-        raise UnsupportedError(f"{point.node}: post_transform {post} has no inverse that its scores could be told by")
+        raise UnsupportedError(
+            f"{point.node}: post_transform {post} has no inverse that its scores could be told by"
+        )
     key = (point.node.name, forest_of)
     if key not in point.kept:
         point.kept[key] = forest_of(point.node)

@@ -33,6 +33,8 @@ from growth import growth
 from memory import measure
 from start import start_times
 
+# Seconds before each call, in which the threads of the one before stop waiting busily for more work.
+REST = 0.5
 CASES = [
     ("vgg16", 1, ["epsilon_plus", "gradient"]),
     ("vgg16", 8, ["epsilon_plus"]),
@@ -100,6 +102,7 @@ def time_all(case: Case, methods: list[str], repeats: int) -> list[dict[str, Any
             running.append((result, call, []))
     for _ in range(repeats):
         for _, call, times in running:
+            time.sleep(REST)
             start = time.perf_counter()
             call()
             times.append(time.perf_counter() - start)

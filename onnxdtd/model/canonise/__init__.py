@@ -26,7 +26,7 @@ from onnxdtd.model.canonise.zipmap import zipmap
 from onnxdtd.model.graph import Graph
 
 RETYPING = (stamp, zipmap, precision)
-"""What changes the types of outputs, or whether a runtime loads the model: there is nothing to compare it with."""
+"""What changes the types of outputs, or whether a runtime loads the model: nothing is there to compare with."""
 PASSES: tuple[Callable[[Graph], Graph], ...] = (
     *RETYPING, constants, branch, shapes, ml, identity, split, softmax, bias, batch_normalization, head,
 )  # fmt: skip

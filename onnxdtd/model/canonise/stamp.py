@@ -1,4 +1,4 @@
-"""The version numbers on a model, as low as its operators allow, so that a runtime older than the exporter loads it."""
+"""The version numbers on a model, as low as its operators allow, so that an older runtime loads it too."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ IR_VERSION = 10
 
 
 def stamp(graph: Graph) -> Graph:
-    """f in opset n = f in opset m, where m <= n is the newest version in which an operator of f changed; m is at least
-    21, and the IR version at most 10. Models of an older opset stay as they are.
+    """f in opset n = f in opset m, where m <= n is the newest version in which an operator of f changed; m is at
+    least 21, and the IR version at most 10. Models of an older opset stay as they are.
     """
     opset = graph.opsets.get("", 1)
     ir_version = min(graph.ir_version, IR_VERSION)
