@@ -184,8 +184,9 @@ def _run(
         # Linear sites read the shape of their output only; whoever reads its values would spread NaN.
         y = np.broadcast_to(np.nan, (count, *shapes[node.output]))
         point = Point(node, graph, step.slots, {node.inputs[step.slots[0]]: x, node.output: y})
-        if node.op == "MaxPool":
-            point = replace(point, values={**point.values, node.output: _pooled(point, y.shape)})
+        if node.op in ("MaxPool", "Relu"):
+            seen = np.maximum(x, 0) if node.op == "Relu" else _pooled(point, y.shape)
+            point = replace(point, values={**point.values, node.output: seen})
         site = step.build(point)
         (at,) = site.maps
         a = linear(a, partial(at.apply, at.weights), partial(at.adjoint, at.weights))
