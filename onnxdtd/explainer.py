@@ -16,7 +16,7 @@ from onnxdtd.engine.choice import MANY, choose
 from onnxdtd.engine.forward import RUNTIME_VERSION, providers_for
 from onnxdtd.engine.plan import Plan, make_plan
 from onnxdtd.engine.run import NumpyRun, OnnxRun, Run, samples
-from onnxdtd.engine.target import parse_target, seed_relevance
+from onnxdtd.engine.target import explained, parse_target, per_sample, seed_relevance
 from onnxdtd.engine.upgrade import upgrade
 from onnxdtd.engine.verify import check_same
 from onnxdtd.errors import UnsupportedError, UsageError
@@ -88,6 +88,8 @@ class Explainer:
         self._runs: dict[tuple[str, str], Run] = {}
         self._asked: dict[str, int] = {}
         self._note: dict[str, str] = {}
+        self._facts = _model_facts(self.graph, self.path)
+        self._labels = labels(self.graph.metadata)
         self._uncompilable: dict[str, str] = {}
 
     @property
@@ -171,25 +173,25 @@ class Explainer:
         ledger = Ledger(len(plan.steps), progress)
         run = self.run(plan.output, samples(feeds))
         found = run(feeds, wanted, ledger.observe, ledger.listen)
-        seed = seed_relevance(plan.seed, found.mask, found.logits)
+        started = per_sample(seed_relevance(plan.seed, found.mask, found.logits))
         return Explanation(
             inputs=feeds,
             outputs=found.outputs,
             relevance=found.relevance,
             output=plan.output,
-            target=_indices(found.mask),
-            target_value=_per_sample(np.where(found.mask, found.logits, 0)),
-            seed=_per_sample(seed),
+            target=explained(found.mask),
+            target_value=per_sample(np.where(found.mask, found.logits, 0)),
+            seed=started,
             method=plan.method,
             reason=plan.reason,
             engine=run.engine,
             provider=self.providers[0],
             nodes=tuple(reversed(ledger.reports)),
-            model=_model_facts(self.graph, self.path),
+            model=self._facts,
             notes=(*run.plan.graph.notes, *filter(None, [self._note.get(plan.output)])),
-            warnings=(*plan.warnings, *_warnings(plan, feeds, self.input_range, seed, found.relevance)),
-            labels=labels(self.graph.metadata),
-            versions=_versions(),
+            warnings=(*plan.warnings, *_warnings(plan, feeds, self.input_range, started, found.relevance)),
+            labels=self._labels,
+            versions=_VERSIONS,
         )
 
 
@@ -205,29 +207,19 @@ def explain(
     return Explainer(model, method, engine, **options)(x, target)
 
 
-def _indices(mask: npt.NDArray[np.bool_]) -> tuple[tuple[tuple[int, ...], ...], ...]:
-    """The explained indices of each sample, behind the batch axis."""
-    if mask.ndim == 0:
-        return (((),),)
-    return tuple(tuple(tuple(int(i) for i in index) for index in np.argwhere(row)) for row in mask)
-
-
-def _per_sample(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    rows = values.reshape(len(values) if values.ndim else 1, -1)
-    return np.asarray(rows.sum(axis=1, dtype=np.float64))
-
-
-def _warnings(plan: Plan, feeds: Arrays, given: Range, seed: Any, relevance: Arrays) -> list[str]:
+def _warnings(
+    plan: Plan, feeds: Arrays, given: Range, started: npt.NDArray[Any], relevance: Arrays
+) -> list[str]:
     found = []
-    empty = np.flatnonzero(_per_sample(seed) == 0)
-    if empty.size:
+    if not started.all():
+        empty = np.flatnonzero(started == 0)
         found.append(
             f"sample {', '.join(map(str, empty))}: the target's logit is not positive, so Deep Taylor has nothing "
             "to explain and all relevance is zero; choose another target, or a method such as epsilon_plus"
         )
     for name in plan.inputs:
         low, high = range_of(name, given)
-        if np.any(feeds[name] < low) or np.any(feeds[name] > high):
+        if (feeds[name] < low).any() or (feeds[name] > high).any():
             found.append(
                 f"input '{name}' leaves its stated range; rules that rest on the range do not hold there"
             )
@@ -240,6 +232,10 @@ def _model_facts(graph: Graph, path: str | None) -> dict[str, Any]:
     return {"name": graph.name, "path": path, "sha256": graph.sha256, "opset": dict(graph.opsets)}
 
 
-def _versions() -> dict[str, str]:
-    modules = {"onnx": onnx.__version__, "onnxruntime": RUNTIME_VERSION, "numpy": np.__version__}
-    return {"onnxdtd": __version__, "python": platform.python_version(), **modules}
+_VERSIONS = {
+    "onnxdtd": __version__,
+    "python": platform.python_version(),
+    "onnx": onnx.__version__,
+    "onnxruntime": RUNTIME_VERSION,
+    "numpy": np.__version__,
+}

@@ -19,8 +19,8 @@ from onnxdtd.model.graph import Graph
 
 # Constants above this size are handed to onnxruntime by reference instead of inside the serialised model.
 BY_REFERENCE = 1024
-LARGE = 1 << 24
-"""Bytes of constants from which it pays to give memory back."""
+LARGE = 1 << 26
+"""Bytes of constants from which memory counts for more than a twentieth of the time."""
 RUNTIME_VERSION: str = ort.__version__
 
 Arrays = Mapping[str, npt.NDArray[Any]]
@@ -59,8 +59,9 @@ def start_session(
     """
     options = ort.SessionOptions()
     options.log_severity_level = 3
-    # A second run would hold one large block beside the pieces of the first; it saves no time.
-    options.enable_mem_pattern = False
+    large = sum(array.nbytes for array in constants.values()) >= LARGE
+    # A second run holds one large block beside the pieces of the first.
+    options.enable_mem_pattern = not large
     # Nor do weights packed beside those that are given.
     options.add_session_config_entry("session.disable_prepacking", "1")
     if not spin:
@@ -84,7 +85,7 @@ def start_session(
     except Exception as error:
         # onnxruntime's exceptions have no common base of their own.
         raise ModelError(f"onnxruntime cannot load the model: {_first_line(error)}") from None
-    if sum(array.nbytes for array in constants.values()) >= LARGE:
+    if large:
         _give_back()
     return session
 

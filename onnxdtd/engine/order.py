@@ -7,6 +7,7 @@ held, before the walk begins.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -15,7 +16,7 @@ from onnx import helper
 
 from onnxdtd.primitives import Tracer
 
-LARGE = 3  # The rank from which a denominator is worth a node.
+LARGE = 1 << 14  # Elements in a sample: from there on a denominator is worth a node.
 
 
 def walk_last(tracer: Tracer, nodes: Sequence[onnx.NodeProto], seed: str) -> list[onnx.NodeProto]:
@@ -34,10 +35,16 @@ def walk_last(tracer: Tracer, nodes: Sequence[onnx.NodeProto], seed: str) -> lis
     made = {value for node in before for value in node.output}
     handed: dict[str, onnx.NodeProto] = {}
     for node in after:
-        if node.op_type == "Div" and node.input[1] in made and tracer.ranks[node.input[1]] >= LARGE:
+        if node.op_type == "Div" and node.input[1] in made and _size(tracer, node.input[1]) >= LARGE:
             value = node.input[1]
-            same = tracer.constant(np.zeros(tracer.ranks[value], np.int64)).name
+            same = tracer.constant(np.zeros(len(tracer.shapes[value]), np.int64)).name
             label = f"{value}_late"
             handed[value] = helper.make_node("Reshape", [value, same], [label], label)
             node.input[1] = label
     return [*before, *handed.values(), *after]
+
+
+def _size(tracer: Tracer, value: str) -> float:
+    """Elements in a sample; of an image whose size is not known it may be any number."""
+    sizes = tracer.shapes[value][1:]
+    return math.prod(size if isinstance(size, int) else math.inf for size in sizes)

@@ -75,8 +75,8 @@ def seed_mask(target: Target, output: npt.NDArray[Any]) -> npt.NDArray[np.bool_]
     if target.index is None:
         if output.ndim == 1:
             return np.ones(output.shape, bool)
-        best = np.argmax(output, axis=-1)
-        np.put_along_axis(mask, best[..., None], True, axis=-1)
+        best = output.argmax(axis=-1).reshape(-1)
+        mask.reshape(len(best), -1)[np.arange(len(best)), best] = True
         return mask
     if target.per_sample:
         if len(target.index) != len(output):
@@ -119,5 +119,25 @@ def seed_relevance(
     kind: Literal["value", "positive", "one"], mask: npt.NDArray[np.bool_], logits: npt.NDArray[Any]
 ) -> npt.NDArray[Any]:
     """The relevance that the walk starts with: at the mask the logit, max(0, logit), or 1; 0 elsewhere."""
-    start = {"value": logits, "positive": np.maximum(logits, 0), "one": np.ones_like(logits)}[kind]
-    return np.where(mask, start, np.zeros((), logits.dtype))
+    match kind:
+        case "one":
+            return mask.astype(logits.dtype)
+        case "positive":
+            logits = np.maximum(logits, 0)
+    return np.where(mask, logits, np.zeros((), logits.dtype))
+
+
+def explained(mask: npt.NDArray[np.bool_]) -> tuple[tuple[Index, ...], ...]:
+    """The explained indices of each sample, behind the batch axis."""
+    if mask.ndim == 0:
+        return (((),),)
+    found: list[list[Index]] = [[] for _ in mask]
+    for sample, *index in zip(*(axis.tolist() for axis in np.nonzero(mask)), strict=True):
+        found[sample].append(tuple(index))
+    return tuple(map(tuple, found))
+
+
+def per_sample(values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """(N,), the sum over each sample's elements."""
+    rows = values.reshape(len(values) if values.ndim else 1, -1)
+    return np.asarray(rows.sum(axis=1, dtype=np.float64))

@@ -134,10 +134,11 @@ def _agree(shape: tuple[int, ...], wanted: tuple[Any, ...]) -> bool:
 
 
 def _type_faults(array: Array, value: Value) -> Iterator[str]:
-    wanted, given = _type(value), array.dtype
+    given = array.dtype
     if value.elem_type in (TensorProto.UNDEFINED, TensorProto.STRING):
-        yield f"is {wanted} in the model: only numeric tensors can be given"
-    elif not (_is_float(given) if value.is_float else given.kind in ("b" if wanted == "bool" else "iu")):
+        yield f"is {_type(value)} in the model: only numeric tensors can be given"
+    elif not (_is_float(given) if value.is_float else given.kind in ("b" if value.dtype == bool else "iu")):
+        wanted = _type(value)
         held = {"U": "strings", "S": "strings", "T": "strings", "O": "Python objects"}
         cure = f"convert it with x.astype('{wanted}')"
         if value.is_float and given.kind in "iu" and array.ndim > 2:
@@ -147,6 +148,8 @@ def _type_faults(array: Array, value: Value) -> Iterator[str]:
 
 def _value_faults(array: Array, value: Value) -> Iterator[str]:
     cast = _cast(array, value)
+    if np.isfinite(cast).all() if value.is_float else cast is array:
+        return
     if value.is_float:
         nan, infinite = np.isnan(array) & (not value.missing), np.isinf(array)
         if (bad := nan | infinite).any():
@@ -163,6 +166,8 @@ def _value_faults(array: Array, value: Value) -> Iterator[str]:
 
 
 def _cast(array: Array, value: Value) -> Array:
+    if array.dtype == value.dtype and array.flags.c_contiguous:
+        return array
     with np.errstate(over="ignore"):
         return array.astype(value.dtype, order="C", copy=False)
 

@@ -14,10 +14,10 @@ from onnxdtd.ops.scale import scaled
 from onnxdtd.ops.window import per_channel
 from onnxdtd.primitives import (
     absolute,
+    beyond,
     cast_like,
     greater,
     inverse,
-    less,
     negative_part,
     relu,
     sigmoid,
@@ -38,14 +38,14 @@ def diagonal(point: Point, slope: Callable[[], Any]) -> Site:
 def rectified(point: Point) -> Site:
     """y = max(x, 0); slope 1 where x > 0, else 0."""
     # The output tells as much, and the input may then stay inside a fused convolution.
-    return diagonal(point, lambda: cast_like(greater(point.output, 0.0), point.output))
+    return diagonal(point, lambda: cast_like(beyond(point.output), point.output))
 
 
 @op("LeakyRelu", kind="elementwise")
 def leaky_relu(point: Point) -> Site:
     """y = x where x > 0, else alpha x."""
     alpha = point.attribute("alpha", 0.01)
-    return diagonal(point, lambda: cast_like(greater(point.x, 0.0), point.x) * (1.0 - alpha) + alpha)
+    return diagonal(point, lambda: cast_like(beyond(point.x), point.x) * (1.0 - alpha) + alpha)
 
 
 @op("PRelu", kind="elementwise", data=(0, 1), otherwise={(0, 1): "gate", (1,): "linear"})
@@ -55,7 +55,7 @@ def parametric_relu(point: Point) -> Site:
     if point.opset < 7 and s.ndim == 1:
         s = per_channel(s, x.ndim)
     above, below = relu(x), negative_part(x)
-    maps = {INPUT: scaled(lambda: cast_like(greater(x, 0.0), x) * (1.0 - s) + s, x), SLOPE: scaled(below, s)}
+    maps = {INPUT: scaled(lambda: cast_like(beyond(x), x) * (1.0 - s) + s, x), SLOPE: scaled(below, s)}
     bias = None if point.slots == (INPUT,) else above
     if len(point.slots) > 1:
         bias = -below * s  # which is in both maps
@@ -108,7 +108,7 @@ def modulus(point: Point) -> Site:
 def hard_sigmoid(point: Point) -> Site:
     """y = alpha x + beta within 0 and 1; slope alpha there, else 0."""
     alpha, y = point.attribute("alpha", 0.2), point.output
-    return diagonal(point, lambda: cast_like(greater(y, 0.0), y) * cast_like(less(y, 1.0), y) * alpha)
+    return diagonal(point, lambda: cast_like(beyond(y), y) * cast_like(beyond(1.0 - y), y) * alpha)
 
 
 @op("Sigmoid", kind="elementwise")

@@ -27,7 +27,7 @@ def scaled(w: Any, x: Any, constant: bool = False) -> LinearMap:
 
 
 def _is_one(w: Any) -> bool:
-    return w is None or (isinstance(w, np.ndarray) and w.ndim == 0 and float(w) == 1.0)
+    return w is None or (isinstance(w, (np.ndarray, np.generic)) and w.ndim == 0 and float(w) == 1.0)
 
 
 def counted_twice(point: Point) -> Any:

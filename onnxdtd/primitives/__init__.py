@@ -7,6 +7,7 @@ look-ups), and `operator`: any ONNX operator (NumPy bodies: `indexing`), and the
 
 from onnxdtd.primitives.arithmetic import (
     absolute,
+    beyond,
     cast_like,
     cells,
     equal,
@@ -66,6 +67,7 @@ __all__ = [
     "Traced",
     "Tracer",
     "absolute",
+    "beyond",
     "along",
     "cast_like",
     "cells",

@@ -20,7 +20,7 @@ def relu(x: Array) -> Any:
     return np.maximum(x, 0)
 
 
-@primitive(trace=lambda x: x - relu(x))
+@primitive(trace=lambda x: _clip(x, -np.finfo(x.dtype).max, 0))
 def negative_part(x: Array) -> Any:
     """x- = min(x, 0), elementwise."""
     return np.minimum(x, 0)
@@ -48,6 +48,18 @@ def greater(x: Array, y: Array | float) -> Any:
 def less(x: Array, y: Array | float) -> Any:
     """x < y as booleans."""
     return np.less(x, y)
+
+
+def _trace_beyond(x: Any, *, sign: int = 1) -> Any:
+    # In numbers, since onnxruntime is slow at comparing and casting: the smallest one is made 1.
+    tiny = np.finfo(x.dtype).tiny
+    return _clip(x, *((0, tiny) if sign > 0 else (-tiny, 0))) * np.asarray(sign / tiny, x.dtype)
+
+
+@primitive(trace=_trace_beyond)
+def beyond(x: Array, *, sign: int = 1) -> Any:
+    """1 where x is a (normal) number of that sign, else 0: booleans in NumPy, x's dtype when traced."""
+    return np.greater(x, 0) if sign > 0 else np.less(x, 0)
 
 
 @primitive("Equal")
@@ -86,9 +98,18 @@ def _trace_stabilised(
         return total
     if relative:
         step = mean_size(total) * epsilon
-        return total + (step * float(sign) if sign else where(less(total, 0.0), -step, step))
-    below, above = (np.asarray(s * epsilon, z.dtype) for s in (-1, 1))
-    return total + where(less(total, 0.0), below, above)
+        return total + step * (float(sign) or _signed(total, 1.0))
+    return total + _signed(total, epsilon)
+
+
+def _signed(x: Any, size: float) -> Any:
+    """size * sign(x) with sign(0) = +1, without comparing."""
+    least = np.finfo(x.dtype).tiny * max(1.0, size)
+    return _clip(x, -least, 0) * np.asarray(2 * size / least, x.dtype) + np.asarray(size, x.dtype)
+
+
+def _clip(x: Any, low: Any, high: Any) -> Any:
+    return x.tracer.emit("Clip", x, np.asarray(low, x.dtype), np.asarray(high, x.dtype))
 
 
 @primitive(trace=_trace_stabilised)
@@ -132,7 +153,9 @@ def _trace_quotient(
         # nothing if only it is finite. (onnxruntime is slow at Where, which would need no second step.)
         floor = max(floor, float(np.finfo(d.dtype).tiny) ** (2 / 3)) if exact else floor
         if exact or served is not None:
-            d = d.tracer.emit("Max" if sign > 0 else "Min", d, np.asarray(sign * floor, d.dtype))
+            # Clip, unlike Max, goes into the convolution that made d.
+            most = np.finfo(d.dtype).max
+            d = _clip(d, floor, most) if sign > 0 else _clip(d, -most, -floor)
     elif exact:
         dead = less(absolute(d), np.asarray(np.finfo(d.dtype).tiny, d.dtype))
         d = where(dead, np.asarray(np.inf, d.dtype), d)
@@ -145,7 +168,7 @@ def _trace_quotient(
 def quotient(
     r: Array, d: Array, served: Array = None, *, exact: bool = True, sign: int = 0, floor: float = 0.0
 ) -> Any:
-    """r / d where `served`, else 0.
+    """r / d where `served` (as from `beyond`), else 0.
 
     exact: d may be zero, and the quotient is 0 there; zero is anything below the smallest normal number, so
     that no quotient overflows. sign: that of d where it is served, if known; its size is `floor` at least.

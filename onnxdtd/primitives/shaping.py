@@ -37,6 +37,8 @@ def _trace_reshape_like(x: Any, like: Any) -> Any:
         # A size of 0 would mean "as before" otherwise.
         literally = {"allowzero": 1} if 0 in like.shape and tracer.opset >= 14 else {}
         return tracer.emit("Reshape", x, np.array(like.shape, np.int64), shape=like.shape, **literally)
+    if like.shape and all(isinstance(d, int) and d for d in like.shape[1:]):
+        return tracer.emit("Reshape", x, np.array([-1, *like.shape[1:]], np.int64), shape=like.shape)
     return tracer.emit("Reshape", x, tracer.emit("Shape", like), shape=like.shape)
 
 

@@ -32,12 +32,12 @@ class Tracer:
     """Collects nodes and constants; names start with `PREFIX`, which the model being explained must not use.
 
     opset: the default domain's version that the nodes are written for (13 or newer: axes are inputs there).
-    ranks: of what the nodes make.
+    shapes: of what the nodes make.
     """
 
     opset: int
     nodes: list[onnx.NodeProto] = field(default_factory=list)
-    ranks: dict[str, int] = field(default_factory=dict)
+    shapes: dict[str, tuple[Dimension, ...]] = field(default_factory=dict)
     constants: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
     _numbers: Iterator[int] = field(default_factory=count, repr=False)
     _by_content: dict[Any, Any] = field(default_factory=dict, repr=False)
@@ -100,7 +100,7 @@ class Tracer:
         sizes = inferred if shape is None else tuple(shape)
         traced = Traced(self, output, np.dtype(helper.tensor_dtype_to_np_dtype(kind)), sizes or ())
         self.nodes.append(node)
-        self.ranks[output] = traced.ndim
+        self.shapes[output] = traced.shape
         self._by_content[key] = traced
         if op == "Expand" and tensors[0].name in self.constants:
             self._expanded[output] = self.constants[tensors[0].name]

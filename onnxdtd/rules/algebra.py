@@ -16,12 +16,11 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from onnxdtd.rules.maps import Boosted, Bound, identity, negative, ones, positive, zero
 
 Map = Callable[[Any], Any]
-Vector = npt.NDArray[np.float64]
+Entries = tuple[tuple[float, Map], ...]
 
 
 @lru_cache
@@ -105,35 +104,38 @@ def fixed(change: Map) -> bool:
     return change is ones or isinstance(change, Bound)
 
 
-def by_weights(terms: Sequence[Any], coefficient: float = 1.0) -> dict[Map, list[tuple[float, Map]]]:
-    """The maps of x, each with its factor, by the map of w that they stand beside: one adjoint each, at most two
-    where all weights are multiples of w+ and w-."""
+def by_weights(terms: Sequence[Any], coefficient: float = 1.0) -> list[tuple[Map, float, Entries]]:
+    """For each map of w one adjoint, at most two where all weights are multiples of w+ and w-: with the maps of x
+    that stand beside it, each with its factor, and a factor before all of them, so that adjoints that meet the same
+    x can be added up first."""
     found: dict[Map, list[tuple[float, Map]]] = {}
     for term in terms:
-        found.setdefault(term.w, []).append((term.sign * coefficient, term.x))
+        if not (isinstance(term.x, Bound) and not term.x.values.any()):
+            found.setdefault(term.w, []).append((term.sign * coefficient, term.x))
     if len(found) > 2 and None not in (parts := [slopes(change) for change in found]):
         halves: dict[Map, list[tuple[float, Map]]] = {positive: [], negative: []}
         for pair, entries in zip(parts, found.values(), strict=True):
             for half, slope in zip(halves, pair or (), strict=True):
                 halves[half] += [(slope * factor, change) for factor, change in entries if slope]
-        return halves
-    return found
+        found = {half: entries for half, entries in halves.items() if entries}
+    return [
+        (change, first, tuple((factor / first, x) for factor, x in entries))
+        for change, entries in found.items()
+        for first in [entries[0][0]]
+    ]
 
 
-def weighted(entries: Sequence[tuple[float, Map]], x: Any) -> Any:
-    """The sum of factor * x': an array, a number where it is the same everywhere, or None where it is zero."""
+def weighted(entries: Entries, x: Any) -> Any:
+    """The sum of factor * x': an array, or a number where it is the same everywhere."""
     total: Any = None
     for factor, change in entries:
         if change is ones:
             part: Any = 1.0
         elif isinstance(change, Bound):
             part = change.values.astype(x.dtype)
-            if not part.any():
-                continue
         else:
             part = change(x)
-        part = part if abs(factor) == 1 else part * abs(factor)
-        total = plus(total, part, 1 if factor > 0 else -1)
+        total = plus(total, scaled(part, abs(factor)), 1 if factor > 0 else -1)
     return total
 
 
@@ -142,3 +144,13 @@ def plus(total: Any, part: Any, sign: int = 1) -> Any:
     if total is None:
         return part if sign > 0 else -part
     return total + part if sign > 0 else total - part
+
+
+def scaled(x: Any, factor: Any) -> Any:
+    """factor * x, x itself where the factor is the number 1."""
+    return x if isinstance(factor, float) and factor == 1 else factor * x
+
+
+def is_zero(weights: Any) -> bool:
+    """Whether all weights are one number, zero: the negative part of a skip connection's."""
+    return isinstance(weights, (np.ndarray, np.generic)) and weights.ndim == 0 and not weights

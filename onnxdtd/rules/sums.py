@@ -10,7 +10,7 @@ import numpy as np
 
 from onnxdtd.linear import Site
 from onnxdtd.primitives import Traced, absolute, near_zero, relu, stabilised
-from onnxdtd.rules.algebra import PLAIN, Kinds, fixed, kinds, plus
+from onnxdtd.rules.algebra import PLAIN, Kinds, fixed, is_zero, kinds, plus
 from onnxdtd.rules.maps import Bound, negative, positive
 from onnxdtd.rules.rule import Facts
 
@@ -100,9 +100,11 @@ class Sums:
         total: Any = None
         for term in terms:
             for i, linear in enumerate(self.site.maps):
-                part = linear.apply(self.site.derive(i, term.w), term.x(self.site.inputs[i]))
-                total = plus(total, part, term.sign)
-        return total
+                weights = self.site.derive(i, term.w)
+                if not is_zero(weights):
+                    part = linear.apply(weights, term.x(self.site.inputs[i]))
+                    total = plus(total, part, term.sign)
+        return 0.0 * self.site.output if total is None else total
 
     def _bias(self, terms: list[Any]) -> Any:
         offset: Any = None

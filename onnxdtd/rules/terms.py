@@ -16,9 +16,9 @@ from functools import partial
 from typing import Any, Literal
 
 from onnxdtd.linear import Site
-from onnxdtd.primitives import Traced, greater, less, near_zero, quotient, reduce_sum, unbroadcast
+from onnxdtd.primitives import Traced, beyond, near_zero, quotient, reduce_sum, unbroadcast
 from onnxdtd.registry import OpEntry
-from onnxdtd.rules.algebra import by_weights, plus, weighted
+from onnxdtd.rules.algebra import Entries, by_weights, is_zero, plus, scaled, weighted
 from onnxdtd.rules.maps import identity, negative, ones, positive, zero
 from onnxdtd.rules.rule import Facts
 from onnxdtd.rules.sums import Denominator, Sums
@@ -26,7 +26,6 @@ from onnxdtd.rules.sums import Denominator, Sums
 Map = Callable[[Any], Any]
 Bias = Literal["absorb", "redistribute"]
 SIGNS = {"any": 0, "positive": 1, "negative": -1}
-SERVED = {"positive": greater, "negative": less}
 DEFAULTS = {"epsilon": 1e-6, "relative": False, "bias": "absorb"}
 
 
@@ -93,24 +92,25 @@ class TermRule:
 
     def __call__(self, site: Site, r: Any) -> tuple[Any, ...]:
         """Relevance of each data input, shaped like it."""
-        shares: list[Any] = [None] * len(site.maps)
+        gathered: list[dict[Entries, Any]] = [{} for _ in site.maps]
         sums = Sums(site, self.known, self.bias == "absorb", self.epsilon, self.relative)
         exact = self.relative or not self.epsilon
         for group in self.groups:
-            served = None if group.where == "any" else SERVED[group.where](site.output, 0.0)
-            d = sums.denominator(group.terms, SIGNS[group.where])
+            sign = SIGNS[group.where]
+            served = beyond(site.output, sign=sign) if sign else None
+            d = sums.denominator(group.terms, sign)
             q = quotient(r, d.value, served, exact=exact, sign=d.sign, floor=self.epsilon)
-            for change, entries in by_weights(group.terms, group.coefficient).items():
+            for change, factor, entries in by_weights(group.terms, group.coefficient):
                 for i, linear in enumerate(site.maps):
-                    factor = weighted(entries, site.inputs[i])
-                    if factor is not None:
-                        back = linear.adjoint(site.derive(i, change), q)
-                        back = back if isinstance(factor, float) and factor == 1 else factor * back
-                        shares[i] = plus(shares[i], back)
+                    weights = site.derive(i, change)
+                    if not is_zero(weights):
+                        back = scaled(linear.adjoint(weights, q), abs(factor))
+                        gathered[i][entries] = plus(gathered[i].get(entries), back, 1 if factor > 0 else -1)
             self._report(group, site, r, served, d, q)
         if any(group.where != "any" for group in self.groups) and not site.spread_dead:
             # Groups by the sign of z leave out the outputs that are exactly zero.
             site.lost("dead", lambda: _total(r * near_zero(site.output)))
+        shares = [_product(backs, x) for backs, x in zip(gathered, site.inputs, strict=True)]
         if site.spread_dead and self.product:
             shares = _spread(site, shares, r)
         return tuple(shares)
@@ -132,6 +132,14 @@ def label(name: str, *, defaults: Mapping[str, Any] = DEFAULTS, **parameters: An
     told = {k: v for k, v in parameters.items() if k not in defaults or defaults[k] != v}
     words = [f"{k}={v:g}" if isinstance(v, float) else f"{k}={v}" for k, v in told.items()]
     return f"{name}({', '.join(words)})" if words else name
+
+
+def _product(backs: Mapping[Entries, Any], x: Any) -> Any:
+    """The sum of x' * A^T(w') q."""
+    total: Any = None
+    for entries, back in backs.items():
+        total = plus(total, scaled(back, weighted(entries, x)))
+    return 0.0 * x if total is None else total
 
 
 def _spread(site: Site, shares: list[Any], r: Any) -> list[Any]:
