@@ -3,8 +3,10 @@
     python tools/compare_times.py                       # with the extra `compare`, the neighbours too
     python tools/compare_times.py --only mnist_cnn --batches 1,32
 
-All in one run, warm, the fastest of several calls, since other work on the machine only adds; the neighbours with
-their packages' defaults, once. The walks of epsilon_plus and gradient are also profiled, op by op.
+All in one run, warm, each method in turns with the forward pass, because a machine's clock and its other work change
+from one second to the next: in each turn the fastest of several calls of either, and of all turns the median ratio.
+Before each, a rest, in which the threads of the one before fall asleep. The neighbours with their packages'
+defaults, once. The walks of epsilon_plus and gradient are also profiled, op by op.
 """
 
 from __future__ import annotations
@@ -12,9 +14,11 @@ from __future__ import annotations
 import argparse
 import json
 import platform
+import statistics
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +26,9 @@ import numpy as np
 
 import onnxdtd
 from onnxdtd.comparison.case import Case
-from onnxdtd.comparison.clock import forward_timing
+from onnxdtd.comparison.clock import forward_pass
 from onnxdtd.engine import backward
+from onnxdtd.engine.cost import cost
 from onnxdtd.engine.target import Target
 from onnxdtd.inputs import Preprocess, read_inputs
 from onnxdtd.model.load import load
@@ -31,19 +36,43 @@ from onnxdtd.model.load import load
 ROOT = Path(__file__).parent.parent
 OUT = ROOT / "docs" / "figures" / "method_times"
 CASES = {"mnist_cnn": "mnist_digit.npy", "efficientnet_lite0": "chelsea.png"}
-REPEATS, PATIENCE = 12, 4.0
+TURNS, PATIENCE, REST = 7, 6.0, 0.05
+CALLS, ENOUGH = 1000, 0.15
 LIMIT = 6.0
+HEAD = """# What each method costs
+
+Multiples of the model's own forward pass in onnxruntime, by `python tools/compare_times.py`: the median of turns
+with the forward pass, in brackets the least and the most of them. "Multiplications" are those of the forward pass
+and the walk together, over those of the forward pass alone: what arithmetic asks for at least.
+"""
 
 
 def fastest(call: Callable[[], Any]) -> float:
-    """Seconds, after one call that makes the sessions; fewer repeats where one takes long."""
-    call()
+    """Seconds, after a rest: the fastest of as many calls as there is time for."""
+    time.sleep(REST)
     times: list[float] = []
-    while len(times) < REPEATS and sum(times) < PATIENCE:
+    while not times or (len(times) < CALLS and sum(times) < ENOUGH):
         began = time.perf_counter()
         call()
         times.append(time.perf_counter() - began)
     return min(times)
+
+
+def in_turns(call: Callable[[], Any], forward: Callable[[], Any]) -> dict[str, float]:
+    """Medians over the turns, fewer where one takes long; a call before them makes the sessions."""
+    call()
+    turns: list[tuple[float, float]] = []
+    while len(turns) < TURNS and sum(taken for taken, _ in turns) < PATIENCE:
+        turns.append((fastest(call), fastest(forward)))
+    taken, forwards = zip(*turns, strict=True)
+    ratios = [a / b for a, b in turns]
+    return {
+        "seconds": statistics.median(taken),
+        "forward_s": statistics.median(forwards),
+        "forwards": statistics.median(ratios),
+        "least": min(ratios),
+        "most": max(ratios),
+    }
 
 
 def measure(name: str, batch: int, neighbours: bool) -> dict[str, Any]:
@@ -55,37 +84,46 @@ def measure(name: str, batch: int, neighbours: bool) -> dict[str, Any]:
     front = onnxdtd.Explainer(str(path), "gradient", input_range=span)
     one = read_inputs(ROOT / "models" / CASES[name], front.inputs, prepare)
     x = {key: np.repeat(array, batch, axis=0) for key, array in one.items()}
-    forwards: list[float] = []
-    seconds: dict[str, dict[str, float]] = {}
+    forward = forward_pass(graph, x, front.providers)
+    forward()
     many = batch == 1
+    methods: dict[str, dict[str, dict[str, float]]] = {}
     for method in sorted(onnxdtd.METHODS) + (sorted(onnxdtd.COMPOSED) if many else []):
-        forwards.append(forward_timing(graph, x, front.providers).seconds)  # a median of 15
         for engine in ("numpy", "onnx") if method in onnxdtd.METHODS else ("numpy",):
             try:
                 explainer = onnxdtd.Explainer(str(path), method, engine, input_range=span)
-                taken = fastest(lambda e=explainer: e(x))
+                found = in_turns(partial(explainer, x), forward)
             except onnxdtd.OnnxdtdError as error:
                 print(f"{name}: no {method}: {error}", file=sys.stderr)
                 break
-            seconds.setdefault(method, {})[engine] = taken
-            print(f"{name} x{batch} {method} {engine} {taken:.4g} s", file=sys.stderr)
+            if method in onnxdtd.METHODS:
+                found["multiplications"] = multiplications(explainer)
+            methods.setdefault(method, {})[engine] = found
+            told = "{seconds:.4g} s, {forwards:.2f} [{least:.2f}, {most:.2f}] forward passes".format(**found)
+            print(f"{name} x{batch} {method} {engine} {told}", file=sys.stderr)
     case = Case.of(str(path), front, x, 0, None, 60, None, 0, [Target()])
     for method, entry in onnxdtd.NEIGHBOURS.items() if many and neighbours else ():
         if entry.installed:
             ask = case.asker(method, {}, "numpy")
+            alone = fastest(forward)
             began = time.perf_counter()
             try:
                 cell = ask(0)
             except onnxdtd.OnnxdtdError as error:
                 print(f"{name}: no {method}: {error}", file=sys.stderr)
                 continue
-            seconds[method] = {
-                "other": time.perf_counter() - began,
-                "predictions": cell.extras["predictions"],
-            }
-            print(f"{name} {method} {seconds[method]}", file=sys.stderr)
-    forwards.append(forward_timing(graph, x, front.providers).seconds)
-    return {"model": name, "batch": batch, "forward_s": min(forwards), "seconds": seconds}
+            seconds = time.perf_counter() - began
+            told = {"seconds": seconds, "forward_s": alone, "forwards": seconds / alone}
+            methods[method] = {"other": told | {"predictions": cell.extras["predictions"]}}
+            print(f"{name} {method} {methods[method]}", file=sys.stderr)
+    forwards = [found["forward_s"] for engines in methods.values() for found in engines.values()]
+    return {"model": name, "batch": batch, "forward_s": statistics.median(forwards), "methods": methods}
+
+
+def multiplications(explainer: onnxdtd.Explainer) -> float:
+    """Of an explanation over those of the forward pass in it: what its time would be, were there nothing else."""
+    found = cost(explainer.plan())
+    return 1 + found.walk / found.forward
 
 
 def profile(name: str, method: str, rounds: int = 12) -> dict[str, Any]:
@@ -125,19 +163,30 @@ def profile(name: str, method: str, rounds: int = 12) -> dict[str, Any]:
     }
 
 
+def spread(found: dict[str, float]) -> str:
+    """The median, and the turns from the least to the most."""
+    digits = 0 if found["forwards"] >= 100 else 1
+    median, least, most = (f"{found[key]:,.{digits}f}" for key in ("forwards", "least", "most"))
+    return f"{median} ({least}-{most})"
+
+
 def page(results: dict[str, Any]) -> str:
     """The tables."""
-    lines = []
+    lines = [HEAD]
     for case in results["cases"]:
         forward = case["forward_s"]
         batch = f", {case['batch']} at a time" if case["batch"] > 1 else ""
         lines += [f"**{case['model']}{batch}**: forward pass {1000 * forward:.3g} ms", ""]
-        lines += ["| method | engine numpy | engine onnx |", "| --- | ---: | ---: |"]
-        for method, engines in sorted(case["seconds"].items(), key=lambda row: next(iter(row[1].values()))):
-            numpy, onnx = (f"{engines[e] / forward:,.1f}" if e in engines else "" for e in ("numpy", "onnx"))
-            if "other" in engines:
-                numpy = f"{engines['other'] / forward:,.0f} ({engines['predictions']:,} predictions)"
-            lines.append(f"| `{method}` | {numpy} | {onnx} |")
+        lines += ["| method | multiplications | engine numpy | engine onnx |", "| --- | ---: | ---: | ---: |"]
+        for method, engines in sorted(
+            case["methods"].items(), key=lambda row: next(iter(row[1].values()))["forwards"]
+        ):
+            cells = [spread(engines[e]) if e in engines else "" for e in ("numpy", "onnx")]
+            if other := engines.get("other"):
+                cells[0] = f"{other['forwards']:,.0f} ({other['predictions']:,} predictions)"
+            arithmetic = next(iter(engines.values())).get("multiplications")
+            counted = f"{arithmetic:.1f}" if arithmetic else ""
+            lines.append(f"| `{method}` | {counted} | {cells[0]} | {cells[1]} |")
         lines.append("")
     for told in results["profiles"]:
         whole = sum(told["milliseconds"].values())

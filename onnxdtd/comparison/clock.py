@@ -26,12 +26,17 @@ class Timing:
     repeats: int
 
 
-def forward_timing(graph: Graph, feeds: Arrays, providers: list[str]) -> Timing:
-    """The model's own forward pass: its graph as it was read, all outputs, onnxruntime's defaults, warm."""
+def forward_pass(graph: Graph, feeds: Arrays, providers: list[str]) -> Callable[[], Any]:
+    """A call that runs the model alone: its graph as it was read, all outputs, onnxruntime's defaults."""
     outputs = [name for name in graph.outputs if name in graph.producers]
     constants = dict(graph.constants)
     session = start_session(graph.to_proto(outputs, constants=False), constants, providers)
-    return timed(lambda: run_session(session, outputs, feeds), FORWARDS)[1]
+    return lambda: run_session(session, outputs, feeds)
+
+
+def forward_timing(graph: Graph, feeds: Arrays, providers: list[str]) -> Timing:
+    """The model's own forward pass, warm."""
+    return timed(forward_pass(graph, feeds, providers), FORWARDS)[1]
 
 
 def timed(call: Callable[[], T], repeats: int) -> tuple[T, Timing]:
