@@ -4,8 +4,8 @@
     python tools/compare_times.py --only mnist_cnn --batches 1,32
 
 All in one run, warm, each method in turns with the forward pass, because a machine's clock and its other work change
-from one second to the next: in each turn the fastest of several calls of either, and of all turns the median ratio.
-Before each, a rest, in which the threads of the one before fall asleep. The neighbours with their packages'
+from one second to the next: the fastest call over the fastest forward pass, and the least and the most ratio of a
+turn. Before each, a rest, in which the threads of the one before fall asleep. The neighbours with their packages'
 defaults, once. The walks of epsilon_plus and gradient are also profiled, op by op.
 """
 
@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import platform
-import statistics
 import sys
 import time
 from collections.abc import Callable
@@ -41,9 +40,9 @@ CALLS, ENOUGH = 1000, 0.15
 LIMIT = 6.0
 HEAD = """# What each method costs
 
-Multiples of the model's own forward pass in onnxruntime, by `python tools/compare_times.py`: the median of turns
-with the forward pass, in brackets the least and the most of them. "Multiplications" are those of the forward pass
-and the walk together, over those of the forward pass alone: what arithmetic asks for at least.
+Multiples of the model's own forward pass in onnxruntime, by `python tools/compare_times.py`: the fastest call over
+the fastest forward pass, which take turns; in brackets the least and the most of a turn. "Multiplications" are those
+of the forward pass and the walk together, over those of the forward pass alone: what arithmetic asks for at least.
 """
 
 
@@ -59,7 +58,7 @@ def fastest(call: Callable[[], Any]) -> float:
 
 
 def in_turns(call: Callable[[], Any], forward: Callable[[], Any]) -> dict[str, float]:
-    """Medians over the turns, fewer where one takes long; a call before them makes the sessions."""
+    """Of all turns, fewer where one takes long; a call before them makes the sessions."""
     call()
     turns: list[tuple[float, float]] = []
     while len(turns) < TURNS and sum(taken for taken, _ in turns) < PATIENCE:
@@ -67,9 +66,9 @@ def in_turns(call: Callable[[], Any], forward: Callable[[], Any]) -> dict[str, f
     taken, forwards = zip(*turns, strict=True)
     ratios = [a / b for a, b in turns]
     return {
-        "seconds": statistics.median(taken),
-        "forward_s": statistics.median(forwards),
-        "forwards": statistics.median(ratios),
+        "seconds": min(taken),
+        "forward_s": min(forwards),
+        "forwards": min(taken) / min(forwards),
         "least": min(ratios),
         "most": max(ratios),
     }
@@ -117,7 +116,7 @@ def measure(name: str, batch: int, neighbours: bool) -> dict[str, Any]:
             methods[method] = {"other": told | {"predictions": cell.extras["predictions"]}}
             print(f"{name} {method} {methods[method]}", file=sys.stderr)
     forwards = [found["forward_s"] for engines in methods.values() for found in engines.values()]
-    return {"model": name, "batch": batch, "forward_s": statistics.median(forwards), "methods": methods}
+    return {"model": name, "batch": batch, "forward_s": min(forwards), "methods": methods}
 
 
 def multiplications(explainer: onnxdtd.Explainer) -> float:
@@ -164,10 +163,10 @@ def profile(name: str, method: str, rounds: int = 12) -> dict[str, Any]:
 
 
 def spread(found: dict[str, float]) -> str:
-    """The median, and the turns from the least to the most."""
+    """Forward passes, and the turns from the least to the most."""
     digits = 0 if found["forwards"] >= 100 else 1
-    median, least, most = (f"{found[key]:,.{digits}f}" for key in ("forwards", "least", "most"))
-    return f"{median} ({least}-{most})"
+    best, least, most = (f"{found[key]:,.{digits}f}" for key in ("forwards", "least", "most"))
+    return f"{best} ({least}-{most})"
 
 
 def page(results: dict[str, Any]) -> str:

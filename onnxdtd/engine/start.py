@@ -65,7 +65,10 @@ def start(plan: Plan, tracer: Tracer, logits: Traced, what: Start) -> tuple[Any,
     if what.kind == "runtime":
         count = 1 if logits.shape[0] == 1 else f"{PREFIX}targets"
         given = tracer.value(free_name(plan.graph, "target"), np.int64, (count,))
-        mask = tracer.emit("Or", _top_if_negative(given, logits), _chosen(given, logits))
+        if logits.ndim == 2:
+            mask = _chosen(_or_top(given, logits), logits)
+        else:
+            mask = tracer.emit("Or", _top_if_negative(given, logits), _chosen(given, logits))
     elif what.index is None:
         mask = _top(logits)
     else:
@@ -84,6 +87,12 @@ def free_name(graph: Graph, name: str) -> str:
 def _top(logits: Traced) -> Any:
     best = logits.tracer.emit("ArgMax", logits, axis=-1, keepdims=1)
     return equal(best, _range(logits, logits.ndim - 1))
+
+
+def _or_top(target: Traced, logits: Traced) -> Any:
+    """The target of each sample, where it is negative the arg-max."""
+    best = logits.tracer.emit("ArgMax", logits, axis=-1, keepdims=0)
+    return where(less(target, np.asarray(0, np.int64)), best, target)
 
 
 def _top_if_negative(target: Traced, logits: Traced) -> Any:

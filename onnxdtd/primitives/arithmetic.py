@@ -198,10 +198,11 @@ def _blocks(x: Any) -> Iterator[Any]:
 
 def _trace_mean_size(z: Any) -> Any:
     axes = tuple(range(1, z.ndim)) or (0,)
-    tracer = z.tracer
-    if tracer.opset >= 18:
-        return tracer.emit("ReduceMean", absolute(z), np.array(axes, np.int64), keepdims=1)
-    return tracer.emit("ReduceMean", absolute(z), axes=axes, keepdims=1)
+    if z.tracer.opset >= 18:
+        total = z.tracer.emit("ReduceL1", z, np.array(axes, np.int64), keepdims=1)
+    else:
+        total = z.tracer.emit("ReduceL1", z, axes=axes, keepdims=1)
+    return total / cells(z, axes=axes)
 
 
 @primitive(trace=_trace_mean_size)
