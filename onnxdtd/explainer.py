@@ -173,14 +173,17 @@ class Explainer:
         ledger = Ledger(len(plan.steps), progress)
         run = self.run(plan.output, samples(feeds))
         found = run(feeds, wanted, ledger.observe, ledger.listen)
-        started = per_sample(seed_relevance(plan.seed, found.mask, found.logits))
+        value = per_sample(seed_relevance("value", found.mask, found.logits))
+        started = value
+        if plan.seed != "value":
+            started = per_sample(seed_relevance(plan.seed, found.mask, found.logits))
         return Explanation(
             inputs=feeds,
             outputs=found.outputs,
             relevance=found.relevance,
             output=plan.output,
             target=explained(found.mask),
-            target_value=per_sample(np.where(found.mask, found.logits, 0)),
+            target_value=value,
             seed=started,
             method=plan.method,
             reason=plan.reason,

@@ -17,7 +17,7 @@ def test_denominators_are_computed_when_relevance_has_arrived(monkeypatch: pytes
     monkeypatch.setattr(order, "LARGE", 100)
     model = compile_plan(Explainer(MODELS / "mnist_cnn.onnx", "epsilon_plus").plan()).model
     nodes = [node for node in model.graph.node if node.output[0].startswith(("onnxdtd/", "relevance/"))]
-    seed = next(node.output[0] for node in nodes if node.op_type == "Where")
+    seed = next(node.output[0] for node in nodes if node.op_type == "Where" and "logits" in node.input)
     arrived, begun, ready = {seed}, False, set()
     for node in nodes:
         if arrived.intersection(node.input):

@@ -31,7 +31,8 @@ NOT_COMPILED_RIGHT = {"AveragePool-ceil-counted"}  # see test_ops
 def run(compiled: Compiled, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     ready = Ready(compiled, ["CPUExecutionProvider"])
     given = {compiled.given: np.array([-1])} if compiled.given else {}
-    return dict(zip(ready.names, ready.session.run(ready.names, {**feeds, **given}), strict=True))
+    inputs = {**feeds, **given}
+    return dict(zip(ready.names, ready.session_for(inputs).run(ready.names, inputs), strict=True))
 
 
 def close(found: np.ndarray, expected: np.ndarray, tolerance: float = 1e-4) -> bool:

@@ -50,10 +50,13 @@ def start_session(
     providers: Sequence[str],
     optimise: bool = True,
     spin: bool = True,
+    threads: int = 0,
+    sizes: Mapping[str, int] | None = None,
 ) -> ort.InferenceSession:
     """A session on `model`, whose initializers are `constants` (added here, large ones by reference).
 
     spin: onnxruntime's idle threads wait busily for its next node, which takes cores from NumPy afterwards.
+    threads: 0 for one per core. sizes: of symbolic dimensions, where they are known.
 
     The caller keeps `constants` alive as long as the session. Raises ModelError where onnxruntime refuses.
     """
@@ -66,6 +69,9 @@ def start_session(
     options.add_session_config_entry("session.disable_prepacking", "1")
     if not spin:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.intra_op_num_threads = threads
+    for symbol, size in (sizes or {}).items():
+        options.add_free_dimension_override_by_name(symbol, size)
     if not optimise:
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     names, tensors = [], []

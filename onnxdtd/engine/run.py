@@ -90,7 +90,7 @@ class OnnxRun:
         if compiled.given:
             batch = samples(feeds)
             given[compiled.given] = _flat(target, self.plan.graph.value(self.plan.target).shape, batch)
-        values = run_session(self._ready.session, self._ready.names, given)
+        values = run_session(self._ready.session_for(given), self._ready.names, given)
         logits = values[compiled.logits]
         outputs = {name: values[name] for name in self.plan.graph.outputs}
         relevance = {name: values[output] for name, output in compiled.relevance.items()}

@@ -11,19 +11,23 @@ import weakref
 from collections import OrderedDict
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import onnx
+import onnxruntime as ort
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import helper, numpy_helper
 
+from onnxdtd.engine.choice import multiplications
 from onnxdtd.engine.compile import Compiled, compile_plan
 from onnxdtd.engine.digest import digest
-from onnxdtd.engine.forward import start_session
+from onnxdtd.engine.forward import Arrays, start_session
 from onnxdtd.engine.plan import Plan
 from onnxdtd.errors import UsageError
 
+SMALL = 4_000_000  # multiplications in the forward pass of a sample
 KEPT = 4
 KEPT_BYTES = 512 * 2**20  # of weights
 LARGEST_FILE = 2**31 - 2**20  # that protobuf can hold
@@ -31,16 +35,47 @@ FACTS = "onnxdtd/compiled"
 
 
 class Ready:
-    """A compiled walk and its session. names: of the session's outputs; the explained value is among them."""
+    """A compiled walk and its sessions. names: of their outputs; the explained value is among them. small: whether
+    other threads take longer to wake than a sample takes."""
 
-    def __init__(self, compiled: Compiled, providers: Sequence[str]) -> None:
+    def __init__(self, compiled: Compiled, providers: Sequence[str], small: bool = False) -> None:
+        self.compiled, self.small = compiled, small
+        self.names = list(dict.fromkeys([*(o.name for o in compiled.model.graph.output), compiled.logits]))
+        self._providers = providers
+
+    def session_for(self, feeds: Arrays) -> ort.InferenceSession:
+        """The one for a single sample, or the one for any number of them."""
+        alone = all(array.shape[:1] in ((), (1,)) for array in feeds.values())
+        return self.alone if alone and (self.small or self._batch) else self.session
+
+    @cached_property
+    def session(self) -> ort.InferenceSession:
+        """For any number of samples."""
+        return start_session(self._model(), self.compiled.constants, self._providers)
+
+    @cached_property
+    def alone(self) -> ort.InferenceSession:
+        """For a single sample: where onnxruntime knows the batch it reorders less."""
+        sizes, threads = dict.fromkeys(self._batch, 1), int(self.small)
+        return start_session(
+            self._model(), self.compiled.constants, self._providers, threads=threads, sizes=sizes
+        )
+
+    def _model(self) -> onnx.ModelProto:
         model = onnx.ModelProto()
-        model.CopyFrom(compiled.model)
-        self.names = list(dict.fromkeys([*(o.name for o in model.graph.output), compiled.logits]))
-        if self.names[-1] == compiled.logits and len(self.names) > len(model.graph.output):
-            model.graph.output.append(onnx.ValueInfoProto(name=compiled.logits))
-        self.compiled = compiled
-        self.session = start_session(model, compiled.constants, providers)
+        model.CopyFrom(self.compiled.model)
+        if len(self.names) > len(model.graph.output):
+            model.graph.output.append(onnx.ValueInfoProto(name=self.compiled.logits))
+        return model
+
+    @cached_property
+    def _batch(self) -> frozenset[str]:
+        """The names that the batch axis goes by, if no other axis has one of them."""
+        graph = self.compiled.model.graph
+        shapes = [value.type.tensor_type.shape.dim for value in (*graph.input, *graph.output)]
+        first = {shape[0].dim_param for shape in shapes[: len(graph.input)] if shape} - {""}
+        others = {dimension.dim_param for shape in shapes for dimension in shape[1:]}
+        return frozenset(first) if not first & others else frozenset()
 
     @property
     def nbytes(self) -> int:
@@ -65,7 +100,9 @@ def ready(plan: Plan, providers: Sequence[str], cache_dir: str | os.PathLike[str
         found = _known.get(key)
         if found is None:
             found = Ready(
-                _stored(plan, made, Path(cache_dir)) if cache_dir else compile_plan(plan), providers
+                _stored(plan, made, Path(cache_dir)) if cache_dir else compile_plan(plan),
+                providers,
+                sum(multiplications(plan)) < SMALL,
             )
         _known[key] = _latest[key] = found
         _latest.move_to_end(key)

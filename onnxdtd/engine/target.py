@@ -65,7 +65,6 @@ def _parse_text(text: str) -> Target:
 
 def seed_mask(target: Target, output: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
     """True at the elements of the output (N, ...) that are explained. Raises TargetError out of range."""
-    mask = np.zeros(output.shape, bool)
     if not output.size:
         raise TargetError(f"the output is empty, of shape {output.shape}: nothing to explain")
     if output.ndim == 0:
@@ -75,9 +74,8 @@ def seed_mask(target: Target, output: npt.NDArray[Any]) -> npt.NDArray[np.bool_]
     if target.index is None:
         if output.ndim == 1:
             return np.ones(output.shape, bool)
-        best = output.argmax(axis=-1).reshape(-1)
-        mask.reshape(len(best), -1)[np.arange(len(best)), best] = True
-        return mask
+        return np.asarray(output.argmax(axis=-1)[..., None] == np.arange(output.shape[-1]))
+    mask = np.zeros(output.shape, bool)
     if target.per_sample:
         if len(target.index) != len(output):
             raise TargetError(
