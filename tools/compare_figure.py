@@ -33,7 +33,8 @@ def times() -> dict[str, str]:
     told = json.loads((ROOT / "docs" / "figures" / "method_times.json").read_text("utf-8"))
     (case,) = [c for c in told["cases"] if c["model"] == MODEL.stem and c["batch"] == 1]
     ratios = {
-        m: engines.get("numpy", engines.get("other"))["forwards"] for m, engines in case["methods"].items()
+        m: (engines.get("onnx") or engines.get("numpy") or engines["other"])["forwards"]
+        for m, engines in case["methods"].items()
     }
     return {m: f"{r:,.0f} × forward" if r >= 10 else f"{r:.1f} × forward" for m, r in ratios.items()}
 

@@ -23,7 +23,7 @@ from onnx import helper, numpy_helper
 from onnxdtd.engine.choice import multiplications
 from onnxdtd.engine.compile import Compiled, compile_plan
 from onnxdtd.engine.digest import digest
-from onnxdtd.engine.forward import Arrays, start_session
+from onnxdtd.engine.forward import LARGE, Arrays, start_session
 from onnxdtd.engine.plan import Plan
 from onnxdtd.errors import UsageError
 
@@ -46,7 +46,7 @@ class Ready:
     def session_for(self, feeds: Arrays) -> ort.InferenceSession:
         """The one for a single sample, or the one for any number of them."""
         alone = all(array.shape[:1] in ((), (1,)) for array in feeds.values())
-        return self.alone if alone and (self.small or self._batch) else self.session
+        return self.alone if alone and (self.small or self._light) else self.session
 
     @cached_property
     def session(self) -> ort.InferenceSession:
@@ -55,7 +55,7 @@ class Ready:
 
     @cached_property
     def alone(self) -> ort.InferenceSession:
-        """For a single sample: where onnxruntime knows the batch it reorders less."""
+        """For a single sample: where onnxruntime knows the batch it reorders less, which heavy products hide."""
         sizes, threads = dict.fromkeys(self._batch, 1), int(self.small)
         return start_session(
             self._model(), self.compiled.constants, self._providers, threads=threads, sizes=sizes
@@ -67,6 +67,10 @@ class Ready:
         if len(self.names) > len(model.graph.output):
             model.graph.output.append(onnx.ValueInfoProto(name=self.compiled.logits))
         return model
+
+    @cached_property
+    def _light(self) -> bool:
+        return bool(self._batch) and self.nbytes < LARGE
 
     @cached_property
     def _batch(self) -> frozenset[str]:
