@@ -20,7 +20,7 @@ from onnxdtd.model.graph import Graph
 # Constants above this size are handed to onnxruntime by reference instead of inside the serialised model.
 BY_REFERENCE = 1024
 LARGE = 1 << 26
-"""Bytes of constants from which memory counts for more than a twentieth of the time."""
+"""Bytes of constants from which memory is worth a twentieth of the time."""
 RUNTIME_VERSION: str = ort.__version__
 
 Arrays = Mapping[str, npt.NDArray[Any]]

@@ -20,7 +20,7 @@ def relu(x: Array) -> Any:
     return np.maximum(x, 0)
 
 
-@primitive(trace=lambda x: _clip(x, -np.finfo(x.dtype).max, 0))
+@primitive(trace=lambda x: _clip(x, None, 0))
 def negative_part(x: Array) -> Any:
     """x- = min(x, 0), elementwise."""
     return np.minimum(x, 0)
@@ -109,7 +109,8 @@ def _signed(x: Any, size: float) -> Any:
 
 
 def _clip(x: Any, low: Any, high: Any) -> Any:
-    return x.tracer.emit("Clip", x, np.asarray(low, x.dtype), np.asarray(high, x.dtype))
+    ends = [None if end is None else np.asarray(end, x.dtype) for end in (low, high)]
+    return x.tracer.emit("Clip", x, *(ends if high is not None else ends[:1]))
 
 
 @primitive(trace=_trace_stabilised)
@@ -154,8 +155,7 @@ def _trace_quotient(
         floor = max(floor, float(np.finfo(d.dtype).tiny) ** (2 / 3)) if exact else floor
         if exact or served is not None:
             # Clip, unlike Max, goes into the convolution that made d.
-            most = np.finfo(d.dtype).max
-            d = _clip(d, floor, most) if sign > 0 else _clip(d, -most, -floor)
+            d = _clip(d, floor, None) if sign > 0 else _clip(d, None, -floor)
     elif exact:
         dead = less(absolute(d), np.asarray(np.finfo(d.dtype).tiny, d.dtype))
         d = where(dead, np.asarray(np.inf, d.dtype), d)
