@@ -20,7 +20,7 @@ def relu(x: Array) -> Any:
     return np.maximum(x, 0)
 
 
-@primitive(trace=lambda x: _clip(x, None, 0))
+@primitive(trace=lambda x: _clip(x, -np.inf, 0))
 def negative_part(x: Array) -> Any:
     """x- = min(x, 0), elementwise."""
     return np.minimum(x, 0)
@@ -109,8 +109,8 @@ def _signed(x: Any, size: float) -> Any:
 
 
 def _clip(x: Any, low: Any, high: Any) -> Any:
-    ends = [None if end is None else np.asarray(end, x.dtype) for end in (low, high)]
-    return x.tracer.emit("Clip", x, *(ends if high is not None else ends[:1]))
+    # An end that is left out would be the largest number, which is not open.
+    return x.tracer.emit("Clip", x, np.asarray(low, x.dtype), np.asarray(high, x.dtype))
 
 
 @primitive(trace=_trace_stabilised)
@@ -155,7 +155,7 @@ def _trace_quotient(
         floor = max(floor, float(np.finfo(d.dtype).tiny) ** (2 / 3)) if exact else floor
         if exact or served is not None:
             # Clip, unlike Max, goes into the convolution that made d.
-            d = _clip(d, floor, None) if sign > 0 else _clip(d, None, -floor)
+            d = _clip(d, floor, np.inf) if sign > 0 else _clip(d, -np.inf, -floor)
     elif exact:
         dead = less(absolute(d), np.asarray(np.finfo(d.dtype).tiny, d.dtype))
         d = where(dead, np.asarray(np.inf, d.dtype), d)
