@@ -6,12 +6,15 @@ from itertools import product
 from typing import Any
 
 import numpy as np
+import onnx
+import onnxruntime as ort
 import pytest
+from onnx import numpy_helper
 
 from onnxdtd.engine.compile import compile_plan
 from onnxdtd.explainer import Explainer
 from onnxdtd.linear import LinearMap, Site
-from onnxdtd.primitives import quotient, stabilised
+from onnxdtd.primitives import Tracer, beyond, negative_part, quotient, stabilised
 from onnxdtd.registry import RULES
 from onnxdtd.rules import Facts
 from onnxdtd.rules.algebra import PLAIN, Kinds, kinds, slopes
@@ -177,3 +180,30 @@ def test_every_variant_leaves_its_site_alone(rng: np.random.Generator) -> None:
             for array, kept in zip((site.inputs[0], site.output, r), before, strict=True):
                 np.testing.assert_array_equal(array, kept, err_msg=name)
             assert site_of(CONV, feeds, site.output) is not site
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_signs_are_told_without_comparing(dtype: Any) -> None:
+    most, tiny = np.finfo(dtype).max, np.finfo(dtype).tiny
+    x = np.array([[-np.inf, -most, -1, -tiny, 0.0, tiny, 1e-30, 1, most, np.inf]], dtype)
+    tracer = Tracer(17)
+    z = tracer.value("z", dtype, x.shape)
+    made = {
+        "above": beyond(z), "below": beyond(z, sign=-1), "stabilised": stabilised(z, epsilon=0.25),
+        "large": stabilised(z, epsilon=8.0), "negative": negative_part(z),
+    }  # fmt: skip
+    kind = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+    graph = onnx.helper.make_graph(
+        tracer.nodes, "signs", [onnx.helper.make_tensor_value_info("z", kind, x.shape)],
+        [onnx.helper.make_tensor_value_info(t.name, kind, x.shape) for t in made.values()],
+        [numpy_helper.from_array(a, n) for n, a in tracer.constants.items()],
+    )  # fmt: skip
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
+    session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    above, below, small, large, negative = session.run(None, {"z": x})
+    assert (above == (x > 0)).all()
+    assert (below == (x < 0)).all()
+    np.testing.assert_array_equal(small, stabilised(x, epsilon=0.25))
+    np.testing.assert_array_equal(negative, np.minimum(x, 0))
+    settled = (x >= 0) | (x < -8 * tiny)
+    np.testing.assert_array_equal(large[settled], stabilised(x, epsilon=8.0)[settled])

@@ -19,7 +19,6 @@ from onnxdtd.engine.digest import digest
 from onnxdtd.engine.run import NumpyRun, OnnxRun
 from onnxdtd.errors import ProviderError, UnsupportedError, UsageError
 from onnxdtd.explainer import Explainer
-from onnxdtd.primitives import Tracer, beyond, negative_part, stabilised
 from tests.command_line import DIGIT, MODELS, Cli, command_line
 
 MNIST = MODELS / "mnist_cnn.onnx"
@@ -230,30 +229,3 @@ def test_a_name_of_another_axis_is_not_taken_for_the_batch() -> None:
     x = np.array([[0.5, -1.0, 2.0]], np.float32)
     np.testing.assert_allclose(explainer(x).relevance["x"], [[0, 0, 1 - np.tanh(2) ** 2]], rtol=1e-5)
     assert not explainer.run()._ready._batch  # type: ignore[attr-defined]
-
-
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_signs_are_told_without_comparing(dtype: Any) -> None:
-    most, tiny = np.finfo(dtype).max, np.finfo(dtype).tiny
-    x = np.array([[-np.inf, -most, -1, -tiny, 0.0, tiny, 1e-30, 1, most, np.inf]], dtype)
-    tracer = Tracer(17)
-    z = tracer.value("z", dtype, x.shape)
-    made = {
-        "above": beyond(z), "below": beyond(z, sign=-1), "stabilised": stabilised(z, epsilon=0.25),
-        "large": stabilised(z, epsilon=8.0), "negative": negative_part(z),
-    }  # fmt: skip
-    kind = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
-    graph = onnx.helper.make_graph(
-        tracer.nodes, "signs", [onnx.helper.make_tensor_value_info("z", kind, x.shape)],
-        [onnx.helper.make_tensor_value_info(t.name, kind, x.shape) for t in made.values()],
-        [numpy_helper.from_array(a, n) for n, a in tracer.constants.items()],
-    )  # fmt: skip
-    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
-    session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    above, below, small, large, negative = session.run(None, {"z": x})
-    assert (above == (x > 0)).all()
-    assert (below == (x < 0)).all()
-    np.testing.assert_array_equal(small, stabilised(x, epsilon=0.25))
-    np.testing.assert_array_equal(negative, np.minimum(x, 0))
-    settled = (x >= 0) | (x < -8 * tiny)
-    np.testing.assert_array_equal(large[settled], stabilised(x, epsilon=8.0)[settled])
