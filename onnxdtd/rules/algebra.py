@@ -135,7 +135,7 @@ def weighted(entries: Entries, x: Any) -> Any:
             part = change.values.astype(x.dtype)
         else:
             part = change(x)
-        total = plus(total, scaled(part, abs(factor)), 1 if factor > 0 else -1)
+        total = plus(total, times(part, abs(factor)), 1 if factor > 0 else -1)
     return total
 
 
@@ -146,7 +146,7 @@ def plus(total: Any, part: Any, sign: int = 1) -> Any:
     return total + part if sign > 0 else total - part
 
 
-def scaled(x: Any, factor: Any) -> Any:
+def times(x: Any, factor: Any) -> Any:
     """factor * x, x itself where the factor is the number 1."""
     return x if isinstance(factor, float) and factor == 1 else factor * x
 

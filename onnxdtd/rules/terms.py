@@ -18,7 +18,7 @@ from typing import Any, Literal
 from onnxdtd.linear import Site
 from onnxdtd.primitives import Traced, beyond, near_zero, quotient, reduce_sum, unbroadcast
 from onnxdtd.registry import OpEntry
-from onnxdtd.rules.algebra import Entries, by_weights, is_zero, plus, scaled, weighted
+from onnxdtd.rules.algebra import Entries, by_weights, is_zero, plus, times, weighted
 from onnxdtd.rules.maps import identity, negative, ones, positive, zero
 from onnxdtd.rules.rule import Facts
 from onnxdtd.rules.sums import Denominator, Sums
@@ -104,7 +104,7 @@ class TermRule:
                 for i, linear in enumerate(site.maps):
                     weights = site.derive(i, change)
                     if not is_zero(weights):
-                        back = scaled(linear.adjoint(weights, q), abs(factor))
+                        back = times(linear.adjoint(weights, q), abs(factor))
                         gathered[i][entries] = plus(gathered[i].get(entries), back, 1 if factor > 0 else -1)
             self._report(group, site, r, served, d, q)
         if any(group.where != "any" for group in self.groups) and not site.spread_dead:
@@ -138,7 +138,7 @@ def _product(backs: Mapping[Entries, Any], x: Any) -> Any:
     """The sum of x' * A^T(w') q."""
     total: Any = None
     for entries, back in backs.items():
-        total = plus(total, scaled(back, weighted(entries, x)))
+        total = plus(total, times(back, weighted(entries, x)))
     return 0.0 * x if total is None else total
 
 
