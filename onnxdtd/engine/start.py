@@ -65,7 +65,7 @@ def start(plan: Plan, tracer: Tracer, logits: Traced, what: Start) -> tuple[Any,
     if what.kind == "runtime":
         count = 1 if logits.shape[0] == 1 else f"{PREFIX}targets"
         given = tracer.value(free_name(plan.graph, "target"), np.int64, (count,))
-        if logits.ndim == 2:
+        if logits.ndim == 2:  # one arg-max a sample, so an index like any other: fewer nodes
             mask = _chosen(_or_top(given, logits), logits)
         else:
             mask = tracer.emit("Or", _top_if_negative(given, logits), _chosen(given, logits))
