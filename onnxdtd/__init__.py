@@ -10,7 +10,7 @@ knows anything.
 
 Reading order of the files, which is the order of the work:
 
-    model/load -> model/graph -> model/canonise -> methods -> engine/plan -> engine/forward -> engine/backward
+    model/load -> model/graph -> model/canonise -> methods -> plan/plan -> walk/forward -> walk/backward
     -> explanation -> render
 
 with primitives (the seam between the two engines), linear (Site and LinearMap), ops and rules beneath them.
@@ -36,13 +36,14 @@ from onnxdtd.version import __version__ as __version__
 if TYPE_CHECKING:
     from onnxdtd.audit import AUDITS, AuditReport, Finding, run_audit
     from onnxdtd.comparison import NEIGHBOURS, Comparison, compare
-    from onnxdtd.compiled import CompiledModel, compile
-    from onnxdtd.composed import COMPOSED, Explainer, explain
-    from onnxdtd.explanation import Conservation, Explanation, NodeReport
+    from onnxdtd.compiled.explainer_model import CompiledModel, compile
+    from onnxdtd.conservation import Conservation, NodeReport
+    from onnxdtd.explanation import Explanation
     from onnxdtd.inputs import IMAGE_SUFFIXES, Preprocess, read_inputs
     from onnxdtd.methods import METHODS
     from onnxdtd.metrics import METRICS, Evaluation, evaluate
     from onnxdtd.ops import OPS
+    from onnxdtd.passes import PASSES, Explainer, explain
     from onnxdtd.predict import predict_fn
     from onnxdtd.render.heatmap import heatmap, save_heatmap
     from onnxdtd.rules import RULES
@@ -53,36 +54,36 @@ if TYPE_CHECKING:
     from onnxdtd.theory.roots import roots
 
 # What is loaded on first use, so that `onnxdtd --help` need not import onnx, onnxruntime and matplotlib. `Explainer`
-# comes through `composed`, so that the methods of many passes are there with it.
+# comes through `passes`, so that the methods of many passes are there with it.
 _LATER = {
     "AUDITS": "onnxdtd.audit",
-    "COMPOSED": "onnxdtd.composed",
     "METHODS": "onnxdtd.methods",
     "METRICS": "onnxdtd.metrics",
     "NEIGHBOURS": "onnxdtd.comparison",
     "OPS": "onnxdtd.ops",
+    "PASSES": "onnxdtd.passes",
     "RULES": "onnxdtd.rules",
     "AuditReport": "onnxdtd.audit",
     "Check": "onnxdtd.survey",
     "Comparison": "onnxdtd.comparison",
-    "CompiledModel": "onnxdtd.compiled",
-    "Conservation": "onnxdtd.explanation",
+    "CompiledModel": "onnxdtd.compiled.explainer_model",
+    "Conservation": "onnxdtd.conservation",
     "Decomposition": "onnxdtd.theory.recursion",
     "Evaluation": "onnxdtd.metrics",
     "IMAGE_SUFFIXES": "onnxdtd.inputs",
-    "Explainer": "onnxdtd.composed",
+    "Explainer": "onnxdtd.passes",
     "Explanation": "onnxdtd.explanation",
     "Finding": "onnxdtd.audit",
-    "NodeReport": "onnxdtd.explanation",
+    "NodeReport": "onnxdtd.conservation",
     "Preprocess": "onnxdtd.inputs",
     "Root": "onnxdtd.theory.root",
     "Roots": "onnxdtd.theory.root",
     "RuleRoot": "onnxdtd.theory.root_functions",
     "check": "onnxdtd.survey",
     "compare": "onnxdtd.comparison",
-    "compile": "onnxdtd.compiled",
+    "compile": "onnxdtd.compiled.explainer_model",
     "evaluate": "onnxdtd.metrics",
-    "explain": "onnxdtd.composed",
+    "explain": "onnxdtd.passes",
     "heatmap": "onnxdtd.render.heatmap",
     "predict_fn": "onnxdtd.predict",
     "read_inputs": "onnxdtd.inputs",
@@ -95,7 +96,6 @@ _LATER = {
 __all__ = [
     "AUDITS",
     "AuditReport",
-    "COMPOSED",
     "Check",
     "CheckError",
     "Comparison",
@@ -115,6 +115,7 @@ __all__ = [
     "NodeReport",
     "OPS",
     "OnnxdtdError",
+    "PASSES",
     "Preprocess",
     "ProviderError",
     "RULES",

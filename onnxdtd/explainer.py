@@ -12,27 +12,28 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
-from onnxdtd.engine.choice import MANY, choose
-from onnxdtd.engine.forward import RUNTIME_VERSION, providers_for
-from onnxdtd.engine.plan import Plan, make_plan
-from onnxdtd.engine.run import NumpyRun, OnnxRun, Run, samples
-from onnxdtd.engine.target import explained, parse_target, per_sample, seed_relevance
-from onnxdtd.engine.upgrade import upgrade
-from onnxdtd.engine.verify import check_same
+from onnxdtd.compiled.run import OnnxRun
+from onnxdtd.compiled.upgrade import upgrade
+from onnxdtd.domains.box import range_of
+from onnxdtd.domains.propagation import Range
 from onnxdtd.errors import UnsupportedError, UsageError
 from onnxdtd.explanation import Explanation
 from onnxdtd.inputs import check_inputs, features, labels
-from onnxdtd.ledger import Ledger
-from onnxdtd.model.bounds import range_of
 from onnxdtd.model.canonise import canonise
-from onnxdtd.model.domains import Range
 from onnxdtd.model.graph import Graph, Value
 from onnxdtd.model.load import load
-from onnxdtd.registry import COMPOSED
+from onnxdtd.plan.choice import MANY, choose
+from onnxdtd.plan.plan import Plan, make_plan
+from onnxdtd.plan.target import explained, parse_target, per_sample, seed_relevance
+from onnxdtd.registry import PASSES
 from onnxdtd.settings import Rules as Rules
 from onnxdtd.settings import Source as Source
 from onnxdtd.settings import check_bias, check_options, input_range_of, overrides
 from onnxdtd.version import __version__
+from onnxdtd.walk.forward import RUNTIME_VERSION, providers_for
+from onnxdtd.walk.ledger import Ledger
+from onnxdtd.walk.run import NumpyRun, Run, samples
+from onnxdtd.walk.verify import check_same
 
 Arrays = dict[str, npt.NDArray[Any]]
 Tell = Callable[[int, int], None] | None
@@ -113,7 +114,7 @@ class Explainer:
         return self._plans[output]
 
     def _make_plan(self, graph: Graph, output: str | None) -> Plan:
-        method = COMPOSED[self.method].base if self.method in COMPOSED else self.method
+        method = PASSES[self.method].base if self.method in PASSES else self.method
         return make_plan(
             graph, method, output, input_range=self.input_range, bias=self.bias, overrides=self.overrides
         )
@@ -126,8 +127,8 @@ class Explainer:
         sample. progress: told (done, total) after each node, or each pass of many. Raises InputError or
         TargetError.
         """
-        if self.method in COMPOSED:
-            explain = COMPOSED[self.method].explain
+        if self.method in PASSES:
+            explain = PASSES[self.method].explain
             composed: Explanation = explain(self, x, target, progress=progress, **self.options)
             return composed
         return self.one_pass(x, target, progress=progress)
@@ -141,7 +142,7 @@ class Explainer:
     def _chosen(self, plan: Plan) -> Run:
         """What `auto` takes: numpy where it must, which it says, since not every walk can be compiled."""
         name = plan.output
-        engine, why = choose(plan, MANY if self.method in COMPOSED else self._asked[name])
+        engine, why = choose(plan, MANY if self.method in PASSES else self._asked[name])
         if name in self._uncompilable:
             engine, why = "numpy", self._uncompilable[name]
         try:

@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
-from onnxdtd.engine.forward import Forward, providers_for
 from onnxdtd.errors import InputError, UsageError
 from onnxdtd.inputs import check_inputs
 from onnxdtd.model.graph import Graph, Node
 from onnxdtd.model.load import load
+from onnxdtd.walk.forward import Forward, providers_for
 
 Array = npt.NDArray[Any]
 Source = str | os.PathLike[str] | bytes | onnx.ModelProto

@@ -1,4 +1,4 @@
-"""The tables of ops, rules, methods (of one walk, or of many passes: composed), audits and metrics, filled by one
+"""The tables of ops, rules, methods (of one walk, or of many passes), audits and metrics, filled by one
 decorator each; sibling modules load themselves.
 
 An entry is declared where it is written:
@@ -6,11 +6,11 @@ An entry is declared where it is written:
     @op("Conv", kind="linear", family="convolution")        # onnxdtd/ops/conv.py
     @rule("zplus")                                           # onnxdtd/rules/zplus.py
     @method("epsilon_plus")                                  # onnxdtd/methods/epsilon_plus.py
-    @composed("smoothgrad")                                  # onnxdtd/composed/smoothgrad.py
+    @many_passes("smoothgrad")                                  # onnxdtd/passes/smoothgrad.py
     @audit("stability", cost="full", source="...")           # onnxdtd/audit/stability.py
     @metric("sparseness", better={"gini": "higher"}, source="...")   # onnxdtd/metrics/sparseness.py
 
-and found through `OPS`, `RULES`, `METHODS`, `COMPOSED`, `AUDITS`, `METRICS`. A package whose files declare entries
+and found through `OPS`, `RULES`, `METHODS`, `PASSES`, `AUDITS`, `METRICS`. A package whose files declare entries
 calls `autoload(__name__)` in its `__init__`, so that adding a file is all it takes to add an op, a rule or a method.
 """
 
@@ -94,7 +94,7 @@ class MethodEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class ComposedEntry:
+class PassesEntry:
     """One method of many passes: `explain(explainer, x, target, *, progress, **options)` returns an explanation.
 
     base: the method of one walk that its gradient passes take. adds_up: relevance is meant to sum to what the
@@ -141,7 +141,7 @@ class MetricEntry:
 OPS: dict[tuple[str, str], OpEntry] = {}
 RULES: dict[str, RuleEntry] = {}
 METHODS: dict[str, MethodEntry] = {}
-COMPOSED: dict[str, ComposedEntry] = {}
+PASSES: dict[str, PassesEntry] = {}
 AUDITS: dict[str, AuditEntry] = {}
 METRICS: dict[str, MetricEntry] = {}
 
@@ -199,13 +199,13 @@ def method(
     return register
 
 
-def composed(name: str, *, base: str = "gradient", adds_up: bool = False) -> Callable[[T], T]:
+def many_passes(name: str, *, base: str = "gradient", adds_up: bool = False) -> Callable[[T], T]:
     """Register a method of many passes; its keyword-only parameters, `progress` aside, are its options."""
 
     def register(explain: T) -> T:
         parameters = inspect.signature(explain).parameters.values()
         options = tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.name != "progress")
-        _add(COMPOSED, name, ComposedEntry(name, explain, base, adds_up, options, _summary(explain)))
+        _add(PASSES, name, PassesEntry(name, explain, base, adds_up, options, _summary(explain)))
         return explain
 
     return register

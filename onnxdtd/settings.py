@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import onnx
 
+from onnxdtd.domains.propagation import Range
 from onnxdtd.errors import UsageError
 from onnxdtd.inputs import Preprocess, read_metadata_range
 from onnxdtd.methods.overrides import Override, parse_overrides, read_overrides
-from onnxdtd.model.domains import Range
 from onnxdtd.model.graph import Graph
-from onnxdtd.registry import COMPOSED
+from onnxdtd.registry import PASSES
 
 Source = str | os.PathLike[str] | bytes | onnx.ModelProto
 Rules = str | os.PathLike[str] | Sequence[Mapping[str, Any]] | None
@@ -33,13 +33,13 @@ def check_bias(bias: str | None) -> None:
 
 def check_options(method: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """The options, all of which the method must know, each of the kind that its signature says."""
-    known = COMPOSED[method].options if method in COMPOSED else ()
+    known = PASSES[method].options if method in PASSES else ()
     surplus = sorted(set(given) - set(known))
     if surplus:
         takes = ", ".join(known) or "none"
         raise UsageError(f"{method} has no option {', '.join(surplus)}; it takes {takes}")
     for name, value in given.items():
-        annotation = inspect.signature(COMPOSED[method].explain).parameters[name].annotation
+        annotation = inspect.signature(PASSES[method].explain).parameters[name].annotation
         kind, _, default = annotation.partition(" | ")
         fits = (default == "None" and value is None) or isinstance(value, KINDS.get(kind, object))
         if not fits or (isinstance(value, bool) and kind in ("int", "float")):

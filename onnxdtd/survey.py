@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from onnxdtd.engine.cost import Cost, cost
 from onnxdtd.errors import TargetError, UnsupportedError
 from onnxdtd.explainer import Explainer, Rules, Source
 from onnxdtd.model.graph import Graph, Node
 from onnxdtd.ops import OPS
-from onnxdtd.registry import COMPOSED
+from onnxdtd.plan.cost import Cost, cost
+from onnxdtd.registry import PASSES
 
 NOT_ON_THE_WAY = "not on the way"
 UNKNOWN = "unknown"
@@ -62,7 +62,7 @@ def check(model: Source, method: str = "auto", output: str | None = None, *, rul
     others = {name: fault for name, fault in found.items() if name != (chosen or asked)}
     return Check(
         graph=graph,
-        method=plan.method if plan and method not in COMPOSED else method,
+        method=plan.method if plan and method not in PASSES else method,
         reason=plan.reason if plan else "",
         output=chosen,
         inputs=plan.inputs if plan else (),

@@ -26,11 +26,11 @@ import numpy as np
 import onnxdtd
 from onnxdtd.comparison.case import Case
 from onnxdtd.comparison.clock import forward_pass
-from onnxdtd.engine import backward
-from onnxdtd.engine.cost import cost
-from onnxdtd.engine.target import Target
 from onnxdtd.inputs import Preprocess, read_inputs
 from onnxdtd.model.load import load
+from onnxdtd.plan.cost import cost
+from onnxdtd.plan.target import Target
+from onnxdtd.walk import backward
 
 ROOT = Path(__file__).parent.parent
 OUT = ROOT / "docs" / "figures" / "method_times"
@@ -87,7 +87,7 @@ def measure(name: str, batch: int, neighbours: bool) -> dict[str, Any]:
     forward()
     many = batch == 1
     methods: dict[str, dict[str, dict[str, float]]] = {}
-    for method in sorted(onnxdtd.METHODS) + (sorted(onnxdtd.COMPOSED) if many else []):
+    for method in sorted(onnxdtd.METHODS) + (sorted(onnxdtd.PASSES) if many else []):
         for engine in ("numpy", "onnx") if method in onnxdtd.METHODS else ("numpy",):
             try:
                 explainer = onnxdtd.Explainer(str(path), method, engine, input_range=span)

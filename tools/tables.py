@@ -11,7 +11,7 @@ import re
 import sys
 from pathlib import Path
 
-from onnxdtd import COMPOSED, METHODS, OPS, RULES
+from onnxdtd import METHODS, OPS, PASSES, RULES
 
 README = Path(__file__).parent.parent / "README.md"
 
@@ -23,7 +23,7 @@ def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
 
 def methods() -> str:
     found = {name: (m.doc, m.bias) for name, m in METHODS.items()}
-    found |= {name: (m.doc, "") for name, m in COMPOSED.items()}
+    found |= {name: (m.doc, "") for name, m in PASSES.items()}
     rows = [(f"`{name}`", *facts) for name, facts in sorted(found.items())]
     return table(
         ("method", "what it is", "bias"),

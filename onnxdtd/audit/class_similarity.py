@@ -11,8 +11,8 @@ from onnxdtd.audit import seeds
 from onnxdtd.audit.finding import Finding, likeness, middle
 from onnxdtd.audit.rerun import Array, Rerun
 from onnxdtd.audit.similarity import compare
-from onnxdtd.engine.plan import Plan
 from onnxdtd.explanation import Explanation
+from onnxdtd.plan.plan import Plan
 from onnxdtd.registry import audit
 
 # An angle of 26 degrees: four fifths of one heatmap's squared length lie along the other.

@@ -8,8 +8,9 @@ import numpy as np
 
 from onnxdtd.audit.finding import Finding, listed, percent
 from onnxdtd.audit.rerun import Rerun
-from onnxdtd.engine.plan import Plan
-from onnxdtd.explanation import Explanation, NodeReport
+from onnxdtd.conservation import NodeReport
+from onnxdtd.explanation import Explanation
+from onnxdtd.plan.plan import Plan
 from onnxdtd.registry import audit
 
 # Less cannot be seen in a heatmap.

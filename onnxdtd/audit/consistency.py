@@ -8,9 +8,9 @@ from onnxdtd.audit import seeds
 from onnxdtd.audit.finding import Finding, percent
 from onnxdtd.audit.rerun import Rerun
 from onnxdtd.audit.similarity import rows
-from onnxdtd.engine.plan import Plan
-from onnxdtd.engine.target import seed_relevance
 from onnxdtd.explanation import Explanation
+from onnxdtd.plan.plan import Plan
+from onnxdtd.plan.target import seed_relevance
 from onnxdtd.registry import audit
 
 # A zero, but for rounding.

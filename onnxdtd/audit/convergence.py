@@ -7,8 +7,8 @@ import numpy as np
 from onnxdtd.audit import seeds
 from onnxdtd.audit.finding import Finding, likeness, middle
 from onnxdtd.audit.rerun import Array, Rerun
-from onnxdtd.engine.plan import Plan
 from onnxdtd.explanation import Explanation
+from onnxdtd.plan.plan import Plan
 from onnxdtd.registry import audit
 
 LIMIT = 0.9

@@ -5,8 +5,8 @@ from __future__ import annotations
 from onnxdtd.audit.finding import Finding, likeness, middle
 from onnxdtd.audit.rerun import Rerun
 from onnxdtd.audit.similarity import compare
-from onnxdtd.engine.plan import Plan
 from onnxdtd.explanation import Explanation
+from onnxdtd.plan.plan import Plan
 from onnxdtd.registry import audit
 
 # An angle of 60 degrees: below it, less than a quarter of the squared length lies along gradient x input.

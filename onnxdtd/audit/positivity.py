@@ -7,8 +7,8 @@ import numpy as np
 from onnxdtd.audit.finding import Finding, percent
 from onnxdtd.audit.rerun import Rerun
 from onnxdtd.audit.similarity import rows
-from onnxdtd.engine.plan import Plan
 from onnxdtd.explanation import Explanation
+from onnxdtd.plan.plan import Plan
 from onnxdtd.registry import audit
 
 # Less cannot be seen in a heatmap.

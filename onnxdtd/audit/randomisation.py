@@ -14,8 +14,8 @@ import numpy as np
 from onnxdtd.audit.finding import Finding, likeness, middle, percent
 from onnxdtd.audit.rerun import Array, Rerun
 from onnxdtd.audit.similarity import compare, rows
-from onnxdtd.engine.plan import Plan, Step
 from onnxdtd.explanation import Explanation
+from onnxdtd.plan.plan import Plan, Step
 from onnxdtd.registry import audit
 
 LIMIT = 0.9

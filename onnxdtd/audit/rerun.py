@@ -16,15 +16,15 @@ import numpy as np
 import numpy.typing as npt
 
 from onnxdtd.audit.similarity import cosines, rows
-from onnxdtd.engine.backward import Observer, needed, walk, watch_nothing
-from onnxdtd.engine.facts import facts
-from onnxdtd.engine.forward import Forward
-from onnxdtd.engine.plan import Plan, Step, make_plan
-from onnxdtd.engine.reach import LAYERS
-from onnxdtd.engine.run import NumpyRun
 from onnxdtd.explainer import Explainer
 from onnxdtd.explanation import Explanation
 from onnxdtd.model.graph import Graph
+from onnxdtd.plan.facts import facts
+from onnxdtd.plan.plan import Plan, Step, make_plan, needed
+from onnxdtd.plan.reach import LAYERS
+from onnxdtd.walk.backward import Observer, walk, watch_nothing
+from onnxdtd.walk.forward import Forward
+from onnxdtd.walk.run import NumpyRun
 
 Array = npt.NDArray[Any]
 Arrays = Mapping[str, Array]

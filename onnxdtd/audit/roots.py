@@ -9,10 +9,10 @@ import numpy as np
 
 from onnxdtd.audit.finding import Finding, middle, percent
 from onnxdtd.audit.rerun import Rerun
-from onnxdtd.engine.plan import Plan, Step
-from onnxdtd.engine.target import Target
 from onnxdtd.errors import UnsupportedError, UsageError
 from onnxdtd.explanation import Explanation
+from onnxdtd.plan.plan import Plan, Step
+from onnxdtd.plan.target import Target
 from onnxdtd.registry import audit
 from onnxdtd.theory.root import Roots
 from onnxdtd.theory.roots import find_roots

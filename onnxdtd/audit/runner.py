@@ -10,12 +10,12 @@ from onnxdtd.audit import class_similarity, conservation, gradient_x_input
 from onnxdtd.audit.finding import Finding, honest
 from onnxdtd.audit.report import AuditReport
 from onnxdtd.audit.rerun import Rerun
-from onnxdtd.engine.plan import Plan
 from onnxdtd.errors import UsageError
 from onnxdtd.explainer import Explainer
 from onnxdtd.explanation import Explanation
 from onnxdtd.folder import plain
-from onnxdtd.registry import AUDITS, COMPOSED, METHODS, AuditEntry
+from onnxdtd.plan.plan import Plan
+from onnxdtd.registry import AUDITS, METHODS, PASSES, AuditEntry
 
 Tell = Callable[[int, int], None] | None
 PARTS = 1000
@@ -77,7 +77,7 @@ def run_audit(
 def quick(explainer: Explainer, explanation: Explanation) -> list[Finding]:
     """The three cheapest findings, in three walks: conservation, similarity with the runner-up class, and with
     gradient x input. None for a method of many passes, which gives no node a rule."""
-    if explanation.method in COMPOSED:
+    if explanation.method in PASSES:
         return []
     plan, rerun = explainer.plan(explanation.output), Rerun.of(explainer, explanation)
     found = {
@@ -97,7 +97,7 @@ def audited(explainer: Explainer, explanation: Explanation) -> Explanation:
 
 def check_method(method: str) -> None:
     """Raise UsageError for a method of many passes: no rule of a node stands behind it."""
-    if method in COMPOSED:
+    if method in PASSES:
         names = ", ".join(sorted(METHODS))
         raise UsageError(
             f"method {method!r} gives no node a rule, so there is nothing to audit; choose among {names}"

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from onnxdtd.audit.rerun import Rerun, below
-from onnxdtd.engine.plan import Plan
-from onnxdtd.engine.reach import LAYERS
+from onnxdtd.plan.plan import Plan
+from onnxdtd.plan.reach import LAYERS
 
 Array = npt.NDArray[Any]
 

@@ -9,9 +9,9 @@ import numpy as np
 from onnxdtd.audit.finding import Finding, likeness, middle
 from onnxdtd.audit.rerun import Array, Rerun
 from onnxdtd.audit.similarity import cosine, rows
-from onnxdtd.engine.plan import Plan
+from onnxdtd.domains.box import range_of
 from onnxdtd.explanation import Explanation
-from onnxdtd.model.bounds import range_of
+from onnxdtd.plan.plan import Plan
 from onnxdtd.registry import audit
 
 LIMIT = 0.9

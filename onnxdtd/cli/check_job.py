@@ -8,8 +8,8 @@ from pathlib import Path
 
 import onnxdtd
 from onnxdtd.cli.text import page, say, sections
-from onnxdtd.engine.cost import Cost
 from onnxdtd.errors import UnsupportedError
+from onnxdtd.plan.cost import Cost
 from onnxdtd.survey import Check
 
 KINDS = {

@@ -13,8 +13,8 @@ import onnxdtd
 from onnxdtd.cli.faults import Faults
 from onnxdtd.cli.job import explainer_for, target_for
 from onnxdtd.cli.text import message, page, sections
-from onnxdtd.compiled import STARTS, WEIGHTS, CompiledModel
-from onnxdtd.engine.export import check_path
+from onnxdtd.compiled.explainer_model import STARTS, WEIGHTS, CompiledModel
+from onnxdtd.compiled.export import check_path
 from onnxdtd.errors import UsageError
 from onnxdtd.folder import plain
 
@@ -38,7 +38,7 @@ def compile(
         if weights not in WEIGHTS:
             raise UsageError(f"no weights '{weights}'; choose among {', '.join(WEIGHTS)}")
     wanted: Any = target
-    if target not in STARTS and explainer and options["method"] not in onnxdtd.COMPOSED:
+    if target not in STARTS and explainer and options["method"] not in onnxdtd.PASSES:
         with faults:
             wanted = target_for(explainer, target)
     faults.stop()

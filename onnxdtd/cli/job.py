@@ -19,15 +19,15 @@ from onnxdtd.cli.progress import Progress
 from onnxdtd.cli.settings import setting
 from onnxdtd.cli.summary import SHOWN, summary
 from onnxdtd.cli.text import message
-from onnxdtd.engine.forward import providers_for
-from onnxdtd.engine.target import Target, check_target, parse_target
 from onnxdtd.errors import InputError, TargetError, UsageError
 from onnxdtd.explanation import SCHEMA, Explanation
 from onnxdtd.folder import MANIFEST, check_folder, plain
 from onnxdtd.inputs import IMAGE_SUFFIXES, Preprocess, input_file, labels, read_inputs
 from onnxdtd.methods.overrides import read_overrides
 from onnxdtd.model.load import load
+from onnxdtd.plan.target import Target, check_target, parse_target
 from onnxdtd.render import columns, save_heatmap
+from onnxdtd.walk.forward import providers_for
 
 ENGINES = ("numpy", "onnx", "auto")
 BIASES = ("absorb", "redistribute")
@@ -118,7 +118,7 @@ def explainer_for(
     """The explainer, or None and in `faults` whatever stands against it."""
     options: dict[str, Any] = {}
     with faults:
-        _one_of("method", method, ("auto", *sorted({*onnxdtd.METHODS, *onnxdtd.COMPOSED})))
+        _one_of("method", method, ("auto", *sorted({*onnxdtd.METHODS, *onnxdtd.PASSES})))
     for text in settings:
         with faults:
             options |= setting(method, text)

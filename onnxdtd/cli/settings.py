@@ -15,12 +15,12 @@ WORDS = {bool: "true or false", int: "a whole number", float: "a number"}
 def setting(method: str, text: str) -> dict[str, Any]:
     """`steps=128` as {"steps": 128}. UsageError where the method takes no such name, or no such value."""
     name, _, written = text.partition("=")
-    taken = onnxdtd.COMPOSED[method].options if method in onnxdtd.COMPOSED else ()
+    taken = onnxdtd.PASSES[method].options if method in onnxdtd.PASSES else ()
     if name not in taken:
         raise UsageError(
             f"--set {text}: {method} takes {', '.join(f'{n}=...' for n in taken) or 'no settings'}"
         )
-    parameter = inspect.signature(onnxdtd.COMPOSED[method].explain).parameters[name]
+    parameter = inspect.signature(onnxdtd.PASSES[method].explain).parameters[name]
     if isinstance(parameter.default, str) or "str" in parameter.annotation:
         return {name: written}
     kind = _kind(parameter)

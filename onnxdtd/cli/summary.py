@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from onnxdtd.cli.text import aligned, numbers, page, sections
-from onnxdtd.explanation import Conservation, Explanation
-from onnxdtd.registry import COMPOSED, METHODS
+from onnxdtd.conservation import Conservation
+from onnxdtd.explanation import Explanation
+from onnxdtd.registry import METHODS, PASSES
 from onnxdtd.render import columns
 
 SHOWN = 3
@@ -81,9 +82,9 @@ def _each(e: Explanation, tell: Callable[[Explanation, int], str]) -> list[str]:
 
 def _relevance(e: Explanation) -> list[str]:
     account = e.conservation
-    if e.method in COMPOSED and COMPOSED[e.method].adds_up:
+    if e.method in PASSES and PASSES[e.method].adds_up:
         return [f"{account.relevance:.4g} in sum, of {account.target:.4g} that the method explains"]
-    if e.method in COMPOSED or METHODS[e.method].seed == "one":
+    if e.method in PASSES or METHODS[e.method].seed == "one":
         return [f"{account.relevance:.4g} in sum (by this method it need not add up to the target)"]
     if not e.seed.any():
         return ["none, since none started at the target"]

@@ -98,7 +98,7 @@ def methods(json_: options.Json = False) -> str:
     ]
     rows += [
         {"method": name, "seed": "", "bias": "", "settings": list(e.options), "doc": e.doc}
-        for name, e in sorted(onnxdtd.COMPOSED.items())
+        for name, e in sorted(onnxdtd.PASSES.items())
     ]
     neighbours = [
         {

@@ -12,14 +12,14 @@ import numpy.typing as npt
 from onnxdtd.comparison.comparison import Cell
 from onnxdtd.comparison.neighbour import NEIGHBOURS, Question
 from onnxdtd.comparison.parts import Parts, cut
-from onnxdtd.composed import COMPOSED
-from onnxdtd.engine.target import Target
 from onnxdtd.errors import TargetError, UnsupportedError, UsageError
 from onnxdtd.explainer import Explainer, Inputs, Source
 from onnxdtd.explanation import Explanation
 from onnxdtd.inputs import check_inputs
 from onnxdtd.inputs.layout import layout_of
 from onnxdtd.methods import METHODS
+from onnxdtd.passes import PASSES
+from onnxdtd.plan.target import Target
 from onnxdtd.predict import Predict, predict_fn
 
 Array = npt.NDArray[Any]
@@ -85,7 +85,7 @@ class Case:
     def native(self, explainer: Explainer, number: int) -> Cell:
         """By a method of ours."""
         e, row = explainer(self.feeds, self.wanted[number]), self.row
-        entry = COMPOSED.get(e.method)
+        entry = PASSES.get(e.method)
         adds_up = entry.adds_up if entry else METHODS[e.method].seed != "one"
         extras = {
             k: v[row] if isinstance(v, list) and len(v) == len(e.target) else v for k, v in e.extras.items()

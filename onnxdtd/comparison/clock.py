@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from onnxdtd.engine.forward import Arrays, run_session, start_session
 from onnxdtd.model.graph import Graph
+from onnxdtd.walk.forward import Arrays, run_session, start_session
 
 T = TypeVar("T")
 

@@ -14,13 +14,13 @@ from onnxdtd.comparison.case import Case
 from onnxdtd.comparison.clock import Timing, forward_timing, timed
 from onnxdtd.comparison.comparison import Cell, Comparison
 from onnxdtd.comparison.neighbour import NEIGHBOURS
-from onnxdtd.composed import COMPOSED
-from onnxdtd.engine.target import parse_target
+from onnxdtd.domains.propagation import Range
 from onnxdtd.errors import OnnxdtdError, UnsupportedError, UsageError
 from onnxdtd.explainer import Explainer, Inputs, Source
 from onnxdtd.methods import METHODS
-from onnxdtd.model.domains import Range
 from onnxdtd.model.load import load
+from onnxdtd.passes import PASSES
+from onnxdtd.plan.target import parse_target
 
 Array = npt.NDArray[Any]
 Tell = Callable[[int, int], None] | None
@@ -115,11 +115,11 @@ def choose(
     methods: Sequence[str] | str, options: Mapping[str, Mapping[str, Any]] | None = None
 ) -> dict[str, bool]:
     """The methods in order, each with whether it was named. Raises UsageError for what cannot be, all at once."""
-    known = ("auto", *sorted({*METHODS, *COMPOSED}), *NEIGHBOURS)
+    known = ("auto", *sorted({*METHODS, *PASSES}), *NEIGHBOURS)
     asked = [methods] if isinstance(methods, str) else list(methods)
     named: dict[str, bool] = {}
     for method in asked:
-        for one in (*METHODS, *COMPOSED) if method == "all" else (method,):
+        for one in (*METHODS, *PASSES) if method == "all" else (method,):
             named[one] = named.get(one, False) or method != "all"
     lines = [f"no method '{m}'; choose among all, {', '.join(known)}" for m in named if m not in known]
     lines += [f"options for '{m}', which is not compared" for m in options or {} if m not in named]

@@ -17,9 +17,9 @@ import numpy.typing as npt
 import onnx
 from onnx import numpy_helper
 
-from onnxdtd.composed import Explainer
 from onnxdtd.errors import UsageError
 from onnxdtd.explainer import Source
+from onnxdtd.passes import Explainer
 from onnxdtd.predict import predict_fn
 
 Array = npt.NDArray[Any]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from onnxdtd.domains.box import Box
 from onnxdtd.methods.place import Options, Place
 from onnxdtd.methods.unshared import unshared
-from onnxdtd.model.bounds import Box
 from onnxdtd.registry import method
 from onnxdtd.rules import Rule
 from onnxdtd.rules.signed_zplus import signed_zplus

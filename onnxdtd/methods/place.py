@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from onnxdtd.model.bounds import Box
-from onnxdtd.model.domains import Domain
+from onnxdtd.domains.box import Box
+from onnxdtd.domains.propagation import Domain
 from onnxdtd.model.graph import Node
 from onnxdtd.registry import OpEntry
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from onnxdtd.composed import COMPOSED, Explainer
 from onnxdtd.errors import OnnxdtdError, UsageError
 from onnxdtd.metrics.scorer import Scorer
 from onnxdtd.metrics.sources import CONTROLS, Ask, Called, Control, Given, Native, Source
+from onnxdtd.passes import PASSES, Explainer
 from onnxdtd.registry import METHODS
 
 ALL = "all"
@@ -71,7 +71,7 @@ def allowed(
 def _expanded(name: str, entry: Any, native: Callable[[str], Explainer], scorer: Scorer) -> list[Candidate]:
     if isinstance(entry, str):
         if entry == ALL:
-            every = [*METHODS, *COMPOSED]
+            every = [*METHODS, *PASSES]
             return [_known(each, each, native, scorer, True) for each in (*every, "random")]
         if entry not in _names():
             raise UsageError(f"no method '{entry}'; choose among {', '.join(_names())}")
@@ -106,4 +106,4 @@ def _name(entry: Any) -> str:
 
 
 def _names() -> tuple[str, ...]:
-    return (ALL, "auto", *sorted({*METHODS, *COMPOSED}), *CONTROLS)
+    return (ALL, "auto", *sorted({*METHODS, *PASSES}), *CONTROLS)

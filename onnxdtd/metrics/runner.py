@@ -11,8 +11,7 @@ from typing import Any, Literal
 
 import numpy.typing as npt
 
-from onnxdtd.composed import COMPOSED, Explainer
-from onnxdtd.engine.target import Target, parse_target
+from onnxdtd.domains.propagation import Range
 from onnxdtd.errors import UsageError
 from onnxdtd.explainer import Source, Tell
 from onnxdtd.inputs import Preprocess
@@ -24,7 +23,8 @@ from onnxdtd.metrics.result import Evaluation, gather
 from onnxdtd.metrics.scorer import Scorer
 from onnxdtd.metrics.survey import survey
 from onnxdtd.metrics.work import Work
-from onnxdtd.model.domains import Range
+from onnxdtd.passes import PASSES, Explainer
+from onnxdtd.plan.target import Target, parse_target
 from onnxdtd.registry import METRICS, MetricEntry
 from onnxdtd.version import __version__
 
@@ -68,7 +68,7 @@ def evaluate(
     options: dict[str, Any] = {"engine": engine, "providers": providers, "input_range": input_range}
 
     def native(method: str) -> Explainer:
-        takes_layout = chosen.layout and method in COMPOSED and "layout" in COMPOSED[method].options
+        takes_layout = chosen.layout and method in PASSES and "layout" in PASSES[method].options
         return Explainer(model, method, options={"layout": chosen.layout} if takes_layout else {}, **options)
 
     base = native("gradient")

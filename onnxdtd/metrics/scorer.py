@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from onnxdtd.engine.forward import Forward
-from onnxdtd.engine.target import Target
 from onnxdtd.errors import TargetError
 from onnxdtd.model.graph import Graph
+from onnxdtd.plan.target import Target
+from onnxdtd.walk.forward import Forward
 
 Array = npt.NDArray[Any]
 Arrays = Mapping[str, Array]

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from onnxdtd.domains.box import range_of
+from onnxdtd.domains.propagation import Range
 from onnxdtd.errors import InputError
 from onnxdtd.metrics.case import Background
 from onnxdtd.metrics.data import DataSet
 from onnxdtd.metrics.view import View
-from onnxdtd.model.bounds import range_of
-from onnxdtd.model.domains import Range
 
 Array = npt.NDArray[Any]
 

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from onnxdtd.engine.target import Target, seed_mask
 from onnxdtd.errors import TargetError, UsageError
 from onnxdtd.explainer import Tell
 from onnxdtd.metrics.case import Case, Settings
@@ -18,6 +17,7 @@ from onnxdtd.metrics.journal import Journal
 from onnxdtd.metrics.scorer import Scorer
 from onnxdtd.metrics.sources import Ask, Source
 from onnxdtd.metrics.survey import Survey
+from onnxdtd.plan.target import Target, seed_mask
 from onnxdtd.registry import MetricEntry
 
 Array = npt.NDArray[Any]

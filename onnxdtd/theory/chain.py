@@ -16,16 +16,15 @@ from functools import cached_property, partial
 import numpy as np
 import numpy.typing as npt
 
-from onnxdtd.engine.backward import needed
-from onnxdtd.engine.forward import Forward
-from onnxdtd.engine.plan import Plan, Step
-from onnxdtd.engine.target import Target, seed_mask
 from onnxdtd.errors import TargetError, UnsupportedError, UsageError
 from onnxdtd.model.graph import Graph
 from onnxdtd.model.point import Point
 from onnxdtd.ops.window import spatial_of, window
+from onnxdtd.plan.plan import Plan, Step, needed
+from onnxdtd.plan.target import Target, seed_mask
 from onnxdtd.primitives.windows import Windows
 from onnxdtd.theory.tape import Array, Variable, gradient, linear
+from onnxdtd.walk.forward import Forward
 
 Map = Callable[[Variable], Variable]
 Shape = tuple[int, ...]

@@ -15,9 +15,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from onnxdtd.engine.plan import Step
-from onnxdtd.engine.reach import LAYERS
 from onnxdtd.errors import CheckError, UnsupportedError
+from onnxdtd.plan.plan import Step
+from onnxdtd.plan.reach import LAYERS
 from onnxdtd.theory.scene import BATCH_BYTES, Array, Scene, double
 from onnxdtd.theory.switches import SWITCHES, Switch
 

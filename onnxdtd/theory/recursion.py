@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from onnxdtd.engine.target import parse_target
 from onnxdtd.errors import UsageError
 from onnxdtd.explainer import Explainer
 from onnxdtd.inputs import check_inputs
+from onnxdtd.plan.target import parse_target
 from onnxdtd.theory.chain import Layer, layers_of
 from onnxdtd.theory.root_functions import Constant, Own, RootFunction, RuleRoot, check_size
 from onnxdtd.theory.tape import Array, Variable, gradient

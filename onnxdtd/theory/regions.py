@@ -17,12 +17,13 @@ from typing import Literal
 import numpy as np
 from onnx import helper
 
-from onnxdtd.engine.backward import needed, walk
-from onnxdtd.engine.forward import Forward
 from onnxdtd.model.graph import Value
+from onnxdtd.plan.plan import needed
 from onnxdtd.rules.passing import gradient
 from onnxdtd.theory.line import Break, Downstream, Scope
 from onnxdtd.theory.scene import BATCH_BYTES, Array, Scene, double
+from onnxdtd.walk.backward import walk
+from onnxdtd.walk.forward import Forward
 
 # From numbers of lines to their directions, one array (lines, ...) for each value of the cut.
 Directions = Callable[[Sequence[int]], Sequence[Array]]

@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from onnxdtd.engine.backward import needed, walk
-from onnxdtd.engine.forward import Forward
-from onnxdtd.engine.plan import Plan, Step
-from onnxdtd.engine.target import parse_target, seed_mask, seed_relevance
 from onnxdtd.errors import InputError, UnsupportedError
 from onnxdtd.explainer import Explainer
 from onnxdtd.inputs import check_inputs
 from onnxdtd.linear import Site
 from onnxdtd.model.graph import Graph
 from onnxdtd.model.point import Point
+from onnxdtd.plan.plan import Plan, Step, needed
+from onnxdtd.plan.target import parse_target, seed_mask, seed_relevance
+from onnxdtd.walk.backward import walk
+from onnxdtd.walk.forward import Forward
 
 Array = npt.NDArray[Any]
 

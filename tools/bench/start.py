@@ -12,8 +12,8 @@ from contenders import INPUT_RANGE
 def start_times(path: Path, method: str) -> dict[str, object]:
     """Seconds to read and plan, to write the explainer, and until onnxruntime has loaded it."""
     import onnxdtd
-    from onnxdtd.engine.compile import compile_plan
-    from onnxdtd.engine.forward import start_session
+    from onnxdtd.compiled.trace import compile_plan
+    from onnxdtd.walk.forward import start_session
 
     marks = [time.perf_counter()]
     plan = onnxdtd.Explainer(str(path), method=method, input_range=INPUT_RANGE).plan()

@@ -12,11 +12,11 @@ import onnxruntime as ort
 from cases import Case
 
 from onnxdtd import Explainer, InputError, TargetError, UnsupportedError
-from onnxdtd.engine.backward import walk
-from onnxdtd.engine.plan import Plan
-from onnxdtd.engine.run import NumpyRun
 from onnxdtd.inputs import check_inputs
 from onnxdtd.model.point import Point
+from onnxdtd.plan.plan import Plan
+from onnxdtd.walk.backward import walk
+from onnxdtd.walk.run import NumpyRun
 
 # What the promise of 95 % leaves out: their rules are later work, or cannot be.
 OUTSIDE = {

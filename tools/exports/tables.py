@@ -1,4 +1,4 @@
-"""Fit small models on scikit-learn's tables and convert them as users do; `tests/test_ml_exports.py` explains them.
+"""Fit small models on scikit-learn's tables and convert them as users do, for `tests/whole/test_ml_exports.py`.
 
     pip install scikit-learn==1.9.1 skl2onnx==1.20.0 onnxmltools==1.16.0 onnxconverter-common==1.16.0 \
         lightgbm==4.7.0 xgboost==3.2.0 treeinterpreter==0.2.3 onnx==1.23.2 onnxruntime==1.31.1 numpy==2.4.6

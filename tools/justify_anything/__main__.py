@@ -19,7 +19,7 @@ from network import digits, fit, model
 from picture import face, page, read
 
 import onnxdtd
-from onnxdtd.engine.target import Target
+from onnxdtd.plan.target import Target
 from onnxdtd.render.canvas import DPI
 from onnxdtd.theory.chain import layers_of
 

@@ -50,7 +50,7 @@ def evaluated(name: str, inputs: Inputs, work: Path) -> tuple[Evaluation, dict[s
     study, path = STUDIES[name], MODELS / f"{inputs.model}.onnx"
     methods: dict[str, Any] = {}
     refused: dict[str, str] = {}
-    for method in (*onnxdtd.METHODS, *onnxdtd.COMPOSED):
+    for method in (*onnxdtd.METHODS, *onnxdtd.PASSES):
         if method in study.left_out:
             continue
         options = study.options.get(method, {})

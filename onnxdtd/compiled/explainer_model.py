@@ -1,0 +1,189 @@
+"""`compile`: the explainer as an ONNX model of its own, forward pass and relevance pass in one file."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from onnxdtd.compiled.export import check_path, complete, write
+from onnxdtd.compiled.start import RUNTIME, SEED, Start
+from onnxdtd.compiled.trace import Compiled, compile_plan
+from onnxdtd.compiled.upgrade import upgrade
+from onnxdtd.domains.propagation import Range
+from onnxdtd.errors import TargetError, UnsupportedError, UsageError
+from onnxdtd.model.canonise import canonise
+from onnxdtd.model.graph import Graph
+from onnxdtd.model.load import load
+from onnxdtd.plan.plan import Plan, make_plan
+from onnxdtd.plan.target import Target, check_target, parse_target
+from onnxdtd.registry import PASSES
+from onnxdtd.settings import Rules, Source, check_bias, input_range_of, overrides
+from onnxdtd.version import __version__
+
+STARTS = ("runtime", "seed")
+WEIGHTS = ("store", "derive")
+
+
+@dataclass(frozen=True)
+class CompiledModel:
+    """A written explainer. files: the model and, above 2 GB, its weights. inputs, outputs: of the file, in order.
+    relevance: the output that holds each input's relevance. explained: the value whose relevance it is: the logit
+    of `output` where a final activation was set aside. target: `runtime`, `seed`, `top` or an index. nodes: of the
+    model and of the explainer. nbytes: of all files, and source_nbytes: of the model's own weights."""
+
+    files: tuple[Path, ...]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    relevance: Mapping[str, str]
+    output: str
+    explained: str
+    target: str
+    method: str
+    reason: str
+    rules: Mapping[str, str]
+    opset: int
+    nodes: tuple[int, int]
+    nbytes: int
+    source_nbytes: int
+    notes: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+def compile(
+    model: Source,
+    path: str | os.PathLike[str],
+    *,
+    method: str = "auto",
+    target: Any = "runtime",
+    output: str | None = None,
+    weights: Literal["store", "derive"] = "store",
+    input_range: Range = None,
+    bias: Literal["absorb", "redistribute"] | None = None,
+    rules: Rules = None,
+) -> CompiledModel:
+    """Write (x, target) -> (outputs, relevance) as one ONNX model that needs onnxruntime and nothing else.
+
+    The file takes the model's inputs and `target`: int64, of length N or 1, for each sample the flat index of what is
+    explained behind the batch axis, or -1 for the arg-max of the last axis (each position its own in an output of
+    higher rank); another index that is not there explains nothing. It returns the model's outputs under their own
+    names, then `relevance/NAME` (N, ...) for each explained input. Symbolic dimensions stay symbolic.
+
+    target: `runtime` as above; an index, an index tuple or `top`, which then holds for every sample and leaves no
+    input `target`; or `seed`, for an input `seed` of the explained value's type and shape, with which relevance
+    starts. Where the model has a value of that name, the input is called `onnxdtd/target` or `onnxdtd/seed`.
+    output: which one is explained; a model of several float outputs needs it. weights: what rules make of weights
+    (such as W+) is stored, or derived in the graph from the model's own, which takes no room. method, input_range,
+    bias, rules: as in `Explainer`.
+
+    The model is written in canonical form, as it is explained: constants folded, BatchNormalization merged into its
+    neighbour (outputs agree to rounding). All other nodes and names are the model's; what is added starts with
+    `onnxdtd/`. The opset is the model's, or 13 where that is older. Weights that no rule changes are shared, not
+    copied. metadata_props: the model's, and `onnxdtd/...` (docs/compile.md).
+
+    Raises UnsupportedError for what cannot be compiled: methods of many passes, ops that branch on values; UsageError
+    for a path that holds something else; and what `Explainer` raises. Nothing is written then.
+    """
+    check_bias(bias)
+    graph = canonise(load(model))
+    source = Path(model) if isinstance(model, (str, os.PathLike)) else None
+
+    def plan_for(graph: Graph, output: str | None) -> Plan:
+        return make_plan(
+            graph, method, output,
+            input_range=input_range_of(graph, input_range), bias=bias, overrides=overrides(rules),
+        )  # fmt: skip
+
+    _refuse_passes(method)
+    start, output = start_for(graph, target, output)
+    plan = plan_for(upgrade(graph), output)
+    return write_compiled(plan, start, Path(path), source, weights)
+
+
+def start_for(graph: Graph, target: Any, output: str | None) -> tuple[Start, str | None]:
+    """How the compiled walk starts, and at which output. Raises TargetError or UsageError."""
+    wanted = Target() if isinstance(target, str) and target in STARTS else parse_target(target)
+    if wanted.per_sample:
+        raise TargetError("a fixed target is one index for all samples; target='runtime' takes one for each")
+    if output is not None and wanted.output not in (None, output):
+        raise TargetError(
+            f"target names output '{wanted.output}', and output is '{output}': give one of them"
+        )
+    output = output or wanted.output
+    floats = [name for name in graph.outputs if graph.value(name).is_float]
+    if output is None and len(floats) > 1:
+        names = ", ".join(f"'{name}'" for name in floats)
+        raise UsageError(
+            f"the model has the outputs {names}: say which one is explained (output=, --output-name)"
+        )
+    if isinstance(target, str) and target in STARTS:
+        return (RUNTIME if target == "runtime" else SEED), output
+    index: Any = wanted.index
+    return Start("fixed", index), output
+
+
+def write_compiled(
+    plan: Plan, start: Start, path: Path, source: Path | None, weights: Literal["store", "derive"] = "store"
+) -> CompiledModel:
+    """Compile a plan and write the file; `source` is the model's, which is never overwritten."""
+    if weights not in WEIGHTS:
+        raise UsageError(f"weights is store or derive, not {weights!r}")
+    check_path(path, source)
+    check_target(Target(plan.output, start.index), plan.graph.value(plan.target).shape)
+    compiled = compile_plan(plan, start, weights)
+    fixed = ",".join(map(str, start.index)) if start.index else "top"
+    target = fixed if start.kind == "fixed" else start.kind
+    model = complete(compiled, _metadata(plan, compiled, target, weights))
+    inputs, outputs = (tuple(v.name for v in values) for values in (model.graph.input, model.graph.output))
+    own = len(plan.graph.nodes)
+    files = write(model, compiled.constants, path)
+    return CompiledModel(
+        files=tuple(files),
+        inputs=inputs,
+        outputs=outputs,
+        relevance=compiled.relevance,
+        output=plan.output,
+        explained=plan.target,
+        target=target,
+        method=plan.method,
+        reason=plan.reason,
+        rules=plan.rules,
+        opset=plan.graph.opsets[""],
+        nodes=(own, len(model.graph.node) - own),
+        nbytes=sum(file.stat().st_size for file in files),
+        source_nbytes=sum(array.nbytes for array in plan.graph.constants.values()),
+        notes=plan.graph.notes,
+        warnings=plan.warnings,
+    )
+
+
+def _refuse_passes(method: str) -> None:
+    if method in PASSES:
+        raise UnsupportedError(
+            f"{method} takes many passes, which one graph cannot hold; compile a method of one walk, such as "
+            f"{PASSES[method].base}, or use onnxdtd run"
+        )
+
+
+def _metadata(plan: Plan, compiled: Compiled, target: str, weights: str) -> dict[str, str]:
+    """The model's own entries, and what a reader of the file must know to use and to trust it."""
+    graph = plan.graph
+    return {
+        **graph.metadata,
+        "onnxdtd/version": __version__,
+        "onnxdtd/method": plan.method,
+        "onnxdtd/rules": json.dumps(plan.rules),
+        "onnxdtd/target": target,
+        "onnxdtd/target_input": compiled.given,
+        "onnxdtd/output": plan.output,
+        "onnxdtd/explained": plan.target,
+        "onnxdtd/relevance": json.dumps(dict(compiled.relevance)),
+        "onnxdtd/weights": weights,
+        "onnxdtd/opset": str(graph.opsets[""]),
+        "onnxdtd/source_sha256": graph.sha256,
+        "onnxdtd/notes": json.dumps(graph.notes),
+        "onnxdtd/warnings": json.dumps(plan.warnings),
+    }

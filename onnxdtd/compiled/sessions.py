@@ -1,0 +1,162 @@
+"""Compiled walks that are ready to run, kept for whoever asks for the same one: in memory, and on disk on request."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import threading
+import weakref
+from collections import OrderedDict
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import onnx
+import onnxruntime as ort
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from onnx import helper, numpy_helper
+
+from onnxdtd.compiled.digest import digest
+from onnxdtd.compiled.trace import Compiled, compile_plan
+from onnxdtd.errors import UsageError
+from onnxdtd.plan.choice import multiplications
+from onnxdtd.plan.plan import Plan
+from onnxdtd.walk.forward import LARGE, Arrays, start_session
+
+SMALL = 4_000_000  # multiplications in the forward pass of a sample
+KEPT = 4
+KEPT_BYTES = 512 * 2**20  # of weights
+LARGEST_FILE = 2**31 - 2**20  # that protobuf can hold
+FACTS = "onnxdtd/compiled"
+
+
+class Ready:
+    """A compiled walk and its sessions. names: of their outputs; the explained value is among them. small: whether
+    other threads take longer to wake than a sample takes."""
+
+    def __init__(self, compiled: Compiled, providers: Sequence[str], small: bool = False) -> None:
+        self.compiled, self.small = compiled, small
+        self.names = list(dict.fromkeys([*(o.name for o in compiled.model.graph.output), compiled.logits]))
+        self._providers = providers
+
+    def session_for(self, feeds: Arrays) -> ort.InferenceSession:
+        """The one for a single sample, or the one for any number of them."""
+        alone = all(array.shape[:1] in ((), (1,)) for array in feeds.values())
+        return self.alone if alone and (self.small or self._light) else self.session
+
+    @cached_property
+    def session(self) -> ort.InferenceSession:
+        """For any number of samples."""
+        return start_session(self._model(), self.compiled.constants, self._providers)
+
+    @cached_property
+    def alone(self) -> ort.InferenceSession:
+        """For a single sample: where onnxruntime knows the batch it reorders less, which heavy products hide."""
+        sizes, threads = dict.fromkeys(self._batch, 1), int(self.small)
+        return start_session(
+            self._model(), self.compiled.constants, self._providers, threads=threads, sizes=sizes
+        )
+
+    def _model(self) -> onnx.ModelProto:
+        model = onnx.ModelProto()
+        model.CopyFrom(self.compiled.model)
+        if len(self.names) > len(model.graph.output):
+            model.graph.output.append(onnx.ValueInfoProto(name=self.compiled.logits))
+        return model
+
+    @cached_property
+    def _light(self) -> bool:
+        return bool(self._batch) and self.nbytes < LARGE
+
+    @cached_property
+    def _batch(self) -> frozenset[str]:
+        """The names that the batch axis goes by, if no other axis has one of them."""
+        graph = self.compiled.model.graph
+        shapes = [value.type.tensor_type.shape.dim for value in (*graph.input, *graph.output)]
+        first = {shape[0].dim_param for shape in shapes[: len(graph.input)] if shape} - {""}
+        others = {dimension.dim_param for shape in shapes for dimension in shape[1:]}
+        return frozenset(first) if not first & others else frozenset()
+
+    @property
+    def nbytes(self) -> int:
+        """The size of its weights."""
+        return sum(array.nbytes for array in self.compiled.constants.values())
+
+
+_known: weakref.WeakValueDictionary[tuple[str, ...], Ready] = weakref.WeakValueDictionary()
+_latest: OrderedDict[tuple[str, ...], Ready] = OrderedDict()
+_lock = threading.Lock()
+
+
+def ready(plan: Plan, providers: Sequence[str], cache_dir: str | os.PathLike[str] | None = None) -> Ready:
+    """The plan compiled, with a session on these providers: one that is in use, one of the last `KEPT` (of at
+    most `KEPT_BYTES`), or a new one. cache_dir: where compiled walks are kept on disk, by digest.
+
+    Raises what `compile_plan` raises, and UsageError where cache_dir cannot be written.
+    """
+    made = digest(plan)
+    key = (made, *providers)
+    with _lock:
+        found = _known.get(key)
+        if found is None:
+            found = Ready(
+                _stored(plan, made, Path(cache_dir)) if cache_dir else compile_plan(plan),
+                providers,
+                sum(multiplications(plan)) < SMALL,
+            )
+        _known[key] = _latest[key] = found
+        _latest.move_to_end(key)
+        while len(_latest) > 1 and (
+            len(_latest) > KEPT or sum(r.nbytes for r in _latest.values()) > KEPT_BYTES
+        ):
+            _latest.popitem(last=False)
+        if found.nbytes > KEPT_BYTES:
+            _latest.clear()
+    return found
+
+
+def _stored(plan: Plan, made: str, folder: Path) -> Compiled:
+    """From disk, or compiled and written there. What is damaged counts as missing."""
+    path = folder / f"{made}.explainer"
+    try:
+        return _unpacked(path.read_bytes())
+    except (OSError, ValueError, KeyError, TypeError, DecodeError):
+        compiled = compile_plan(plan)
+    if sum(array.nbytes for array in compiled.constants.values()) < LARGEST_FILE:
+        unfinished = folder / f".{made}.{secrets.token_hex(4)}"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            unfinished.write_bytes(_packed(compiled))
+            os.replace(unfinished, path)
+        except OSError as error:
+            raise UsageError(f"the cache '{folder}' cannot be written: {error.strerror or error}") from None
+        finally:
+            with suppress(OSError):
+                unfinished.unlink()
+    return compiled
+
+
+def _packed(compiled: Compiled) -> bytes:
+    """The sha256 of what follows: the model with its weights and, in its metadata, the other fields."""
+    model = onnx.ModelProto()
+    model.CopyFrom(compiled.model)
+    model.graph.initializer.extend(numpy_helper.from_array(a, n) for n, a in compiled.constants.items())
+    facts = {"logits": compiled.logits, "relevance": dict(compiled.relevance), "given": compiled.given}
+    helper.set_model_props(model, {FACTS: json.dumps(facts)})
+    content: bytes = model.SerializeToString()
+    return hashlib.sha256(content).digest() + content
+
+
+def _unpacked(data: bytes) -> Compiled:
+    stated, content = data[:32], memoryview(data)[32:]
+    if hashlib.sha256(content).digest() != stated:
+        raise ValueError("damaged")
+    model = onnx.ModelProto.FromString(content)
+    constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    facts: dict[str, Any] = json.loads({entry.key: entry.value for entry in model.metadata_props}[FACTS])
+    del model.graph.initializer[:], model.metadata_props[:]
+    return Compiled(model, constants, facts["logits"], facts["relevance"], facts["given"])

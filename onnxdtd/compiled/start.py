@@ -1,0 +1,132 @@
+"""Where a compiled walk starts: at a target that it is given, at a fixed one, or with a relevance of its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from onnxdtd.errors import TargetError
+from onnxdtd.model.graph import Graph
+from onnxdtd.plan.plan import Plan
+from onnxdtd.plan.target import Index, checked
+from onnxdtd.primitives import (
+    Traced,
+    Tracer,
+    equal,
+    expand_like,
+    less,
+    relu,
+    reshape,
+    slice_axes,
+    static,
+    unsqueeze,
+    where,
+)
+from onnxdtd.primitives.traced import PREFIX
+
+LISTED = 1024  # Of more elements, the numbers are counted in the graph instead of stored.
+
+
+@dataclass(frozen=True)
+class Start:
+    """kind: `runtime`, an input `target` names what is explained: int64, one flat index behind the batch axis per
+    sample, or one for all; -1 is the arg-max of the last axis. `fixed`: index, behind the batch axis, or None for
+    the arg-max. `seed`: an input `seed`, of the explained value's type and shape, is the relevance that starts."""
+
+    kind: Literal["runtime", "fixed", "seed"]
+    index: Index | None = None
+
+
+RUNTIME = Start("runtime")
+SEED = Start("seed")
+
+
+def start(plan: Plan, tracer: Tracer, logits: Traced, what: Start) -> tuple[Any, Traced | None]:
+    """The relevance of the explained value (N, ...), and the input that it depends on, if any.
+
+    An output of one number per sample has nothing to choose: without the arg-max, all of it is explained.
+    """
+    if what.kind == "seed":
+        seed = tracer.value(free_name(plan.graph, "seed"), logits.dtype, logits.shape)
+        return seed, seed
+    begin: Any = logits
+    if plan.seed == "positive":
+        begin = relu(logits)
+    elif plan.seed == "one":
+        begin = expand_like(np.ones((1,) * logits.ndim, logits.dtype), logits)
+    if logits.ndim < 2:
+        if what.index:
+            raise TargetError(f"output '{plan.output}' is one number a sample: the only target is top")
+        return begin, None
+    given: Traced | None = None
+    mask: Any
+    if what.kind == "runtime":
+        count = 1 if logits.shape[0] == 1 else f"{PREFIX}targets"
+        given = tracer.value(free_name(plan.graph, "target"), np.int64, (count,))
+        if logits.ndim == 2:  # one arg-max a sample, so an index like any other: fewer nodes
+            mask = _chosen(_or_top(given, logits), logits)
+        else:
+            mask = tracer.emit("Or", _top_if_negative(given, logits), _chosen(given, logits))
+    elif what.index is None:
+        mask = _top(logits)
+    else:
+        sizes = tuple(static(size) for size in logits.shape[1:])
+        place = np.ravel_multi_index(checked(what.index, sizes), sizes)
+        mask = reshape(equal(_range(logits, 1), np.int64(place)), shape=(1, *sizes))
+    return where(mask, begin, np.zeros((), logits.dtype)), given
+
+
+def free_name(graph: Graph, name: str) -> str:
+    """The name, under our prefix where the model has it already."""
+    taken = {*graph.inputs, *graph.constants, *(v for node in graph.nodes for v in node.outputs)}
+    return PREFIX + name if name in taken else name
+
+
+def _top(logits: Traced) -> Any:
+    best = logits.tracer.emit("ArgMax", logits, axis=-1, keepdims=1)
+    return equal(best, _range(logits, logits.ndim - 1))
+
+
+def _or_top(target: Traced, logits: Traced) -> Any:
+    """The target of each sample, where it is negative the arg-max."""
+    best = logits.tracer.emit("ArgMax", logits, axis=-1, keepdims=0)
+    return where(less(target, np.asarray(0, np.int64)), best, target)
+
+
+def _top_if_negative(target: Traced, logits: Traced) -> Any:
+    wanted = less(unsqueeze(target, axes=tuple(range(1, logits.ndim))), np.asarray(0, np.int64))
+    return logits.tracer.emit("And", wanted, _top(logits))
+
+
+def _chosen(target: Traced, logits: Traced) -> Any:
+    """True at the flat index of each sample."""
+    sizes, tracer = _sizes(logits, 1), logits.tracer
+    chosen = equal(unsqueeze(target, axes=(1,)), _range(logits, 1))
+    if logits.ndim == 2:
+        return chosen
+    if not isinstance(sizes, Traced):
+        return reshape(chosen, shape=(-1, *(int(size) for size in sizes)))
+    whole = tracer.emit("Concat", np.array([-1]), sizes, axis=0)
+    return tracer.emit("Reshape", chosen, whole, shape=(target.shape[0], *logits.shape[1:]))
+
+
+def _sizes(logits: Traced, first: int) -> Any:
+    """The lengths of the axes from `first` on: an array, or traced where one is known at run time only."""
+    if all(isinstance(size, int) for size in logits.shape[first:]):
+        return np.array(logits.shape[first:], np.int64)
+    shape = logits.tracer.emit("Shape", logits)
+    return slice_axes(shape, starts=[first], ends=[logits.ndim], axes=[0], steps=[1])
+
+
+def _range(logits: Traced, first: int) -> Any:
+    """0, 1, ... as many as there are elements on the axes from `first` on."""
+    sizes, tracer = _sizes(logits, first), logits.tracer
+    if isinstance(sizes, Traced):
+        count: Any = tracer.emit("ReduceProd", sizes, keepdims=0)
+    else:
+        count = np.asarray(np.prod(sizes, dtype=np.int64))
+        if count <= LISTED:
+            return np.arange(count)
+    return tracer.emit("Range", np.asarray(0, np.int64), count, np.asarray(1, np.int64))

@@ -1,0 +1,146 @@
+"""The walk, traced: forward pass and relevance pass written as one ONNX model.
+
+The model's own nodes and names stay as they are; what is added is named `onnxdtd/...`. It takes the model's inputs
+and, unless the target is fixed, `target` or `seed` (see `start`); it returns the model's outputs and `relevance/NAME`
+for each explained input. What depends on no input is computed here, once, and stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import helper
+
+from onnxdtd.compiled.derive import Weights, derive
+from onnxdtd.compiled.order import walk_last
+from onnxdtd.compiled.start import RUNTIME, Start, start
+from onnxdtd.errors import UnsupportedError
+from onnxdtd.linear import Site
+from onnxdtd.model.point import Point
+from onnxdtd.plan.plan import Plan, Step, needed
+from onnxdtd.plan.reach import describe
+from onnxdtd.primitives import Traced, Tracer, static
+from onnxdtd.primitives.traced import PREFIX
+from onnxdtd.walk.backward import walk
+
+LOWEST_OPSET = 13
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """model: without initializers; constants: its initializers; logits: the name of the explained value;
+    relevance: the output that holds each input's relevance; given: the input that names the target or carries the
+    seed, "" where there is none."""
+
+    model: onnx.ModelProto
+    constants: Mapping[str, npt.NDArray[Any]]
+    logits: str
+    relevance: Mapping[str, str]
+    given: str
+
+
+def compile_plan(plan: Plan, what: Start = RUNTIME, weights: Weights = "all") -> Compiled:
+    """Trace the walk of a plan.
+
+    what: is explained, see `start`. weights: which of those that rules make are stored, see `derive`. Raises
+    UnsupportedError where an op cannot be traced, a rank or a size that the walk needs is not known, or the opset is
+    too old.
+    """
+    _check(plan)
+    graph = plan.graph
+    tracer = Tracer(graph.opsets[""])
+    for name, array in graph.constants.items():
+        if array.dtype != object:  # strings
+            tracer.constant(array, name)
+    values = {name: _traced(plan, tracer, name) for name in needed(plan)}
+    model = graph.to_proto(constants=False)
+    seed, given = start(plan, tracer, values[plan.target], what)
+    kept: dict[Any, Any] = {}
+    seen: dict[Any, Any] = {}
+    steps = tuple(_folding(step, seen) for step in plan.steps)
+    found = walk(replace(plan, steps=steps), dict(values), seed, kept=kept, free=False)
+    derive(tracer, kept, seen, weights)
+    relevance = {name: f"relevance/{name}" for name in found}
+    for name, r in found.items():
+        tracer.nodes.append(helper.make_node("Identity", [r.name], [relevance[name]], relevance[name]))
+        kind = helper.np_dtype_to_tensor_dtype(r.dtype)
+        shape = graph.value(name).shape
+        model.graph.output.append(helper.make_tensor_value_info(relevance[name], kind, shape))
+    nodes, used = _alive(walk_last(tracer, tracer.nodes, seed.name), relevance.values())
+    model.graph.node.extend(nodes)
+    if given is not None:
+        model.graph.input.append(helper.make_value_info(given.name, given.type_proto))
+    constants = {name: a for name, a in tracer.constants.items() if name in used} | dict(graph.constants)
+    return Compiled(model, constants, plan.target, relevance, given.name if given is not None else "")
+
+
+def _check(plan: Plan) -> None:
+    graph, faults = plan.graph, []
+    opset = graph.opsets.get("", 0)
+    if opset < LOWEST_OPSET:
+        faults.append(f"the model's opset is {opset}; compiling needs {LOWEST_OPSET} or newer")
+    taken = [v for node in graph.nodes for v in node.outputs if v.startswith((PREFIX, "relevance/"))]
+    if taken:
+        faults.append(
+            f"the model computes '{taken[0]}': it is compiled already; compile the model it explains"
+        )
+    for step in plan.steps:
+        if not step.op.compiles:
+            faults.append(f"{describe(graph, step.node)}: the walk through it branches on values, which a graph "
+                          "cannot; use engine='numpy'")  # fmt: skip
+    if faults:
+        raise UnsupportedError(faults)
+
+
+def _traced(plan: Plan, tracer: Tracer, name: str) -> Traced:
+    value = plan.graph.value(name)
+    if value.shape is None or not value.elem_type:
+        raise UnsupportedError(
+            f"the rank of '{name}' is not known before run time, so the walk cannot be compiled; "
+            "run onnx.shape_inference on the model, or use engine='numpy'"
+        )
+    return tracer.value(name, value.dtype, value.shape)
+
+
+def _folding(step: Step, seen: MutableMapping[Any, Any]) -> Step:
+    """The step, whose site computes at once what depends on no input; its weights, by node and map, are seen."""
+    build = step.op.site
+    if build is None or step.op.kind != "linear":
+        return step
+
+    def site(point: Point) -> Site:
+        made: Site = build(point)
+        keeps_batch = made.output.shape[:1] == point.x.shape[:1]
+        seen.update({(made.name, i): m.structure for i, m in enumerate(made.maps) if m.constant})
+        maps = (replace(m, apply=partial(_apply, m.apply, keeps_batch)) for m in made.maps)
+        return replace(made, maps=tuple(maps))
+
+    return replace(step, op=replace(step.op, site=site))
+
+
+def _apply(apply: Callable[[Any, Any], Any], keeps_batch: bool, w: Any, x: Any) -> Any:
+    """apply(w, x), computed at once where x is a constant that was expanded to an input's shape (the ones of a
+    rule that does not look at the input, the bounds of its domain): of a symbolic batch one sample is, which
+    broadcasts."""
+    if isinstance(x, Traced) and not isinstance(w, Traced):
+        array = x.tracer.expanded(x)
+        one = (1, *x.shape[1:]) if keeps_batch and x.ndim and isinstance(x.shape[0], str) else x.shape
+        if array is not None and all(isinstance(size, int) for size in one):
+            return apply(w, np.broadcast_to(array, [static(size) for size in one]))
+    return apply(w, x)
+
+
+def _alive(nodes: Sequence[onnx.NodeProto], outputs: Any) -> tuple[list[onnx.NodeProto], set[str]]:
+    """The nodes that the outputs need, and every value that they read."""
+    used, alive = set(outputs), []
+    for node in reversed(nodes):
+        if used.intersection(node.output):
+            alive.append(node)
+            used.update(node.input)
+    return alive[::-1], used

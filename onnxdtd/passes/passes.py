@@ -1,0 +1,207 @@
+"""One explained element as a function of a vector, evaluated at many points in chunks that fit in memory."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from onnxdtd.domains.box import range_of
+from onnxdtd.errors import TargetError, UnsupportedError, UsageError
+from onnxdtd.explainer import Explainer, Tell
+from onnxdtd.explanation import Explanation
+from onnxdtd.plan.plan import Plan, needed
+from onnxdtd.plan.target import Target, seed_mask
+from onnxdtd.walk.forward import Forward
+
+Array = npt.NDArray[Any]
+
+MEMORY = 256 * 2**20  # of activations, in bytes, that the rows of one chunk may need
+MOST_ROWS = 32
+ROWS_OF_UNKNOWN_SIZE = 4
+
+
+class Passes:
+    """f(x_1 ... x_D) of each of N samples: the explained logit over all explained inputs, one behind the other.
+
+    base: the explanation of x by one gradient pass, which fixes each sample's target. x: (N, D) float64. low, high:
+    (N, D), the stated input range, infinite where there is none. fixed: the model takes no other batch.
+    forward_points, gradient_points: evaluated so far. A row of `points` belongs to the sample of the same row of
+    `samples`, whose target and integer inputs it takes. Raises TargetError where a sample explains several elements.
+    """
+
+    def __init__(
+        self, explainer: Explainer, x: Any, target: Any, progress: Tell = None, batch: int | None = None
+    ) -> None:
+        self.base = explainer.one_pass(x, target)
+        self.plan = explainer.plan(self.base.output)
+        self.count = len(self.base.target)
+        self._check()
+        self._run = explainer.run(self.plan.output)
+        self._forward = Forward(self.plan.graph, [self.plan.target], explainer.providers)
+        self._rows, self.fixed = _rows(self.plan, self.base, batch)
+        self._progress, self._done, self._expected = progress, 0, 0
+        self.forward_points = self.gradient_points = 0
+        self.x = self._joined({name: self.base.inputs[name] for name in self.plan.floats})
+        ranges = {name: range_of(name, explainer.input_range) for name in self.plan.floats}
+        self.low, self.high = (
+            self.vector({n: r[side] for n, r in ranges.items()}, "the range") for side in (0, 1)
+        )
+
+    @property
+    def all(self) -> npt.NDArray[np.intp]:
+        """Every sample once, for points that have one row a sample."""
+        return np.arange(self.count)
+
+    @property
+    def value(self) -> Array:
+        """f at x, (N,)."""
+        return np.asarray(self.base.target_value, np.float64)
+
+    def expect(self, points: int) -> None:
+        """Say how many points are to come at most, for the progress."""
+        self._expected = self._done + points
+
+    def chunks(self, points: int) -> Iterator[npt.NDArray[np.intp]]:
+        """0 .. points - 1 in runs that fit in memory."""
+        for start in range(0, points, self._rows):
+            yield np.arange(start, min(start + self._rows, points))
+
+    def values(self, points: Array, samples: npt.NDArray[np.intp]) -> Array:
+        """f at each of M points (M, D): (M,) float64."""
+        found = []
+        for rows in self.chunks(len(points)):
+            feeds, wanted = self._feeds(points[rows], samples[rows]), self._target(samples[rows])
+            logits = self._forward(feeds)[self.plan.target]
+            found.append(logits[seed_mask(wanted, logits)][: len(rows)])
+            self._tell(len(rows))
+        self.forward_points += len(points)
+        return np.concatenate(found).astype(np.float64)
+
+    def gradients(self, points: Array, samples: npt.NDArray[np.intp]) -> tuple[Array, Array]:
+        """f (M,) and its gradient (M, D) at each of M points (M, D), float64."""
+        values, slopes = [], []
+        for rows in self.chunks(len(points)):
+            feeds, wanted = self._feeds(points[rows], samples[rows]), self._target(samples[rows])
+            found = self._run(feeds, wanted)
+            values.append(found.logits[found.mask][: len(rows)])
+            slopes.append(self._joined(found.relevance)[: len(rows)])
+            self._tell(len(rows))
+        self.gradient_points += len(points)
+        return np.concatenate(values).astype(np.float64), np.concatenate(slopes)
+
+    def vector(self, given: Any, what: str) -> Array:
+        """(N, D) from a number, an array for the one input, or a dict by input name (0 where it names none)."""
+        names = self.plan.floats
+        given = given if isinstance(given, Mapping) else dict.fromkeys(names, given)
+        if set(given) - set(names):
+            raise UsageError(f"{what} names {', '.join(map(repr, set(given) - set(names)))}; "
+                             f"the explained inputs are {', '.join(map(repr, names))}")  # fmt: skip
+        parts = {}
+        for name in names:
+            shape = self.base.inputs[name].shape
+            try:
+                array = np.asarray(given.get(name, 0.0), np.float64)
+                parts[name] = np.broadcast_to(array, shape)
+            except (TypeError, ValueError):
+                raise UsageError(
+                    f"{what} of '{name}' must be a number or an array that broadcasts to the input's shape {shape}"
+                ) from None
+        return self._joined(parts)
+
+    def baseline(self, given: Any) -> Array:
+        """(N, D) from what a user gives; it must be finite."""
+        found = self.vector(given, "baseline")
+        if not np.isfinite(found).all():
+            raise UsageError("baseline holds values that are not finite")
+        return found
+
+    def split(self, rows: Array, precise: bool = False) -> dict[str, Array]:
+        """(M, D) as arrays (M, ...) by input name, in the inputs' own types (precise: in float64)."""
+        parts, start = {}, 0
+        for name in self.plan.floats:
+            like = self.base.inputs[name]
+            size = math.prod(like.shape[1:])
+            part = rows[:, start : start + size].reshape(len(rows), *like.shape[1:])
+            parts[name] = part if precise else part.astype(like.dtype)
+            start += size
+        return parts
+
+    def explanation(
+        self, method: str, relevance: Array, seed: Array, extras: Mapping[str, Any], *warnings: str
+    ) -> Explanation:
+        """The result: relevance (N, D), what started (N,), and what else was found out."""
+        if self._progress is not None and self._done < self._expected:
+            self._progress(self._expected, self._expected)
+        return dataclasses.replace(
+            self.base,
+            method=method,
+            relevance=self.split(relevance),
+            seed=np.asarray(seed, np.float64),
+            nodes=(),
+            warnings=(*self.base.warnings, *warnings),
+            extras=extras,
+        )
+
+    def _check(self) -> None:
+        if not self.plan.floats:
+            raise UnsupportedError(
+                "a method of many passes moves the input by a little, and integers cannot be moved so; take "
+                "gradient_x_input, attnlrp or another method of one pass"
+            )
+        several = [len(indices) for indices in self.base.target if len(indices) != 1]
+        if several:
+            raise TargetError(
+                f"a method of many passes explains one element of each sample, not {several[0]}; "
+                "give one index, such as 0,0"
+            )
+        odd = [name for name, array in self.base.inputs.items() if array.shape[:1] != (self.count,)]
+        if odd:
+            raise UnsupportedError(
+                "a method of many passes needs the batch axis first in every input; "
+                f"{', '.join(map(repr, odd))} has none"
+            )
+
+    def _feeds(self, points: Array, samples: npt.NDArray[np.intp]) -> dict[str, Array]:
+        missing = self._rows - len(points) if self.fixed else 0
+        padded = np.concatenate([samples, np.repeat(samples[-1:], missing)])
+        rows = np.concatenate([points, np.repeat(points[-1:], missing, axis=0)])
+        return {name: array[padded] for name, array in self.base.inputs.items()} | self.split(rows)
+
+    def _target(self, samples: npt.NDArray[np.intp]) -> Target:
+        if self.base.outputs[self.plan.output].ndim < 2:
+            return Target(self.plan.output)
+        missing = self._rows - len(samples) if self.fixed else 0
+        padded = [*samples, *[samples[-1]] * missing]
+        return Target(self.plan.output, tuple(self.base.target[s][0] for s in padded))
+
+    def _joined(self, parts: Mapping[str, Array]) -> Array:
+        rows = [np.reshape(parts[name], (len(parts[name]), -1)) for name in self.plan.floats]
+        return np.concatenate(rows, axis=1).astype(np.float64)
+
+    def _tell(self, points: int) -> None:
+        self._done += points
+        if self._progress is not None and self._expected:
+            self._progress(min(self._done, self._expected), self._expected)
+
+
+def _rows(plan: Plan, base: Explanation, wanted: int | None) -> tuple[int, bool]:
+    """Rows of a chunk, and whether every chunk must have that many because the model's batch is fixed."""
+    fixed = [
+        s[0] for s in (plan.graph.value(n).shape for n in plan.graph.inputs) if s and isinstance(s[0], int)
+    ]
+    if fixed or base.outputs[plan.output].ndim == 0:
+        return len(base.target), True
+    if wanted is not None:
+        if wanted < 1:
+            raise UsageError(f"batch is the number of points of one pass, at least 1, not {wanted}")
+        return wanted, False
+    shapes = [plan.graph.value(name) for name in needed(plan)]
+    if any(v.shape is None or not all(isinstance(d, int) for d in v.shape[1:]) for v in shapes):
+        return ROWS_OF_UNKNOWN_SIZE, False
+    size = sum(math.prod(int(d or 1) for d in (v.shape or ())[1:]) * v.dtype.itemsize for v in shapes)
+    return max(1, min(MOST_ROWS, MEMORY // max(size, 1))), False

@@ -1,0 +1,51 @@
+"""Which engine `auto` takes: compiling costs time once, and then saves some with every sample.
+
+The times are measured on two cores, on six networks from a table's to VGG16, and fitted by hand; they foretell the
+measured number of samples at which both engines took equally long within a factor of two.
+"""
+
+from __future__ import annotations
+
+import math
+
+from onnxdtd.plan.plan import Plan
+from onnxdtd.plan.reach import LAYERS
+
+MANY = 64
+"""Samples that a method of many passes counts as."""
+
+# Seconds, once: to trace a node and start it in a session, and to read and prepare a byte of weights.
+NODE_ONCE, BYTE_ONCE = 2e-3, 3e-9
+# Seconds saved with a sample: by node, and by multiplication; NumPy is slow at convolutions of many groups.
+NODE, MULTIPLICATION, GROUPED = 1e-4, 5e-12, 1.5e-8
+
+
+def choose(plan: Plan, samples: int) -> tuple[str, str]:
+    """The engine for a plan that is to explain so many samples in all, and why."""
+    enough = break_even(plan)
+    told = "1 sample" if samples == 1 else f"{samples} samples"
+    pays = f"compiling pays from about {enough} on" if enough > 1 else "compiling pays at once"
+    return ("onnx" if samples >= enough else "numpy"), f"{told}, and for this model {pays}"
+
+
+def break_even(plan: Plan) -> int:
+    """The number of samples from which on compiling is estimated to pay."""
+    dense, grouped = multiplications(plan)
+    weights = sum(array.nbytes for array in plan.graph.constants.values())
+    once = NODE_ONCE * len(plan.graph.nodes) + BYTE_ONCE * weights
+    saved = NODE * len(plan.graph.nodes) + MULTIPLICATION * dense + GROUPED * grouped
+    return math.ceil(once / saved)
+
+
+def multiplications(plan: Plan) -> tuple[int, int]:
+    """Of one sample's forward pass through convolutions and dense ops: with one group, and with more. Sizes that are
+    not known count as 1."""
+    found = [0, 0]
+    for step in plan.steps:
+        sizes = [plan.graph.constants[v].size for v in step.node.inputs if v in plan.graph.constants]
+        if step.op.family in LAYERS and sizes:
+            places = plan.graph.value(step.node.output).shape or ()
+            places = places[2:] if step.op.family == "convolution" else places[1:-1]
+            count = max(sizes) * math.prod(size for size in places if isinstance(size, int))
+            found[step.node.attributes.get("group", 1) > 1] += count
+    return found[0], found[1]

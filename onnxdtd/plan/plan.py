@@ -1,0 +1,226 @@
+"""The plan: which nodes the walk visits, in which order, with which rule; nothing is computed yet.
+
+load -> graph -> canonise -> assign (method) -> **plan** -> forward -> backward -> explanation
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from onnxdtd.domains.box import box_at
+from onnxdtd.domains.interval import ANY
+from onnxdtd.domains.propagation import Domain, Range, domains
+from onnxdtd.errors import UnsupportedError, UsageError
+from onnxdtd.linear import Site
+from onnxdtd.methods import METHODS, Options, Place
+from onnxdtd.methods.auto import choose
+from onnxdtd.methods.overrides import Override
+from onnxdtd.model.graph import Graph, Node
+from onnxdtd.model.point import Point
+from onnxdtd.plan.facts import facts
+from onnxdtd.plan.masks import masks
+from onnxdtd.plan.reach import Reach, attends, reach
+from onnxdtd.registry import PASSES, Finish, MethodEntry, OpEntry
+from onnxdtd.rules import Rule
+from onnxdtd.rules.passing import Gradient, passing
+
+
+@dataclass(frozen=True)
+class Step:
+    """One node of the walk: the slots through which relevance goes on, its rule, and the rule without work that
+    is known to be zero."""
+
+    node: Node
+    op: OpEntry
+    slots: tuple[int, ...]
+    place: Place
+    rule: Rule
+    pruned: Rule
+
+    def build(self, point: Point) -> Site:
+        """The node's site at a point."""
+        if self.op.site is None:
+            raise UnsupportedError(f"{self.node}: a {self.op.kind} carries no relevance")
+        site: Site = self.op.site(point)
+        return site
+
+
+@dataclass(frozen=True)
+class Plan:
+    """An assignment of rules to the nodes between the inputs and one output.
+
+    output: the explained output's name; target: the value that is explained (its logit). method: by name;
+    reason: why `auto` took it. steps: in topological order (the walk goes backwards). inputs: those
+    that receive relevance, floats and tokens. seed, finish: of the method. warnings: what the user should know.
+    """
+
+    graph: Graph
+    output: str
+    target: str
+    method: str
+    reason: str
+    steps: tuple[Step, ...]
+    inputs: tuple[str, ...]
+    seed: Literal["value", "positive", "one"]
+    finish: Finish
+    warnings: tuple[str, ...] = ()
+    domains: Mapping[str, Domain] = field(default_factory=dict, repr=False)
+
+    @property
+    def floats(self) -> tuple[str, ...]:
+        """The explained inputs that can be moved by a little: those that are no integers."""
+        return tuple(name for name in self.inputs if self.graph.value(name).is_float)
+
+    @property
+    def rules(self) -> dict[str, str]:
+        """The rule of each node, as printed."""
+        return {step.node.name: str(step.rule) for step in self.steps}
+
+    def __str__(self) -> str:
+        width = max((len(step.node.name) for step in self.steps), default=0)
+        lines = [f"{s.node.name:<{width}}  {s.node.op:<20} {s.rule}" for s in self.steps]
+        return "\n".join([f"{self.method}: {self.output} -> {', '.join(self.inputs)}", *lines])
+
+
+def needed(plan: Plan) -> list[str]:
+    """The values that the walk reads: inputs and output of every node, its constants aside."""
+    names: dict[str, None] = {plan.target: None}
+    for step in plan.steps:
+        names.update(dict.fromkeys(v for v in (*step.node.inputs, step.node.output) if v))
+    return [name for name in names if name not in plan.graph.constants]
+
+
+def make_plan(
+    graph: Graph,
+    method: str = "auto",
+    output: str | None = None,
+    *,
+    input_range: Range = None,
+    bias: Literal["absorb", "redistribute"] | None = None,
+    overrides: Sequence[Override] = (),
+) -> Plan:
+    """Assign a rule to every node between the inputs and an output.
+
+    output: a name, or None for the first output that the float inputs reach. input_range: (low, high) of the
+    input, numbers or arrays that broadcast to it, or a dict by input name. Raises UnsupportedError listing every
+    op without an entry and every rule that does not fit its op; UsageError for unknown names.
+    """
+    if method != "auto" and method not in METHODS:
+        names = ", ".join(sorted({*METHODS, *PASSES}))
+        raise UsageError(f"no method {method!r}; the methods are auto, {names}")
+    found = reach(graph, output, lambda node: any(o.stops(node) for o in overrides))
+    reason = ""
+    if method == "auto":
+        method, reason = choose(found.layers, attends(graph, found))
+    entry = METHODS[method]
+    ranges = domains(graph, input_range)
+    options = Options(bias or entry.bias)
+    places = [_place(graph, node, found, ranges, input_range) for node in found.nodes]
+    rules = {place.node.name: _rule(place, entry, options, overrides) for place in places}
+    faults = [
+        f"rule {rules[p.node.name]} cannot serve {p.node} (kind {p.op.kind}, family {p.op.family}); "
+        "give it another rule in --rules"
+        for p in places
+        if not rules[p.node.name].serves(p.op)
+    ]
+    if faults:
+        raise UnsupportedError(faults)
+    _refuse_idle(overrides, places, graph)
+    sealed = found.target if entry.seed == "positive" else None
+    steps = []
+    for place in places:
+        node, slots, rule = place.node, found.slots[place.node.name], rules[place.node.name]
+        known = facts(graph, node, slots, rules, found.ops, ranges, sealed)
+        steps.append(Step(node, place.op, slots, place, rule, rule.prune(known)))
+    return Plan(
+        graph=graph,
+        output=found.output,
+        target=found.target,
+        method=method,
+        reason=reason,
+        steps=tuple(steps),
+        inputs=found.inputs,
+        seed=entry.seed,
+        finish=entry.finish,
+        warnings=(*_warnings(graph, found, ranges, method), *_flat(steps)),
+        domains=ranges,
+    )
+
+
+def _flat(steps: Sequence[Step]) -> list[str]:
+    return [
+        f"{step.node}: trees are piecewise constant, so no gradient comes through them; a method such as "
+        "epsilon_plus explains them by the paths that are taken"
+        for step in steps
+        if step.op.family == "tree" and isinstance(step.rule, Gradient)
+    ]
+
+
+def _rule(place: Place, entry: MethodEntry, options: Options, overrides: Sequence[Override]) -> Rule:
+    for override in reversed(overrides):
+        if override.rule is not None and override.matches(place):
+            return override.rule
+    if place.op.family == "embedding":
+        return passing()
+    rule: Rule = entry.assign(place, options)
+    return rule
+
+
+def _refuse_idle(overrides: Sequence[Override], places: Sequence[Place], graph: Graph) -> None:
+    """A rule that matches nothing is a slip of its writer, not a wish."""
+    idle = [
+        f"the rule for {o.described()} matches no node on the way to the explained output; see `onnxdtd inspect`"
+        for o in overrides
+        if not any(o.matches(place) for place in places) and not any(map(o.stops, graph.nodes))
+    ]
+    if idle:
+        raise UsageError("\n".join(idle))
+
+
+def _place(graph: Graph, node: Node, found: Reach, ranges: Mapping[str, Domain], input_range: Range) -> Place:
+    values = [node.inputs[slot] for slot in found.slots[node.name]]
+    known = [ranges.get(value, ANY) for value in values]
+    first = node.name in found.first
+    return Place(
+        node=node,
+        op=found.ops[node.name],
+        first=first,
+        last=node.name in found.last,
+        depth=found.depth[node.name],
+        layers=found.layers,
+        domain=Domain(min(d.low for d in known), max(d.high for d in known)),
+        box=box_at(graph, values[0], input_range, known[0]) if first else None,
+    )
+
+
+def _warnings(graph: Graph, found: Reach, ranges: Mapping[str, Domain], method: str) -> tuple[str, ...]:
+    warnings = [
+        f"input '{name}' is a weight or setting of {node} and is held fixed: it is given no relevance"
+        for name, node in found.held.items()
+    ]
+    warnings += [
+        f"input '{name}' is shaped as the tokens and not looked up: it is taken for their mask and given no relevance"
+        for name in masks(graph)
+    ]
+    if method not in ("dtd", "composite"):
+        return tuple(warnings)
+    open_ended = [name for name in found.inputs if name in ranges and not ranges[name].bounded]
+    if open_ended and found.first:
+        names = ", ".join(map(repr, open_ended))
+        warnings.append(
+            f"the range of input {names} is not known, so the first layer takes the rule of an "
+            "unbounded domain (w-square), which does not look at the input; give --input-range LO HI if it is known"
+        )
+    ops = [
+        op
+        for op in found.ops.values()
+        if op.kind in ("gate", "norm") and op.family not in ("self_gate", "tree")
+    ]
+    if others := sorted({op.name for op in ops}):
+        warnings.append(
+            f"Deep Taylor's theory does not cover {', '.join(others)} (products of two values, norms): there "
+            "AttnLRP's rules serve, and relevance may be negative; see --method attnlrp"
+        )
+    return tuple(warnings)

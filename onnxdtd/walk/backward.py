@@ -1,0 +1,79 @@
+"""The walk: relevance from the output to the inputs, in topological order backwards, on either engine.
+
+load -> graph -> canonise -> assign (method) -> plan -> forward -> **backward** -> explanation
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, MutableMapping
+from typing import Any
+
+import numpy as np
+
+from onnxdtd.linear import ignore
+from onnxdtd.model.point import Point
+from onnxdtd.plan.plan import Plan, Step
+from onnxdtd.primitives import cast_like, equal, where
+
+Observer = Callable[[Step, Any, tuple[Any, ...]], None]
+Tell = Callable[[Step], Callable[[str, Callable[[], Any]], None]]
+
+
+def watch_nothing(step: Step, r: Any, shares: tuple[Any, ...]) -> None:
+    """The observer that observes nothing."""
+
+
+def tell_nobody(step: Step) -> Callable[[str, Callable[[], Any]], None]:
+    """Losses are told to nobody."""
+    return ignore
+
+
+def walk(
+    plan: Plan,
+    values: MutableMapping[str, Any],
+    seed: Any,
+    *,
+    kept: MutableMapping[Any, Any] | None = None,
+    observe: Observer = watch_nothing,
+    ledger: Tell = tell_nobody,
+    free: bool = True,
+) -> dict[str, Any]:
+    """Carry relevance from the plan's target to its inputs.
+
+    values: every activation that the plan needs, by name; with `free`, one is dropped once the walk has passed
+    the node that makes it. seed: relevance of the target, shaped like it. kept: derived weights, kept between
+    calls. observe(step, r, shares): told of each node after its rule. ledger(step): who is told of that node's
+    losses. Returns the relevance of each input, shaped like it; zeros never stand in for a missing path.
+    """
+    relevance: dict[str, Any] = {plan.target: seed}
+    kept = {} if kept is None else kept
+    for step in reversed(plan.steps):
+        r = relevance.pop(step.node.output)
+        if step.op.family == "embedding":
+            r = _finish(plan, r, values[step.node.output])
+        point = Point(step.node, plan.graph, step.slots, values, kept, ledger(step))
+        shares = step.pruned(step.build(point), r)
+        observe(step, r, shares)
+        for slot, share in zip(step.slots, shares, strict=True):
+            value = step.node.inputs[slot]
+            relevance[value] = relevance[value] + share if value in relevance else share
+        if free:
+            for value in step.node.outputs:
+                values.pop(value, None)
+    return {name: _at_input(plan, relevance[name], values[name], name) for name in plan.inputs}
+
+
+def _at_input(plan: Plan, r: Any, x: Any, name: str) -> Any:
+    """Integers have none of their own: what their embedding got is finished there, and summed."""
+    if plan.graph.value(name).missing:
+        x = where(equal(x, x), x, np.zeros((), x.dtype))
+    return _finish(plan, cast_like(r, x), x) if plan.graph.value(name).is_float else r
+
+
+def _finish(plan: Plan, r: Any, x: Any) -> Any:
+    match plan.finish:
+        case "times_input":
+            return r * x
+        case "square":
+            return r * r
+    return r

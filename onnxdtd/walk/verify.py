@@ -1,0 +1,32 @@
+"""Does canonisation keep the function? Both graphs are run on the same input and compared."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from onnxdtd.errors import CheckError
+from onnxdtd.model.graph import Graph
+from onnxdtd.walk.forward import Arrays, Forward
+
+TOLERANCE = 1e-5
+
+
+def check_same(before: Graph, after: Graph, feeds: Arrays, tolerance: float = TOLERANCE) -> None:
+    """Raise CheckError where an output of `after` differs from `before` by more than the tolerance.
+
+    Relative to the output's largest value; onnxruntime's own fusions are left out, since they round differently.
+    """
+    one, other = (
+        Forward(graph, graph.outputs, ["CPUExecutionProvider"], optimise=False)(feeds)
+        for graph in (before, after)
+    )
+    did = ", ".join(after.notes[len(before.notes) :])
+    for name, expected in one.items():
+        if expected.dtype.kind != "f":
+            if not np.array_equal(expected, other[name]):
+                raise CheckError(f"output '{name}' changed by: {did}")
+            continue
+        scale = float(np.abs(expected).max(initial=0.0)) or 1.0
+        error = float(np.abs(expected - other[name]).max(initial=0.0)) / scale
+        if not error <= tolerance:
+            raise CheckError(f"output '{name}' differs by {error:.2g} of its largest value after: {did}")

@@ -1,0 +1,120 @@
+"""`onnxdtd audit` as a person and a script use it."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from onnxdtd.audit import AUDITS
+from onnxdtd.explanation import Explanation
+from tests.support.command_line import DIGIT, DIGIT_MODEL, PHOTO, PHOTO_MODEL, Cli, command_line
+
+RANGE = ("--input-range", 0, 1)
+QUICK = [entry.name for entry in AUDITS.values() if entry.cost == "quick"]
+
+
+@pytest.fixture
+def cli(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    return command_line(capsys, tmp_path, monkeypatch)
+
+
+def test_quick_takes_less_than_ten_seconds_and_tells_everything(cli: Cli, tmp_path: Path) -> None:
+    began = time.monotonic()
+    code, out, err = cli("audit", DIGIT_MODEL, DIGIT, *RANGE, "--quick")
+    assert time.monotonic() - began < 10
+    assert (code, err) == (0, "")
+    table, sentences, facts, last = out.strip().split("\n\n")
+    assert sorted(row.split()[0] for row in table.splitlines()[1:]) == sorted(QUICK)
+    assert next(row for row in table.splitlines() if row.endswith("fired")).startswith("class_similarity")
+    assert sentences.count("\n") >= len(QUICK)
+    assert "written  onnxdtd-audit: audit.json" in facts
+    assert last.startswith("This heatmap is 0.997 similar for every class asked")
+    assert (tmp_path / "onnxdtd-audit" / "audit.json").is_file()
+
+
+def test_json_is_the_manifest_and_nothing_else(cli: Cli, tmp_path: Path) -> None:
+    code, out, err = cli(
+        "audit", DIGIT_MODEL, DIGIT, *RANGE, "--only", "conservation,rank", "--json", "-o", "here"
+    )
+    assert (code, err) == (0, "")
+    told = json.loads(out)
+    assert told.pop("directory") == str(tmp_path / "here")
+    assert told == json.loads((tmp_path / "here" / "audit.json").read_text())
+    assert [finding["name"] for finding in told["findings"]] == ["conservation", "rank"]
+    assert told["fired"] == ["rank"]
+
+
+@pytest.mark.parametrize(
+    ("given", "code"),
+    [
+        (("--method", "dtd", "--fail-on", "class_similarity"), 5),
+        (("--method", "dtd", "--fail-on", "any"), 5),
+        (("--method", "dtd", "--fail-on", "positivity", "--fail-on", "conservation"), 0),
+        (("--method", "epsilon_plus", "--fail-on", "conservation"), 5),
+        (("--method", "epsilon_plus", "--fail-on", "class_similarity"), 0),
+    ],
+)
+def test_fail_on(cli: Cli, given: tuple[str, ...], code: int) -> None:
+    found, out, err = cli("audit", DIGIT_MODEL, DIGIT, *RANGE, "--quick", *given)
+    assert found == code
+    assert out.startswith("finding")
+    assert ("fired:" in err) == (code == 5)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (("--only", "magic"), "no audit magic; the audits are"),
+        (
+            ("--quick", "--fail-on", "rank"),
+            "--fail-on rank: no such finding here; there are class_similarity",
+        ),
+        (("--method", "magic", "--fail-on", "nothing"), "--fail-on nothing"),
+        (("--target", "99"), "out of range"),
+        (("--method", "smoothgrad"), "method 'smoothgrad' gives no node a rule"),
+    ],
+)
+def test_refuses(cli: Cli, tmp_path: Path, given: tuple[str, ...], told: str) -> None:
+    code, out, err = cli("audit", DIGIT_MODEL, DIGIT, *given)
+    assert (code, out) == (2, "")
+    assert told in err
+    assert not (tmp_path / "onnxdtd-audit").exists()
+
+
+def test_a_photo_is_prepared_as_for_run(cli: Cli) -> None:
+    code, out, err = cli("audit", PHOTO_MODEL, PHOTO, "--only", "class_similarity,conservation")
+    assert (code, err) == (0, "")
+    assert "tiger cat" in out
+
+
+def test_run_tells_the_cheapest_findings_unless_told_not_to(cli: Cli, tmp_path: Path) -> None:
+    sentence = (
+        "This heatmap is 0.997 similar for the runner-up, class 2 '2': it shows what the lower layers see"
+    )
+    code, out, err = cli("run", DIGIT_MODEL, DIGIT, *RANGE, "-o", "with")
+    assert (code, err) == (0, "")
+    assert sentence in " ".join(out.split())
+    told = json.loads((tmp_path / "with" / "explanation.json").read_text())
+    assert told["sentence"].startswith(sentence)
+    names = ["conservation", "class_similarity", "gradient_x_input"]
+    assert [(f["name"], f["fired"]) for f in told["findings"]] == list(
+        zip(names, [False, True, False], strict=True)
+    )
+    loaded = Explanation.load(tmp_path / "with")
+    assert loaded.findings == tuple(told["findings"])
+    code, out, err = cli("run", DIGIT_MODEL, DIGIT, *RANGE, "-o", "without", "--no-audit")
+    assert (code, err) == (0, "")
+    assert "class_similarity" not in out
+    told = json.loads((tmp_path / "without" / "explanation.json").read_text())
+    assert (told["findings"], told["sentence"]) == ([], "")
+    np.testing.assert_array_equal(loaded.relevance["image"], Explanation.load("without").relevance["image"])
+
+
+def test_run_tells_nothing_where_no_rule_stands_behind(cli: Cli) -> None:
+    code, out, err = cli("run", DIGIT_MODEL, DIGIT, "--method", "smoothgrad")
+    assert (code, err) == (0, "")
+    assert "class_similarity" not in out

@@ -1,0 +1,122 @@
+"""Controls: for every finding a model on which it must fire, and one on which it must not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from onnxdtd.audit import AUDITS, Finding, run_audit
+from onnxdtd.explainer import Explainer
+from tests.support.audit_models import biased, deep_convolutions, deep_stack, linear_model, sawtooth
+from tests.support.model_text import model
+
+Case = Callable[[], tuple[Explainer, Any]]
+ZPLUS = "excitation_backprop"
+AGREEING = ("dtd", "composite", "epsilon_plus", "epsilon_gamma_box", ZPLUS, "gradient_x_input")
+
+# Finding: where it must fire, where it must not.
+CONTROLS: dict[str, tuple[Case, Case]] = {
+    "conservation": (lambda: biased("dtd", "absorb"), lambda: deep_stack("dtd")),
+    "positivity": (lambda: deep_stack("gradient_x_input"), lambda: deep_stack("dtd")),
+    "consistency": (lambda: deep_stack("epsilon_plus"), lambda: deep_stack("dtd")),
+    "class_similarity": (lambda: deep_stack(ZPLUS), lambda: deep_stack("gradient")),
+    "gradient_x_input": (lambda: deep_convolutions(ZPLUS), lambda: deep_stack("epsilon_plus")),
+    "convergence": (lambda: deep_stack(ZPLUS), lambda: deep_stack("gradient")),
+    "rank": (lambda: deep_stack(ZPLUS), lambda: deep_stack("gradient")),
+    "cascading_randomisation": (lambda: deep_stack(ZPLUS), lambda: deep_stack("gradient")),
+    "independent_randomisation": (lambda: deep_stack(ZPLUS), lambda: deep_stack("gradient")),
+    "stability": (lambda: sawtooth("gradient"), lambda: deep_stack("gradient")),
+    "roots_domain": (lambda: biased("dtd"), lambda: linear_model("dtd")),
+    "roots_region": (lambda: deep_stack("dtd"), lambda: linear_model("dtd")),
+}
+
+
+def find(name: str, case: tuple[Explainer, Any]) -> Finding:
+    explainer, x = case
+    (audit,) = [entry.name for entry in AUDITS.values() if name in entry.findings]
+    report = run_audit(explainer, explainer(x), [audit])
+    return next(finding for finding in report.findings if finding.name == name)
+
+
+def test_every_finding_has_controls() -> None:
+    assert set(CONTROLS) == {name for entry in AUDITS.values() for name in entry.findings}
+
+
+@pytest.mark.parametrize("name", CONTROLS)
+def test_fires_where_it_must(name: str) -> None:
+    finding = find(name, CONTROLS[name][0]())
+    assert finding.fired, finding
+    assert finding.source
+
+
+@pytest.mark.parametrize("name", CONTROLS)
+def test_is_silent_where_it_must_be(name: str) -> None:
+    finding = find(name, CONTROLS[name][1]())
+    assert finding.value is not None
+    assert not finding.fired, finding
+
+
+@pytest.mark.parametrize("model", [deep_stack, deep_convolutions])
+def test_positive_rules_forget_the_class_and_the_gradient_does_not(model: Any) -> None:
+    """Class similarity > 0.9 and cosine similarity convergence to 1 for z+, neither for the gradient."""
+    zplus, gradient = (
+        {f.name: f for f in run_audit(e, e(x), ["class_similarity", "convergence"]).findings}
+        for e, x in (model(ZPLUS), model("gradient"))
+    )
+    assert zplus["class_similarity"].value > 0.9
+    assert zplus["convergence"].value > 0.98
+    path = zplus["convergence"].details["random"]
+    assert path[0] < 0.8
+    assert path[len(path) // 2] > 0.9
+    assert gradient["class_similarity"].value < 0.9
+    assert gradient["convergence"].value < 0.7
+
+
+@pytest.mark.parametrize("method", AGREEING)
+def test_nothing_fires_on_a_linear_model(method: str) -> None:
+    """Where every method agrees and every root is inside."""
+    explainer, x = linear_model(method)
+    plain, _ = linear_model("gradient_x_input")
+    e = explainer(x)
+    np.testing.assert_allclose(e.relevance["x"], plain(x).relevance["x"], rtol=1e-4, atol=1e-7)
+    report = run_audit(explainer, e)
+    assert report.fired == ()
+    assert report.sentence.startswith("None of ")
+    roots = {f.name: f.value for f in report.findings if f.audit == "roots"}
+    if method != "gradient_x_input":
+        assert roots == {"roots_domain": 1.0, "roots_region": 1.0}
+
+
+def test_the_cause_of_a_loss_is_named() -> None:
+    explainer, x = biased("dtd", "absorb")
+    finding = find("conservation", (explainer, x))
+    assert "was given to biases, most of all at 'layer0'" in finding.sentence
+    assert list(finding.details["causes"]) == ["bias"]
+    (layer,) = finding.details["layers"]
+    assert layer["lost"]["bias"] == pytest.approx(layer["arrived"] - layer["left"], rel=1e-4)
+    assert not find("conservation", biased("dtd", "redistribute")).fired
+
+
+def test_a_smooth_model_has_a_remainder_and_no_regions() -> None:
+    w, v = np.random.default_rng(7).standard_normal((2, 12, 12)).astype(np.float32)
+    text = "(float[N, 12] x) => (float[N, 12] y) { a = MatMul(x, w) b = Tanh(a) y = MatMul(b, v) }"
+    explainer = Explainer(model(text, w=w, v=v), "dtd")
+    finding = find("roots_region", (explainer, np.ones((1, 12), np.float32)))
+    assert finding.value is None
+    assert "the Taylor remainder at the roots is" in finding.sentence
+    (_, first) = finding.details["layers"]
+    assert first["in_region"] is None
+    assert first["median_taylor_remainder"] > 0
+
+
+def test_models_of_one_output_have_no_other_class() -> None:
+    explainer, x = sawtooth("dtd")
+    report = run_audit(explainer, explainer(x), ["class_similarity", "convergence", "rank"])
+    values = {f.name: f.value for f in report.findings}
+    assert values["class_similarity"] is None
+    # Convergence starts from the hidden layer, which is wide.
+    assert values["convergence"] is not None
+    assert values["rank"] is not None

@@ -1,0 +1,440 @@
+"""The command line as a person and a script use it: summaries, JSON, files, help, exit codes."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+
+import onnxdtd
+from onnxdtd.cli import inspect_model, job, progress, tables
+from onnxdtd.cli.text import numbers, printable, sections, table
+from onnxdtd.model.graph import Graph
+from tests.support.command_line import (
+    DIGIT,
+    DIGIT_MODEL,
+    MODELS,
+    PHOTO,
+    PHOTO_MODEL,
+    Cli,
+    array,
+    command_line,
+    dense,
+)
+from tests.support.model_text import model
+
+COMMANDS = ("run", "audit", "roots", "inspect", "ops", "rules", "methods")
+HEAVY = {"onnx", "onnxruntime", "numpy", "matplotlib", "networkx", "PIL"}
+
+
+@pytest.fixture
+def cli(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    return command_line(capsys, tmp_path, monkeypatch)
+
+
+@pytest.mark.parametrize(
+    ("name", "sample", "told"),
+    [
+        (
+            "efficientnet_lite0",
+            "chelsea.png",
+            ["282  tiger cat", "output 'logits'", "composite, picked by auto"],
+        ),
+        ("mnist_cnn", "mnist_digit.npy", ["3  28.42", "dtd, picked by auto", "(100.0%)"]),
+        ("mnist_cnn_dynamo", "mnist_digit.npy", ["3  28.42", "(100.0%)"]),
+        ("mnist_cnn_nonpositive_bias", "mnist_digit.npy", ["class 3 '3'", "(100.0%)"]),
+        (
+            "mnist_keras",
+            "mnist_digit_nhwc.npy",
+            ["'probabilities', by its logit", "before the final activation"],
+        ),
+        ("mnist_resnet", "mnist_digit.npy", ["folded into Conv: 9 nodes", "only their bias keeps active"]),
+        ("wine_mlp", "wine_sample.npy", ["1  class_1", "warning", "--input-range"]),
+    ],
+)
+def test_run_on_a_shipped_model(cli: Cli, tmp_path: Path, name: str, sample: str, told: list[str]) -> None:
+    code, out, err = cli("run", MODELS / f"{name}.onnx", MODELS / sample, "-o", "out")
+    assert (code, err) == (0, "")
+    flat = " ".join(out.split())
+    assert [words for words in told if " ".join(words.split()) not in flat] == []
+    assert max(map(len, out.splitlines())) <= 80
+    assert (tmp_path / "out" / "heatmap.png").read_bytes().startswith(b"\x89PNG")
+    e = onnxdtd.Explanation.load(tmp_path / "out")
+    assert e.label() in flat
+    assert f"{e.conservation.relevance:.4g} of {e.conservation.target:.4g} arrived" in flat
+
+
+def test_the_whole_summary(cli: Cli, tmp_path: Path) -> None:
+    dense(tmp_path / "m.onnx", labels=["cat", "dog", "2"])
+    array(tmp_path / "x.npy", [[1, 2]])
+    code, out, err = cli("run", "m.onnx", "x.npy", "-o", "out", "--method", "epsilon_plus")
+    assert (code, err) == (0, "")
+    assert out == (
+        "prediction  0  cat   4.000\n"
+        "            1  dog   2.000\n"
+        "            2       -3.000\n"
+        "target      class 0 'cat' of output 'y', 4\n"
+        "method      epsilon_plus\n"
+        "relevance   3 of 4 arrived at the input (75.0%)\n"
+        "lost        1.000  25.0%  to biases\n"
+        "lost most   1.000  25.0%  at dense\n"
+        "audit       conservation      0.25   fired\n"
+        "            class_similarity  0.894\n"
+        "            gradient_x_input  1\n"
+        "            The heatmap sums to 3 of the explained 4: 25 % was given to biases,\n"
+        "              most of all at 'dense'.\n"
+        "written     out: heatmap.png, explanation.json, inputs.npz, outputs.npz,\n"
+        "            relevance.npz\n"
+    )
+
+
+def test_the_summary_of_a_batch_and_of_two_inputs(cli: Cli, tmp_path: Path) -> None:
+    dense(tmp_path / "m.onnx")
+    array(tmp_path / "x.npy", [[1, 2], [2, 1], [0, 5], [3, 3]])
+    _, out, _ = cli("run", "m.onnx", "x.npy", "-m", "epsilon_plus")
+    assert "prediction  sample 0: 0 = 4.000, 1 = 2.000, 2 = -3.000\n" in out
+    assert out.count("            and 1 more samples\n") == 2
+    assert "target      sample 0: index 0 of output 'y', 4\n            sample 1: index 0" in out
+    assert "written     onnxdtd-out: heatmap.png (of sample 0), explanation.json" in out
+    two = model("(float[N, 2] a, float[N, 2] b) => (float[N, 2] y) { y = Add(a, b) }")
+    onnx.save(two, tmp_path / "two.onnx")
+    np.savez(tmp_path / "two.npz", a=np.float32([[1, 2]]), b=np.float32([[3, 4]]))
+    _, out, _ = cli("run", "two.onnx", "two.npz", "-m", "epsilon_plus", "--target", "1")
+    assert "6 of 6 arrived at the inputs (100.0%)" in out
+    assert "heatmap.png, explanation.json" in out
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["-m", "gradient"], "2 in sum (by this method it need not add up to the target)"),
+        (["-m", "dtd", "-t", "2"], "none, since none started at the target"),
+        (["-m", "epsilon_plus", "--engine", "onnx"], "where the rest went, --engine numpy tells"),
+        (["-m", "epsilon_plus", "--bias", "redistribute"], "4 of 4 arrived at the input (100.0%)"),
+        (["-m", "epsilon_plus", "--provider", "cpu"], "3 of 4 arrived"),
+        (["-m", "epsilon_plus", "-t", "-2"], "index 1 of output 'y', 2"),
+        (["-m", "epsilon_plus", "-t", "y:1"], "index 1 of output 'y', 2"),
+        (["-m", "epsilon_plus", "-t", "y"], "index 0 of output 'y', 4"),
+        (["-m", "dtd", "--input-range", "-1", "3"], "4 of 4 arrived at the input (100.0%)"),
+    ],
+)  # fmt: skip
+def test_what_the_options_do(cli: Cli, tmp_path: Path, options: list[str], told: str) -> None:
+    model, x = dense(tmp_path / "m.onnx"), array(tmp_path / "x.npy", [[1, 2]])
+    code, out, err = cli("run", model, x, *options)
+    assert (code, err) == (0, "")
+    assert told in " ".join(out.split())
+
+
+def test_a_class_may_be_given_by_name(cli: Cli, tmp_path: Path) -> None:
+    dense(tmp_path / "m.onnx", labels=["cat", "tabby cat", "cat"])
+    array(tmp_path / "x.npy", [[1, 2]])
+    assert "class 1 'tabby cat'" in cli("run", "m.onnx", "x.npy", "-t", "tabby cat")[1]
+    code, out, err = cli("run", "m.onnx", "x.npy", "-t", "cat", "-o", "again")
+    assert (code, out) == (2, "")
+    assert "the classes 0, 2 are all named 'cat': give one index" in err
+    assert not (tmp_path / "again").exists()
+
+
+def test_relevance_gained_and_targets_near_zero(cli: Cli, tmp_path: Path) -> None:
+    model, x = dense(tmp_path / "m.onnx"), array(tmp_path / "x.npy", [[-1, -0.2]])
+    _, out, _ = cli("run", model, x, "-m", "epsilon_plus", "-t", "0")
+    assert "-1.2 of -0.2 arrived at the input (600.0%)" in out
+    assert "1.000  -500.0%  to biases (a gain)" in out
+    _, out, _ = cli("run", model, array(tmp_path / "x.npy", [[-1, -0.001]]), "-m", "epsilon_plus", "-t", "0")
+    assert "%" not in out
+
+
+def test_rules_of_a_file_are_taken(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "rules.toml").write_text('[[rule]]\nop = "Gemm"\nuse = "gamma"\ngamma = 0.5\n')
+    dense(tmp_path / "m.onnx")
+    _, out, _ = cli("inspect", "m.onnx", "--rules", "rules.toml", "--json")
+    assert json.loads(out)["nodes"][-1]["rule"] == "gamma(gamma=0.5)"
+
+
+def test_settings_of_a_method_of_many_passes(cli: Cli, tmp_path: Path) -> None:
+    model, x = dense(tmp_path / "m.onnx"), array(tmp_path / "x.npy", [[1, 2]])
+    for method, setting, kept in (
+        ("integrated_gradients", "steps=8", 8),
+        ("integrated_gradients", "rule=trapezoid", "trapezoid"),
+        ("smoothgrad", "squared=true", True),
+        ("smoothgrad", "sigma=1", 1.0),
+    ):
+        code, out, err = cli("run", model, x, "-m", method, "--set", setting, "--json")
+        assert code == 0, err
+        assert json.loads(out)["extras"][setting.partition("=")[0]] == kept
+    code, out, _ = cli("run", model, x, "-m", "smoothgrad", "--set", "samples=2")
+    assert code == 0
+    assert "in sum (by this method it need not add up to the target)" in out
+
+
+def test_canonisation_is_verified_on_request(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, x = dense(tmp_path / "m.onnx"), array(tmp_path / "x.npy", [[1, 2]])
+    assert cli("run", model, x, "--verify")[0] == 0
+
+    def spoil(graph: Graph, check: Callable[[Graph, Graph], None] | None = None) -> Graph:
+        wrong = {name: 2 * array for name, array in graph.constants.items()}
+        after = graph.replace(constants=wrong).noting("doubled")
+        if check is not None:
+            check(graph, after)
+        return after
+
+    monkeypatch.setattr("onnxdtd.explainer.canonise", spoil)
+    code, _, err = cli("run", model, x, "--verify")
+    assert (code, "after: doubled" in err) == (5, True)
+
+
+def test_what_a_method_of_many_passes_found_is_told(cli: Cli, tmp_path: Path) -> None:
+    dense(tmp_path / "m.onnx")
+    array(tmp_path / "x.npy", [[1, 2]])
+    _, out, _ = cli("run", "m.onnx", "x.npy", "-m", "taylor")
+    assert "found       root found" in out
+    assert "            distance " in out
+
+
+def test_the_columns_of_a_table_are_named(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Any] = []
+    monkeypatch.setattr(job, "save_heatmap", lambda *_, **options: seen.append(options["names"]))
+    assert cli("run", MODELS / "wine_mlp.onnx", MODELS / "wine_sample.npy")[0] == 0
+    assert seen[0][:2] == ("alcohol", "malic_acid")
+
+
+def test_columns_that_do_not_fit_are_left_out_with_a_warning(cli: Cli, tmp_path: Path) -> None:
+    proto = onnx.load(dense(tmp_path / "m.onnx"))
+    onnx.helper.set_model_props(proto, {"onnxdtd.features": '["one", "two", "three"]'})
+    onnx.save(proto, tmp_path / "m.onnx")
+    code, _, err = cli("run", "m.onnx", array(tmp_path / "x.npy", [[1, 2]]))
+    assert code == 0
+    assert "warning: the model's metadata name 3 features of 2" in err
+
+
+def test_what_is_not_finite_gives_a_warning_and_no_picture(cli: Cli, tmp_path: Path) -> None:
+    model, x = dense(tmp_path / "m.onnx", scale=1e30), array(tmp_path / "x.npy", [[1e9, 1e9]])
+    code, out, err = cli("run", model, x, "-o", "out", "-m", "epsilon_plus")
+    assert (code, err) == (0, "")
+    assert "not finite" in " ".join(out.split())
+    assert not (tmp_path / "out" / "heatmap.png").exists()
+
+
+def test_an_image_by_flags_by_file_and_by_the_models_metadata(cli: Cli, tmp_path: Path) -> None:
+    proto = onnx.load(DIGIT_MODEL)
+    onnx.helper.set_model_props(proto, {})
+    del proto.metadata_props[:]
+    onnx.save(proto, tmp_path / "bare.onnx")
+    flags = ["--color", "L", "--resize", "28,28", "--scale", "0.00392156862745098"]
+    (tmp_path / "p.toml").write_text('color = "L"\nresize = [28, 28]\nscale = 0.5\n')
+    assert cli("run", "bare.onnx", PHOTO, *flags, "-o", "a")[0] == 0
+    assert cli("run", "bare.onnx", PHOTO, "--preprocess", "p.toml", *flags[-2:], "-o", "b")[0] == 0
+    a, b = (onnxdtd.Explanation.load(tmp_path / name) for name in "ab")
+    x = a.inputs["image"]
+    assert x.shape == (1, 1, 28, 28)
+    assert 0 <= x.min() < x.max() <= 1
+    np.testing.assert_array_equal(a.relevance["image"], b.relevance["image"])
+    assert a.warnings == ()  # the range follows from the preprocessing
+
+
+def test_json_is_one_object_and_what_the_folder_holds(cli: Cli, tmp_path: Path) -> None:
+    code, out, err = cli("run", MODELS / "wine_mlp.onnx", MODELS / "wine_sample.npy", "-o", "out", "--json")
+    assert code == 0
+    told = json.loads(out)
+    assert out.count("\n") == 1
+    assert told.pop("directory") == str(tmp_path / "out")
+    best = told.pop("prediction")[0]
+    assert [entry["label"] for entry in best] == ["class_1", "class_0", "class_2"]
+    assert best[0]["index"] == [1]
+    assert told == json.loads((tmp_path / "out" / "explanation.json").read_text())
+    assert err.splitlines() == [f"onnxdtd: warning: {text}" for text in told["warnings"]]
+
+
+@pytest.mark.parametrize("command", ["ops", "rules", "methods"])
+def test_the_tables(cli: Cli, command: str) -> None:
+    code, out, err = cli(command, "--json")
+    assert (code, err) == (0, "")
+    document = json.loads(out)
+    assert next(iter(document)) == command
+    _, text, _ = cli(command)
+    for row in document[command]:
+        assert row[command.removesuffix("s")] in text
+        assert row["doc"] in text or row.get("kind") in ("barrier", "expanded", "refuse")
+    names = {"ops": "Conv", "rules": "zbox", "methods": "dtd"}
+    assert any(row[command.removesuffix("s")] == names[command] for row in document[command])
+
+
+def test_inspect(cli: Cli) -> None:
+    code, out, err = cli("inspect", MODELS / "mnist_keras.onnx")
+    assert (code, err) == (0, "")
+    head, _, second = (line.split() for line in out.splitlines()[:3])
+    assert head == ["NODE", "OP", "KIND", "SHAPE", "DOMAIN", "RULE"]
+    assert second[:6] == ["sequential_1_1/conv2d_1/BiasAdd", "Conv", "linear", "unk__0x8x28x28", "[0,", "1]"]
+    assert "'probabilities', by the logit 'sequential_1_1/dense_1_2/BiasAdd:0'" in " ".join(out.split())
+    _, out, err = cli("inspect", MODELS / "mnist_keras.onnx", "--json")
+    facts = json.loads(out)
+    assert (err, facts["inputs"], facts["method"]) == ("", {"image": ["N", 28, 28, 1]}, "dtd")
+    assert facts["nodes"][1]["rule"].startswith("zbox(low=0, high=1")
+
+
+def test_inspect_on_narrow_terminals(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    for width in (60, 80, 100, 140):
+        monkeypatch.setattr(inspect_model, "screen", lambda width=width: width)
+        monkeypatch.setenv("COLUMNS", str(width))
+        _, out, _ = cli("inspect", PHOTO_MODEL)
+        assert max(map(len, out.splitlines())) <= width
+        assert ("A wider terminal" in out) == (width < 140)
+    monkeypatch.setattr(tables, "screen", lambda: 80)
+    monkeypatch.setenv("COLUMNS", "80")
+    for command in ("ops", "rules", "methods"):
+        assert max(map(len, cli(command)[1].splitlines())) <= 80
+
+
+def test_text_lines_up() -> None:
+    assert numbers([9.2451, 10.5, -0.25]) == ["9.25", "10.50", "-0.25"]
+    assert numbers([0.9999, 5.7e-5]) == ["0.9999", "0.0001"]
+    assert numbers([1e-5, 2e-7]) == ["1e-05", "2e-07"]
+    assert numbers([0.999999]) == ["1.000"]
+    assert numbers([0.0, float("nan")]) == ["0", "nan"]
+    assert printable("a\x1b[31m\nb é 日") == "a\\x1b[31m\\nb é 日"
+    assert sections([("one", ["two three four"]), ("fifth", ["six"])], 12) == (
+        "one    two\n       three\n       four\nfifth  six"
+    )
+    assert table(["A", "B"], [["x", "a long cell of words"]], 14, wraps=True) == (
+        "A  B\nx  a long cell\n   of words"
+    )
+    assert table(["A", "B"], [["x", "abcdefghijklmnop"]], 12) == "A  B\nx  abcd…mnop"
+
+
+def test_names_from_a_file_cannot_control_the_terminal(cli: Cli, tmp_path: Path) -> None:
+    dense(tmp_path / "m.onnx", labels=["\x1b[31mred", "b", "c"])
+    proto = onnx.load(tmp_path / "m.onnx")
+    proto.graph.node[0].name = "evil\x1b]0;title\x07\nname"
+    onnx.save(proto, tmp_path / "m.onnx")
+    x = array(tmp_path / "x.npy", [[1, 2]])
+    for command in (["run", "m.onnx", x, "-m", "epsilon_plus"], ["inspect", "m.onnx"]):
+        code, out, err = cli(*command)
+        assert code == 0
+        assert all(c.isprintable() or c == "\n" for c in out + err)
+    assert "evil\\x1b]0;title\\x07\\nname" in out
+
+
+def test_an_earlier_result_is_replaced(cli: Cli, tmp_path: Path) -> None:
+    model, x = dense(tmp_path / "m.onnx"), array(tmp_path / "x.npy", [[1, 2]])
+    for target in (0, 1):
+        assert cli("run", model, x, "-t", target, "-m", "epsilon_plus", "-o", "out")[0] == 0
+    assert onnxdtd.Explanation.load(tmp_path / "out").target == (((1,),),)
+
+
+def test_version_and_help(cli: Cli) -> None:
+    assert cli("--version") == (0, f"onnxdtd {onnxdtd.__version__}\n", "")
+    code, out, err = cli("--help")
+    assert (code, err) == (0, "")
+    assert all(f"  {command}  " in out for command in COMMANDS)
+    assert "130 interrupted" in " ".join(out.split())
+    for command in COMMANDS:
+        code, out, err = cli(command, "--help")
+        assert (code, err) == (0, "")
+        assert "--json" in out
+        assert max(map(len, out.splitlines())) <= 80
+    code, out, err = cli()
+    assert (code, out) == (2, "")
+    assert "Commands:" in err
+
+
+def test_a_bug_of_ours_shows_its_traceback(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any, **__: Any) -> str:
+        raise RuntimeError("of ours")
+
+    monkeypatch.setattr(job, "explain", broken)
+    code, out, err = cli("run", "m.onnx", "x.npy")
+    assert (code, out) == (1, "")
+    assert "Traceback" in err
+    assert "RuntimeError: of ours" in err
+    assert err.splitlines()[-1].startswith("onnxdtd: this is a bug in onnxdtd")
+
+
+def test_ctrl_c(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(job, "save_heatmap", interrupted)
+    assert cli("run", DIGIT_MODEL, DIGIT, "-o", "out") == (130, "", "onnxdtd: interrupted\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("quiet", "patience", "shown"), [(False, 0, True), (True, 0, False), (False, 60, False)]
+)
+def test_progress(monkeypatch: pytest.MonkeyPatch, quiet: bool, patience: float, shown: bool) -> None:
+    monkeypatch.setattr(progress, "PATIENCE", patience)
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    with progress.Progress(quiet) as tell:
+        tell(1, 2)
+        tell(2, 2)
+    assert ("explaining" in sys.stderr.getvalue()) == shown  # type: ignore[attr-defined]
+
+
+def test_no_progress_without_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(progress, "PATIENCE", 0)
+    with progress.Progress() as tell:
+        tell(1, 2)
+    assert capsys.readouterr().err == ""
+
+
+def process(*arguments: Any, **options: Any) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "onnxdtd", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, **options)
+
+
+def test_help_imports_nothing_heavy() -> None:
+    script = (
+        "import sys; from onnxdtd.cli import main; "
+        f"code = main(sys.argv[1:]); print({HEAVY} & set(sys.modules), code)"
+    )
+    for arguments in (["--help"], ["run", "--help"], ["--version"]):
+        done = subprocess.run(
+            [sys.executable, "-c", script, *arguments], capture_output=True, text=True, timeout=60, check=True
+        )
+        assert done.stdout.splitlines()[-1] == "set() 0"
+
+
+def test_python_m_onnxdtd(tmp_path: Path) -> None:
+    done = process("run", DIGIT_MODEL, DIGIT, "--json", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["method"] == "dtd"
+    done = process("run", "no.onnx", DIGIT, cwd=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (3, "", "onnxdtd: 'no.onnx': no such file\n")
+
+
+def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "onnxdtd", "ops", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+        assert running.stdout is not None
+        assert running.stderr is not None
+        running.stdout.close()
+        assert running.stderr.read() == b""
+    assert running.returncode == 0
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+def test_a_full_disk_is_told() -> None:
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, "-m", "onnxdtd", "--version"]
+        done = subprocess.run(
+            command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False
+        )
+    assert done.returncode == 2
+    assert done.stderr == "onnxdtd: the result cannot be printed: No space left on device\n"

@@ -1,0 +1,37 @@
+"""The order of a compiled walk's nodes, which decides how much it holds at one time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from onnxdtd.compiled import order
+from onnxdtd.compiled.trace import compile_plan
+from onnxdtd.explainer import Explainer
+
+MODELS = Path(__file__).parents[2] / "models"
+
+
+def test_denominators_are_computed_when_relevance_has_arrived(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(order, "LARGE", 100)
+    model = compile_plan(Explainer(MODELS / "mnist_cnn.onnx", "epsilon_plus").plan()).model
+    nodes = [node for node in model.graph.node if node.output[0].startswith(("onnxdtd/", "relevance/"))]
+    seed = next(node.output[0] for node in nodes if node.op_type == "Where" and "logits" in node.input)
+    arrived, begun, ready = {seed}, False, set()
+    for node in nodes:
+        if arrived.intersection(node.input):
+            arrived.update(node.output)
+            begun = True
+        else:
+            assert not begun, f"{node.name} does not wait for relevance, but stands behind what does"
+            ready.update(node.output)
+    makers = {value: node for node in nodes for value in node.output}
+    handed = [makers[node.input[1]] for node in nodes if node.op_type == "Div" and node.input[1] in ready]
+    assert sum(node.op_type == "Reshape" and node.name.endswith("_late") for node in handed) >= 2
+    assert not any(node.op_type in ("Conv", "Add") and "Conv" in node.input[0] for node in handed)
+
+
+def test_small_denominators_are_not_worth_a_node() -> None:
+    model = compile_plan(Explainer(MODELS / "mnist_cnn.onnx", "epsilon_plus").plan()).model
+    assert not any(node.name.endswith("_late") for node in model.graph.node)

@@ -1,0 +1,101 @@
+"""`onnxdtd evaluate` as a person and a script use it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from onnxdtd.metrics.journal import Journal
+from tests.support.command_line import DIGIT_MODEL, MODELS, PHOTO, PHOTO_MODEL, Cli, command_line
+from tests.support.metric_cases import TABLE, WEIGHTS, linear
+
+FAST = ("--steps", 5, "--draws", 2)
+
+
+@pytest.fixture
+def cli(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    held_out = np.load(MODELS / "mnist_heldout.npz")
+    np.savez(tmp_path / "digits.npz", image=(held_out["images"][:4, None] / 255).astype(np.float32),
+             labels=held_out["labels"][:4])  # fmt: skip
+    np.save(tmp_path / "table.npy", TABLE)
+    onnx.save(linear(WEIGHTS), tmp_path / "linear.onnx")
+    return command_line(capsys, tmp_path, monkeypatch)
+
+
+def test_tables_and_files(cli: Cli, tmp_path: Path) -> None:
+    given = (DIGIT_MODEL, "digits.npz", "--methods", "dtd,random", "--target", "label", *FAST)
+    code, out, err = cli("evaluate", *given)
+    assert (code, err) == (0, "")
+    *tables, facts = out.strip().split("\n\n")
+    assert [t.split()[1] for t in tables] == [
+        "pixel_flipping.mean", "region_perturbation.mean", "deletion", "stability",
+    ]  # fmt: skip
+    assert "inputs   4" in facts
+    assert "written  onnxdtd-evaluation: curves.png, evaluation.json, results.jsonl" in facts
+    assert sorted(p.name for p in (tmp_path / "onnxdtd-evaluation").iterdir()) == [
+        "curves.png", "evaluation.json", "results.jsonl",
+    ]  # fmt: skip
+    assert cli("evaluate", *given) == (0, out, "")
+
+
+def test_json_is_the_manifest_and_nothing_else(cli: Cli, tmp_path: Path) -> None:
+    code, out, err = cli(
+        "evaluate", "linear.onnx", "table.npy", "-m", "gradient_x_input", "--metrics", "sparseness,deletion",
+        "--target", 0, "--json", "-o", "here",
+    )  # fmt: skip
+    assert (code, err) == (0, "")
+    told = json.loads(out)
+    assert told.pop("directory") == str(tmp_path / "here")
+    written = json.loads((tmp_path / "here" / "evaluation.json").read_text())
+    assert told == {k: v for k, v in written.items() if k != "files"}
+    assert told["metrics"] == ["deletion", "sparseness"]
+
+
+def test_interrupted(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = ("evaluate", "linear.onnx", "table.npy", "-m", "gradient,random", "--metrics", "sparseness")
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Journal, "append", stop)
+        code, out, err = cli(*given)
+    assert (code, out) == (130, "")
+    assert "the same command goes on from there" in err
+    assert cli(*given)[0] == 0
+
+
+def test_photos_are_prepared_as_for_run(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / PHOTO.name).write_bytes(PHOTO.read_bytes())
+    given = ("-m", "gradient", "--metrics", "deletion", "--steps", 2)
+    code, out, err = cli("evaluate", PHOTO_MODEL, "photos", *given)
+    assert (code, err) == (0, "")
+    assert "one input: a mean over one has no interval" in out
+
+
+@pytest.mark.parametrize(
+    ("given", "code", "told"),
+    [
+        (("linear.onnx", "table.npy", "--methods", "magic"), 2, "no method 'magic'"),
+        (("linear.onnx", "table.npy", "--metrics", "magic"), 2, "no metric magic"),
+        (
+            ("linear.onnx", "table.npy", "--scale", "2"),
+            2,
+            "'table.npy' is no folder of images, which --scale",
+        ),
+        (("linear.onnx", "nothing.npz"), 2, "'nothing.npz' is not there"),
+        (("table.npy", "table.npy"), 3, "table.npy"),
+        (("linear.onnx", "table.npy", "--fills", "red"), 2, "fills are some of mean, blur, constant"),
+    ],
+)
+def test_refuses(cli: Cli, tmp_path: Path, given: tuple[str, ...], code: int, told: str) -> None:
+    found, out, err = cli("evaluate", *given)
+    assert (found, out) == (code, "")
+    assert told in err
+    assert "Traceback" not in err
+    assert not (tmp_path / "onnxdtd-evaluation" / "results.jsonl").exists() or "magic" in told

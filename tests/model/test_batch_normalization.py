@@ -1,0 +1,186 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from onnxdtd.model.canonise.batch_normalization import batch_normalization
+from tests.support.model_text import BN, OPSETS, changed, graph, normal, ops, same, statistics, unchanged
+
+
+@pytest.mark.parametrize("opset", OPSETS)
+@pytest.mark.parametrize("group", [1, 2])
+@pytest.mark.parametrize("op", ["Conv", "ConvTranspose"])
+@pytest.mark.parametrize("own", ["", ", b"])
+def test_batch_normalization_after_a_convolution(opset, group, op, own):
+    shape = (6, 4 // group, 3, 3) if op == "Conv" else (4, 6 // group, 3, 3)
+    text = f"""(float[N, 4, 7, 7] x) => (float[N, 6, p, q] y) {{
+        h = {op}<group = {group}, strides = [2, 1], pads = [1, 0, 1, 2]>(x, w{own}) y = {BN}(h, s, o, m, v)
+    }}"""
+    found = graph(text, opset, w=normal(*shape), b=normal(6), **statistics(6, tiny=True))
+    after = changed(found, batch_normalization)
+    assert ops(after) == [op]
+    assert after.notes == (f"BatchNormalization folded into {op}: 1 node",)
+    assert {array.dtype for array in after.constants.values()} == {np.dtype(np.float32)}
+
+
+def test_a_fold_that_drops_epsilon_would_be_caught():
+    text = f"(float[N, 3] x) => (float[N, 2] y) {{ h = MatMul(x, w) y = {BN}(h, s, o, m, v) }}"
+    found = graph(text, w=normal(3, 2), **statistics(2, tiny=True))
+    bn = found.nodes[1]
+    wrong = batch_normalization(
+        found.replace(nodes=(found.nodes[0], type(bn)(**fields(bn) | {"attributes": {}})))
+    )
+    same(found, batch_normalization(found))
+    with pytest.raises(AssertionError):
+        same(found, wrong)
+
+
+def fields(node):
+    return {name: getattr(node, name) for name in ("name", "op", "inputs", "outputs", "attributes", "domain")}
+
+
+@pytest.mark.parametrize("opset", OPSETS)
+@pytest.mark.parametrize("trans", [0, 1])
+@pytest.mark.parametrize("shape", [(5,), (1, 5), (1,), ()])
+def test_batch_normalization_after_gemm(opset, trans, shape):
+    text = f"""(float[N, 3] x) => (float[N, 5] y) {{
+        h = Gemm<alpha = 0.5, beta = 2.0, transB = {trans}>(x, w, b) y = {BN}(h, s, o, m, v)
+    }}"""
+    weight = normal(5, 3) if trans else normal(3, 5)
+    after = changed(graph(text, opset, w=weight, b=normal(*shape), **statistics(5)), batch_normalization)
+    assert ops(after) == ["Gemm"]
+    assert after.nodes[0].attributes["alpha"] == 0.5
+    assert "beta" not in after.nodes[0].attributes
+
+
+@pytest.mark.parametrize("opset", OPSETS)
+def test_batch_normalization_before_affine_maps(opset):
+    text = f"""(float[N, 4, 5, 5] x) => (float[N, 6, 3, 3] y, float[N, 2, 5, 5] z) {{
+        a = Relu(x) h = {BN}(a, s, o, m, v)
+        y = Conv<group = 2>(h, w, b) z = Conv(h, k)
+    }}"""
+    found = graph(text, opset, w=normal(6, 2, 3, 3), b=normal(6), k=normal(2, 4, 1, 1), **statistics(4))
+    after = changed(found, batch_normalization)
+    assert ops(after) == ["Relu", "Conv", "Conv"]
+
+
+@pytest.mark.parametrize("opset", OPSETS)
+def test_batch_normalization_before_dense_maps(opset):
+    text = f"""(float[N, 4] x) => (float[N, 2] y, float[N, 3] z) {{
+        a = Relu(x) h = {BN}(a, s, o, m, v)
+        y = Gemm<alpha = 0.5, beta = 2.0, transB = 1>(h, w, b) z = MatMul(h, k)
+    }}"""
+    found = graph(text, opset, w=normal(2, 4), b=normal(2), k=normal(4, 3), **statistics(4))
+    assert ops(changed(found, batch_normalization)) == ["Relu", "Gemm", "Gemm"]
+
+
+def test_two_in_a_row_before_and_after():
+    text = f"""(float[N, 4, 5, 5] x) => (float[N, 3, 5, 5] y) {{
+        a = Relu(x) b = {BN}(a, s, o, m, v) c = {BN}(b, s, o, m, v)
+        d = Conv(c, w) e = {BN}(d, s2, o2, m2, v2) y = {BN}(e, s2, o2, m2, v2)
+    }}"""
+    second = {f"{name}2": array for name, array in statistics(3).items()}
+    after = changed(graph(text, w=normal(3, 4, 1, 1), **statistics(4), **second), batch_normalization)
+    assert ops(after) == ["Relu", "Conv"]
+    assert after.notes == ("BatchNormalization folded into Conv: 4 nodes",)
+
+
+@pytest.mark.parametrize("padding", ["pads = [1, 1, 1, 1]", 'auto_pad = "SAME_UPPER"'])
+def test_padding_allows_a_scale_but_no_shift(padding):
+    text = f"""(float[N, 4, 5, 5] x) => (float[N, 2, 5, 5] y) {{
+        a = Relu(x) h = {BN}(a, s, o, m, v) y = Conv<{padding}>(h, w)
+    }}"""
+    given = statistics(4)
+    unchanged(graph(text, w=normal(2, 4, 3, 3), **given), batch_normalization)
+    given |= {"o": np.zeros(4, np.float32), "m": np.zeros(4, np.float32)}
+    after = changed(graph(text, w=normal(2, 4, 3, 3), **given), batch_normalization)
+    assert ops(after) == ["Relu", "Conv"]
+
+
+def test_a_transposed_convolution_takes_a_scale_but_no_shift():
+    text = f"""(float[N, 4, 5, 5] x) => (float[N, 6, 7, 7] y) {{
+        a = Relu(x) h = {BN}(a, s, o, m, v) y = ConvTranspose<group = 2>(h, w)
+    }}"""
+    given = statistics(4)
+    unchanged(graph(text, w=normal(4, 3, 3, 3), **given), batch_normalization)
+    given |= {"o": np.zeros(4, np.float32), "m": np.zeros(4, np.float32)}
+    after = changed(graph(text, w=normal(4, 3, 3, 3), **given), batch_normalization)
+    assert ops(after) == ["Relu", "ConvTranspose"]
+
+
+def test_a_shared_weight_is_not_corrupted():
+    text = f"""(float[N, 4, 5, 5] x) => (float[N, 2, 3, 3] y, float[N, 2, 3, 3] z) {{
+        h = Conv(x, w, b) y = {BN}(h, s, o, m, v) z = Conv(x, w, b)
+    }}"""
+    weight = normal(2, 4, 3, 3)
+    found = graph(text, w=weight, b=normal(2), **statistics(2))
+    after = changed(found, batch_normalization)
+    assert ops(after) == ["Conv", "Conv"]
+    np.testing.assert_array_equal(after.constants["w"], weight)
+    np.testing.assert_array_equal(found.constants["w"], weight)
+
+
+def test_float16_is_folded_in_double_and_not_where_it_overflows():
+    text = """(float16[N, 3] x) => (float16[N, 2] y) {
+        h = Gemm(x, w, b) y = BatchNormalization(h, s, o, m, v)
+    }"""
+    half = {name: array.astype(np.float16) for name, array in statistics(2).items()}
+    found = graph(text, w=normal(3, 2).astype(np.float16), b=normal(2).astype(np.float16), **half)
+    after = batch_normalization(found)
+    assert ops(after) == ["Gemm"]
+    assert {array.dtype for array in after.constants.values()} == {np.dtype(np.float16)}
+    half |= {"s": np.float16([3e4, 3e4]), "v": np.float16([1e-4, 1e-4])}
+    unchanged(graph(text, w=normal(3, 2).astype(np.float16), b=half["o"], **half), batch_normalization)
+
+
+UNFOLDED = {
+    "after Relu": f"(float[N, 4] x) => (float[N, 4] y) {{ h = Relu(x) y = {BN}(h, s, o, m, v) }}",
+    "used twice": f"""(float[N, 3] x) => (float[N, 4] y) {{
+        h = MatMul(x, w) a = {BN}(h, s, o, m, v) y = Add(a, h) }}""",
+    "an output": f"""(float[N, 3] x) => (float[N, 4] y, float[N, 4] h) {{
+        h = MatMul(x, w) y = {BN}(h, s, o, m, v) }}""",
+    "rank 3": f"""(float[N, 4, 3] x) => (float[N, 4, 4] y) {{
+        h = MatMul(x, w) y = {BN}(h, s, o, m, v) }}""",
+    "training": """(float[N, 3] x) => (float[N, 4] y) {
+        h = MatMul(x, w) y = BatchNormalization<training_mode = 1>(h, s, o, m, v) }""",
+    "training with statistics": """(float[N, 3] x) => (float[N, 4] y) {
+        h = MatMul(x, w) y, p, q = BatchNormalization<training_mode = 1>(h, s, o, m, v) }""",
+    "no constants": f"""(float[N, 3] x, float[4] t) => (float[N, 4] y) {{
+        h = MatMul(x, w) y = {BN}(h, t, o, m, v) }}""",
+    "bias by row": f"""(float[4, 3] x) => (float[4, 4] y) {{
+        h = Gemm(x, w, column) y = {BN}(h, s, o, m, v) }}""",
+    "one user is not affine": f"""(float[N, 4] x) => (float[N, 4] y, float[N, 4] z) {{
+        a = Relu(x) h = {BN}(a, s, o, m, v) y = MatMul(h, k) z = Exp(h) }}""",
+    "transposed input": f"""(float[4, 4] x) => (float[4, 4] y) {{
+        a = Relu(x) h = {BN}(a, s, o, m, v) y = Gemm<transA = 1>(h, k) }}""",
+}
+
+
+@pytest.mark.parametrize("case", UNFOLDED)
+def test_batch_normalizations_that_stay(case):
+    given = statistics(4) | {"w": normal(3, 4), "k": normal(4, 4), "column": normal(4, 1)}
+    unchanged(graph(UNFOLDED[case], **given), batch_normalization)
+
+
+def test_before_opset_14_further_outputs_mean_training():
+    text = """(float[N, 3] x) => (float[N, 4] y) {
+        h = MatMul(x, w) y, a, b, c, d = BatchNormalization(h, s, o, m, v)
+    }"""
+    unchanged(graph(text, 9, w=normal(3, 4), **statistics(4)), batch_normalization)
+
+
+def test_what_a_subgraph_reads_stays():
+    text = f"""(float[N, 3] x, bool c) => (float[N, 2] y, float[N, 4] z) {{
+        a = Relu(x) r = Gemm(a, w) h = {BN}(r, s, o, m, v) y = MatMul(h, k)
+        z = If (c) <
+            then_branch = g1 () => (float[N, 4] t) {{ t = Neg(r) }},
+            else_branch = g2 () => (float[N, 4] e) {{ e = Exp(h) }}
+        >
+    }}"""
+    unchanged(graph(text, w=normal(3, 4), k=normal(4, 2), **statistics(4)), batch_normalization)
+
+
+def test_a_variance_below_minus_epsilon_stays():
+    given = statistics(4) | {"v": np.float32([1, -1, 1, 1]), "w": normal(3, 4)}
+    text = f"(float[N, 3] x) => (float[N, 4] y) {{ h = MatMul(x, w) y = {BN}(h, s, o, m, v) }}"
+    unchanged(graph(text, **given), batch_normalization)

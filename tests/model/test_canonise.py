@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from onnxdtd.model.canonise import PASSES, canonise
+from onnxdtd.model.canonise.head import head
+from onnxdtd.model.canonise.identity import identity
+from tests.support.model_text import BN, OPSETS, changed, graph, normal, ops, same, statistics, unchanged
+
+# head
+
+
+@pytest.mark.parametrize("opset", OPSETS)
+@pytest.mark.parametrize("op", ["Softmax", "LogSoftmax", "Sigmoid"])
+@pytest.mark.parametrize(
+    "tail", ["y = {op}(z)", "p = {op}(z) y = Identity(p)", "p = {op}(z) y = Reshape(p, s)"]
+)
+def test_the_final_activation_is_set_aside(opset, op, tail):
+    text = f"(float[N, 3] x) => (float[N, 3] y) {{ z = Gemm(x, w, b) {tail.format(op=op)} }}"
+    after = changed(graph(text, opset, w=normal(3, 3), b=normal(3), s=np.array([0, 3])), head)
+    assert after.target("y") == "z"
+    assert op in ops(after)
+    assert f"final {op} '" in after.notes[0]
+
+
+def changed_targets(text, **given):
+    return head(graph(text, **given)).targets
+
+
+def test_a_head_behind_a_cast_and_a_change_of_shape_and_back():
+    text = """(float[N, 3] x) => (double[N, 3] y) {
+        z = Relu(x) p = Sigmoid(z) q = Unsqueeze(p, a) r = Squeeze(q, a) y = Cast<to = 11>(r)
+    }"""
+    assert changed_targets(text, a=np.array([2])) == {"y": "z"}
+
+
+def test_every_output_has_its_own_target():
+    text = """(float[N, 3] x) => (float[N, 3] z, float[N, 3] p, float[N, 3] q, int64[N] i) {
+        z = Relu(x) p = Softmax(z) q = Sigmoid(z) i = ArgMax<axis = 1, keepdims = 0>(p)
+    }"""
+    assert changed_targets(text) == {"p": "z", "q": "z"}
+
+
+NO_HEAD = {
+    "concat": """(float[N, 1] x) => (float[N, 2] y) {
+        z = Neg(x) p = Sigmoid(z) q = Sub(one, p) y = Concat<axis = 1>(q, p) }""",
+    "flattened": """(float[N, 3, 2] x) => (float[N, 6] y) { z = Neg(x) p = Softmax(z) y = Flatten(p) }""",
+    "transposed": """(float[3, 3] x) => (float[3, 3] y) {
+        z = Neg(x) p = Softmax(z) y = Transpose<perm = [1, 0]>(p) }""",
+    "of the input": "(float[N, 3] x) => (float[N, 3] y) { y = Softmax(x) }",
+    "inside": "(float[N, 3] x) => (float[N, 3] y) { z = Neg(x) p = Softmax(z) y = Mul(p, x) }",
+    "to integers": "(float[3] x) => (int64[3] y) { z = Neg(x) p = Sigmoid(z) y = Cast<to = 7>(p) }",
+    "another activation": "(float[3] x) => (float[3] y) { z = Neg(x) y = Tanh(z) }",
+}
+
+
+@pytest.mark.parametrize("case", NO_HEAD)
+def test_what_is_no_head_stays(case):
+    unchanged(graph(NO_HEAD[case], one=np.float32([1])), head)
+
+
+def test_the_logit_of_an_output_survives_a_later_pass():
+    text = "(float[N, 3] x) => (float[N, 3] y) { z = Neg(x) q = Identity(z) y = Softmax(q) }"
+    after = identity(head(graph(text)))
+    assert ops(after) == ["Neg", "Softmax"]
+    assert after.producers[after.target("y")].op == "Neg"
+
+
+# all together
+
+WHOLE = f"""(float[N, 4, 8, 8] x) => (float[N, 2] y) {{
+    w = Cast<to = 1>(half)
+    a = Conv<pads = [1, 1, 1, 1]>(x, w)
+    b = Add(a, c)
+    d = {BN}(b, s, o, m, v)
+    e = Relu(d)
+    f = Dropout(e)
+    g = GlobalAveragePool(f)
+    h = Flatten(g)
+    i = MatMul(h, dense)
+    j = Add(i, offset)
+    k = Identity(j)
+    y = Softmax<axis = 1>(k)
+}}"""
+
+
+@pytest.mark.parametrize("opset", OPSETS)
+def test_a_whole_network(opset):
+    given = statistics(6) | {"dense": normal(6, 2), "offset": normal(2), "c": normal(6, 1, 1)}
+    found = graph(WHOLE, opset, half=normal(6, 4, 3, 3).astype(np.float16), **given)
+    seen = []
+
+    def check(before, after):
+        seen.append((len(before.nodes), len(after.nodes)))
+        same(before, after)
+
+    after = canonise(found, check)
+    assert ops(after) == ["Conv", "Relu", "GlobalAveragePool", "Flatten", "Gemm", "Softmax"]
+    assert after.target("y") == after.nodes[-2].output
+    assert len(seen) == 5  # no Split here
+    assert after.sha256 == found.sha256
+    assert canonise(after) is after
+    again = canonise(graph(WHOLE, opset, half=found.constants["half"], **given))
+    assert [(n.name, n.inputs) for n in again.nodes] == [(n.name, n.inputs) for n in after.nodes]
+
+
+def test_check_sees_a_pass_that_is_wrong():
+    found = graph("(float[3] x) => (float[3] y) { a = Identity(x) y = Neg(a) }")
+
+    def check(before, after):
+        raise AssertionError("outputs differ")
+
+    with pytest.raises(AssertionError, match="outputs differ"):
+        canonise(found, check)
+    assert canonise(graph("(float[3] x) => (float[3] y) { y = Neg(x) }"), check).notes == ()
+
+
+def test_passes_are_described_by_their_algebra():
+    assert [run.__name__ for run in PASSES] == [
+        "stamp", "zipmap", "precision", "constants", "branch", "shapes", "ml", "identity", "split", "softmax", "bias",
+        "batch_normalization", "head",
+    ]  # fmt: skip
+    assert all("=" in run.__doc__.split("\n")[0] or "->" in run.__doc__.split("\n")[0] for run in PASSES)

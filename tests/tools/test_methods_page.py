@@ -1,0 +1,134 @@
+"""docs/methods.md tells what docs/figures/methods.json holds, and what it says in words is true of it."""
+
+from __future__ import annotations
+
+import copy
+import importlib
+import json
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+import onnxdtd
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+TOLD = json.loads((DOCS / "figures" / "methods.json").read_text("utf-8"))
+PAGE = (DOCS / "methods.md").read_text("utf-8")
+STUDIES = ("digits", "photos")
+NAMES = ("asked", "claims", "data", "measure", "notes", "rows", "summary", "words")
+
+
+@pytest.fixture(scope="module")
+def tool() -> Iterator[SimpleNamespace]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(ROOT / "tools" / "methods_page"))
+        for name in NAMES:
+            patch.delitem(sys.modules, name, raising=False)
+        yield SimpleNamespace(**{name: importlib.import_module(name) for name in NAMES})
+        for name in NAMES:
+            sys.modules.pop(name, None)
+
+
+def test_the_page_is_what_the_json_says(tool: Any) -> None:
+    assert tool.words.page(TOLD) == PAGE, "run python tools/methods_page --words"
+    assert tool.rows.tables(TOLD) == (DOCS / "figures" / "methods.md").read_text("utf-8")
+
+
+def test_no_interval_is_written_by_hand(tool: Any) -> None:
+    """With every number in the JSON another one, every interval on the page is another one."""
+    other = copy.deepcopy(TOLD)
+    tables = [other[study][table] for study in STUDIES for table in ("table", "from_best")]
+    for one in [
+        *(one for t in tables for by in t.values() for one in by.values()),
+        *other["chance"]["regions"],
+    ]:
+        one.update(mean=777.0, low=777.0, high=777.0)
+    found = re.findall(r"[\d.]+ \[[^\]]*\]", tool.words.page(other))
+    assert len(found) > 50
+    assert {number for cell in found for number in re.findall(r"[\d.]+", cell)} <= {"777.00", "777.000"}
+
+
+def test_every_claim_holds(tool: Any) -> None:
+    claims = tool.claims.claims(TOLD)
+    assert len(claims) >= 10
+    assert [claim for claim, holds in claims if not holds] == []
+
+
+def test_a_claim_can_fail(tool: Any) -> None:
+    """With two methods' numbers exchanged, or the controls', some claim is no longer true."""
+    for study, a, b in (("digits", "dtd", "gradient"), ("photos", "random", "composite")):
+        wrong = copy.deepcopy(TOLD)
+        for table in ("table", "from_best", "from_random"):
+            wrong[study][table][a], wrong[study][table][b] = (TOLD[study][table][m] for m in (b, a))
+        assert not all(holds for _, holds in tool.claims.claims(wrong))
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_the_json_agrees_with_itself(study: str) -> None:
+    told = TOLD[study]
+    for score in told["scores"]:
+        sign = -1 if told["better"][score] == "higher" else 1
+        means = {m: sign * told["table"][m][score]["mean"] for m in told["place"]}
+        ranked = sorted(means, key=means.__getitem__)
+        assert ranked[0] == told["best"][score]
+        assert sorted(told["place"], key=lambda m: told["place"][m][score])[-1] == ranked[-1]
+        best = told["table"][ranked[0]][score]
+        for method, by in told["table"].items():
+            one, apart = by[score], told["from_best"][method][score]
+            if one["count"] == best["count"] == told["groups"]:
+                assert apart["mean"] == pytest.approx(one["mean"] - best["mean"], rel=1e-3, abs=1e-4)
+            if one["count"] > 1:
+                assert one["low"] <= one["mean"] <= one["high"]
+
+
+def test_sizes_are_what_the_page_promises() -> None:
+    assert TOLD["digits"]["inputs"] >= 200
+    assert TOLD["photos"]["inputs"] >= 20
+    assert TOLD["photos"]["inputs"] == len(TOLD["photos"]["names"])
+    native = {*onnxdtd.METHODS, *onnxdtd.PASSES}
+    for study in STUDIES:
+        told = TOLD[study]
+        assert {*told["methods"], *told["left_out"]} == native | {"random", "constant"}
+    assert TOLD["alike"]["digits"]["inputs"] == 10
+
+
+def test_numbers_are_those_of_the_library(tool: Any) -> None:
+    """What is cheap to measure again: sparseness, on the same 200 digits."""
+    inputs = tool.data.digits(20)
+    assert len(inputs.x) == TOLD["digits"]["inputs"]
+    methods = ["gradient", "dtd", "epsilon_plus"]
+    path = ROOT / "models" / "mnist_cnn.onnx"
+    found = onnxdtd.evaluate(
+        path, inputs.x, methods, metrics="sparseness", input_range=(0.0, 1.0), resamples=100
+    )
+    for method in methods:
+        told = TOLD["digits"]["table"][method]["sparseness.gini"]["mean"]
+        assert found.summary(method, "sparseness.gini").mean == pytest.approx(told, rel=1e-4)
+
+
+def test_views_of_one_photograph_count_once(tool: Any) -> None:
+    inputs = SimpleNamespace(groups=np.array([0, 0, 1]))
+    values = np.array([[1.0, np.nan, np.nan], [3.0, np.nan, 4.0], [5.0, 2.0, 6.0]])
+    expected = [[2.0, np.nan, 4.0], [5.0, 2.0, 6.0]]
+    np.testing.assert_array_equal(tool.summary._grouped(values, inputs), expected)
+
+
+def test_places_by_hand(tool: Any) -> None:
+    assert tool.summary._places(np.array([0.3, 0.1, 0.3, 0.2])).tolist() == [3.5, 1.0, 3.5, 2.0]
+
+
+def test_links_lead_somewhere_and_figures_are_small() -> None:
+    links = set(re.findall(r"\]\(([^)#]+)\)", PAGE))
+    # The table of times is written on a quiet machine, by a tool of its own.
+    missing = {link for link in links if not (DOCS / link).exists()} - {"figures/method_times.md"}
+    assert missing == set()
+    for link in links:
+        if link.endswith(".png"):
+            assert (DOCS / link).stat().st_size < 400_000

@@ -1,0 +1,57 @@
+"""The MNIST-pairs experiment in small: what deep Taylor promises with biases <= 0, and the measures by hand."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def tool() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("mnist_pairs", ROOT / "tools/reproduce/mnist_pairs.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+def test_deep_taylor_is_positive_and_conserves(tool: ModuleType, layers: int) -> None:
+    held = np.load(ROOT / "models" / "mnist_heldout.npz")
+    weights = tool.train(held["images"], held["labels"], layers, steps=40, seed=0)
+    assert max(bias.max() for bias in weights[1::2]) <= 0
+    x, side = tool.pairs(held["images"], held["labels"], np.ones(20, bool), np.random.default_rng(1))
+    f = tool.forward(weights, x.reshape(20, -1))[2]
+    active = f > 0.1
+    assert active.sum() >= 5
+    _, explained = tool.heatmaps(tool.network(weights), "w-square", x[active])
+    np.testing.assert_allclose(explained, f[active], rtol=1e-4)
+    for method in ("w-square", "z-box + z+"):
+        found = tool.measure(tool.network(weights), method, x[active], side[active])
+        assert found["conservation error"].max() < 1e-3
+        assert found["negative"].max() == 0
+    assert (
+        tool.measure(tool.network(weights), "sensitivity", x[active], side[active])[
+            "conservation error"
+        ].max()
+        > 0.01
+    )
+
+
+def test_measures_by_hand(tool: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    r = np.zeros((1, 28, 56))
+    r[0, 3, 30], r[0, 4, 5], r[0, 5, 6] = 3.0, 1.0, -1.0
+    monkeypatch.setattr(tool, "heatmaps", lambda model, method, x: (r, np.array([4.0])))
+    found = tool.measure(None, "any", np.zeros((1, 28, 56)), np.array([1]))
+    assert found["target digit"] == 0.75
+    assert found["conservation error"] == 0.25
+    assert found["negative"] == 0.2
+    # The map did not move with the pair, so moved back it lies a pixel beside itself.
+    assert found["discontinuity"] == 2.0

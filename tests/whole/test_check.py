@@ -1,0 +1,113 @@
+"""`onnxdtd check`: whether a model can be explained and what it would cost, from the file alone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+import onnxdtd
+from tests.support.command_line import Cli, command_line
+
+MODELS = Path(__file__).parents[2] / "models"
+
+
+def model_of(
+    *nodes: onnx.NodeProto, outputs: tuple[str, ...] = ("y",), **constants: np.ndarray
+) -> onnx.ModelProto:
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 4])],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", None]) for name in outputs],
+        [numpy_helper.from_array(array, name) for name, array in constants.items()],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+W = np.ones((4, 3), np.float32)
+BRANCH = helper.make_graph(
+    [helper.make_node("Identity", ["d"], ["z"])], "b", [], [helper.make_tensor_value_info("z", 1, None)]
+)
+DENSE = helper.make_node("MatMul", ["x", "w"], ["d"], name="dense")
+ROUND = helper.make_node("Round", ["d"], ["y"], name="round")
+CHOICE = [
+    helper.make_node("ReduceSum", ["x"], ["s"], keepdims=0),
+    helper.make_node("Greater", ["s", "zero"], ["c"]),
+    helper.make_node("If", ["c"], ["i"], name="choice", then_branch=BRANCH, else_branch=BRANCH),
+    helper.make_node("Relu", ["i"], ["y"]),
+]
+
+
+def test_what_a_dense_layer_costs() -> None:
+    found = onnxdtd.check(model_of(DENSE, helper.make_node("Relu", ["d"], ["y"]), w=W), "epsilon_plus")
+    assert found.ok
+    assert found.verdicts == {"linear": {"MatMul": 1}, "elementwise": {"Relu": 1}}
+    # One row of 3 x 4 products forward; epsilon has z from there and needs the adjoint only.
+    assert found.cost is not None
+    assert (found.cost.forward, found.cost.walk) == (12, 12)
+    assert found.cost.memory == 4 * (12 + 4 + 3 + 3)
+    assert found.cost.exact
+
+
+def test_zplus_on_a_signed_input_costs_two_products_and_two_adjoints_more() -> None:
+    found = onnxdtd.check(model_of(DENSE, helper.make_node("Relu", ["d"], ["y"]), w=W), "excitation_backprop")
+    assert found.cost is not None
+    assert found.cost.walk == 4 * 12
+    assert found.cost.memory == 4 * (3 * 12 + 4 + 3 + 3)
+
+
+def test_an_output_that_ends_at_a_barrier_says_which() -> None:
+    found = onnxdtd.check(model_of(DENSE, ROUND, w=W))
+    assert not found.ok
+    assert found.faults == ("'round' Round: piecewise constant: its derivative is zero wherever it exists",)
+
+
+def test_the_first_output_that_can_be_explained_is_taken() -> None:
+    nodes = [DENSE, ROUND, helper.make_node("Neg", ["d"], ["n"])]
+    found = onnxdtd.check(model_of(*nodes, outputs=("y", "n"), w=W))
+    assert found.output == "n"
+    assert "Round" in found.others["y"]
+    assert not onnxdtd.check(model_of(*nodes, outputs=("y", "n"), w=W), output="y").ok
+    with pytest.raises(onnxdtd.TargetError, match="no output 'z'"):
+        onnxdtd.check(model_of(*nodes, outputs=("y", "n"), w=W), output="z")
+
+
+@pytest.fixture
+def cli(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    return command_line(capsys, tmp_path, monkeypatch)
+
+
+def test_the_command_says_ok(cli: Cli) -> None:
+    code, out, err = cli("check", MODELS / "mnist_cnn.onnx", "--json")
+    facts = json.loads(out)
+    assert (code, err) == (0, "")
+    assert facts["ok"]
+    assert facts["output"] == "logits"
+    assert facts["nodes"]["linear"] == {"Conv": 3, "Gemm": 2}
+    code, out, _ = cli("check", MODELS / "mnist_cnn.onnx")
+    assert code == 0
+    assert "can be explained" in out
+    assert "multiplications" in out
+
+
+@pytest.mark.parametrize("json_", [(), ("--json",)])
+def test_the_command_refuses_with_exit_code_4_and_the_whole_report(
+    cli: Cli, tmp_path: Path, json_: tuple
+) -> None:
+    onnx.save(model_of(DENSE, *CHOICE, w=W, zero=np.zeros((), np.float32)), tmp_path / "m.onnx")
+    code, out, err = cli("check", tmp_path / "m.onnx", *json_)
+    assert code == 4
+    assert "'choice' If" in err
+    assert "a branch" in err
+    if json_:
+        facts = json.loads(out)
+        assert not facts["ok"]
+        assert facts["cost"] is None
+        assert "a branch" in facts["faults"][0]
+    else:
+        assert "cannot be explained" in out

@@ -1,0 +1,57 @@
+"""Models that others trained, where their packages are installed: the command line explains or refuses each."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from onnxdtd import Explanation
+from tests.support.command_line import Cli, command_line
+from tests.support.real_models import FEED_FORWARD, RECURRENT, Real
+
+
+@pytest.fixture
+def cli(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    return command_line(capsys, tmp_path, monkeypatch)
+
+
+def path_of(real: Real) -> Path:
+    if real.path is None:
+        pytest.skip(f"{real.package} is not installed; tests/support/real_models.py says how")
+    return real.path
+
+
+def written(real: Real, folder: Path) -> Path:
+    given = real.feed()
+    if isinstance(given, dict):
+        np.savez(folder / "input.npz", **given)
+        return folder / "input.npz"
+    np.save(folder / "input.npy", np.ascontiguousarray(given))
+    return folder / "input.npy"
+
+
+@pytest.mark.parametrize("real", FEED_FORWARD, ids=str)
+def test_it_is_explained(real: Real, cli: Cli, tmp_path: Path) -> None:
+    path = path_of(real)
+    code, out, err = cli("run", path, written(real, tmp_path), "-o", "out", "--no-audit", "--json")
+    assert code == 0, err
+    e = Explanation.load(tmp_path / "out")
+    (relevance,) = e.relevance.values()
+    assert np.isfinite(relevance).all()
+    assert np.abs(relevance).sum() > 0
+    whole = abs(e.conservation.target) + sum(map(abs, e.conservation.causes.values()))
+    assert abs(e.conservation.error) < 1e-3 * whole
+    assert json.loads(out)["conservation"]
+
+
+@pytest.mark.parametrize("real", RECURRENT, ids=str)
+def test_it_is_refused_by_name(real: Real, cli: Cli, tmp_path: Path) -> None:
+    path = path_of(real)
+    code, _, err = cli("check", path)
+    assert code == 4
+    assert "recurrent" in err or "branch" in err
+    assert cli("run", path, written(real, tmp_path), "-o", "out")[0] in (2, 4)
+    assert not (tmp_path / "out").exists()
