@@ -41,7 +41,8 @@ class OpEntry:
     carries no relevance) · expanded (into the nodes of its ONNX definition, when the model is read) · refuse.
     family refines the kind for methods: convolution, dense, sum, pool, scale. data: the input slots that carry
     relevance, None for all. factors: slots that the op multiplies: where more than one of them carries relevance,
-    the op is a gate. otherwise: the kind where just these slots carry. embeds: slots whose integers it turns
+    the op is a gate. otherwise: the kind where just these slots carry. variants: the kind and family that the op has
+    with this value of an attribute. embeds: slots whose integers it turns
     into floats. since: the oldest opset whose meaning it knows. compiles: whether the walk can be traced
     through it.
     """
@@ -55,12 +56,16 @@ class OpEntry:
     site: Callable[..., Any] | None
     doc: str
     otherwise: Mapping[tuple[int, ...], Kind] = field(default_factory=dict)
+    variants: Mapping[tuple[str, Any], tuple[Kind, str]] = field(default_factory=dict)
     embeds: tuple[int, ...] = ()
     since: int = 1
     compiles: bool = True
 
-    def at(self, slots: tuple[int, ...]) -> OpEntry:
-        """The entry of a node at which relevance goes on through these slots."""
+    def at(self, slots: tuple[int, ...], attributes: Mapping[str, Any]) -> OpEntry:
+        """The entry of a node with these attributes, at which relevance goes on through these slots."""
+        for (attribute, value), (kind, family) in self.variants.items():
+            if attributes.get(attribute) == value:
+                return replace(self, kind=kind, family=family)
         if slots in self.otherwise:
             return replace(self, kind=self.otherwise[slots], family=self.otherwise[slots])
         multiplies = sum(slot in self.factors for slot in slots) > 1

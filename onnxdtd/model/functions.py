@@ -112,6 +112,7 @@ def inline(model: ModelProto) -> ModelProto:
         return model
     bodies = {(f.domain, f.name, f.overload): list(all_nodes(f.node)) for f in model.functions}
     _require_end(model, bodies)
+    _write_defaults(model)
     opsets = {(o.domain, o.version) for o in model.opset_import}
     foreign = any((o.domain, o.version) not in opsets for f in model.functions for o in f.opset_import)
     try:
@@ -123,6 +124,15 @@ def inline(model: ModelProto) -> ModelProto:
     if left := sorted({n.op_type for n in all_nodes(model.graph.node) if _callee(n) in bodies}):
         raise ModelError(f"its model-local functions cannot be inlined: {', '.join(left)}")
     return model
+
+
+def _write_defaults(model: ModelProto) -> None:
+    """Each call states the attributes that it leaves to the function's defaults: onnx's inliner drops them."""
+    defaults = {(f.domain, f.name, f.overload): f.attribute_proto for f in model.functions}
+    for graph in (model.graph, *model.functions):
+        for node in all_nodes(graph.node):
+            stated = {a.name for a in node.attribute}
+            node.attribute.extend(a for a in defaults.get(_callee(node), ()) if a.name not in stated)
 
 
 def all_nodes(nodes: Iterable[NodeProto]) -> Iterator[NodeProto]:

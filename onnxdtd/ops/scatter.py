@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from onnxdtd.errors import UnsupportedError
 from onnxdtd.linear import LinearMap, Site
 from onnxdtd.model.point import Point
@@ -38,7 +40,10 @@ def _places(point: Point) -> Places:
     return Places(pick, lay)
 
 
-@op("Scatter", "ScatterElements", "ScatterND", kind="route", data=(0, 2))
+SUMS = {("reduction", "add"): ("linear", "sum")}
+
+
+@op("Scatter", "ScatterElements", "ScatterND", kind="route", data=(0, 2), variants=SUMS)
 def scatter(point: Point) -> Site:
     """Data with updates at the indices: written there, added, or the larger (smaller) of both."""
     match point.attribute("reduction", "none"):
@@ -52,13 +57,15 @@ def scatter(point: Point) -> Site:
 
 
 def _added(point: Point, places: Places) -> Site:
+    """y = data + updates laid where the indices say: a sum, in which several updates may meet at one place."""
     data, updates = point.value(0), point.value(2)
-    maps = {
-        0: LinearMap(None, lambda w, v: v, lambda w, r: r),
-        2: LinearMap(
-            None, lambda w, v: places.lay(zeros_like(data, v), v), lambda w, r: cast_like(places.pick(r), r)
-        ),
-    }
+    laid = LinearMap(
+        np.asarray(1.0, updates.dtype),
+        lambda w, v: places.lay(zeros_like(data, v), v if w is None else v * w),
+        lambda w, r: cast_like(places.pick(r if w is None else r * w), r),
+        constant=True,
+    )
+    maps = {0: scaled(np.asarray(1.0, data.dtype), data, True), 2: laid}
     fixed = None
     if 0 not in point.slots:
         fixed = data

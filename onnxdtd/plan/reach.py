@@ -167,7 +167,7 @@ def _carry(graph: Graph, stops: Callable[[Node], bool]) -> Carried:
             family = "embedding" if made else "route"
             op = replace(op, kind="route", family=family, data=carrying) if embeds else op
         found.slots[node.name] = carrying
-        found.ops[node.name] = REFUSED if op is None else op.at(carrying)
+        found.ops[node.name] = REFUSED if op is None else op.at(carrying, node.attributes)
         if (own := signal(graph, node, found.floats)) is not None:
             found.ops[node.name] = self_gate(own)
         fault = _fault(graph, node, op, carrying) or _stray(node, found.beside)

@@ -138,6 +138,24 @@ def test_functions_are_inlined(opset):
     np.testing.assert_allclose(run(found, {"x": x})[0], -np.exp(-np.exp(x)), rtol=1e-6)
 
 
+def test_defaults_of_attributes_are_those_of_the_function():
+    """Of a call within another function too; a stated attribute wins."""
+    leaky = helper.make_node("LeakyRelu", ["a"], ["b"])
+    leaky.attribute.add(name="alpha", ref_attr_name="slope", type=onnx.AttributeProto.FLOAT)
+    default = helper.make_attribute("slope", 0.5)
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("local", 1)]
+    inner = helper.make_function("local", "f", ["a"], ["b"], [leaky], opsets[:1], attribute_protos=[default])
+    call = helper.make_node("f", ["a"], ["b"], domain="local")
+    outer = helper.make_function("local", "g", ["a"], ["b"], [call], opsets)
+    proto = model("(float[N, 2] x) => (float[N, 2] y) { y = Identity(x) }")
+    proto.functions.extend([inner, outer])
+    proto.opset_import.extend(opsets[1:])
+    proto.graph.node[0].CopyFrom(helper.make_node("g", ["x"], ["u"], "outer", domain="local"))
+    stated = helper.make_node("f", ["u"], ["y"], "stated", domain="local", slope=0.25)
+    proto.graph.node.append(stated)
+    np.testing.assert_allclose(run(load(proto), {"x": np.float32([[-8, 2]])})[0], [[-1, 2]])
+
+
 def test_a_function_that_calls_itself():
     refuses(onnx.parser.parse_model(FUNCTION.format(opset=17, body="b = local.f(a)")))
 

@@ -55,6 +55,30 @@ def test_a_product_of_values_is_counted_once(rng: np.random.Generator) -> None:
     np.testing.assert_allclose(sum(shares), np.sum(e.target_value), rtol=1e-3)
 
 
+@pytest.mark.parametrize("engine", ["numpy", "onnx"])
+@pytest.mark.parametrize("method", ["attnlrp", "dtd", "epsilon_plus", "gradient_x_input"])
+@pytest.mark.parametrize(
+    "scatter",
+    ['ScatterND<reduction = "add">(d, rows, u)', 'ScatterElements<reduction = "add">(d, places, u)'],
+    ids=["ScatterND", "ScatterElements"],
+)
+def test_a_scatter_that_adds_is_a_sum(scatter: str, method: str, engine: str) -> None:
+    """1 + (2 + 10 + 20) + 3 + (4 + 30) = 70: relevance is each value's contribution."""
+    proto = model(
+        "(float[1, 4] d0, float[1, 3] u0) => (float[1, 2] y) { d = Squeeze(d0, first) u = Squeeze(u0, first) "
+        f"s = {scatter} r = Unsqueeze(s, first) y = MatMul(r, w) }}",
+        opset=18,
+        first=ints(0),
+        w=np.ones((4, 2), np.float32),
+        rows=ints(1, 1, -1).reshape(3, 1),
+        places=ints(1, 1, -1),
+    )
+    feeds = {"d0": np.array([[1, 2, 3, 4]], np.float32), "u0": np.array([[10, 20, 30]], np.float32)}
+    e = onnxdtd.explain(proto, feeds, 0, method=method, engine=engine, input_range=(0, 99))
+    np.testing.assert_allclose(e.relevance["d0"], feeds["d0"], rtol=1e-5)
+    np.testing.assert_allclose(e.relevance["u0"], feeds["u0"], rtol=1e-5)
+
+
 def test_multiplying_scatter_of_values_is_refused_by_name(rng: np.random.Generator) -> None:
     example = ex(
         "ScatterND", X((3, 4)), ints(2, 0).reshape(2, 1), X((2, 4)), reduction="mul", opset=18, fixed=True

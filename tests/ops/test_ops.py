@@ -11,6 +11,7 @@ from onnxdtd.model.load import load
 from onnxdtd.ops import OPS
 from onnxdtd.plan.plan import make_plan
 from onnxdtd.registry import OpEntry
+from onnxdtd.rules.passing import passing
 from onnxdtd.walk.forward import run_session, start_session
 from tests.support.examples import EXAMPLES
 from tests.support.single_op import Example, X, draw, model_of, run_ort, run_reference, site_of
@@ -31,7 +32,7 @@ def test_example_names_are_unique() -> None:
 def entry_of(example: Example) -> OpEntry:
     """The op's entry where just the example's data inputs carry relevance."""
     carrying = tuple(i for i, given in enumerate(example.inputs) if isinstance(given, X))
-    return OPS[example.domain, example.op].at(carrying)
+    return OPS[example.domain, example.op].at(carrying, example.attributes)
 
 
 def take(example: Example, rng: np.random.Generator):
@@ -62,6 +63,17 @@ def test_adjoint_by_dot_products(example: Example, rng: np.random.Generator) -> 
         assert back.shape == x.shape
         forth = np.broadcast_to(m.apply(m.weights, v), y.shape)
         np.testing.assert_allclose(np.vdot(forth, r), np.vdot(v, back), rtol=1e-9, atol=1e-9)
+
+
+@every_example
+def test_where_relevance_passes_each_output_has_one_contributor(
+    example: Example, rng: np.random.Generator
+) -> None:
+    if not passing().serves(entry_of(example)):
+        pytest.skip("this op shares relevance, it does not pass it")
+    _, _, site = take(example, rng)
+    contributors = sum(m.apply(None, np.ones(x.shape)) for m, x in zip(site.maps, site.inputs, strict=True))
+    assert contributors.max() <= 1 + 1e-9
 
 
 @every_example
