@@ -1,7 +1,5 @@
 """The tables of ops, rules, methods (of one walk, or of many passes), audits and metrics, filled by one
-decorator each; sibling modules load themselves.
-
-An entry is declared where it is written:
+decorator each; sibling modules load themselves. An entry is declared where it is written:
 
     @op("Conv", kind="linear", family="convolution")        # onnxdtd/ops/conv.py
     @rule("zplus")                                           # onnxdtd/rules/zplus.py
@@ -41,10 +39,9 @@ class OpEntry:
     carries no relevance) · expanded (into the nodes of its ONNX definition, when the model is read) · refuse.
     family refines the kind for methods: convolution, dense, sum, pool, scale. data: the input slots that carry
     relevance, None for all. factors: slots that the op multiplies: where more than one of them carries relevance,
-    the op is a gate. otherwise: the kind where just these slots carry. variants: the kind and family that the op has
-    with this value of an attribute. embeds: slots whose integers it turns
-    into floats. since: the oldest opset whose meaning it knows. compiles: whether the walk can be traced
-    through it.
+    the op is a gate. otherwise: the kind where just these slots carry. variants: kind and family, by the value of an
+    attribute. embeds: slots whose integers it turns into floats. since: the oldest opset whose meaning it knows.
+    compiles: whether the walk can be traced through it.
     """
 
     name: str
@@ -63,9 +60,9 @@ class OpEntry:
 
     def at(self, slots: tuple[int, ...], attributes: Mapping[str, Any]) -> OpEntry:
         """The entry of a node with these attributes, at which relevance goes on through these slots."""
-        for (attribute, value), (kind, family) in self.variants.items():
-            if attributes.get(attribute) == value:
-                return replace(self, kind=kind, family=family)
+        chosen = [v for (key, value), v in self.variants.items() if attributes.get(key) == value]
+        if chosen:
+            return replace(self, kind=chosen[0][0], family=chosen[0][1])
         if slots in self.otherwise:
             return replace(self, kind=self.otherwise[slots], family=self.otherwise[slots])
         multiplies = sum(slot in self.factors for slot in slots) > 1
@@ -245,9 +242,8 @@ def autoload(package: str) -> None:
 
 
 def _add(table: dict[Any, Any], key: Any, entry: Any) -> None:
-    if key in table:
+    if table.setdefault(key, entry) is not entry:
         raise RuntimeError(f"{key!r} is registered twice")
-    table[key] = entry
 
 
 def _summary(function: Callable[..., Any]) -> str:
