@@ -6,6 +6,7 @@ import ast
 from pathlib import Path
 
 import onnxdtd
+from tests.support.paths import ROOT
 
 PACKAGE = Path(onnxdtd.__file__).parent
 # From the ground up; entries on one floor may not import each other unless they are one folder.
@@ -24,12 +25,12 @@ def imports(path: Path) -> list[tuple[str, int, bool]]:
     """(module of ours, line, inside a function) for every import of a file."""
     tree = ast.parse(path.read_text())
     inner = {id(n) for f in ast.walk(tree) if isinstance(f, ast.FunctionDef) for n in ast.walk(f)}
-    found = []
+    modules = []
     for node in ast.walk(tree):
         names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
         names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-        found += [(name, node.lineno, id(node) in inner) for name in names]
-    return found
+        modules += [(name, node.lineno, id(node) in inner) for name in names]
+    return modules
 
 
 def test_imports_only_go_down() -> None:
@@ -69,3 +70,33 @@ def test_public_names_exist_and_are_sorted() -> None:
 def test_files_stay_readable() -> None:
     long = {p.name: n for p in PACKAGE.rglob("*.py") if (n := len(p.read_text().splitlines())) > 250}
     assert long == {}
+
+
+def test_the_reading_order_names_files_and_only_goes_up() -> None:
+    for text in (onnxdtd.__doc__, (ROOT / "README.md").read_text("utf-8")):
+        start = text.index("    model/load ->")
+        order = text[start : text.index("\n\n", start)].split("->")
+        places = [place.strip() for place in order]
+        assert [p for p in places if not (PACKAGE / p).is_dir() and not (PACKAGE / f"{p}.py").is_file()] == []
+        heights = [FLOOR[place.split("/")[0]] for place in places]
+        assert heights == sorted(heights)
+
+
+def test_tests_and_tools_are_imported_by_their_names() -> None:
+    """No path is put before sys.path, and each place is named once, in a `paths` module."""
+    files = [p for folder in ("tests", "tools") for p in (ROOT / folder).rglob("*.py")]
+    files = [p for p in files if p.name != "paths.py" and p != Path(__file__) and p.parent.name != "browser"]
+    assert [str(p) for p in files if "sys.path" in (text := p.read_text()) or "(__file__)" in text] == []
+
+
+def test_every_tool_stands_in_the_index() -> None:
+    index = (ROOT / "tools" / "README.md").read_text("utf-8")
+    tools = [p for p in (ROOT / "tools").rglob("*.py") if '__name__ == "__main__"' in p.read_text()]
+    names = {".".join(p.relative_to(ROOT / "tools").with_suffix("").parts) for p in tools}
+    assert {name for name in names if f"`{name.removesuffix('.__main__')}`" not in index} == set()
+
+
+def test_every_page_stands_in_the_index() -> None:
+    index = (ROOT / "docs" / "README.md").read_text("utf-8")
+    pages = {p.name for p in (ROOT / "docs").glob("*.md")} - {"README.md"}
+    assert {page for page in pages if f"]({page})" not in index} == set()

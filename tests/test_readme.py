@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import io
 import re
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from tests.support.paths import MODELS, ROOT
+from tools.tables import PAGES, filled
+
 TEXT = (ROOT / "README.md").read_text()
 
 
-def test_tables_are_up_to_date() -> None:
-    spec = importlib.util.spec_from_file_location("tables", ROOT / "tools" / "tables.py")
-    assert spec is not None
-    assert spec.loader is not None
-    tables = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tables)
-    assert tables.filled(TEXT) == TEXT, "run python tools/tables.py"
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_tables_are_up_to_date(page: Path) -> None:
+    assert filled(page) == page.read_text("utf-8"), "run python -m tools.tables"
 
 
 def test_the_first_block_is_two_commands() -> None:
@@ -33,7 +30,7 @@ def test_the_first_block_is_two_commands() -> None:
 def test_the_example_prints_what_it_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (block,) = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "models").symlink_to(ROOT / "models")
+    (tmp_path / "models").symlink_to(MODELS)
     expected = [line.split("# ")[-1].strip() for line in block.splitlines() if line.startswith("print(")]
     output = io.StringIO()
     with contextlib.redirect_stdout(output):

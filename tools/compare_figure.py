@@ -1,6 +1,6 @@
 """docs/compare.jpg: the cat by eleven methods, for the class that the model names and for espresso.
 
-    python tools/compare_figure.py           # with the extra `compare`; some minutes
+    python -m tools.compare_figure           # with the extra `compare`; some minutes
 
 The times in it are those of docs/figures/method_times.json, not of this run.
 """
@@ -17,9 +17,9 @@ from PIL import Image
 import onnxdtd
 from onnxdtd.comparison.picture import Sheet, draw
 from onnxdtd.inputs import Preprocess
+from tools.paths import DOCS, FIGURES, MODELS
 
-ROOT = Path(__file__).parent.parent
-MODEL, PHOTO = ROOT / "models" / "efficientnet_lite0.onnx", ROOT / "models" / "chelsea.png"
+MODEL, PHOTO = MODELS / "efficientnet_lite0.onnx", MODELS / "chelsea.png"
 METHODS = [
     "gradient", "gradient_x_input", "epsilon_plus", "dtd", "composite", "guided_backprop", "grad_cam",
     "integrated_gradients", "occlusion", "lime", "kernel_shap",
@@ -30,7 +30,7 @@ WIDTH = 1500
 
 def times() -> dict[str, str]:
     """Each method's caption."""
-    told = json.loads((ROOT / "docs" / "figures" / "method_times.json").read_text("utf-8"))
+    told = json.loads((FIGURES / "method_times.json").read_text("utf-8"))
     (case,) = [c for c in told["cases"] if c["model"] == MODEL.stem and c["batch"] == 1]
     ratios = {
         m: (engines.get("onnx") or engines.get("numpy") or engines["other"])["forwards"]
@@ -48,7 +48,7 @@ def save(sheet: Sheet) -> None:
             small = picture.convert("RGB").resize(
                 (WIDTH, round(WIDTH * picture.height / picture.width)), Image.LANCZOS
             )
-        small.save(ROOT / "docs" / "compare.jpg", quality=82, optimize=True)
+        small.save(DOCS / "compare.jpg", quality=82, optimize=True)
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
 """Wall time of every method as a multiple of the model's forward pass; writes docs/figures/method_times.json and .md.
 
-    python tools/compare_times.py                       # with the extra `compare`, the neighbours too
-    python tools/compare_times.py --only mnist_cnn --batches 1,32
+    python -m tools.compare_times                       # with the extra `compare`, the neighbours too
+    python -m tools.compare_times --only mnist_cnn --batches 1,32
 
 All in one run, warm, each method in turns with the forward pass, because a machine's clock and its other work change
 from one second to the next: the fastest call over the fastest forward pass, and the least and the most ratio of a
@@ -18,7 +18,6 @@ import sys
 import time
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,16 +30,16 @@ from onnxdtd.model.load import load
 from onnxdtd.plan.cost import cost
 from onnxdtd.plan.target import Target
 from onnxdtd.walk import backward
+from tools.paths import FIGURES, MODELS
 
-ROOT = Path(__file__).parent.parent
-OUT = ROOT / "docs" / "figures" / "method_times"
+OUT = FIGURES / "method_times"
 CASES = {"mnist_cnn": "mnist_digit.npy", "efficientnet_lite0": "chelsea.png"}
 TURNS, PATIENCE, REST = 7, 6.0, 0.05
 CALLS, ENOUGH = 1000, 0.15
 LIMIT = 6.0
 HEAD = """# What each method costs
 
-Multiples of the model's own forward pass in onnxruntime, by `python tools/compare_times.py`: the fastest call over
+Multiples of the model's own forward pass in onnxruntime, by `python -m tools.compare_times`: the fastest call over
 the fastest forward pass, which take turns; in brackets the least and the most of a turn. "Multiplications" are those
 of the forward pass and the walk together, over those of the forward pass alone: what arithmetic asks for at least.
 """
@@ -76,12 +75,12 @@ def in_turns(call: Callable[[], Any], forward: Callable[[], Any]) -> dict[str, f
 
 def measure(name: str, batch: int, neighbours: bool) -> dict[str, Any]:
     """Every method on one model, the forward pass before each of them."""
-    path = ROOT / "models" / f"{name}.onnx"
+    path = MODELS / f"{name}.onnx"
     graph = load(str(path))
     prepare = Preprocess.from_metadata(graph.metadata)
     span = prepare.input_range if prepare else None
     front = onnxdtd.Explainer(str(path), "gradient", input_range=span)
-    one = read_inputs(ROOT / "models" / CASES[name], front.inputs, prepare)
+    one = read_inputs(MODELS / CASES[name], front.inputs, prepare)
     x = {key: np.repeat(array, batch, axis=0) for key, array in one.items()}
     forward = forward_pass(graph, x, front.providers)
     forward()
@@ -127,10 +126,10 @@ def multiplications(explainer: onnxdtd.Explainer) -> float:
 
 def profile(name: str, method: str, rounds: int = 12) -> dict[str, Any]:
     """Milliseconds of the walk by op (its fastest round), beside onnxruntime's forward pass with all activations."""
-    path = ROOT / "models" / f"{name}.onnx"
+    path = MODELS / f"{name}.onnx"
     prepare = Preprocess.from_metadata(load(str(path)).metadata)
     explainer = onnxdtd.Explainer(str(path), method, input_range=prepare.input_range if prepare else None)
-    x = read_inputs(ROOT / "models" / CASES[name], explainer.inputs, prepare)
+    x = read_inputs(MODELS / CASES[name], explainer.inputs, prepare)
     explainer(x)
     plan, run = explainer.plan(), explainer.run()
     found: list[dict[str, float]] = []

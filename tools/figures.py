@@ -1,6 +1,6 @@
 """Draw docs/cat.jpg, the README's picture: the shipped photograph explained by two methods, for two classes.
 
-python tools/figures.py
+python -m tools.figures
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from pathlib import Path
 from PIL import Image
 
 import onnxdtd
+from tools.paths import DOCS, MODELS
 
-ROOT = Path(__file__).parent.parent
-PHOTO = ROOT / "models" / "chelsea.png"
+PHOTO = MODELS / "chelsea.png"
 ROWS = [("dtd", "top"), ("composite", "top"), ("composite", "967")]
 WIDTH = 1200
 
@@ -21,7 +21,7 @@ WIDTH = 1200
 def main() -> None:
     rows = []
     for method, target in ROWS:
-        explainer = onnxdtd.Explainer(ROOT / "models" / "efficientnet_lite0.onnx", method)
+        explainer = onnxdtd.Explainer(MODELS / "efficientnet_lite0.onnx", method)
         prepare = onnxdtd.Preprocess.from_metadata(explainer.graph.metadata)
         explanation = explainer(prepare(PHOTO), target)
         with tempfile.TemporaryDirectory() as folder:
@@ -35,7 +35,7 @@ def main() -> None:
         sheet.paste(row, (0, top))
         top += row.height
     sheet = sheet.resize((WIDTH, round(height * WIDTH / sheet.width)), Image.Resampling.LANCZOS)
-    sheet.save(ROOT / "docs" / "cat.jpg", quality=88, optimize=True)
+    sheet.save(DOCS / "cat.jpg", quality=88, optimize=True)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Write the README's tables of methods, rules, operators and speed from the registries and benchmark figures.
+"""Write the tables of methods, rules, operators and speed from the registries and benchmark figures.
 
-python tools/tables.py            # rewrites README.md
-python tools/tables.py --check    # exit 1 if it is not up to date
+python -m tools.tables            # rewrites README.md and docs/operators.md
+python -m tools.tables --check    # exit 1 if they are not up to date
 """
 
 from __future__ import annotations
@@ -12,8 +12,7 @@ import sys
 from pathlib import Path
 
 from onnxdtd import METHODS, OPS, PASSES, RULES
-
-README = Path(__file__).parent.parent / "README.md"
+from tools.paths import DOCS, FIGURES, ROOT
 
 
 def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
@@ -48,7 +47,7 @@ def ops() -> str:
 
 def speed() -> str:
     """From docs/figures/bench.json: ratios of medians, and of peak memory, in one run of tools/bench."""
-    run = json.loads((README.parent / "docs" / "figures" / "bench.json").read_text())
+    run = json.loads((FIGURES / "bench.json").read_text())
     rows = []
     for case in run["cases"]:
         found = {(r["ratio"], r["method"]): f"{r['of_median']:.2f}" for r in case.get("ratios", ())}
@@ -70,19 +69,28 @@ def speed() -> str:
     return table(head, rows)
 
 
-def filled(text: str) -> str:
-    bodies = {"methods": methods(), "rules": rules(), "ops": ops(), "speed": speed()}
-    for name, body in bodies.items():
+# Which tables stand in which page, between `<!-- name -->` and `<!-- end -->`.
+PAGES = {
+    ROOT / "README.md": {"methods": methods, "rules": rules, "speed": speed},
+    DOCS / "operators.md": {"ops": ops},
+}
+
+
+def filled(page: Path) -> str:
+    """The page as it should be."""
+    text = page.read_text("utf-8")
+    for name, written in PAGES[page].items():
+        body = written()
         pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end -->)", re.DOTALL)
         text, count = pattern.subn(lambda m, body=body: f"{m[1]}{body}\n{m[2]}", text)
         if count != 1:
-            raise SystemExit(f"README.md must have exactly one place for {name}")
+            raise SystemExit(f"{page.name} must have exactly one place for {name}")
     return text
 
 
 if __name__ == "__main__":
-    before = README.read_text()
-    after = filled(before)
+    stale = {page: text for page in PAGES if (text := filled(page)) != page.read_text("utf-8")}
     if "--check" in sys.argv:
-        raise SystemExit(before != after)
-    README.write_text(after)
+        raise SystemExit(bool(stale))
+    for page, text in stale.items():
+        page.write_text(text, "utf-8")

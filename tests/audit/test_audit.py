@@ -19,9 +19,8 @@ from onnxdtd.audit.roots import interval
 from onnxdtd.errors import UsageError
 from onnxdtd.explainer import Explainer
 from tests.support.audit_models import deep_convolutions, deep_stack, linear_model
+from tests.support.paths import DOCS, MODELS
 
-ROOT = Path(__file__).parents[2]
-MODELS = ROOT / "models"
 DIGIT = np.load(MODELS / "mnist_digit.npy")
 
 
@@ -191,7 +190,7 @@ def test_the_folder_is_documented_and_holds_pictures(tmp_path: Path) -> None:
     assert sorted(p.name for p in folder.iterdir()) == document["files"]
     assert document["schema"] == "onnxdtd.audit/1"
     assert document["sentence"] == report.sentence
-    text = (ROOT / "docs" / "audit.md").read_text("utf-8")
+    text = (DOCS / "audit.md").read_text("utf-8")
     keys = {*document, *document["findings"][0], *(k for f in document["findings"] for k in f["details"])}
     assert sorted(key for key in keys if f"`{key}`" not in text) == []
     assert sorted(name for name in AUDITS if f"`{name}`" not in text) == []

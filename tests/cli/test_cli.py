@@ -21,7 +21,6 @@ from onnxdtd.model.graph import Graph
 from tests.support.command_line import (
     DIGIT,
     DIGIT_MODEL,
-    MODELS,
     PHOTO,
     PHOTO_MODEL,
     Cli,
@@ -30,6 +29,7 @@ from tests.support.command_line import (
     dense,
 )
 from tests.support.model_text import model
+from tests.support.paths import MODELS
 
 COMMANDS = ("run", "audit", "roots", "inspect", "ops", "rules", "methods")
 HEAVY = {"onnx", "onnxruntime", "numpy", "matplotlib", "networkx", "PIL"}

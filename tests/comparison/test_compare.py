@@ -15,8 +15,9 @@ from onnxdtd.comparison import clock
 from onnxdtd.comparison.agreement import matrices, overlap, seen
 from onnxdtd.comparison.neighbour import NEIGHBOURS
 from onnxdtd.comparison.parts import Parts, cut
-from tests.support.command_line import DIGIT, DIGIT_MODEL, MODELS, dense
+from tests.support.command_line import DIGIT, DIGIT_MODEL, dense
 from tests.support.model_text import model
+from tests.support.paths import MODELS
 
 X = np.array([[1, 2], [3, -1], [0.5, 0.25]], np.float32)
 

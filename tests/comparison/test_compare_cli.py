@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.support.command_line import DIGIT, DIGIT_MODEL, MODELS, Cli, array, command_line, dense
+from tests.support.command_line import DIGIT, DIGIT_MODEL, Cli, array, command_line, dense
+from tests.support.paths import MODELS
 
 
 @pytest.fixture

@@ -13,8 +13,9 @@ import pytest
 
 import onnxdtd
 from onnxdtd.comparison.neighbour import NEIGHBOURS
-from tests.support.command_line import DIGIT, DIGIT_MODEL, MODELS, Cli, command_line
+from tests.support.command_line import DIGIT, DIGIT_MODEL, Cli, command_line
 from tests.support.model_text import model
+from tests.support.paths import MODELS
 
 pytestmark = [
     pytest.mark.skipif(

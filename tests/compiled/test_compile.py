@@ -19,8 +19,9 @@ import onnxdtd
 from onnxdtd.compiled import export, upgrade
 from onnxdtd.errors import TargetError, UnsupportedError, UsageError
 from onnxdtd.primitives.traced import stored
-from tests.support.command_line import MODELS, Cli, command_line, dense
+from tests.support.command_line import Cli, command_line, dense
 from tests.support.model_text import model
+from tests.support.paths import MODELS
 from tests.support.single_op import Example, X, model_of
 
 MNIST, RESNET = MODELS / "mnist_cnn.onnx", MODELS / "mnist_resnet.onnx"

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from onnxdtd.compiled import order
 from onnxdtd.compiled.trace import compile_plan
 from onnxdtd.explainer import Explainer
-
-MODELS = Path(__file__).parents[2] / "models"
+from tests.support.paths import MODELS
 
 
 def test_denominators_are_computed_when_relevance_has_arrived(monkeypatch: pytest.MonkeyPatch) -> None:

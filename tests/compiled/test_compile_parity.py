@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,9 +15,9 @@ from onnxdtd.methods import METHODS
 from onnxdtd.ops import OPS
 from onnxdtd.registry import RULES
 from tests.support.examples import EXAMPLES
+from tests.support.paths import MODELS
 from tests.support.single_op import Example, draw, model_of
 
-MODELS = Path(__file__).parents[2] / "models"
 # Bounds that the inputs keep: beyond them a denominator may vanish, and its rounding is anyone's.
 PARAMETERS: dict[str, dict[str, Any]] = {
     "zbox": {"low": -6.0, "high": 6.0},

@@ -9,8 +9,8 @@ import onnxruntime as ort
 import pytest
 
 import onnxdtd
+from tests.support.paths import MODELS
 
-MODELS = Path(__file__).parents[2] / "models"
 SAMPLES = {
     "mnist_cnn": "mnist_digit",
     "mnist_resnet": "mnist_digit",

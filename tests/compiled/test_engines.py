@@ -20,7 +20,8 @@ from onnxdtd.errors import ProviderError, UnsupportedError, UsageError
 from onnxdtd.explainer import Explainer
 from onnxdtd.plan.choice import MANY, break_even, choose, multiplications
 from onnxdtd.walk.run import NumpyRun
-from tests.support.command_line import DIGIT, MODELS, Cli, command_line
+from tests.support.command_line import DIGIT, Cli, command_line
+from tests.support.paths import MODELS
 
 MNIST = MODELS / "mnist_cnn.onnx"
 DIGITS = np.random.default_rng(3).random((2, 1, 28, 28), np.float32)

@@ -10,7 +10,8 @@ import pytest
 
 import onnxdtd
 from onnxdtd.interop import quantus_explain_func, quantus_model, shap_explanation
-from tests.support.command_line import DIGIT, DIGIT_MODEL, MODELS
+from tests.support.command_line import DIGIT, DIGIT_MODEL
+from tests.support.paths import MODELS
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 

@@ -3,16 +3,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import onnx
 import pytest
 
 from onnxdtd.explainer import Explainer
 from tests.support.model_text import model
+from tests.support.paths import GOLDENS
 
-FOLDER = Path(__file__).parents[1] / "goldens" / "transformer"
+FOLDER = GOLDENS / "transformer"
 EXPORTS = ("script", "dynamo", "attention")
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from onnxdtd.explainer import Explainer
+from tests.support.paths import GOLDENS
 
-GOLDENS = Path(__file__).parents[1] / "goldens"
 NETWORKS = ("vgg_like", "resnet_like")
 METHODS = (
     "epsilon_plus", "epsilon_plus_flat", "epsilon_alpha2_beta1", "epsilon_alpha2_beta1_flat",

@@ -16,9 +16,10 @@ from onnxdtd.explainer import Explainer
 from onnxdtd.inputs import Preprocess
 from onnxdtd.metrics import Evaluation, evaluate
 from onnxdtd.metrics.journal import Journal
-from tests.support.command_line import MODELS, PHOTO
+from tests.support.command_line import PHOTO
 from tests.support.metric_cases import TABLE, WEIGHTS, by_hand, linear, linear_image
 from tests.support.model_text import model
+from tests.support.paths import MODELS
 
 CNN = MODELS / "mnist_cnn.onnx"
 FAST: dict[str, Any] = {"steps": 6, "draws": 2, "resamples": 200}

@@ -10,8 +10,9 @@ import onnx
 import pytest
 
 from onnxdtd.metrics.journal import Journal
-from tests.support.command_line import DIGIT_MODEL, MODELS, PHOTO, PHOTO_MODEL, Cli, command_line
+from tests.support.command_line import DIGIT_MODEL, PHOTO, PHOTO_MODEL, Cli, command_line
 from tests.support.metric_cases import TABLE, WEIGHTS, linear
+from tests.support.paths import MODELS
 
 FAST = ("--steps", 5, "--draws", 2)
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from onnxdtd.metrics import Evaluation, evaluate
-from tests.support.command_line import MODELS
 from tests.support.metric_cases import linear, linear_image
+from tests.support.paths import MODELS
 
 RNG = np.random.default_rng(11)
 FAITHFUL = ["pixel_flipping", "region_perturbation", "deletion", "insertion"]

@@ -16,8 +16,9 @@ from onnxdtd.model.canonise import canonise
 from onnxdtd.model.contrib import DEFINITIONS, DOMAIN
 from onnxdtd.model.load import load
 from onnxdtd.walk.forward import Forward
+from tests.support.paths import GOLDENS
 
-FOLDER = Path(__file__).parents[1] / "goldens" / "transformer"
+FOLDER = GOLDENS / "transformer"
 _RNG = np.random.default_rng(4)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import ml_dtypes
 import numpy as np
 import onnx
@@ -15,8 +13,8 @@ import onnxdtd
 from onnxdtd.model.canonise.precision import HALVES, precision
 from onnxdtd.model.load import load
 from tests.support.model_text import graph, normal, ops, run
+from tests.support.paths import MODELS
 
-MODELS = Path(__file__).parents[2] / "models"
 KINDS = {"float16": (TensorProto.FLOAT16, np.float16), "bfloat16": (TensorProto.BFLOAT16, ml_dtypes.bfloat16)}
 
 

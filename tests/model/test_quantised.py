@@ -15,8 +15,9 @@ from onnxruntime.quantization import (
 )
 
 from onnxdtd import Explainer, UnsupportedError, check
+from tests.support.paths import MODELS
 
-MODEL = Path(__file__).parents[2] / "models" / "mnist_cnn.onnx"
+MODEL = MODELS / "mnist_cnn.onnx"
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 

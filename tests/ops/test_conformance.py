@@ -1,29 +1,23 @@
-"""A sample of onnx's own tests, explained; `python tools/conformance --all` takes the whole."""
+"""A sample of onnx's own tests, explained; `python -m tools.conformance --all` takes the whole."""
 
 from __future__ import annotations
 
-import sys
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-TOOL = Path(__file__).parents[2] / "tools" / "conformance"
+from tools.conformance.cases import cases
+from tools.conformance.examine import examine
+
 EVERY = 8
 
 
 @pytest.fixture(scope="module")
 def results() -> list:
-    sys.path.insert(0, str(TOOL))
-    try:
-        import cases
-        import examine
-    finally:
-        sys.path.remove(str(TOOL))
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
-        return [examine.examine(case) for case in list(cases.cases())[::EVERY]]
+        return [examine(case) for case in list(cases())[::EVERY]]
 
 
 def test_no_case_fails(results: list) -> None:

@@ -10,8 +10,9 @@ import pytest
 import onnxdtd
 from onnxdtd.errors import UnsupportedError, UsageError
 from onnxdtd.passes.grad_cam import bilinear
-from tests.passes.test_passes import DIGIT, LINEAR, MODELS, W, X, explained
+from tests.passes.test_passes import DIGIT, LINEAR, W, X, explained
 from tests.support.model_text import model
+from tests.support.paths import MODELS
 
 HEAD = "(float[N, 1, 4, 4] x) => (float[N, 2] y) "
 POOLED = "{ c = Conv<strides = [2, 2]>(x, k) f = Relu(c) g = GlobalAveragePool(f) v = Flatten(g) y = MatMul(v, w) }"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,8 +9,8 @@ import pytest
 
 import onnxdtd
 from tests.support.model_text import model
+from tests.support.paths import MODELS
 
-MODELS = Path(__file__).parents[2] / "models"
 DIGIT = np.load(MODELS / "mnist_digit.npy")
 W = np.array([[1.0, -2.0, 0.5], [3.0, 0.25, -1.0], [-1.5, 2.0, 4.0], [0.0, 1.0, 1.0]])
 LINEAR = model(

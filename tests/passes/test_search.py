@@ -11,8 +11,9 @@ import onnxdtd
 from onnxdtd.passes.passes import Passes
 from onnxdtd.passes.plane import nearest_on_plane
 from onnxdtd.passes.search import Best, Search
-from tests.passes.test_passes import DIGIT, MODELS, explained
+from tests.passes.test_passes import DIGIT, explained
 from tests.support.model_text import model
+from tests.support.paths import MODELS
 
 
 def boxed(x: np.ndarray, g: np.ndarray, drop: float, low: float, high: float) -> np.ndarray | None:

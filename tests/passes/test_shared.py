@@ -10,8 +10,9 @@ import pytest
 import onnxdtd
 from onnxdtd.errors import TargetError, UnsupportedError, UsageError
 from onnxdtd.passes.passes import Passes
-from tests.passes.test_passes import DIGIT, LINEAR, MODELS, X, digits, explained
+from tests.passes.test_passes import DIGIT, LINEAR, X, digits, explained
 from tests.support.model_text import model
+from tests.support.paths import MODELS
 
 METHODS = {
     "integrated_gradients": {"steps": 7},

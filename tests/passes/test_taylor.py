@@ -8,9 +8,10 @@ import pytest
 import onnxdtd
 from onnxdtd.errors import UsageError
 from onnxdtd.passes.search import budget
-from tests.passes.test_passes import LINEAR, MODELS, W, X, digits, explained
+from tests.passes.test_passes import LINEAR, W, X, digits, explained
 from tests.passes.test_search import boxed, network
 from tests.support.model_text import model
+from tests.support.paths import MODELS
 
 
 def test_a_linear_model_has_one_root_and_it_is_exact() -> None:

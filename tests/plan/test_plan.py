@@ -17,14 +17,11 @@ from onnxdtd.model.load import load
 from onnxdtd.plan.plan import make_plan
 from onnxdtd.plan.target import Target
 from onnxdtd.walk.run import NumpyRun
+from tests.support.paths import GOLDENS, MODELS
 
-ROOT = Path(__file__).parents[1]
 NETWORKS = [
-    *(ROOT / "goldens").glob("*.onnx"),
-    *(
-        ROOT.parent / "models" / f"{name}.onnx"
-        for name in ("mnist_cnn", "mnist_resnet", "mnist_keras", "wine_mlp")
-    ),
+    *GOLDENS.glob("*.onnx"),
+    *(MODELS / f"{name}.onnx" for name in ("mnist_cnn", "mnist_resnet", "mnist_keras", "wine_mlp")),
 ]
 
 
@@ -61,7 +58,7 @@ def test_pruning_changes_nothing(path: Path, method: str, rng: np.random.Generat
 
 
 def test_signed_zplus_behind_relus_is_one_group_of_one_term() -> None:
-    plan = make_plan(canonise(load(ROOT.parent / "models" / "mnist_cnn.onnx")), "dtd", input_range=(0, 1))
+    plan = make_plan(canonise(load(MODELS / "mnist_cnn.onnx")), "dtd", input_range=(0, 1))
     step = next(s for s in plan.steps if s.node.name == "/3/Conv")
     assert [len(group.terms) for group in step.pruned.groups] == [1]
     assert [len(group.terms) for group in step.rule.groups] == [2, 2]

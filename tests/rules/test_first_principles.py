@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from onnxdtd.registry import RULES
+from tests.support.paths import GOLDENS
 from tests.support.single_op import Example, X, site_of
 
-ROWS: list[dict[str, Any]] = json.loads(
-    (Path(__file__).parents[1] / "goldens" / "first_principles.json").read_text()
-)
+ROWS: list[dict[str, Any]] = json.loads((GOLDENS / "first_principles.json").read_text())
 EXACT = {"epsilon": 0.0, "bias": "redistribute"}
 
 

@@ -13,8 +13,8 @@ import pytest
 
 from onnxdtd.cli import main
 from tests.support.model_text import model
+from tests.support.paths import MODELS
 
-MODELS = Path(__file__).parents[2] / "models"
 DIGIT_MODEL, DIGIT = MODELS / "mnist_cnn.onnx", MODELS / "mnist_digit.npy"
 PHOTO_MODEL, PHOTO = MODELS / "efficientnet_lite0.onnx", MODELS / "chelsea.png"
 

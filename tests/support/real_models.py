@@ -16,7 +16,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-CAT = Path(__file__).parents[2] / "models" / "chelsea.png"
+from tests.support.paths import MODELS
+
+CAT = MODELS / "chelsea.png"
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,10 @@ from onnxdtd.errors import UsageError
 from onnxdtd.theory.chain import Layer, dense
 from onnxdtd.theory.recursion import recursion
 from onnxdtd.theory.root_functions import origin
+from tests.support.paths import ROOT
 from tools.justify_anything.justify import justify
 from tools.justify_anything.picture import face, read
 
-ROOT = Path(__file__).parents[2]
 Array = np.ndarray
 
 
@@ -88,7 +88,10 @@ def test_the_tool_draws_a_picture_of_ones_own(tmp_path: Path) -> None:
     Image.fromarray(picture).save(tmp_path / "bar.png")
     assert read(tmp_path / "bar.png")[14, 14] == 1
     assert face().shape == (28, 28)
-    command = [sys.executable, "tools/justify_anything", "--out", tmp_path, "--picture", tmp_path / "bar.png"]
+    command = [
+        *(sys.executable, "-m", "tools.justify_anything"),
+        *("--out", tmp_path, "--picture", tmp_path / "bar.png"),
+    ]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     (error,) = [
         line.split()[-1] for line in run.stdout.splitlines() if line.startswith("justified - picture")

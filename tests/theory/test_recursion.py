@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import onnx
@@ -17,8 +16,8 @@ from onnxdtd.theory.chain import Layer, dense
 from onnxdtd.theory.recursion import recursion, recursive_taylor
 from onnxdtd.theory.root_functions import origin
 from onnxdtd.theory.tape import Variable
+from tests.support.paths import MODELS
 
-MODELS = Path(__file__).parents[2] / "models"
 Array = np.ndarray
 Parameters = list[tuple[Array, Array]]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,11 +13,11 @@ import onnxdtd
 from onnxdtd.errors import UnsupportedError
 from onnxdtd.theory import roots as module
 from tests.support.model_text import model
+from tests.support.paths import GOLDENS, MODELS
 
-ROOT = Path(__file__).parents[2]
-ROWS = json.loads((ROOT / "tests" / "goldens" / "first_principles.json").read_text())
+ROWS = json.loads((GOLDENS / "first_principles.json").read_text())
 LAYERS = [row for row in ROWS if row["kind"] == "layer"]
-DIGIT = np.load(ROOT / "models" / "mnist_digit.npy")
+DIGIT = np.load(MODELS / "mnist_digit.npy")
 RULES: list[dict[str, Any]] = [
     {"use": "epsilon", "epsilon": 0.0, "bias": "redistribute"},
     {"use": "gamma", "epsilon": 0.0, "bias": "redistribute"},
@@ -216,9 +215,7 @@ def dense_step(rule: dict[str, Any], w: np.ndarray, b: float, x: np.ndarray) -> 
 
 
 def test_first_layer_roots_of_a_digit_are_images() -> None:
-    explainer = onnxdtd.Explainer(
-        ROOT / "models" / "mnist_cnn_nonpositive_bias.onnx", "dtd", input_range=(0, 1)
-    )
+    explainer = onnxdtd.Explainer(MODELS / "mnist_cnn_nonpositive_bias.onnx", "dtd", input_range=(0, 1))
     found = onnxdtd.roots(explainer, DIGIT, "/0/Conv", neurons=200)
     assert len(found) == found.asked == 200
     assert found.in_domain == 1

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import pickle
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,13 +16,13 @@ from onnxdtd.theory import line as line_module
 from onnxdtd.theory import regions as regions_module
 from onnxdtd.theory import roots as module
 from tests.support.model_text import model
+from tests.support.paths import MODELS
 
-ROOT = Path(__file__).parents[2]
-DIGIT = np.load(ROOT / "models" / "mnist_digit.npy")
+DIGIT = np.load(MODELS / "mnist_digit.npy")
 
 
 def test_drawing_neurons() -> None:
-    explainer = onnxdtd.Explainer(ROOT / "models" / "mnist_cnn.onnx", "dtd")
+    explainer = onnxdtd.Explainer(MODELS / "mnist_cnn.onnx", "dtd")
     every = onnxdtd.roots(explainer, DIGIT, "/6/Conv", scope=None)
     drawn, again, other = (
         onnxdtd.roots(explainer, DIGIT, "/6/Conv", neurons=15, seed=seed, scope=None) for seed in (3, 3, 4)
@@ -49,7 +48,7 @@ def test_neurons_by_index_need_no_relevance() -> None:
 
 
 def test_batches_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    explainer = onnxdtd.Explainer(ROOT / "models" / "mnist_cnn.onnx", "dtd")
+    explainer = onnxdtd.Explainer(MODELS / "mnist_cnn.onnx", "dtd")
     one = onnxdtd.roots(explainer, DIGIT, "/3/Conv", neurons=30)
     for place in (module, line_module, regions_module):
         monkeypatch.setattr(place, "BATCH_BYTES", 200_000)
@@ -75,14 +74,14 @@ def test_batches_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_refusals(node: str, options: dict[str, Any], message: str) -> None:
-    explainer = onnxdtd.Explainer(ROOT / "models" / "mnist_cnn.onnx", "dtd")
+    explainer = onnxdtd.Explainer(MODELS / "mnist_cnn.onnx", "dtd")
     with pytest.raises(UsageError, match=message):
         onnxdtd.roots(explainer, DIGIT, node, **options)
 
 
 def test_refuses_what_does_not_fit_into_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LARGEST", 50_000)
-    explainer = onnxdtd.Explainer(ROOT / "models" / "mnist_cnn.onnx", "dtd")
+    explainer = onnxdtd.Explainer(MODELS / "mnist_cnn.onnx", "dtd")
     with pytest.raises(UsageError, match=r"need 0.0 GiB; draw some of them with neurons=\d+"):
         onnxdtd.roots(explainer, DIGIT, "/6/Conv", scope=None)
     with pytest.raises(InputError):
@@ -90,7 +89,7 @@ def test_refuses_what_does_not_fit_into_memory(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_result_prints_pickles_and_writes_json() -> None:
-    explainer = onnxdtd.Explainer(ROOT / "models" / "mnist_cnn.onnx", "dtd")
+    explainer = onnxdtd.Explainer(MODELS / "mnist_cnn.onnx", "dtd")
     found = onnxdtd.roots(explainer, DIGIT, "/9/Gemm", neurons=[0, 4, 10])
     assert str(pickle.loads(pickle.dumps(found))) == str(found)
     lines = str(found).splitlines()
@@ -103,7 +102,7 @@ def test_result_prints_pickles_and_writes_json() -> None:
 
 
 def test_command_line(capsys: pytest.CaptureFixture[str]) -> None:
-    given = ["roots", str(ROOT / "models" / "mnist_cnn.onnx"), str(ROOT / "models" / "mnist_digit.npy")]
+    given = ["roots", str(MODELS / "mnist_cnn.onnx"), str(MODELS / "mnist_digit.npy")]
     assert main([*given, "--node", "/9/Gemm", "--neurons", "5", "--target", "3"]) == 0
     text, errors = capsys.readouterr()
     lines = text.splitlines()
@@ -133,7 +132,7 @@ def test_command_line(capsys: pytest.CaptureFixture[str]) -> None:
     ],
 )
 def test_command_line_refuses(options: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
-    given = ["roots", str(ROOT / "models" / "mnist_cnn.onnx"), str(ROOT / "models" / "mnist_digit.npy")]
+    given = ["roots", str(MODELS / "mnist_cnn.onnx"), str(MODELS / "mnist_digit.npy")]
     assert main([*given, *options]) == 2
     text, errors = capsys.readouterr()
     assert text == ""

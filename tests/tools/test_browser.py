@@ -9,7 +9,6 @@ installed unasked, so that a machine without a network skips and does not wait.
 from __future__ import annotations
 
 import base64
-import importlib.util
 import json
 import math
 import os
@@ -19,7 +18,6 @@ import threading
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -29,9 +27,10 @@ import pytest
 import onnxdtd
 from onnxdtd.render.colours import Scale
 from tests.support import chromium
-from tests.support.command_line import MODELS
+from tests.support.paths import MODELS, ROOT
+from tools.browser import explainers, serve
 
-FOLDER = Path(__file__).parents[2] / "tools" / "browser"
+FOLDER = ROOT / "tools" / "browser"
 MNIST = MODELS / "mnist_cnn.onnx"
 HELD = np.load(MODELS / "mnist_heldout.npz")
 DIGITS = (HELD["images"][:6].astype(np.float32) / 255)[:, None]
@@ -42,17 +41,7 @@ THREE = [(0.5 + 0.2 * math.cos(a), 0.34 + 0.15 * math.sin(a)) for a in np.linspa
 """Points of a three, in parts of the pad."""
 
 
-def script(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"browser_{name}", FOLDER / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-EXPLAINERS, SERVE = script("explainers"), script("serve")
-METHODS = list(EXPLAINERS.METHODS)
+METHODS = list(explainers.METHODS)
 
 
 @pytest.fixture(scope="module")
@@ -80,8 +69,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str
     """The folder as its README builds it, without npm's part, and its address."""
     folder = tmp_path_factory.mktemp("site") / "browser"
     shutil.copytree(FOLDER, folder, ignore=BUILT)
-    EXPLAINERS.write(folder / "explainers")
-    with SERVE.server(folder) as server:
+    explainers.write(folder / "explainers")
+    with serve.server(folder) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield folder, f"http://127.0.0.1:{server.server_port}/"
@@ -348,14 +337,17 @@ def test_the_server_gives_the_types_that_browsers_insist_on(served: tuple[Path, 
     for path, kind in types.items():
         with urllib.request.urlopen(served[1] + path) as answer:
             assert answer.headers.get_content_type() == kind
-    assert {SERVE.Handler.extensions_map[end] for end in (".js", ".mjs")} == {"text/javascript"}
-    assert SERVE.Handler.extensions_map[".wasm"] == "application/wasm"
+    assert {serve.Handler.extensions_map[end] for end in (".js", ".mjs")} == {"text/javascript"}
+    assert serve.Handler.extensions_map[".wasm"] == "application/wasm"
 
 
 def test_the_server_is_on_loopback_and_says_what_is_missing(tmp_path: Path) -> None:
-    with SERVE.server(tmp_path) as server:
+    with serve.server(tmp_path) as server:
         assert server.server_address[0] == "127.0.0.1"
-    assert SERVE.missing(tmp_path) == ["npm ci --ignore-scripts", "python explainers.py"]
+    assert serve.missing(tmp_path) == [
+        "npm ci --ignore-scripts --prefix tools/browser",
+        "python -m tools.browser.explainers",
+    ]
 
 
 def test_the_runtime_is_pinned() -> None:

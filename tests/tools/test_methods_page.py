@@ -3,45 +3,28 @@
 from __future__ import annotations
 
 import copy
-import importlib
 import json
 import re
-import sys
-from collections.abc import Iterator
-from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
 
 import onnxdtd
+from tests.support.paths import DOCS, FIGURES, MODELS
+from tools.methods_page import claims, data, rows, summary, words
 
-ROOT = Path(__file__).parents[2]
-DOCS = ROOT / "docs"
-TOLD = json.loads((DOCS / "figures" / "methods.json").read_text("utf-8"))
+TOLD = json.loads((FIGURES / "methods.json").read_text("utf-8"))
 PAGE = (DOCS / "methods.md").read_text("utf-8")
 STUDIES = ("digits", "photos")
-NAMES = ("asked", "claims", "data", "measure", "notes", "rows", "summary", "words")
 
 
-@pytest.fixture(scope="module")
-def tool() -> Iterator[SimpleNamespace]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(ROOT / "tools" / "methods_page"))
-        for name in NAMES:
-            patch.delitem(sys.modules, name, raising=False)
-        yield SimpleNamespace(**{name: importlib.import_module(name) for name in NAMES})
-        for name in NAMES:
-            sys.modules.pop(name, None)
+def test_the_page_is_what_the_json_says() -> None:
+    assert words.page(TOLD) == PAGE, "run python -m tools.methods_page --words"
+    assert rows.tables(TOLD) == (FIGURES / "methods.md").read_text("utf-8")
 
 
-def test_the_page_is_what_the_json_says(tool: Any) -> None:
-    assert tool.words.page(TOLD) == PAGE, "run python tools/methods_page --words"
-    assert tool.rows.tables(TOLD) == (DOCS / "figures" / "methods.md").read_text("utf-8")
-
-
-def test_no_interval_is_written_by_hand(tool: Any) -> None:
+def test_no_interval_is_written_by_hand() -> None:
     """With every number in the JSON another one, every interval on the page is another one."""
     other = copy.deepcopy(TOLD)
     tables = [other[study][table] for study in STUDIES for table in ("table", "from_best")]
@@ -50,24 +33,24 @@ def test_no_interval_is_written_by_hand(tool: Any) -> None:
         *other["chance"]["regions"],
     ]:
         one.update(mean=777.0, low=777.0, high=777.0)
-    found = re.findall(r"[\d.]+ \[[^\]]*\]", tool.words.page(other))
+    found = re.findall(r"[\d.]+ \[[^\]]*\]", words.page(other))
     assert len(found) > 50
     assert {number for cell in found for number in re.findall(r"[\d.]+", cell)} <= {"777.00", "777.000"}
 
 
-def test_every_claim_holds(tool: Any) -> None:
-    claims = tool.claims.claims(TOLD)
-    assert len(claims) >= 10
-    assert [claim for claim, holds in claims if not holds] == []
+def test_every_claim_holds() -> None:
+    held = claims.claims(TOLD)
+    assert len(held) >= 10
+    assert [claim for claim, holds in held if not holds] == []
 
 
-def test_a_claim_can_fail(tool: Any) -> None:
+def test_a_claim_can_fail() -> None:
     """With two methods' numbers exchanged, or the controls', some claim is no longer true."""
     for study, a, b in (("digits", "dtd", "gradient"), ("photos", "random", "composite")):
         wrong = copy.deepcopy(TOLD)
         for table in ("table", "from_best", "from_random"):
             wrong[study][table][a], wrong[study][table][b] = (TOLD[study][table][m] for m in (b, a))
-        assert not all(holds for _, holds in tool.claims.claims(wrong))
+        assert not all(holds for _, holds in claims.claims(wrong))
 
 
 @pytest.mark.parametrize("study", STUDIES)
@@ -99,12 +82,12 @@ def test_sizes_are_what_the_page_promises() -> None:
     assert TOLD["alike"]["digits"]["inputs"] == 10
 
 
-def test_numbers_are_those_of_the_library(tool: Any) -> None:
+def test_numbers_are_those_of_the_library() -> None:
     """What is cheap to measure again: sparseness, on the same 200 digits."""
-    inputs = tool.data.digits(20)
+    inputs = data.digits(20)
     assert len(inputs.x) == TOLD["digits"]["inputs"]
     methods = ["gradient", "dtd", "epsilon_plus"]
-    path = ROOT / "models" / "mnist_cnn.onnx"
+    path = MODELS / "mnist_cnn.onnx"
     found = onnxdtd.evaluate(
         path, inputs.x, methods, metrics="sparseness", input_range=(0.0, 1.0), resamples=100
     )
@@ -113,15 +96,15 @@ def test_numbers_are_those_of_the_library(tool: Any) -> None:
         assert found.summary(method, "sparseness.gini").mean == pytest.approx(told, rel=1e-4)
 
 
-def test_views_of_one_photograph_count_once(tool: Any) -> None:
+def test_views_of_one_photograph_count_once() -> None:
     inputs = SimpleNamespace(groups=np.array([0, 0, 1]))
     values = np.array([[1.0, np.nan, np.nan], [3.0, np.nan, 4.0], [5.0, 2.0, 6.0]])
     expected = [[2.0, np.nan, 4.0], [5.0, 2.0, 6.0]]
-    np.testing.assert_array_equal(tool.summary._grouped(values, inputs), expected)
+    np.testing.assert_array_equal(summary._grouped(values, inputs), expected)
 
 
-def test_places_by_hand(tool: Any) -> None:
-    assert tool.summary._places(np.array([0.3, 0.1, 0.3, 0.2])).tolist() == [3.5, 1.0, 3.5, 2.0]
+def test_places_by_hand() -> None:
+    assert summary._places(np.array([0.3, 0.1, 0.3, 0.2])).tolist() == [3.5, 1.0, 3.5, 2.0]
 
 
 def test_links_lead_somewhere_and_figures_are_small() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +13,13 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "tools" / "reproduce"))
-
-import classes
-import convergence
-from convergence import falls, pairs
-from curves import WAYS, stand
-from vgg import vgg16
-
 from onnxdtd.audit.rerun import Rerun
+from tests.support.paths import DOCS, FIGURES
+from tools.reproduce import classes, convergence
+from tools.reproduce.convergence import falls, pairs
+from tools.reproduce.curves import WAYS, stand
+from tools.reproduce.vgg import vgg16
 
-ROOT = Path(__file__).parents[2]
-FIGURES = ROOT / "docs" / "figures"
 Array = np.ndarray
 
 
@@ -147,14 +141,14 @@ def test_every_sample_is_explained_for_its_own_top_class() -> None:
 
 @pytest.mark.parametrize("tool", [convergence, classes])
 def test_the_shipped_page_is_that_of_the_shipped_figures(tool: Any) -> None:
-    name = tool.__name__
+    name = tool.__name__.rpartition(".")[2]
     found = json.loads((FIGURES / f"{name}.json").read_text())
     assert (FIGURES / f"{name}.md").read_text() == tool.page(found)
     assert (FIGURES / f"{name}.png").stat().st_size < 300_000
 
 
 def test_the_rigour_page_quotes_the_shipped_tables() -> None:
-    page = (ROOT / "docs" / "rigour.md").read_text()
+    page = (DOCS / "rigour.md").read_text()
     quoted = [line for line in page.splitlines() if line.startswith("| ")]
     shipped = {line for file in FIGURES.glob("*.md") for line in file.read_text().splitlines()}
     assert quoted

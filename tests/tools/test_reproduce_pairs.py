@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-from types import ModuleType
-
 import numpy as np
 import pytest
 
-ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="module")
-def tool() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("mnist_pairs", ROOT / "tools/reproduce/mnist_pairs.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+from tests.support.paths import MODELS
+from tools.reproduce import mnist_pairs as tool
 
 
 @pytest.mark.parametrize("layers", [1, 2])
-def test_deep_taylor_is_positive_and_conserves(tool: ModuleType, layers: int) -> None:
-    held = np.load(ROOT / "models" / "mnist_heldout.npz")
+def test_deep_taylor_is_positive_and_conserves(layers: int) -> None:
+    held = np.load(MODELS / "mnist_heldout.npz")
     weights = tool.train(held["images"], held["labels"], layers, steps=40, seed=0)
     assert max(bias.max() for bias in weights[1::2]) <= 0
     x, side = tool.pairs(held["images"], held["labels"], np.ones(20, bool), np.random.default_rng(1))
@@ -45,7 +32,7 @@ def test_deep_taylor_is_positive_and_conserves(tool: ModuleType, layers: int) ->
     )
 
 
-def test_measures_by_hand(tool: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_measures_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     r = np.zeros((1, 28, 56))
     r[0, 3, 30], r[0, 4, 5], r[0, 5, 6] = 3.0, 1.0, -1.0
     monkeypatch.setattr(tool, "heatmaps", lambda model, method, x: (r, np.array([4.0])))

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
-from pathlib import Path
 
 import numpy as np
 import onnx
@@ -13,16 +11,12 @@ from onnx import TensorProto, helper, numpy_helper
 
 import onnxdtd
 from onnxdtd.theory.roots import roots as general_roots
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "tools" / "reproduce"))
-
-import mlps
-import roots_outside
-from mlps import MLPs, draw, leaves
-from roots_outside import NAMES, measure, outside, page, points
+from tests.support.paths import FIGURES
+from tools.reproduce import mlps, roots_outside
+from tools.reproduce.mlps import MLPs, draw, leaves
+from tools.reproduce.roots_outside import NAMES, measure, outside, page, points
 
 Array = np.ndarray
-FIGURES = Path(__file__).parents[2] / "docs" / "figures"
 
 
 def scenes(count: int, seed: int = 3) -> tuple[MLPs, Array]:

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from onnx.reference import ReferenceEvaluator
 
 from onnxdtd.explainer import Explainer
+from tests.support.paths import GOLDENS, MODELS
 
-ROOT = Path(__file__).parents[1]
-MODELS, GOLDENS = ROOT.parent / "models", ROOT / "goldens" / "torch_gradients.npz"
+GRADIENTS = GOLDENS / "torch_gradients.npz"
 DIGITS = ["mnist_cnn", "mnist_cnn_dynamo", "mnist_cnn_nonpositive_bias", "mnist_resnet"]
 
 
 @pytest.mark.parametrize("engine", ["numpy", "onnx"])
 @pytest.mark.parametrize("name", DIGITS)
 def test_the_gradient_of_digits_is_that_of_autograd(name: str, engine: str) -> None:
-    golden = np.load(GOLDENS)
+    golden = np.load(GRADIENTS)
     e = Explainer(MODELS / f"{name}.onnx", "gradient", engine=engine)(golden["digits"])
     found, expected = e.relevance["image"].reshape(-1), golden[name]
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
@@ -26,7 +24,7 @@ def test_the_gradient_of_digits_is_that_of_autograd(name: str, engine: str) -> N
 
 @pytest.mark.parametrize("engine", ["numpy", "onnx"])
 def test_the_gradient_of_efficientnet_is_that_of_autograd(engine: str) -> None:
-    expected = np.load(GOLDENS)["efficientnet_lite0"]
+    expected = np.load(GRADIENTS)["efficientnet_lite0"]
     noise = np.random.default_rng(1).random((1, 3, 224, 224), np.float32) * 2 - 1
     explainer = Explainer(MODELS / "efficientnet_lite0.onnx", "gradient", engine=engine)
     found = explainer(noise).relevance["image"].reshape(-1)[::7]

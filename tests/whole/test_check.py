@@ -12,8 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 import onnxdtd
 from tests.support.command_line import Cli, command_line
-
-MODELS = Path(__file__).parents[2] / "models"
+from tests.support.paths import MODELS
 
 
 def model_of(

@@ -11,8 +11,8 @@ import pytest
 import onnxdtd
 from onnxdtd.errors import CheckError, InputError, TargetError, UnsupportedError, UsageError
 from onnxdtd.walk.verify import check_same
+from tests.support.paths import MODELS
 
-MODELS = Path(__file__).parents[2] / "models"
 DIGIT = np.load(MODELS / "mnist_digit.npy")
 
 

@@ -12,8 +12,9 @@ import pytest
 from onnxdtd.conservation import Conservation, NodeReport
 from onnxdtd.errors import InputError, TargetError
 from onnxdtd.explanation import SCHEMA, Explanation
+from tests.support.paths import DOCS
 
-DOCS = Path(__file__).parents[2] / "docs" / "explanation.md"
+DOCS = DOCS / "explanation.md"
 FILES = {"explanation.json", "inputs.npz", "outputs.npz", "relevance.npz"}
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from onnxdtd.explainer import Explainer
+from tests.support.paths import EXPORTS
 
-EXPORTS = Path(__file__).parents[1] / "exports"
 NAMES = ["transformer", "conv"]
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import onnxruntime.datasets
 import pytest
@@ -12,9 +10,9 @@ import onnxdtd
 from onnxdtd.cli import main
 from onnxdtd.errors import UnsupportedError
 from onnxdtd.render import columns, save_heatmap
+from tests.support.paths import EXPORTS
 
-FOLDER = Path(__file__).parents[1] / "exports"
-GOLDENS = np.load(FOLDER / "tables.npz")
+GOLDENS = np.load(EXPORTS / "tables.npz")
 NAMES = sorted({key.split("/")[0] for key in GOLDENS})
 SMOOTH = ["linear_svc", "normalised", "svr_rbf", "svr_poly", "svr_sigmoid", "svc_rbf", "mlp"]
 TREES = [
@@ -38,7 +36,7 @@ def scores_of(name: str) -> np.ndarray:
 
 
 def explain(name: str, target=None, method: str = "epsilon_plus", **options):
-    explainer = onnxdtd.Explainer(FOLDER / f"{name}.onnx", method, verify=True, **options)
+    explainer = onnxdtd.Explainer(EXPORTS / f"{name}.onnx", method, verify=True, **options)
     return explainer(rows_of(name), target)
 
 
@@ -78,7 +76,7 @@ def test_gradient_by_central_differences(name):
 
 
 def explained_at(name: str, rows: np.ndarray) -> np.ndarray:
-    e = onnxdtd.Explainer(FOLDER / f"{name}.onnx", "gradient")(rows.astype(np.float32), 0)
+    e = onnxdtd.Explainer(EXPORTS / f"{name}.onnx", "gradient")(rows.astype(np.float32), 0)
     return e.target_value
 
 
@@ -156,7 +154,7 @@ def test_an_imputed_value_is_the_models_own():
 def test_missing_values_are_refused_where_the_model_does_not_know_them():
     rows = GOLDENS["logistic_columns/rows"]
     with pytest.raises(onnxdtd.InputError, match="holds 2 NaN"):
-        onnxdtd.explain(FOLDER / "mlp.onnx", rows)
+        onnxdtd.explain(EXPORTS / "mlp.onnx", rows)
 
 
 def test_dictionaries_become_arrays_and_their_keys_class_names():
@@ -190,7 +188,7 @@ def test_the_bars_of_a_table_with_one_input_for_each_column(tmp_path):
 def test_the_command_line_on_a_pipeline_of_columns(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     np.savez(tmp_path / "rows.npz", **rows_of("logistic_columns"))
-    model = str(FOLDER / "logistic_columns.onnx")
+    model = str(EXPORTS / "logistic_columns.onnx")
     assert main(["run", model, str(tmp_path / "rows.npz"), "-o", str(tmp_path / "out")]) == 0
     told = capsys.readouterr().out
     assert "heatmap.png" in told

@@ -14,7 +14,8 @@ import pytest
 from onnx import numpy_helper
 from PIL import Image
 
-MODELS = Path(__file__).parents[2] / "models"
+from tests.support.paths import MODELS
+
 MANIFEST = json.loads((MODELS / "manifest.json").read_text(encoding="utf-8"))
 FILES = {entry["file"]: entry for entry in MANIFEST["models"] + MANIFEST["others"]}
 NAMES = [entry["file"] for entry in MANIFEST["models"]]

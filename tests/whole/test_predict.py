@@ -11,8 +11,9 @@ import pytest
 
 import onnxdtd
 from onnxdtd.predict import predict_fn
-from tests.support.command_line import DIGIT, DIGIT_MODEL, MODELS, dense
+from tests.support.command_line import DIGIT, DIGIT_MODEL, dense
 from tests.support.model_text import model
+from tests.support.paths import MODELS
 
 X = np.array([[1, 2], [0, 0], [-1, 3]], np.float32)
 Z = X @ np.array([[1, 0, -1], [1, 1, -1]]) + [1, 0, 0]

@@ -1,7 +1,7 @@
 """Time and memory of an explanation, beside zennit, captum, torch and onnxruntime in the same run.
 
     pip install -e . && pip install torch==2.13.0 captum && pip install --no-deps zennit==0.5.1
-    python tools/bench --out FILE.json [--cache FOLDER] [--repeats 7] [--threads 2] [--only resnet50/1,growth]
+    python -m tools.bench --out FILE.json [--cache FOLDER] [--repeats 7] [--threads 2] [--only resnet50/1,growth]
 
 Writes one JSON file: machine facts, and for each case every time of every contender with the median, ratios, the
 time to compile and to start, and peak memory; then how the time of ResNet50 grows with the batch and with the
@@ -28,10 +28,19 @@ from statistics import median
 from typing import Any
 
 import numpy as np
-from contenders import METHOD_CONTENDERS, PLAIN_CONTENDERS, RATIOS, SHAPE, Call, Case, SkippedError
-from growth import growth
-from memory import measure
-from start import start_times
+
+from tools.bench.contenders import (
+    METHOD_CONTENDERS,
+    PLAIN_CONTENDERS,
+    RATIOS,
+    SHAPE,
+    Call,
+    Case,
+    SkippedError,
+)
+from tools.bench.growth import growth
+from tools.bench.memory import measure
+from tools.bench.start import start_times
 
 # Seconds before each call, in which the threads of the one before stop waiting busily for more work.
 REST = 0.5
@@ -131,7 +140,7 @@ def ratios(results: list[dict[str, Any]], methods: list[str]) -> list[dict[str, 
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python tools/bench", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m tools.bench", description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True, help="the JSON file, which is gone on with")
     parser.add_argument("--cache", type=Path, help="folder of the ONNX files (default: a temporary one)")
     parser.add_argument("--repeats", type=int, default=7)

@@ -124,7 +124,7 @@ def import_zennit() -> None:
     """Import zennit without torchvision, of which its ResNetCanonizer needs nothing but two class names."""
     if "zennit" in sys.modules:
         return
-    from networks import Bottleneck
+    from tools.bench.networks import Bottleneck
 
     resnet = types.ModuleType("torchvision.models.resnet")
     resnet.Bottleneck, resnet.BasicBlock = Bottleneck, type("BasicBlock", (), {})  # type: ignore[attr-defined]

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from contenders import INPUT_RANGE, SHAPE
+
+from tools.bench.contenders import INPUT_RANGE, SHAPE
 
 METHOD = "epsilon_plus"
 BATCHES = (1, 2, 4, 8, 16)

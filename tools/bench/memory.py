@@ -1,6 +1,6 @@
 """Peak memory of one explanation, measured in a fresh process, beside what the model itself needs.
 
-    python tools/bench/memory.py MODEL METHOD ENGINE BATCH      (one measurement: JSON with bytes)
+    python -m tools.bench.memory MODEL METHOD ENGINE BATCH      (one measurement: JSON with bytes)
 
 ENGINE `forward` is onnxruntime's own forward pass alone, of the model file as it stands.
 
@@ -19,7 +19,9 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from contenders import INPUT_RANGE, SHAPE
+
+from tools.bench.contenders import INPUT_RANGE, SHAPE
+from tools.paths import ROOT
 
 
 def peak() -> int:
@@ -62,8 +64,8 @@ def sizes(path: Path, batch: int) -> tuple[int, int]:
 
 def measure(path: Path, method: str, engine: str, batch: int) -> dict[str, object]:
     """The peak of one explanation above the imports, and its ratio to 4 * weights + 1.5 * activations."""
-    command = [sys.executable, __file__, str(path), method, engine, str(batch)]
-    child = subprocess.run(command, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-m", "tools.bench.memory", str(path.resolve()), method, engine, str(batch)]
+    child = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     case: dict[str, object] = {"method": method, "engine": engine, "batch": batch}
     if child.returncode != 0:
         last_line = (child.stderr.strip().splitlines() or [f"exit status {child.returncode}"])[-1]

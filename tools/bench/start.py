@@ -6,7 +6,7 @@ import itertools
 import time
 from pathlib import Path
 
-from contenders import INPUT_RANGE
+from tools.bench.contenders import INPUT_RANGE
 
 
 def start_times(path: Path, method: str) -> dict[str, object]:

@@ -1,6 +1,6 @@
 """The explainers that the page loads: models/mnist_cnn.onnx compiled by four methods.
 
-    python explainers.py [FOLDER]            # explainers/ beside this file; some seconds
+    python -m tools.browser.explainers [FOLDER]            # explainers/ beside this file; some seconds
 
 Writes METHOD.onnx for each method and index.json, which tells the page what there is: the classes, the methods, the
 names of inputs and outputs (JavaScript cannot read a model's metadata), and one held-out digit of each class.
@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 
 import onnxdtd
+from tools.paths import MODELS
 
 HERE = Path(__file__).parent
-MODELS = HERE.parent.parent / "models"
 METHODS = {
     "dtd": (
         "Deep Taylor",

@@ -24,7 +24,7 @@ refresh();
 async function read() {
   const answer = await fetch(new URL("index.json", FOLDER));
   if (answer.ok) return answer.json();
-  fail("There are no explainers yet. In the folder of this page: python explainers.py");
+  fail("There are no explainers yet. In the root of the repository: python -m tools.browser.explainers");
   throw new Error(`explainers/index.json: ${answer.status}`);
 }
 

@@ -1,6 +1,6 @@
 """Serve the page on this machine alone.
 
-python serve.py [PORT]                   # 8000; then open http://127.0.0.1:8000/
+python -m tools.browser.serve [PORT]             # 8000; then open http://127.0.0.1:8000/
 """
 
 from __future__ import annotations
@@ -42,13 +42,16 @@ def server(folder: Path = HERE, port: int = 0) -> ThreadingHTTPServer:
 
 def missing(folder: Path) -> list[str]:
     """What must be done before the page works."""
-    wanted = {RUNTIME: "npm ci --ignore-scripts", Path("explainers", "index.json"): "python explainers.py"}
-    return [command for path, command in wanted.items() if not (folder / path).is_file()]
+    steps = {
+        RUNTIME: "npm ci --ignore-scripts --prefix tools/browser",
+        Path("explainers", "index.json"): "python -m tools.browser.explainers",
+    }
+    return [command for path, command in steps.items() if not (folder / path).is_file()]
 
 
 def main(port: int = 8000) -> None:
     if todo := missing(HERE):
-        raise SystemExit(f"first run, in {HERE.name}/: {' && '.join(todo)}")
+        raise SystemExit(f"first run: {' && '.join(todo)}")
     with server(HERE, port) as served:
         print(f"http://{LOOPBACK}:{served.server_port}/ (Ctrl+C ends it)", flush=True)
         try:

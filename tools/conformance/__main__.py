@@ -1,8 +1,8 @@
 """onnx's own tests as a test of the explainer: one line per operator, and a total.
 
-    python tools/conformance                  # a sample: every fourth case
-    python tools/conformance --all            # all of them, a few minutes
-    python tools/conformance --all --op Resize --verbose
+    python -m tools.conformance                  # a sample: every fourth case
+    python -m tools.conformance --all            # all of them, a few minutes
+    python -m tools.conformance --all --op Resize --verbose
 
 Each case in which a float goes in and a float comes out (node tests, their expanded forms, and the networks and
 operators converted from PyTorch) is explained: every site against onnxruntime, adjoints by dot products, the gradient
@@ -14,16 +14,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import warnings
 from collections import Counter
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parent))
 
 import numpy as np
-from cases import cases
-from examine import Result, examine
+
+from tools.conformance.cases import cases
+from tools.conformance.examine import Result, examine
 
 PROMISE = 0.95
 VERDICTS = ("explained", "refused", "unrunnable", "failed")

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import onnx.reference
 import onnxruntime as ort
-from cases import Case
 
 from onnxdtd import Explainer, InputError, TargetError, UnsupportedError
 from onnxdtd.inputs import check_inputs
@@ -17,6 +16,7 @@ from onnxdtd.model.point import Point
 from onnxdtd.plan.plan import Plan
 from onnxdtd.walk.backward import walk
 from onnxdtd.walk.run import NumpyRun
+from tools.conformance.cases import Case
 
 # What the promise of 95 % leaves out: their rules are later work, or cannot be.
 OUTSIDE = {

@@ -2,7 +2,7 @@
 
     pip install scikit-learn==1.9.1 skl2onnx==1.20.0 onnxmltools==1.16.0 onnxconverter-common==1.16.0 \
         lightgbm==4.7.0 xgboost==3.2.0 treeinterpreter==0.2.3 onnx==1.23.2 onnxruntime==1.31.1 numpy==2.4.6
-    python tools/exports/tables.py               # seconds
+    python -m tools.exports.tables               # seconds
 
 Writes tests/exports/*.onnx and tables.npz: rows, what the libraries themselves say of them, and the contributions of
 features by treeinterpreter (which knows the samples at every node) and by the trees' own arrays with each leaf
@@ -11,7 +11,6 @@ counted once.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import lightgbm
@@ -33,19 +32,20 @@ from sklearn.preprocessing import Normalizer, StandardScaler
 from sklearn.svm import SVC, SVR, LinearSVC
 from treeinterpreter import treeinterpreter
 
-FOLDER = Path(__file__).resolve().parents[2] / "tests" / "exports"
+from tools.paths import EXPORTS
+
 OPSET, ML_OPSET, IR_VERSION = 17, 3, 8
 COLUMNS = ("sepal_length", "sepal_width", "petal_length", "petal_width")
 GOLDENS: dict[str, np.ndarray] = {}
 
 
 def main() -> None:
-    FOLDER.mkdir(exist_ok=True)
+    EXPORTS.mkdir(exist_ok=True)
     linear_models()
     kernels()
     forests()
     boosters()
-    np.savez_compressed(FOLDER / "tables.npz", **GOLDENS)
+    np.savez_compressed(EXPORTS / "tables.npz", **GOLDENS)
 
 
 def iris() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -150,7 +150,7 @@ def sklearn(name: str, model: Any, rows: np.ndarray, scores: np.ndarray) -> onnx
 def write(name: str, proto: onnx.ModelProto) -> None:
     proto.ir_version = min(proto.ir_version, IR_VERSION)
     onnx.checker.check_model(proto)
-    path = FOLDER / f"{name}.onnx"
+    path = EXPORTS / f"{name}.onnx"
     path.write_bytes(proto.SerializeToString(deterministic=True))
     print(f"{path.name}: {path.stat().st_size:,} bytes, {len(proto.graph.node)} nodes")
 

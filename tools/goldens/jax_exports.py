@@ -1,15 +1,13 @@
 """Tiny networks in JAX, exported by jax2onnx, with JAX's own gradients as goldens.
 
     pip install jax2onnx flax
-    python tools/goldens/jax_exports.py          # writes tests/exports/jax_*.onnx and .npz
+    python -m tools.goldens.jax_exports          # writes tests/exports/jax_*.onnx and .npz
 
 A transformer block (attention, LayerNorm, GELU) over 6 tokens and a convolutional net with SiLU, both with random
 weights: what matters here is what the exporter writes.
 """
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -18,7 +16,7 @@ import onnx
 from flax import nnx
 from jax2onnx import to_onnx
 
-FOLDER = Path(__file__).parent.parent.parent / "tests" / "exports"
+from tools.paths import EXPORTS
 
 
 class Block(nnx.Module):
@@ -55,15 +53,15 @@ class Net(nnx.Module):
 def write(name: str, network: nnx.Module, shape: tuple[int, ...]) -> None:
     model = to_onnx(network, [("B", *shape[1:])], opset=21)
     model.ir_version = min(model.ir_version, 10)
-    onnx.save(model, FOLDER / f"jax_{name}.onnx")
+    onnx.save(model, EXPORTS / f"jax_{name}.onnx")
     x = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
     y = np.asarray(network(jnp.asarray(x)))
     top = y.argmax(axis=1)
     gradient = jax.grad(lambda v: network(v)[jnp.arange(len(top)), top].sum())(jnp.asarray(x))
-    np.savez(FOLDER / f"jax_{name}.npz", x=x, y=y, gradient=np.asarray(gradient))
+    np.savez(EXPORTS / f"jax_{name}.npz", x=x, y=y, gradient=np.asarray(gradient))
 
 
 if __name__ == "__main__":
-    FOLDER.mkdir(exist_ok=True)
+    EXPORTS.mkdir(exist_ok=True)
     write("transformer", Block(nnx.Rngs(0)), (2, 6, 8))
     write("conv", Net(nnx.Rngs(1)), (2, 8, 8, 2))

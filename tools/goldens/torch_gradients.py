@@ -1,16 +1,13 @@
 """Gradients of the shipped networks by torch's autograd, as goldens for the method `gradient`.
 
     pip install torch==2.13.0 onnx onnxruntime numpy pillow
-    python tools/goldens/torch_gradients.py          # writes tests/goldens/torch_gradients.npz
+    python -m tools.goldens.torch_gradients          # writes tests/goldens/torch_gradients.npz
 
 The networks are those of tools/models, with the weights that the ONNX files hold. Of each gradient of the top logit
 every STEP-th element is kept.
 """
 
 from __future__ import annotations
-
-import sys
-from pathlib import Path
 
 import numpy as np
 import onnx
@@ -19,12 +16,8 @@ from onnx import numpy_helper
 from torch import nn
 from torch.nn import functional as F  # noqa: N812 - torch's own idiom
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tools" / "models"))
-
-import efficientnet_lite0  # noqa: E402
-import mnist_torch  # noqa: E402
-from common import MODELS  # noqa: E402
+from tools.models import efficientnet_lite0, mnist_torch
+from tools.paths import GOLDENS, MODELS
 
 STEPS = {
     "mnist_cnn": 1,
@@ -80,7 +73,7 @@ def main() -> None:
         make = mnist_torch.resnet if name == "mnist_resnet" else make
         network = loaded(make(), name)
         found[name] = gradient(network, noise if name.startswith("eff") else digits).reshape(-1)[::step]
-    np.savez_compressed(ROOT / "tests" / "goldens" / "torch_gradients.npz", **found)
+    np.savez_compressed(GOLDENS / "torch_gradients.npz", **found)
 
 
 if __name__ == "__main__":

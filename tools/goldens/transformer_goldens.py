@@ -1,7 +1,7 @@
 """Write a tiny BERT-like classifier as PyTorch exports it, and its gradient and AttnLRP relevance by PyTorch.
 
     pip install torch==2.13.0 numpy onnx onnxscript
-    python tools/goldens/transformer_goldens.py [OUTPUT_FOLDER]
+    python -m tools.goldens.transformer_goldens [OUTPUT_FOLDER]
 
 Made with torch 2.13.0 (CPU), onnx 1.23.2, numpy 2.4.6, Python 3.11. The three files compute the same function,
 (`ids` (N, 8) int64, `mask` (N, 8) int64, 1 for a token and 0 for padding) -> `logits` (N, 3):
@@ -28,6 +28,8 @@ import onnx
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from tools.paths import GOLDENS
 
 WORDS, LENGTH, WIDTH, HEADS, LAYERS, CLASSES = 40, 8, 16, 2, 2, 3
 EPSILON, LAYER_NORM_EPSILON, MASKED = 1e-6, 1e-5, -10000.0
@@ -246,4 +248,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parents[2] / "tests/goldens/transformer")
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else GOLDENS / "transformer")

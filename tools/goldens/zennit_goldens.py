@@ -1,7 +1,7 @@
 """Record relevance from zennit, an independent implementation, for the parity tests in tests/goldens.
 
     pip install torch==2.13.0 numpy onnx pillow && pip install --no-deps zennit==0.5.1
-    python tools/goldens/zennit_goldens.py [OUTPUT_FOLDER]
+    python -m tools.goldens.zennit_goldens [OUTPUT_FOLDER]
 
 Made with torch 2.13.0 (CPU), zennit 0.5.1, onnx 1.23.2, numpy 2.4.6, Python 3.11. zennit needs
 torchvision for nothing but two classes that its ResNetCanonizer looks for: a stub stands in for
@@ -35,8 +35,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from networks import BasicBlock, ResnetLike, VggLike, export
 from torch import Tensor, nn
+
+from tools.goldens.networks import BasicBlock, ResnetLike, VggLike, export
+from tools.paths import GOLDENS
 
 resnet_stub = types.ModuleType("torchvision.models.resnet")
 resnet_stub.BasicBlock, resnet_stub.Bottleneck = BasicBlock, type("Bottleneck", (), {})  # type: ignore[attr-defined]
@@ -164,5 +166,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    default = Path(__file__).parents[2] / "tests" / "goldens"
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else default)
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else GOLDENS)

@@ -1,7 +1,7 @@
 """Make a Taylor decomposition return any picture as the explanation of a digit.
 
     pip install -e .
-    python tools/justify_anything --out DIR [--picture FILE] [--digit 304] [--units 2048] [--seed 0]
+    python -m tools.justify_anything --out DIR [--picture FILE] [--digit 304] [--units 2048] [--seed 0]
 
 Writes DIR/justified.png: the input, the recursion with constant roots (gradient x input), and the same recursion
 of the same network with the root function that `justify.py` constructs; and DIR/network.onnx. Prints the figures.
@@ -14,14 +14,14 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from justify import justify
-from network import digits, fit, model
-from picture import face, page, read
 
 import onnxdtd
 from onnxdtd.plan.target import Target
 from onnxdtd.render.canvas import DPI
 from onnxdtd.theory.chain import layers_of
+from tools.justify_anything.justify import justify
+from tools.justify_anything.network import digits, fit, model
+from tools.justify_anything.picture import face, page, read
 
 
 def main() -> None:

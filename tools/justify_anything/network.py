@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from tools.paths import MODELS
+
 Array = npt.NDArray[np.float64]
 
-MODELS = Path(__file__).parents[2] / "models"
 TRAIN = 800
 PENALTY = 1e-3  # in units of the mean squared activation
 MEAN, SCALE = 0.1307, 0.3081  # of MNIST's pixels, as is customary

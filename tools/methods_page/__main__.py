@@ -1,8 +1,8 @@
 """docs/methods.md: which method is best, by which score? With its figures, their JSON and the tables in docs/figures.
 
     pip install -e ".[compare]"
-    python tools/methods_page --work FOLDER            # half an hour on two cores; stopped, it goes on where it was
-    python tools/methods_page --words                  # the page anew from docs/figures/methods.json: a second
+    python -m tools.methods_page --work FOLDER       # half an hour on two cores; stopped, it goes on where it was
+    python -m tools.methods_page --words             # the page anew from docs/figures/methods.json: a second
 
 Evaluates all native methods on 200 held-out digits (the shipped CNN) and on 24 views of photographs that
 scikit-image ships (EfficientNet-Lite0), and compares them, with LIME and KernelSHAP, on ten digits and on the cat.
@@ -17,21 +17,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-import data
-import figures
-import measure
-import rows
-import summary
-import words
-from claims import claims
-
 import onnxdtd
 from onnxdtd.folder import plain
+from tools.methods_page import data, figures, measure, rows, summary, words
+from tools.methods_page.claims import claims
+from tools.paths import DOCS, FIGURES
 
-DOCS = data.ROOT / "docs"
-TOLD = DOCS / "figures" / "methods.json"
+TOLD = FIGURES / "methods.json"
 EACH = 20
 CAT = "chelsea.png, whole"
 ESPRESSO = 967

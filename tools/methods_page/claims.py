@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from statistics import median
 
-from asked import (
+from tools.methods_page.asked import (
     BLACK,
     BLUR,
     CLASS,

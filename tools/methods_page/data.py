@@ -13,10 +13,9 @@ from PIL import Image, ImageOps
 
 from onnxdtd.inputs import Preprocess
 from onnxdtd.model.load import load
+from tools.paths import MODELS
 
 Array = npt.NDArray[Any]
-ROOT = Path(__file__).parents[2]
-MODELS = ROOT / "models"
 
 PHOTOGRAPHS = (
     "astronaut.png", "camera.png", "chelsea.png", "coffee.png", "coins.png", "motorcycle_left.png", "retina.jpg",

@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from asked import CONTROLS, removal, short
-from data import Array
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap
@@ -19,6 +17,8 @@ from PIL import Image
 
 from onnxdtd.render.canvas import DPI, MARGIN, Page, text_width
 from onnxdtd.render.colours import BLUE, FAINT, INK, RED, SIGNED, Scale
+from tools.methods_page.asked import CONTROLS, removal, short
+from tools.methods_page.data import Array
 
 GREY, PLAIN = "#6b6b6b", "#a8a8a8"
 PALE = LinearSegmentedColormap.from_list("places", ["#2f6f4f", "#8fc3a2", "#f7f7f4"])

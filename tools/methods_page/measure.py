@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from asked import CONTROLS
-from data import MODELS, Array, Inputs
 
 import onnxdtd
 from onnxdtd.metrics import Evaluation
+from tools.methods_page.asked import CONTROLS
+from tools.methods_page.data import MODELS, Array, Inputs
 
 NEIGHBOURS = ("lime", "kernel_shap")
 SEEDS = range(1, 11)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from asked import (
+from tools.methods_page.asked import (
     BLACK,
     BLUR,
     CLASS,

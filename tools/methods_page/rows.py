@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import textwrap
 
-from asked import CONTROLS, Told, interval, order, score_of, short, tied
+from tools.methods_page.asked import CONTROLS, Told, interval, order, score_of, short, tied
 
 
 def winners(study: Told) -> str:
@@ -65,6 +65,6 @@ def _filled(words: str, indent: str) -> str:
 TABLES = """
 # Every method by every score
 
-Means with bootstrap 95 % intervals, written from methods.json by `python tools/methods_page`. `*` is the best;
+Means with bootstrap 95 % intervals, written from methods.json by `python -m tools.methods_page`. `*` is the best;
 `=` what its paired difference does not tell from it. Which way each score counts, and what it is:
 [evaluate.md](../evaluate.md). What it all says: [methods.md](../methods.md)."""

@@ -7,13 +7,13 @@ from itertools import combinations
 from typing import Any
 
 import numpy as np
-from asked import CONTROLS, removal
-from data import Array, Inputs
-from measure import NEIGHBOURS, STUDIES
 
 from onnxdtd.audit.similarity import cosine, spearman
 from onnxdtd.metrics import Evaluation
 from onnxdtd.metrics.statistics import bootstrap
+from tools.methods_page.asked import CONTROLS, removal
+from tools.methods_page.data import Array, Inputs
+from tools.methods_page.measure import NEIGHBOURS, STUDIES
 
 MEASURES = ("cosine", "spearman", "top10")
 CURVES = ("gradient", "dtd", "epsilon_plus", "composite", "integrated_gradients", "random")

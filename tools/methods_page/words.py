@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from statistics import median
 
-from asked import (
+from tools.methods_page.asked import (
     BLACK,
     BLUR,
     CLASS,
@@ -19,8 +19,8 @@ from asked import (
     order,
     score_of,
 )
-from notes import controls, disagreement, limits, measured
-from rows import laid, winners
+from tools.methods_page.notes import controls, disagreement, limits, measured
+from tools.methods_page.rows import laid, winners
 
 
 def page(told: Told) -> str:
@@ -63,7 +63,7 @@ KernelSHAP. In short:
 By one command, half an hour on two busy cores; stopped, it goes on where it was:
 
     pip install -e ".[compare]"
-    python tools/methods_page --work /somewhere/else"""
+    python -m tools.methods_page --work /somewhere/else"""
 
 
 def cat(told: Told) -> str:

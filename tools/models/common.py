@@ -13,7 +13,8 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 
-MODELS = Path(__file__).resolve().parents[2] / "models"
+from tools.paths import MODELS
+
 OPSET, IR_VERSION = 17, 10
 DIGIT_NAMES = [str(digit) for digit in range(10)]
 HELD_OUT_PER_CLASS = 100

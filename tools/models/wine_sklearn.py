@@ -1,7 +1,7 @@
 """Fit scikit-learn's StandardScaler and MLPClassifier to its wine data and convert the pipeline.
 
     pip install scikit-learn==1.9.1 skl2onnx==1.20.0 onnx==1.23.2 onnxruntime==1.31.1 numpy==2.4.6
-    python tools/models/wine_sklearn.py               # a second
+    python -m tools.models.wine_sklearn               # a second
 
 Writes wine_mlp.onnx and wine_sample.npy, one held-out wine.
 """
@@ -9,7 +9,6 @@ Writes wine_mlp.onnx and wine_sample.npy, one held-out wine.
 from __future__ import annotations
 
 import numpy as np
-from common import MODELS, OPSET, accuracy, finish
 from skl2onnx import convert_sklearn
 from skl2onnx.common.data_types import FloatTensorType
 from sklearn.datasets import load_wine
@@ -17,6 +16,8 @@ from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+
+from tools.models.common import MODELS, OPSET, accuracy, finish
 
 SAMPLE = 1  # its place among the held-out wines
 

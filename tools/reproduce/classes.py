@@ -1,7 +1,7 @@
 """Does a heatmap show the class it explains, and what the model has learnt? Class similarity and randomised weights.
 
     pip install -e .
-    python tools/reproduce/classes.py [--digits 32] [--draws 3] [--seed 0] [--out docs/figures]
+    python -m tools.reproduce.classes [--digits 32] [--draws 3] [--seed 0] [--out docs/figures]
 
 For the shipped models and each method: how alike the heatmaps of the top class, the runner-up and a random other
 class are; and how alike the heatmap stays when layers, from the output down, get random weights. Writes
@@ -19,8 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from convergence import digits
-from curves import MODELS, ROOT, WAYS, Array, curve, dress, legend, quartiles, save, sheet, stand
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -31,6 +29,9 @@ from onnxdtd.audit.rerun import Rerun
 from onnxdtd.audit.similarity import compare
 from onnxdtd.inputs import Preprocess
 from onnxdtd.render.colours import FAINT, INK
+from tools.paths import FIGURES, MODELS
+from tools.reproduce.convergence import digits
+from tools.reproduce.curves import WAYS, Array, curve, dress, legend, quartiles, save, sheet, stand
 
 NAMES = ("gradient", "lrp0", "guided", "composite", "dtd", "zplus")
 TITLES = {
@@ -176,7 +177,7 @@ Landgraf (2020) find the same blindness to the upper layers in rules that keep p
 agree. Where they differ: the papers use large ImageNet networks and many photos, initialise the weights anew rather
 than by each tensor's own mean and deviation, and compare SSIM and ranks, of absolute values as well.
 
-    python tools/reproduce/classes.py --seed {found[seed]}
+    python -m tools.reproduce.classes --seed {found[seed]}
 """
 
 
@@ -234,7 +235,7 @@ def main() -> None:
     parser.add_argument("--digits", type=int, default=32)
     parser.add_argument("--draws", type=int, default=3, help="of random weights")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "figures")
+    parser.add_argument("--out", type=Path, default=FIGURES)
     given = parser.parse_args()
     found = measure(given.digits, given.draws, given.seed)
     given.out.mkdir(parents=True, exist_ok=True)

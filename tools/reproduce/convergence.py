@@ -1,7 +1,7 @@
 """Does relevance forget, on its way down, what it explains? Cosine similarity convergence by depth.
 
     pip install -e .
-    python tools/reproduce/convergence.py [--digits 32] [--draws 3] [--side 64] [--seed 0] [--out docs/figures]
+    python -m tools.reproduce.convergence [--digits 32] [--draws 3] [--side 64] [--seed 0] [--out docs/figures]
 
 Relevance starts at the logits from random seeds and from classes, two by two, and |cos| of both is measured at every
 layer: on the shipped MNIST CNN, and on VGG16 with random weights. Writes convergence.json, .md and .png. Minutes.
@@ -18,10 +18,13 @@ from typing import Any
 
 import numpy as np
 import onnx
-from curves import (
+from matplotlib.figure import Figure
+from PIL import Image
+
+from onnxdtd.audit import seeds
+from tools.paths import FIGURES, MODELS
+from tools.reproduce.curves import (
     BASE,
-    MODELS,
-    ROOT,
     WAYS,
     Array,
     Way,
@@ -34,11 +37,7 @@ from curves import (
     sheet,
     stand,
 )
-from matplotlib.figure import Figure
-from PIL import Image
-from vgg import CLASSES, vgg16
-
-from onnxdtd.audit import seeds
+from tools.reproduce.vgg import CLASSES, vgg16
 
 NAMES = ("gradient", "lrp0", "gamma", "alpha_beta", "dtd", "zplus")
 BANDS = ("gradient", "zplus")  # whose quartiles the figure shows
@@ -189,7 +188,7 @@ ours differ: on the shipped CNN alpha2-beta1 ends not far above the gradient, on
 a few layers, so negative shares are no cure by themselves. Gamma 0.25 is ours to add: it converges on random VGG16
 and goes part of the way on the CNN. How soon a *trained* VGG16 converges is not measured here.
 
-    python tools/reproduce/convergence.py --seed {found[seed]}
+    python -m tools.reproduce.convergence --seed {found[seed]}
 """
 
 
@@ -227,7 +226,7 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=3, help="networks with random weights")
     parser.add_argument("--side", type=int, default=64, help="of VGG16's input, a multiple of 32")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "figures")
+    parser.add_argument("--out", type=Path, default=FIGURES)
     given = parser.parse_args()
     found = measure(given.digits, given.draws, given.side, given.seed)
     given.out.mkdir(parents=True, exist_ok=True)

@@ -21,8 +21,6 @@ from onnxdtd.render.canvas import DPI
 from onnxdtd.render.colours import BLUE, FAINT, INK, RED
 
 Array = npt.NDArray[Any]
-ROOT = Path(__file__).parents[2]
-MODELS = ROOT / "models"
 
 
 @dataclasses.dataclass(frozen=True)

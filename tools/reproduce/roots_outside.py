@@ -1,7 +1,7 @@
 """How many roots of Deep Taylor's rules lie outside the linear region that the theory needs them in.
 
     pip install -e .
-    python tools/reproduce/roots_outside.py [--networks 2000] [--trained 30] [--seed 0] [--out docs/figures]
+    python -m tools.reproduce.roots_outside [--networks 2000] [--trained 30] [--seed 0] [--out docs/figures]
 
 Random and trained ReLU networks (10 inputs, two hidden layers of 10, 2 logits). For each layer, each rule and each
 active neuron the root is computed, and the gradient of the explained logit compared on the whole segment from the
@@ -20,17 +20,17 @@ from typing import Any
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from mlps import HIGH, Array, MLPs, draw, inputs, leaves, train
 
 from onnxdtd.render.canvas import DPI
 from onnxdtd.render.colours import BLUE, FAINT, INK, RED
 from onnxdtd.theory.root_functions import direction
+from tools.paths import FIGURES
+from tools.reproduce.mlps import HIGH, Array, MLPs, draw, inputs, leaves, train
 
 NAMES = {"epsilon": "0", "gamma": "gamma 0.25", "wsquare": "w-square", "zplus": "z+", "zbox": "z-box"}
 THRESHOLD = 0.1  # of the explained logit
 TRIES = 100  # inputs drawn for one network until its top logit is above the threshold
 RESAMPLES = 2000
-ROOT = Path(__file__).parents[2]
 
 
 def points(networks: MLPs, count: int, rng: np.random.Generator) -> tuple[MLPs, Array, Any]:
@@ -166,7 +166,7 @@ substantial share of the roots lies outside; so do these. Where the figures can 
 before the factor 1.4 and the threshold are our choices; gamma is 0.25; inputs are cut; the gradient is compared on
 the whole segment, not at the root alone; and the region is that of the one explained logit, not of max(0, logit).
 
-    python tools/reproduce/roots_outside.py --seed {found[seed]}
+    python -m tools.reproduce.roots_outside --seed {found[seed]}
 """
 
 
@@ -199,7 +199,7 @@ def main() -> None:
     parser.add_argument("--networks", type=int, default=2000)
     parser.add_argument("--trained", type=int, default=30)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "figures")
+    parser.add_argument("--out", type=Path, default=FIGURES)
     given = parser.parse_args()
     found = measure(given.networks, given.trained, given.seed)
     given.out.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,61 @@
+"""Every module loads, and then every public function is still a function: no room hides one by its name."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import onnxdtd
+from tests.support.paths import MODELS
+
+MODEL, DIGIT, WINE = MODELS / "mnist_cnn.onnx", MODELS / "mnist_digit.npy", MODELS / "wine_mlp.onnx"
+SUBMODULES = [m.name for m in pkgutil.walk_packages(onnxdtd.__path__, "onnxdtd.")]
+
+
+def explained() -> onnxdtd.Explanation:
+    return onnxdtd.explain(MODEL, np.load(DIGIT), method="gradient")
+
+
+def audited(_: Path) -> Any:
+    explainer = onnxdtd.Explainer(MODEL, "dtd", input_range=(0, 1))
+    return onnxdtd.run_audit(explainer, explainer(np.load(DIGIT)), only=["conservation"])
+
+
+CALLS: dict[str, Callable[[Path], Any]] = {
+    "check": lambda _: onnxdtd.check(MODEL),
+    "compare": lambda _: onnxdtd.compare(WINE, np.load(MODELS / "wine_sample.npy"), ["gradient"], repeats=0),
+    "compile": lambda out: onnxdtd.compile(WINE, out / "explainer.onnx", method="gradient"),
+    "evaluate": lambda _: onnxdtd.evaluate(MODEL, np.load(DIGIT), "gradient", metrics="sparseness"),
+    "explain": lambda _: explained(),
+    "heatmap": lambda _: onnxdtd.heatmap(explained().relevance["image"][0]),
+    "predict_fn": lambda _: onnxdtd.predict_fn(WINE)(np.load(MODELS / "wine_sample.npy")),
+    "read_inputs": lambda _: onnxdtd.read_inputs(DIGIT, onnxdtd.Explainer(MODEL).inputs),
+    "recursive_taylor": lambda _: onnxdtd.recursive_taylor(
+        onnxdtd.Explainer(WINE), np.load(MODELS / "wine_sample.npy")
+    ),
+    "roots": lambda _: onnxdtd.roots(onnxdtd.Explainer(MODEL, "dtd"), np.load(DIGIT), "/0/Conv", neurons=2),
+    "run_audit": audited,
+    "save_heatmap": lambda out: onnxdtd.save_heatmap(explained(), out / "heatmap.png"),
+}
+
+
+def test_every_module_loads_and_says_what_it_is() -> None:
+    assert [name for name in SUBMODULES if not importlib.import_module(name).__doc__] == []
+
+
+@pytest.mark.parametrize("name", sorted(CALLS))
+def test_every_public_function_can_be_called(name: str, tmp_path: Path) -> None:
+    for module in SUBMODULES:
+        importlib.import_module(module)
+    CALLS[name](tmp_path)
+
+
+def test_every_public_function_is_called_here() -> None:
+    assert set(CALLS) == {name for name in onnxdtd.__all__ if inspect.isfunction(getattr(onnxdtd, name))}
