@@ -19,7 +19,7 @@ import inspect
 import pkgutil
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, TypeVar
 
 T = TypeVar("T", bound=Callable[..., Any])
@@ -41,7 +41,8 @@ class OpEntry:
     relevance, None for all. factors: slots that the op multiplies: where more than one of them carries relevance,
     the op is a gate. otherwise: the kind where just these slots carry. variants: kind and family, by the value of an
     attribute. embeds: slots whose integers it turns into floats. since: the oldest opset whose meaning it knows.
-    compiles: whether the walk can be traced through it.
+    compiles: whether the walk can be traced through it. range(at): where the outputs lie if the inputs lie in their
+    domains, None for anywhere. work(at): its multiplications for one sample, where they count.
     """
 
     name: str
@@ -57,6 +58,8 @@ class OpEntry:
     embeds: tuple[int, ...] = ()
     since: int = 1
     compiles: bool = True
+    range: Callable[..., Any] | None = None
+    work: Callable[..., int] | None = None
 
     def at(self, slots: tuple[int, ...], attributes: Mapping[str, Any]) -> OpEntry:
         """The entry of a node with these attributes, at which relevance goes on through these slots."""
@@ -67,6 +70,17 @@ class OpEntry:
             return replace(self, kind=self.otherwise[slots], family=self.otherwise[slots])
         multiplies = sum(slot in self.factors for slot in slots) > 1
         return replace(self, kind="gate", family="gate") if multiplies else self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled as its key and what differs from the registered entry: declarations may be lambdas."""
+        own = OPS[self.domain, self.name]
+        each = [(f.name, getattr(self, f.name), getattr(own, f.name)) for f in fields(self)]
+        changes = {name: mine for name, mine, registered in each if mine is not registered}
+        return _entry, ((self.domain, self.name), changes)
+
+
+def _entry(key: tuple[str, str], changes: Mapping[str, Any]) -> OpEntry:
+    return replace(OPS[key], **changes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,11 +182,11 @@ def op(
     return register
 
 
-def without_site(kind: Kind, *names: str, reason: str, domain: str = "") -> None:
+def without_site(kind: Kind, *names: str, reason: str, domain: str = "", **more: Any) -> None:
     """Register operators that are no linear map: those of kind barrier (integers, booleans, shapes), expanded
     or refuse."""
     for name in names:
-        _add(OPS, (domain, name), OpEntry(name, domain, kind, kind, (), (), None, reason))
+        _add(OPS, (domain, name), OpEntry(name, domain, kind, kind, (), (), None, reason, **more))
 
 
 def rule(name: str) -> Callable[[T], T]:

@@ -84,6 +84,10 @@ NONNEGATIVE = Domain(0, INF)
 NONPOSITIVE = Domain(-INF, 0)
 
 
+def _fixed(shape: tuple[int | str | None, ...] | None) -> tuple[int, ...]:
+    return tuple(length if isinstance(length, int) else 1 for length in shape or ())
+
+
 def _times(a: float, b: float) -> float:
     return a * b if a and b else 0.0  # an infinite end is a limit: zero times it is zero
 
@@ -107,7 +111,8 @@ _OF_TYPE: dict[int, Domain] = {
 
 @dataclass(frozen=True, slots=True)
 class At:
-    """An op at its place in the graph: what a row looks at. index: which output is asked for."""
+    """An op at its place in the graph: what a declared range or work looks at. index: which output
+    is asked for."""
 
     graph: Graph
     node: Node
@@ -130,6 +135,20 @@ class At:
         if name in self.graph.constants:
             return of_array(self.graph.constants[name])
         return _OF_TYPE.get(self.graph.value(name).elem_type, ANY)
+
+    def lengths(self, slot: int) -> tuple[int, ...]:
+        """The shape of an input, lengths that are not known as 1."""
+        return _fixed(self.graph.value(self.node.inputs[slot]).shape)
+
+    @property
+    def outputs(self) -> int:
+        """The number of elements of the output, lengths that are not known as 1."""
+        return math.prod(_fixed(self.graph.value(self.node.output).shape))
+
+    def size(self, name: str) -> int:
+        """The number of elements of a value, 0 if it is not static."""
+        shape = self.graph.value(name).shape
+        return 0 if shape is None else math.prod(size if isinstance(size, int) else 0 for size in shape)
 
     @property
     def x(self) -> Domain:

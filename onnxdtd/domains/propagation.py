@@ -1,7 +1,6 @@
-"""The range of every value: from the ops' definitions, the constants, and what is known of the input.
+"""The range of every value: from the ops' declarations, the constants, and what is known of the input.
 
-Weighted sums, and whatever has no row in `ranges`, are unbounded. The method `dtd` derives its rules from
-these ranges.
+Weighted sums, and whatever declares no range, are unbounded. The method `dtd` derives its rules from these ranges.
 """
 
 from __future__ import annotations
@@ -14,9 +13,9 @@ import numpy as np
 from onnx import TensorProto
 
 from onnxdtd.domains.interval import ANY, At, Domain
-from onnxdtd.domains.ranges import TABLE
 from onnxdtd.errors import InputError
 from onnxdtd.model.graph import Graph
+from onnxdtd.registry import OPS
 
 __all__ = ["Domain", "Range", "domains"]
 
@@ -37,16 +36,19 @@ def domains(graph: Graph, input_range: Range = None) -> dict[str, Domain]:
     input_range: (low, high) of all float inputs, numbers or arrays (their overall minimum and maximum count),
     or a dict of such by input name. Raises InputError for an empty range or a name that is no input.
     """
+    if not OPS:
+        raise RuntimeError("no op has declared its range yet: import onnxdtd.ops first")
     given = _given(graph, input_range)
     known = {name: given.get(name, ANY) for name in graph.inputs if graph.value(name).is_float}
     for node in graph.nodes:
-        row = None if node.domain else TABLE.get(node.op)
+        entry = OPS.get((node.domain, node.op))
         for index, output in enumerate(node.outputs):
             value = graph.value(output)
             if output and (value.is_float or value.elem_type == TensorProto.UNDEFINED):
-                found = ANY if row is None else row(At(graph, node, index, known))
-                defined = not (math.isnan(found.low) or math.isnan(found.high))
-                known[output] = found.outward(_DIGITS.get(value.elem_type, 24)) if defined else ANY
+                row = None if entry is None else entry.range
+                domain = ANY if row is None else row(At(graph, node, index, known))
+                defined = not (math.isnan(domain.low) or math.isnan(domain.high))
+                known[output] = domain.outward(_DIGITS.get(value.elem_type, 24)) if defined else ANY
     return known
 
 

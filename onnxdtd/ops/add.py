@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from onnxdtd.domains.interval import At, Domain
+from onnxdtd.domains.rows import total
 from onnxdtd.linear import LinearMap, Site
 from onnxdtd.model.point import Point
 from onnxdtd.ops.scale import scaled
@@ -14,19 +16,24 @@ from onnxdtd.primitives import Traced, absolute, less, where
 from onnxdtd.registry import op
 
 
-@op("Add", "Sum", kind="linear", family="sum", data=None)
+@op("Add", "Sum", kind="linear", family="sum", data=None, range=total)
 def add(point: Point) -> Site:
     """y = sum of the inputs; those that do not depend on the model's input are the bias."""
     return _sum(point, [1.0] * len(point.node.inputs))
 
 
-@op("Sub", kind="linear", family="sum", data=None)
+@op("Sub", kind="linear", family="sum", data=None, range=lambda at: at.domain(0) + -at.domain(1))
 def subtract(point: Point) -> Site:
     """y = a - b."""
     return _sum(point, [1.0, -1.0])
 
 
-@op("Mean", kind="linear", family="sum", data=None)
+def _of_mean(at: At) -> Domain:
+    share = 1 / len(at.all)
+    return total(at) * Domain(share, share)
+
+
+@op("Mean", kind="linear", family="sum", data=None, range=_of_mean)
 def mean(point: Point) -> Site:
     """y = mean of the inputs."""
     count = len(point.node.inputs)

@@ -2,17 +2,36 @@
 
 from __future__ import annotations
 
+import numpy as np
+from onnx import numpy_helper
+
+from onnxdtd.domains.interval import SIGNED_UNIT, ZERO, At, Domain, of_array
+from onnxdtd.domains.rows import curve, within
 from onnxdtd.registry import without_site
 
+
+def _of_constant_of_shape(at: At) -> Domain:
+    value = at.attribute("value")
+    return ZERO if value is None else of_array(numpy_helper.to_array(value))
+
+
+SHAPES = "depends on shapes, not on values"
+STEPS = "piecewise constant: its derivative is zero wherever it exists"
+
 without_site(
-    "barrier", "Shape", "Size", "ConstantOfShape", "Range", "EyeLike",
-    reason="depends on shapes, not on values",
+    "barrier", "Shape", "Size", "Range", "EyeLike",
+    reason=SHAPES,
 )  # fmt: skip
+without_site("barrier", "ConstantOfShape", reason=SHAPES, range=_of_constant_of_shape)
 without_site(
     "barrier", "ArgMax", "ArgMin", "NonZero", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Not",
-    "And", "Or", "Xor", "IsNaN", "IsInf", "Sign", "Floor", "Ceil", "Round",
-    reason="piecewise constant: its derivative is zero wherever it exists",
+    "And", "Or", "Xor", "IsNaN", "IsInf",
+    reason=STEPS,
 )  # fmt: skip
+without_site("barrier", "Sign", reason=STEPS, range=within(SIGNED_UNIT))
+without_site("barrier", "Floor", reason=STEPS, range=curve(np.floor))
+without_site("barrier", "Ceil", reason=STEPS, range=curve(np.ceil))
+without_site("barrier", "Round", reason=STEPS, range=curve(np.round))
 without_site(
     "barrier", "BitShift", "BitwiseAnd", "BitwiseNot", "BitwiseOr", "BitwiseXor",
     reason="works on the bits of integers",

@@ -6,6 +6,7 @@ Weights may be values too: y is linear in them as it is in x, and of two values 
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,10 @@ from onnxdtd.registry import op
 Bilinear = Callable[[Any, Any], Any]
 
 
-@op("Conv", kind="linear", family="convolution", data=(0, 1, 2), factors=(0, 1))
+@op(
+    "Conv", kind="linear", family="convolution", data=(0, 1, 2), factors=(0, 1),
+    work=lambda at: at.outputs * prod(at.lengths(1)[1:]),
+)  # fmt: skip
 def convolution(point: Point) -> Site:
     """y = W * x + b over 1, 2 or 3 spatial axes, with groups, strides, dilations and pads."""
     x, w = point.value(0), point.value(1)
@@ -43,7 +47,10 @@ def convolution(point: Point) -> Site:
     )
 
 
-@op("ConvTranspose", kind="linear", family="convolution", data=(0, 1, 2), factors=(0, 1))
+@op(
+    "ConvTranspose", kind="linear", family="convolution", data=(0, 1, 2), factors=(0, 1),
+    work=lambda at: prod(at.lengths(0)) * prod(at.lengths(1)[1:]),
+)  # fmt: skip
 def transposed_convolution(point: Point) -> Site:
     """y = W^T * x + b: the adjoint of Conv, weights (C_in, C_out / group, *kernel)."""
     x, w, y = point.value(0), point.value(1), point.output

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
+from onnxdtd.domains.interval import At
 from onnxdtd.linear import LinearMap, Site
 from onnxdtd.model.point import Point
 from onnxdtd.ops.scale import counted_twice, scaled
@@ -11,7 +13,10 @@ from onnxdtd.primitives import matmul, reduce_sum, swap_last, unbroadcast, unsqu
 from onnxdtd.registry import op
 
 
-@op("MatMul", kind="linear", family="dense", data=(0, 1), factors=(0, 1))
+@op(
+    "MatMul", kind="linear", family="dense", data=(0, 1), factors=(0, 1),
+    work=lambda at: at.outputs * prod(at.lengths(0)[-1:]),
+)  # fmt: skip
 def product(point: Point) -> Site:
     """y = x W or W x, batched and broadcast as NumPy's matmul; of two values, each is the other's weights."""
     maps = [
@@ -21,7 +26,12 @@ def product(point: Point) -> Site:
     return point.site(*maps, bias=counted_twice(point))
 
 
-@op("Gemm", kind="linear", family="dense", data=(0, 1, 2), factors=(0, 1))
+def _work_of_gemm(at: At) -> int:
+    x = at.lengths(0)
+    return at.outputs * prod(x[:1] if at.attribute("transA", 0) else x[-1:])
+
+
+@op("Gemm", kind="linear", family="dense", data=(0, 1, 2), factors=(0, 1), work=_work_of_gemm)
 def gemm(point: Point) -> Site:
     """y = alpha A' B' + beta C, where A' and B' may be transposed."""
     alpha, beta = point.attribute("alpha", 1.0), point.attribute("beta", 1.0)

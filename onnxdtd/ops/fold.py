@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from onnxdtd.domains.rows import same_sign
 from onnxdtd.linear import LinearMap, Site
 from onnxdtd.model.point import Point
 from onnxdtd.primitives import (
@@ -22,7 +23,7 @@ from onnxdtd.primitives import (
 from onnxdtd.registry import op
 
 
-@op("CumSum", kind="linear", family="sum")
+@op("CumSum", kind="linear", family="sum", range=same_sign)
 def running_sum(point: Point) -> Site:
     """y_t = x_1 + ... + x_t along an axis, without x_t (exclusive) or from the end (reverse)."""
     axis, opset = point.value(1), point.opset
@@ -41,7 +42,7 @@ def running_sum(point: Point) -> Site:
     )
 
 
-@op("Col2Im", kind="linear", family="sum", since=18)
+@op("Col2Im", kind="linear", family="sum", since=18, range=same_sign)
 def fold(point: Point) -> Site:
     """y = blocks (N, C prod(block), L) added up where they overlap in the image (N, C, *image)."""
     x, y = point.x, point.output

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from onnxdtd.domains.rows import nonnegative
 from onnxdtd.linear import LinearMap, Site
 from onnxdtd.model.point import Point
 from onnxdtd.ops.reduce import Axes
@@ -17,7 +18,7 @@ from onnxdtd.primitives import absolute, conv, conv_transpose, inverse, power, s
 from onnxdtd.registry import op
 
 
-@op("GlobalLpPool", kind="norm", family="reduction")
+@op("GlobalLpPool", kind="norm", family="reduction", range=nonnegative)
 def global_lp_pool(point: Point) -> Site:
     """y = (sum |x|^p)^(1 / p) over the spatial axes, kept as axes of length 1."""
     x = point.x
@@ -26,7 +27,7 @@ def global_lp_pool(point: Point) -> Site:
     return point.site(Axes(tuple(range(2, x.ndim)), True).weighted(slope))
 
 
-@op("LpPool", kind="norm", family="reduction")
+@op("LpPool", kind="norm", family="reduction", range=nonnegative)
 def lp_pool(point: Point) -> Site:
     """y = (sum |x|^p)^(1 / p) over each window."""
     x, p = point.x, point.attribute("p", 2)

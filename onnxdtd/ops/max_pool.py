@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from onnxdtd.domains.rows import same
 from onnxdtd.linear import LinearMap, Site
 from onnxdtd.model.point import Point
 from onnxdtd.ops.window import spatial_of, window
@@ -11,7 +12,7 @@ from onnxdtd.primitives import cast_like, equal, max_pool_adjoint, max_pool_sele
 from onnxdtd.registry import op
 
 
-@op("MaxPool", kind="select")
+@op("MaxPool", kind="select", range=same)
 def max_pool(point: Point) -> Site:
     """y = the largest value of each window."""
     x, y = point.x, point.output
@@ -28,7 +29,7 @@ def max_pool(point: Point) -> Site:
     return point.site(LinearMap(None, apply, adjoint))
 
 
-@op("GlobalMaxPool", kind="select")
+@op("GlobalMaxPool", kind="select", range=same)
 def global_max_pool(point: Point) -> Site:
     """y = the largest value over the spatial axes."""
     x, y = point.x, point.output

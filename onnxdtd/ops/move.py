@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from onnxdtd.domains.rows import or_zero, same
 from onnxdtd.linear import LinearMap, Site
 from onnxdtd.model.point import Point
 from onnxdtd.primitives import (
@@ -66,7 +67,7 @@ def zeros_like(x: Any, like: Any) -> Any:
     return expand_like(np.zeros((1,) * x.ndim, like.dtype), x)
 
 
-@op("Gather", kind="route", embeds=(1,))
+@op("Gather", kind="route", embeds=(1,), range=same)
 def gather(point: Point) -> Site:
     """The entries at the indices; a table's rows for integers of the model's input: an embedding."""
     if point.slots != (0,):
@@ -101,7 +102,7 @@ def _embedding(point: Point, axis: int) -> Site:
     return point.site(LinearMap(None, apply, adjoint))
 
 
-@op("OneHot", kind="barrier", embeds=(0,), data=())
+@op("OneHot", kind="barrier", embeds=(0,), data=(), range=lambda at: at.domain(2))
 def one_hot(point: Point) -> Site:
     """A vector that is 1 at the integer: an embedding of integers of the model's input; floats stop here."""
     rank = point.x.ndim + 1
@@ -116,13 +117,13 @@ def one_hot(point: Point) -> Site:
     return point.site(LinearMap(None, apply, adjoint))
 
 
-@op("GatherElements", "GatherND", "Compress", kind="route")
+@op("GatherElements", "GatherND", "Compress", kind="route", range=same)
 def rearrange(point: Point) -> Site:
     """The values picked by indices or by a mask."""
     return moved(point, 0)
 
 
-@op("Tile", kind="route", since=6)
+@op("Tile", kind="route", since=6, range=same)
 def tile(point: Point) -> Site:
     """The values repeated along each axis."""
     x, repeats = point.x, point.value(1)
@@ -155,20 +156,20 @@ def _folded(r: Any, length: int, times: int, axis: int) -> Any:
     return sum(pieces[1:], pieces[0])
 
 
-@op("TensorScatter", kind="route", data=(0, 1))
+@op("TensorScatter", kind="route", data=(0, 1), range=lambda at: at.x | at.domain(1))
 def tensor_scatter(point: Point) -> Site:
     """A cache with the new entries written into each sample's place."""
     return moved(point, 0, 1)
 
 
-@op("Expand", kind="route")
+@op("Expand", kind="route", range=same)
 def expand(point: Point) -> Site:
     """The values repeated along axes of length 1."""
     x, y = point.x, point.output
     return point.site(LinearMap(None, lambda w, v: expand_like(v, y), lambda w, r: unbroadcast(r, x)))
 
 
-@op("Where", kind="route", data=(1, 2))
+@op("Where", kind="route", data=(1, 2), range=lambda at: at.domain(1) | at.domain(2))
 def choose(point: Point) -> Site:
     """a where the condition holds, else b."""
     condition, nothing = point.value(0), np.zeros((), point.output.dtype)
@@ -184,7 +185,7 @@ def choose(point: Point) -> Site:
     return point.site(*map(map_of, point.slots), bias=fixed[0] if fixed else None)
 
 
-@op("Trilu", "ReverseSequence", kind="route")
+@op("Trilu", "ReverseSequence", kind="route", range=or_zero)
 def self_adjoint(point: Point) -> Site:
     """A triangle of each matrix, or each sequence backwards: a map that is its own adjoint."""
     node, others = point.node, [point.value(slot) for slot in range(1, len(point.node.inputs))]
@@ -195,7 +196,7 @@ def self_adjoint(point: Point) -> Site:
     return point.site(LinearMap(None, run, run))
 
 
-@op("DepthToSpace", "SpaceToDepth", kind="route")
+@op("DepthToSpace", "SpaceToDepth", kind="route", range=same)
 def blocks(point: Point) -> Site:
     """Blocks of pixels as channels, or back: each is the other's adjoint."""
     size, opset = point.attribute("blocksize"), point.opset
@@ -220,7 +221,7 @@ def _columns_first(point: Point, size: int) -> Any:
     return channels.reshape(-1, size * size).T.reshape(-1)
 
 
-@op("MaxUnpool", kind="route")
+@op("MaxUnpool", kind="route", range=or_zero)
 def unpool(point: Point) -> Site:
     """Each maximum back in its place, zeros elsewhere; the indices count the output's values, flat."""
     x, y, opset = point.x, point.output, point.opset

@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from onnxdtd.domains.interval import SIGNED_UNIT
+from onnxdtd.domains.rows import within
 from onnxdtd.linear import LinearMap, Site
 from onnxdtd.model.point import Point
 from onnxdtd.ops.scale import scaled
@@ -78,7 +80,7 @@ def mean_variance_normalization(point: Point) -> Site:
     return _normalised(point, lambda v: reduce_mean(v, axes=axes), outside=1e-9)
 
 
-@op("LpNormalization", kind="norm", family="scale")
+@op("LpNormalization", kind="norm", family="scale", range=within(SIGNED_UNIT))
 def lp_normalization(point: Point) -> Site:
     """y = x / |x|_p along one axis, p = 1 or 2; 0 where the norm is."""
     x, y = point.x, point.output

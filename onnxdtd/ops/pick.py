@@ -6,13 +6,14 @@ from typing import Any
 
 import numpy as np
 
+from onnxdtd.domains.rows import same
 from onnxdtd.linear import LinearMap, Site
 from onnxdtd.model.point import Point
 from onnxdtd.primitives import groups, put_along, take_along, top_places
 from onnxdtd.registry import op
 
 
-@op("TopK", kind="select")
+@op("TopK", kind="select", range=same)
 def top(point: Point) -> Site:
     """The k largest or smallest values along an axis; of equals the first."""
     x, y = point.x, point.output
@@ -30,7 +31,7 @@ def top(point: Point) -> Site:
     return point.site(LinearMap(None, apply, adjoint))
 
 
-@op("Unique", kind="select", compiles=False)
+@op("Unique", kind="select", compiles=False, range=same)
 def unique(point: Point) -> Site:
     """The distinct values, or slices along an axis; equals share equally."""
     x, y, axis = point.x, point.output, point.attribute("axis")

@@ -11,23 +11,29 @@ from typing import Any
 
 import numpy as np
 
+from onnxdtd.domains.interval import NONNEGATIVE, ZERO, At, Domain
+from onnxdtd.domains.rows import same
 from onnxdtd.linear import LinearMap, Site
 from onnxdtd.model.point import Point
+from onnxdtd.ops.reduce import Axes, axes_of
 from onnxdtd.ops.window import Window, spatial_of, window
 from onnxdtd.primitives import (
     cells,
     conv,
     conv_transpose,
     expand_like,
-    reduce_sum,
     slice_axes,
     static,
-    unsqueeze,
 )
 from onnxdtd.registry import op
 
 
-@op("AveragePool", kind="linear", family="pool")
+def _of_average_pool(at: At) -> Domain:
+    pads = any(at.attribute("pads", ())) or at.attribute("auto_pad", "NOTSET").startswith("SAME")
+    return at.x | ZERO if at.attribute("count_include_pad", 0) and pads else at.x
+
+
+@op("AveragePool", kind="linear", family="pool", range=_of_average_pool)
 def average_pool(point: Point) -> Site:
     """y = window sums / window sizes: a depthwise convolution with ones, divided by the number of cells."""
     x = point.x
@@ -64,33 +70,39 @@ def _window_sizes(stated: Window, kernel: Any, x: Any, y: Any, padded: bool) -> 
     return conv(seen, kernel, group=1, **stated.reaching(seen.shape[2:], y.shape[2:]).attributes)
 
 
-@op("GlobalAveragePool", kind="linear", family="pool")
+@op("GlobalAveragePool", kind="linear", family="pool", range=same)
 def global_average_pool(point: Point) -> Site:
     """y = mean over the spatial axes, kept as axes of length 1."""
-    return _reduction(point, tuple(range(2, point.x.ndim)), mean=True)
+    return _reduction(point, Axes(tuple(range(2, point.x.ndim)), True), mean=True)
 
 
-@op("ReduceMean", "ReduceSum", kind="linear", family="pool")
-def reduce(point: Point) -> Site:
-    """y = mean or sum over the given axes."""
-    axes = point.integers("axes", 1)
-    if not axes:
-        if point.attribute("noop_with_empty_axes", 0):
-            return _reduction(point, (), mean=False)
-        axes = list(range(point.x.ndim))
-    return _reduction(point, tuple(a % point.x.ndim for a in axes), mean=point.node.op == "ReduceMean")
+@op("ReduceMean", kind="linear", family="pool", range=same)
+def reduced_mean(point: Point) -> Site:
+    """y = mean over the given axes."""
+    return _reduction(point, axes_of(point), mean=True)
 
 
-def _reduction(point: Point, axes: tuple[int, ...], mean: bool) -> Site:
+def _of_sum(at: At) -> Domain:
+    """n times the range where the number n of terms is static, else its sign."""
+    before, after = at.size(at.node.inputs[0]), at.size(at.node.output)
+    return at.x * (Domain(before / after, before / after) if before and after else NONNEGATIVE)
+
+
+@op("ReduceSum", kind="linear", family="pool", range=_of_sum)
+def reduced_sum(point: Point) -> Site:
+    """y = sum over the given axes."""
+    return _reduction(point, axes_of(point), mean=False)
+
+
+def _reduction(point: Point, axes: Axes, mean: bool) -> Site:
     x = point.x
-    keeps = point.node.op.startswith("Global") or bool(point.attribute("keepdims", 1))
-    weight = np.asarray(1.0, x.dtype) / (cells(x, axes=axes) if mean else 1)
+    weight = np.asarray(1.0, x.dtype) / (cells(x, axes=axes.reduced) if mean else 1)
 
     def apply(w: Any, x: Any) -> Any:
-        return reduce_sum(x, axes=axes, keepdims=keeps) * w
+        return axes.sum(x) * w
 
     def adjoint(w: Any, r: Any) -> Any:
-        return expand_like((r if keeps or not axes else unsqueeze(r, axes=sorted(axes))) * w, x)
+        return expand_like(axes.back(r) * w, x)
 
     # Not constant: the weight is of this input's lengths.
     return point.site(LinearMap(weight, apply, adjoint), spread_dead=True)

@@ -5,33 +5,48 @@ A slope is 0 where there is none: roots and negative powers at 0, fractional pow
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
+from onnxdtd.domains.interval import ANY, NONNEGATIVE, At, Domain
+from onnxdtd.domains.rows import curve
 from onnxdtd.linear import Site
 from onnxdtd.model.point import Point
 from onnxdtd.ops.activation import diagonal
 from onnxdtd.ops.scale import scaled
 from onnxdtd.primitives import absolute, cast_like, equal, greater, inverse, less, log, near_zero, where
-from onnxdtd.registry import op
+from onnxdtd.registry import Kind, op
 
 LEFT, RIGHT = 0, 1
 
 
-@op("Sqrt", kind="elementwise")
+@op("Sqrt", kind="elementwise", range=curve(lambda x: math.sqrt(max(x, 0.0))))
 def square_root(point: Point) -> Site:
     """y = sqrt(x); slope 1 / (2 y), 0 where x <= 0."""
     return diagonal(point, lambda: inverse(point.output) * 0.5)
 
 
-@op("Reciprocal", kind="elementwise")
+@op("Reciprocal", kind="elementwise", range=lambda at: at.x.reciprocal())
 def reciprocal(point: Point) -> Site:
     """y = 1 / x; slope -1 / x^2, 0 where x is."""
     return diagonal(point, lambda: -inverse(point.x * point.x))
 
 
-@op("Pow", kind="norm", data=(0, 1), otherwise={(0,): "elementwise", (1,): "elementwise"}, since=7)
+def _of_power(at: At) -> Domain:
+    p = at.domain(1)
+    if p.low != p.high or p.low <= 0:
+        return NONNEGATIVE if at.x.nonnegative else ANY
+    if p.low % 1:
+        return at.x.through(lambda x: np.float64(max(x, 0.0)) ** p.low)
+    return at.x.through(lambda x: np.float64(x) ** p.low, 0)
+
+
+EITHER: dict[tuple[int, ...], Kind] = {(LEFT,): "elementwise", (RIGHT,): "elementwise"}
+
+
+@op("Pow", kind="norm", data=(LEFT, RIGHT), otherwise=EITHER, since=7, range=_of_power)
 def power(point: Point) -> Site:
     """y = x^p; slopes p x^(p - 1) and y ln x; of two values, rules see p as a constant: y = x^(p - 1) x."""
     x, p, y = point.value(LEFT), point.value(RIGHT), point.output
@@ -57,7 +72,14 @@ def power(point: Point) -> Site:
     return point.site(*held, bias=y * at_zero(), jacobian=jacobian)
 
 
-@op("Mod", kind="norm", data=(0, 1), otherwise={(0,): "elementwise", (1,): "elementwise"})
+def _of_remainder(at: At) -> Domain:
+    """It has the sign of the divisor, or with fmod that of the dividend, and is the smaller one."""
+    b = at.domain(RIGHT)
+    size = max(abs(b.low), abs(b.high))
+    return Domain(-size, size) if at.attribute("fmod", 0) else Domain(min(b.low, 0.0), max(b.high, 0.0))
+
+
+@op("Mod", kind="norm", data=(LEFT, RIGHT), otherwise=EITHER, range=_of_remainder)
 def remainder(point: Point) -> Site:
     """y = a - n b, with n = a / b rounded to a whole number; slopes 1 and -n."""
     a, b, y = point.value(LEFT), point.value(RIGHT), point.output

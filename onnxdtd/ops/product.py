@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from onnxdtd.domains.rows import nonnegative_if_x
 from onnxdtd.linear import LinearMap, Site
 from onnxdtd.model.point import Point
 from onnxdtd.ops.reduce import axes_of
@@ -20,14 +21,14 @@ from onnxdtd.registry import op
 Sum = Callable[[Any], Any]
 
 
-@op("ReduceProd", kind="gate", family="reduction")
+@op("ReduceProd", kind="gate", family="reduction", range=nonnegative_if_x)
 def product_over(point: Point) -> Site:
     """y = product over the given axes; slopes y / x, or the product of the others."""
     axes = axes_of(point)
     return _product(point, axes.sum, lambda r: expand_like(axes.back(r), point.x))
 
 
-@op("CumProd", kind="gate", family="reduction")
+@op("CumProd", kind="gate", family="reduction", range=nonnegative_if_x)
 def running_product(point: Point) -> Site:
     """y_j = product of the x_i up to j along an axis; slopes y_j / x_i, or the product of the others."""
     exclusive, reverse = point.attribute("exclusive", 0), point.attribute("reverse", 0)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+from onnxdtd.domains.rows import nonnegative
 from onnxdtd.linear import LinearMap, Site
 from onnxdtd.model.point import Point
 from onnxdtd.primitives import exp, expand_like, greater, inverse, reduce_sum, sign, unsqueeze, where
@@ -47,20 +48,20 @@ def axes_of(point: Point) -> Axes:
     return Axes(tuple(sorted(a % rank for a in axes or ())), bool(point.attribute("keepdims", 1)))
 
 
-@op("ReduceL1", kind="norm", family="reduction")
+@op("ReduceL1", kind="norm", family="reduction", range=nonnegative)
 def sum_of_moduli(point: Point) -> Site:
     """y = sum |x|; slopes the sign of x."""
     return point.site(axes_of(point).weighted(sign(point.x)))
 
 
-@op("ReduceL2", kind="norm", family="reduction")
+@op("ReduceL2", kind="norm", family="reduction", range=nonnegative)
 def euclidean_norm(point: Point) -> Site:
     """y = sqrt(sum x^2); slopes x / y."""
     axes = axes_of(point)
     return point.site(axes.weighted(point.x * inverse(axes.back(point.output))))
 
 
-@op("ReduceSumSquare", kind="norm", family="reduction")
+@op("ReduceSumSquare", kind="norm", family="reduction", range=nonnegative)
 def sum_of_squares(point: Point) -> Site:
     """y = sum x^2; slopes 2 x, rules see y = sum x x with one x as the weights."""
     axes = axes_of(point)

@@ -5,10 +5,17 @@ Recurrence and control flow keep a place in the house: an LSTM's site, once writ
 
 from __future__ import annotations
 
+from onnxdtd.domains.interval import ANY, SIGNED_UNIT, At, Domain
 from onnxdtd.registry import without_site
 
+
+def _of_state(at: At) -> Domain:
+    """The hidden state is gate * tanh or tanh; the cell state of an LSTM has no bound."""
+    return ANY if at.index > 1 or "activations" in at.node.attributes else SIGNED_UNIT
+
+
 without_site(
-    "refuse", "LSTM", "GRU", "RNN",
+    "refuse", "LSTM", "GRU", "RNN", range=_of_state,
     reason="recurrent: its gates multiply what its own earlier steps made; rules for it are not written yet",
 )  # fmt: skip
 without_site(

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from onnxdtd.domains.rows import or_zero
 from onnxdtd.linear import LinearMap, Site
 from onnxdtd.model.point import Point
 from onnxdtd.primitives import reshape, sample, static, transpose, unsample
@@ -18,7 +19,7 @@ from onnxdtd.registry import op
 Array = npt.NDArray[Any]
 
 
-@op("RoiAlign", kind="linear", family="pool", since=10, compiles=False)
+@op("RoiAlign", kind="linear", family="pool", since=10, compiles=False, range=or_zero)
 def region_align(point: Point) -> Site:
     """y = mean (or the largest weighted value) of samples, each interpolated between four pixels, per cell."""
     x = point.x
@@ -85,7 +86,7 @@ def _axis(start: float, end: float, cells: int, ratio: int, length: int, whole: 
     return neighbours, weights
 
 
-@op("MaxRoiPool", kind="select", compiles=False)
+@op("MaxRoiPool", kind="select", compiles=False, range=or_zero)
 def region_max(point: Point) -> Site:
     """y = the largest value of each cell of a region."""
     x, (rows, columns) = point.x, point.attribute("pooled_shape")

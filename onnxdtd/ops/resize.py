@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from onnxdtd.domains.interval import ANY, At, Domain
 from onnxdtd.errors import UnsupportedError
 from onnxdtd.linear import LinearMap, Site
 from onnxdtd.model.point import Point
@@ -24,7 +25,15 @@ from onnxdtd.registry import op
 Matrices = dict[int, npt.NDArray[Any]]
 
 
-@op("Resize", "Upsample", kind="linear", family="pool", since=7)
+def _of_resize(at: At) -> Domain:
+    if at.attribute("mode", "nearest") == "cubic":
+        return ANY
+    outside = at.attribute("extrapolation_value", 0.0)
+    crops = at.attribute("coordinate_transformation_mode") == "tf_crop_and_resize"
+    return at.x | Domain(outside, outside) if crops else at.x
+
+
+@op("Resize", "Upsample", kind="linear", family="pool", since=7, range=_of_resize)
 def resize(point: Point) -> Site:
     """y = x interpolated: a weighted sum of neighbours on each axis (nearest, linear or cubic)."""
     x, y = point.x, point.output

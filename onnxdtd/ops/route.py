@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from onnxdtd.domains.interval import NONNEGATIVE, At, Domain
+from onnxdtd.domains.rows import hull, or_zero, same
 from onnxdtd.errors import UnsupportedError
 from onnxdtd.linear import LinearMap, Site
 from onnxdtd.model.point import Point
@@ -26,20 +28,20 @@ from onnxdtd.registry import op
 Place = dict[str, list[int]]
 
 
-@op("Reshape", "Flatten", "Squeeze", "Unsqueeze", kind="route")
+@op("Reshape", "Flatten", "Squeeze", "Unsqueeze", kind="route", range=same)
 def reshape(point: Point) -> Site:
     """The same values in another shape."""
     x, y = point.x, point.output
     return point.site(LinearMap(None, lambda w, v: reshape_like(v, y), lambda w, r: reshape_like(r, x)))
 
 
-@op("Identity", kind="route")
+@op("Identity", kind="route", range=same)
 def identity(point: Point) -> Site:
     """The same values."""
     return point.site(LinearMap(None, lambda w, v: v, lambda w, r: r))
 
 
-@op("Dropout", kind="route")
+@op("Dropout", kind="route", range=lambda at: at.x * NONNEGATIVE if at.has(2) else at.x)
 def dropout(point: Point) -> Site:
     """The same values (at inference)."""
     if _trains(point):
@@ -60,7 +62,7 @@ def _trains(point: Point) -> bool:
     return bool(point.value(2)) and not (point.has(1) and not np.any(point.value(1)))
 
 
-@op("Cast", "CastLike", kind="route", embeds=(0,))
+@op("Cast", "CastLike", kind="route", embeds=(0,), range=same)
 def cast(point: Point) -> Site:
     """The same values in another type; relevance stays a float."""
     x, y = point.x, point.output
@@ -70,7 +72,7 @@ def cast(point: Point) -> Site:
     )
 
 
-@op("Transpose", kind="route")
+@op("Transpose", kind="route", range=same)
 def permute(point: Point) -> Site:
     """The same values with axes in another order."""
     perm = [int(p) for p in point.attribute("perm") or reversed(range(point.x.ndim))]
@@ -80,7 +82,7 @@ def permute(point: Point) -> Site:
     )
 
 
-@op("Concat", kind="route", data=None)
+@op("Concat", kind="route", data=None, range=hull)
 def concatenate(point: Point) -> Site:
     """The inputs one behind the other: one map per data input."""
     y, axis = point.output, point.attribute("axis") % point.output.ndim
@@ -101,7 +103,7 @@ def _part(whole: Any, place: Place) -> LinearMap:
     return LinearMap(None, lambda w, v: unslice(v, whole, **place), lambda w, r: slice_axes(r, **place))
 
 
-@op("Slice", kind="route")
+@op("Slice", kind="route", range=same)
 def take_slice(point: Point) -> Site:
     """A part of the values."""
     x = point.x
@@ -120,7 +122,7 @@ def take_slice(point: Point) -> Site:
     )
 
 
-@op("CenterCropPad", kind="route")
+@op("CenterCropPad", kind="route", range=or_zero)
 def center(point: Point) -> Site:
     """The values cut, or with zeros around them, to the sizes given; the middle stays in the middle."""
     x, y = point.x, point.output
@@ -147,7 +149,7 @@ def _between(bounds: dict[int, tuple[int, int]]) -> Place:
     return {"starts": starts, "ends": ends, "axes": list(bounds), "steps": [1] * len(bounds)}
 
 
-@op("Split", kind="route")
+@op("Split", kind="route", range=same)
 def first_part(point: Point) -> Site:
     """The first of the parts, where their sizes are known only when the model runs."""
     axis, y = point.attribute("axis", 0) % point.x.ndim, point.output
@@ -157,7 +159,14 @@ def first_part(point: Point) -> Site:
     )
 
 
-@op("Pad", kind="route", data=(0, 2))
+def _of_padding(at: At) -> Domain:
+    if at.attribute("mode", "constant") != "constant":
+        return at.x
+    value = at.attribute("value", 0.0)
+    return at.x | (at.domain(2) if at.has(2) else Domain(value, value))
+
+
+@op("Pad", kind="route", data=(0, 2), range=_of_padding)
 def padding(point: Point) -> Site:
     """Values with a border: of a constant, or copies of values (which carry relevance)."""
     x, rank = point.value(0), point.value(0).ndim

@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from onnxdtd.domains.interval import At, Domain
 from onnxdtd.errors import UnsupportedError
 from onnxdtd.linear import LinearMap, Site
 from onnxdtd.model.point import Point
+from onnxdtd.ops.curves import range_of_gated
 from onnxdtd.ops.window import per_channel
 from onnxdtd.primitives import operator, unbroadcast
 from onnxdtd.registry import op
@@ -35,7 +37,14 @@ def counted_twice(point: Point) -> Any:
     return -point.output if len(point.slots) > 1 else None
 
 
-@op("Mul", kind="linear", family="scale", data=(0, 1), factors=(0, 1))
+def _of_product(at: At) -> Domain:
+    a, b = at.node.inputs
+    if a == b:
+        return at.x.through(lambda x: x * x, 0)
+    return range_of_gated(at, 0) or range_of_gated(at, 1) or at.domain(0) * at.domain(1)
+
+
+@op("Mul", kind="linear", family="scale", data=(0, 1), factors=(0, 1), range=_of_product)
 def multiply(point: Point) -> Site:
     """y = c x; of two values, each is the other's factor."""
     maps = [
@@ -44,7 +53,10 @@ def multiply(point: Point) -> Site:
     return point.site(*maps, bias=counted_twice(point))
 
 
-@op("Div", kind="linear", family="scale", data=(0, 1), factors=(0, 1), otherwise={(1,): "elementwise"})
+@op(
+    "Div", kind="linear", family="scale", data=(0, 1), factors=(0, 1), otherwise={(1,): "elementwise"},
+    range=lambda at: at.domain(0) * at.domain(1).reciprocal(),
+)  # fmt: skip
 def divide(point: Point) -> Site:
     """y = x / c; of two values, the divisor's slope is -y / c, and rules see it as a constant."""
     divisor = point.value(1)
@@ -57,7 +69,7 @@ def divide(point: Point) -> Site:
     return point.site(by_dividend, scaled(0.0, divisor), jacobian=(by_dividend, by_divisor))
 
 
-@op("Neg", kind="linear", family="scale")
+@op("Neg", kind="linear", family="scale", range=lambda at: -at.x)
 def negate(point: Point) -> Site:
     """y = -x."""
     return point.site(scaled(np.asarray(-1.0, point.x.dtype), point.x, True))

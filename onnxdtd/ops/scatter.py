@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from onnxdtd.domains.interval import ANY, At, Domain
 from onnxdtd.errors import UnsupportedError
 from onnxdtd.linear import LinearMap, Site
 from onnxdtd.model.point import Point
@@ -43,7 +44,13 @@ def _places(point: Point) -> Places:
 SUMS = {("reduction", "add"): ("linear", "sum")}
 
 
-@op("Scatter", "ScatterElements", "ScatterND", kind="route", data=(0, 2), variants=SUMS)
+def _of_scatter(at: At) -> Domain:
+    return at.x | at.domain(2) if at.attribute("reduction", "none") == "none" else ANY
+
+
+@op(
+    "Scatter", "ScatterElements", "ScatterND", kind="route", data=(0, 2), variants=SUMS, range=_of_scatter,
+)  # fmt: skip
 def scatter(point: Point) -> Site:
     """Data with updates at the indices: written there, added, or the larger (smaller) of both."""
     match point.attribute("reduction", "none"):

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from onnxdtd.domains.interval import NONPOSITIVE, UNIT
+from onnxdtd.domains.rows import within
 from onnxdtd.linear import LinearMap, Site
 from onnxdtd.model.point import Point
 from onnxdtd.primitives import exp, greater, reduce_sum, where
@@ -16,7 +18,7 @@ from onnxdtd.registry import op
 ONE_AXIS = 13
 
 
-@op("Softmax", kind="norm")
+@op("Softmax", kind="norm", range=within(UNIT))
 def softmax(point: Point) -> Site:
     """y = exp(x) / sum exp(x); Jacobian y_j (1[i = j] - y_i). An input without a share (masked) counts as 0."""
     axes = _axes(point)
@@ -33,7 +35,7 @@ def softmax(point: Point) -> Site:
     return replace(site, inputs=(x,), output=y)
 
 
-@op("LogSoftmax", kind="norm")
+@op("LogSoftmax", kind="norm", range=within(NONPOSITIVE))
 def log_softmax(point: Point) -> Site:
     """y = x - log sum exp(x); Jacobian 1[i = j] - softmax(x)_i. An input without a share (masked) counts as 0."""
     axes = _axes(point)

@@ -6,26 +6,31 @@ Source: Hendrycks and Gimpel 2016 (GELU), Ramachandran et al. 2017 (Swish), Misr
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
+from onnxdtd.domains.rows import curve
 from onnxdtd.linear import Site
 from onnxdtd.model.point import Point
 from onnxdtd.ops.activation import diagonal
+from onnxdtd.ops.curves import (
+    CUBIC,
+    DENSITY,
+    MISH_TURN,
+    STRAIGHT,
+    hard_swish_of,
+    mish_of,
+    range_of_gelu,
+    range_of_swish,
+)
 from onnxdtd.primitives import cast_like, exp, greater, inverse, less, near_zero, sigmoid, where
 from onnxdtd.registry import op
-
-# GELU's two forms: the normal density at 0, and u = STRAIGHT x + CUBIC x^3.
-DENSITY = 1 / math.sqrt(2 * math.pi)
-STRAIGHT = 2 * math.sqrt(2 / math.pi)
-CUBIC = STRAIGHT * 0.044715
 
 
 def _share(point: Point, at_zero: float) -> Any:
     return where(near_zero(point.x), at_zero, point.output * inverse(point.x))
 
 
-@op("Gelu", kind="elementwise")
+@op("Gelu", kind="elementwise", range=range_of_gelu)
 def gelu(point: Point) -> Site:
     """y = x s, s = (1 + erf(x / sqrt 2)) / 2, s' the normal density; or (tanh) s = sigmoid(u), s' = s (1 - s) u'."""
     x = point.x
@@ -39,7 +44,7 @@ def gelu(point: Point) -> Site:
     return diagonal(point, slope)
 
 
-@op("Swish", kind="elementwise")
+@op("Swish", kind="elementwise", range=range_of_swish)
 def swish(point: Point) -> Site:
     """y = x s, s = 1 / (1 + exp(-alpha x)); s' = alpha s (1 - s)."""
     x, alpha = point.x, point.attribute("alpha", 1.0)
@@ -51,7 +56,7 @@ def swish(point: Point) -> Site:
     return diagonal(point, slope)
 
 
-@op("Mish", kind="elementwise")
+@op("Mish", kind="elementwise", range=curve(mish_of, MISH_TURN))
 def mish(point: Point) -> Site:
     """y = x s, s = tanh(ln(1 + e^x)); s' = (1 - s^2) / (1 + e^-x)."""
     x = point.x
@@ -63,7 +68,7 @@ def mish(point: Point) -> Site:
     return diagonal(point, slope)
 
 
-@op("HardSwish", kind="elementwise")
+@op("HardSwish", kind="elementwise", range=curve(hard_swish_of, -1.5))
 def hard_swish(point: Point) -> Site:
     """y = x s, s = x / 6 + 1 / 2 within 0 and 1; s' = 1 / 6 there, else 0."""
     x = point.x

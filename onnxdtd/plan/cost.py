@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from onnxdtd.domains.interval import At
 from onnxdtd.model.graph import Graph, Node
+from onnxdtd.ops import OPS
 from onnxdtd.plan.plan import Plan, Step, needed
 from onnxdtd.rules import Rule
 from onnxdtd.rules.maps import identity
@@ -39,16 +41,9 @@ def cost(plan: Plan) -> Cost:
 
 
 def multiplications(graph: Graph, node: Node) -> int:
-    """Of a convolution or matrix product; other ops count nothing. Sizes that are not known count as 1."""
-    if node.domain or node.op not in ("Conv", "ConvTranspose", "Gemm", "MatMul"):
-        return 0
-    x, w = (graph.value(name).shape or () for name in node.inputs[:2])
-    if node.op == "ConvTranspose":
-        return _count(graph, node.inputs[0]) * _product(w[1:])
-    if node.op == "Conv":
-        return _count(graph, node.output) * _product(w[1:])
-    inner = x[:1] if node.op == "Gemm" and node.attributes.get("transA") else x[-1:]
-    return _count(graph, node.output) * _product(inner)
+    """As the op declares; ops that declare no work count nothing. Sizes that are not known count as 1."""
+    entry = OPS.get((node.domain, node.op))
+    return 0 if entry is None or entry.work is None else entry.work(At(graph, node, 0, {}))
 
 
 def _passes(rule: Rule) -> int:

@@ -13,6 +13,7 @@ import onnxruntime
 import pytest
 from onnx import numpy_helper
 
+import onnxdtd.ops  # noqa: F401 (the ranges of ops are declared there)
 from onnxdtd.domains.propagation import Domain, domains
 from onnxdtd.errors import ModelError
 from onnxdtd.model.graph import Graph
