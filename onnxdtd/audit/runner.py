@@ -10,12 +10,13 @@ from onnxdtd.audit import class_similarity, conservation, gradient_x_input
 from onnxdtd.audit.finding import Finding, honest
 from onnxdtd.audit.report import AuditReport
 from onnxdtd.audit.rerun import Rerun
+from onnxdtd.entries import AuditEntry
 from onnxdtd.errors import UsageError
 from onnxdtd.explainer import Explainer
 from onnxdtd.explanation import Explanation
 from onnxdtd.folder import plain
 from onnxdtd.plan.plan import Plan
-from onnxdtd.registry import AUDITS, METHODS, PASSES, AuditEntry
+from onnxdtd.registry import AUDITS, METHODS, PASSES
 
 Tell = Callable[[int, int], None] | None
 PARTS = 1000

@@ -7,8 +7,8 @@ from typing import Literal
 
 from onnxdtd.domains.box import Box
 from onnxdtd.domains.propagation import Domain
+from onnxdtd.entries import OpEntry
 from onnxdtd.model.graph import Node
-from onnxdtd.registry import OpEntry
 
 
 @dataclass(frozen=True)

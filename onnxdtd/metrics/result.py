@@ -14,13 +14,14 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
+from onnxdtd.entries import MetricEntry
 from onnxdtd.errors import UsageError
 from onnxdtd.folder import plain
 from onnxdtd.metrics.journal import PICTURE, SCHEMA, Journal
 from onnxdtd.metrics.pictures import DPI, draw
 from onnxdtd.metrics.statistics import Summary, bootstrap
 from onnxdtd.metrics.tables import blocks
-from onnxdtd.registry import METRICS, MetricEntry
+from onnxdtd.registry import METRICS
 
 Array = npt.NDArray[Any]
 

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy.typing as npt
 
 from onnxdtd.domains.propagation import Range
+from onnxdtd.entries import MetricEntry
 from onnxdtd.errors import UsageError
 from onnxdtd.explainer import Source, Tell
 from onnxdtd.inputs import Preprocess
@@ -25,7 +26,7 @@ from onnxdtd.metrics.survey import survey
 from onnxdtd.metrics.work import Work
 from onnxdtd.passes import PASSES, Explainer
 from onnxdtd.plan.target import Target, parse_target
-from onnxdtd.registry import METRICS, MetricEntry
+from onnxdtd.registry import METRICS
 from onnxdtd.version import __version__
 
 LABEL = "label"

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from onnxdtd.entries import MetricEntry
 from onnxdtd.errors import TargetError, UsageError
 from onnxdtd.explainer import Tell
 from onnxdtd.metrics.case import Case, Settings
@@ -18,7 +19,6 @@ from onnxdtd.metrics.scorer import Scorer
 from onnxdtd.metrics.sources import Ask, Source
 from onnxdtd.metrics.survey import Survey
 from onnxdtd.plan.target import Target, seed_mask
-from onnxdtd.registry import MetricEntry
 
 Array = npt.NDArray[Any]
 Chunk = list[tuple[int, dict[str, Array]]]

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
+from onnxdtd.entries import OpEntry
 from onnxdtd.linear import Site
 from onnxdtd.model.point import Point
 from onnxdtd.ops.scale import multiply, scaled
-from onnxdtd.registry import OPS, OpEntry
+from onnxdtd.registry import OPS
 
 
 def self_gated(signal: int, point: Point) -> Site:

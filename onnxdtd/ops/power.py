@@ -12,12 +12,13 @@ import numpy as np
 
 from onnxdtd.domains.interval import ANY, NONNEGATIVE, At, Domain
 from onnxdtd.domains.rows import curve
+from onnxdtd.entries import Kind
 from onnxdtd.linear import Site
 from onnxdtd.model.point import Point
 from onnxdtd.ops.activation import diagonal
 from onnxdtd.ops.scale import scaled
 from onnxdtd.primitives import absolute, cast_like, equal, greater, inverse, less, log, near_zero, where
-from onnxdtd.registry import Kind, op
+from onnxdtd.registry import op
 
 LEFT, RIGHT = 0, 1
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from onnxdtd.domains.interval import ANY
 from onnxdtd.domains.propagation import Domain
+from onnxdtd.entries import OpEntry
 from onnxdtd.model.graph import Graph, Node
-from onnxdtd.registry import OpEntry
 from onnxdtd.rules import Facts, Rule
 
 

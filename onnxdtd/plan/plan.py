@@ -12,6 +12,7 @@ from typing import Literal
 from onnxdtd.domains.box import box_at
 from onnxdtd.domains.interval import ANY
 from onnxdtd.domains.propagation import Domain, Range, domains
+from onnxdtd.entries import Finish, MethodEntry, OpEntry
 from onnxdtd.errors import UnsupportedError, UsageError
 from onnxdtd.linear import Site
 from onnxdtd.methods import METHODS, Options, Place
@@ -22,7 +23,7 @@ from onnxdtd.model.point import Point
 from onnxdtd.plan.facts import facts
 from onnxdtd.plan.masks import masks
 from onnxdtd.plan.reach import Reach, attends, reach
-from onnxdtd.registry import PASSES, Finish, MethodEntry, OpEntry
+from onnxdtd.registry import PASSES
 from onnxdtd.rules import Rule
 from onnxdtd.rules.passing import Gradient, passing
 

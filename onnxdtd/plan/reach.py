@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 import networkx as nx
 from onnx import TensorProto
 
+from onnxdtd.entries import OpEntry
 from onnxdtd.errors import TargetError, UnsupportedError
 from onnxdtd.model.graph import Graph, Node
 from onnxdtd.ops import OPS
@@ -19,7 +20,6 @@ from onnxdtd.ops.gated import self_gate
 from onnxdtd.plan.gates import signal
 from onnxdtd.plan.masks import masks
 from onnxdtd.plan.target import FORMS
-from onnxdtd.registry import OpEntry
 
 LAYERS = ("convolution", "dense")
 INTEGERS = {TensorProto.DataType.Value(f"{sign}INT{bits}") for sign in ("", "U") for bits in (8, 16, 32, 64)}

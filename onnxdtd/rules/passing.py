@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from onnxdtd.entries import OpEntry
 from onnxdtd.linear import Site
 from onnxdtd.primitives import relu
-from onnxdtd.registry import OpEntry, rule
+from onnxdtd.registry import rule
 from onnxdtd.rules.rule import Facts
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from onnxdtd.entries import OpEntry
 from onnxdtd.linear import Site
-from onnxdtd.registry import OpEntry
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,9 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Literal
 
+from onnxdtd.entries import OpEntry
 from onnxdtd.linear import Site
 from onnxdtd.primitives import Traced, beyond, near_zero, quotient, reduce_sum, unbroadcast
-from onnxdtd.registry import OpEntry
 from onnxdtd.rules.algebra import Entries, by_weights, is_zero, plus, times, weighted
 from onnxdtd.rules.maps import identity, negative, ones, positive, zero
 from onnxdtd.rules.rule import Facts

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from onnxdtd.domains.propagation import domains
+from onnxdtd.entries import OpEntry
 from onnxdtd.model.load import load
 from onnxdtd.ops import OPS
-from onnxdtd.registry import OpEntry
 from tests.support.examples import EXAMPLES
 from tests.support.model_text import inside
 from tests.support.single_op import Example, X, draw, model_of, run_ort

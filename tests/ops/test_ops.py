@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from onnxdtd.compiled.trace import compile_plan
+from onnxdtd.entries import OpEntry
 from onnxdtd.explainer import Explainer
 from onnxdtd.model.load import load
 from onnxdtd.ops import OPS
 from onnxdtd.plan.plan import make_plan
-from onnxdtd.registry import OpEntry
 from onnxdtd.rules.passing import passing
 from onnxdtd.walk.forward import run_session, start_session
 from tests.support.examples import EXAMPLES

@@ -1,0 +1,125 @@
+"""What the entry of an op, a rule, a method, an audit or a metric says; `registry` has the tables of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+Kind = Literal[
+    "linear", "route", "select", "elementwise", "gate", "norm", "recurrent", "barrier", "expanded", "refuse"
+]
+Finish = Literal["", "times_input", "square"]
+
+
+@dataclass(frozen=True, slots=True)
+class OpEntry:
+    """One operator: what kind of map it is and the function that builds its site.
+
+    kind: linear (weighted sums) · route (moves or copies values) · select (max, top-k) · elementwise
+    (activations) · gate (product of two data inputs) · norm · recurrent · barrier (integer, boolean, shape:
+    carries no relevance) · expanded (into the nodes of its ONNX definition, when the model is read) · refuse.
+    family refines the kind for methods: convolution, dense, sum, pool, scale. data: the input slots that carry
+    relevance, None for all. factors: slots that the op multiplies: where more than one of them carries relevance,
+    the op is a gate. otherwise: the kind where just these slots carry. variants: kind and family, by the value of an
+    attribute. embeds: slots whose integers it turns into floats. since: the oldest opset whose meaning it knows.
+    compiles: whether the walk can be traced through it. range(at): where the outputs lie if the inputs lie in their
+    domains, None for anywhere. work(at): its multiplications for one sample, where they count.
+    """
+
+    name: str
+    domain: str
+    kind: Kind
+    family: str
+    data: tuple[int, ...] | None
+    factors: tuple[int, ...]
+    site: Callable[..., Any] | None
+    doc: str
+    otherwise: Mapping[tuple[int, ...], Kind] = field(default_factory=dict)
+    variants: Mapping[tuple[str, Any], tuple[Kind, str]] = field(default_factory=dict)
+    embeds: tuple[int, ...] = ()
+    since: int = 1
+    compiles: bool = True
+    range: Callable[..., Any] | None = None
+    work: Callable[..., int] | None = None
+
+    def at(self, slots: tuple[int, ...], attributes: Mapping[str, Any]) -> OpEntry:
+        """The entry of a node with these attributes, at which relevance goes on through these slots."""
+        chosen = [v for (key, value), v in self.variants.items() if attributes.get(key) == value]
+        if chosen:
+            return replace(self, kind=chosen[0][0], family=chosen[0][1])
+        if slots in self.otherwise:
+            return replace(self, kind=self.otherwise[slots], family=self.otherwise[slots])
+        multiplies = sum(slot in self.factors for slot in slots) > 1
+        return replace(self, kind="gate", family="gate") if multiplies else self
+
+
+@dataclass(frozen=True, slots=True)
+class RuleEntry:
+    """One rule: `make(**parameters)` returns it."""
+
+    name: str
+    make: Callable[..., Any]
+    doc: str
+
+
+@dataclass(frozen=True, slots=True)
+class MethodEntry:
+    """One method: `assign(context, node)` returns the rule of a node.
+
+    seed: where relevance starts: `value` (the target logit), `positive` (max(0, logit)) or `one`.
+    bias: the default of the switch, `absorb` or `redistribute`. finish: what is done last to what arrives at an
+    input: nothing, `times_input` or `square`.
+    """
+
+    name: str
+    assign: Callable[..., Any]
+    seed: Literal["value", "positive", "one"]
+    bias: Literal["absorb", "redistribute"]
+    finish: Finish
+    doc: str
+
+
+@dataclass(frozen=True, slots=True)
+class PassesEntry:
+    """One method of many passes: `explain(explainer, x, target, *, progress, **options)` returns an explanation.
+
+    base: the method of one walk that its gradient passes take. adds_up: relevance is meant to sum to what the
+    seed says. options: the names of what may be set.
+    """
+
+    name: str
+    explain: Callable[..., Any]
+    base: str
+    adds_up: bool
+    options: tuple[str, ...]
+    doc: str
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """One audit: `perform(plan, explanation, rerun)` returns its findings.
+
+    cost: `quick` (a few walks) or `full` (many). source: where the test and its threshold come from. findings:
+    the names of what it returns.
+    """
+
+    name: str
+    perform: Callable[..., Any]
+    cost: Literal["quick", "full"]
+    source: str
+    findings: tuple[str, ...]
+    doc: str
+
+
+@dataclass(frozen=True, slots=True)
+class MetricEntry:
+    """One metric: `measure(case)` returns its scores. better: of each, by the last part of its name. needs: what it
+    cannot do without, else it is left out."""
+
+    name: str
+    measure: Callable[..., Any]
+    doc: str
+    better: Mapping[str, Literal["higher", "lower"]]
+    source: str
+    needs: Literal["", "places", "probability", "another explanation", "another class"] = ""
