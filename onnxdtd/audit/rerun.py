@@ -19,8 +19,7 @@ from onnxdtd.audit.similarity import cosines, rows
 from onnxdtd.explainer import Explainer
 from onnxdtd.explanation import Explanation
 from onnxdtd.model.graph import Graph
-from onnxdtd.plan.facts import facts
-from onnxdtd.plan.plan import Plan, Step, make_plan, needed
+from onnxdtd.plan.plan import Plan, Step, make_plan, needed, prune
 from onnxdtd.plan.reach import LAYERS
 from onnxdtd.walk.backward import Observer, walk, watch_nothing
 from onnxdtd.walk.forward import Forward
@@ -159,13 +158,8 @@ class Rerun:
 def free_of_seed(plan: Plan) -> Plan:
     """The plan, pruned only by what holds for every seed: a method that explains max(0, logit) starts with
     nothing at a negative logit, but an audit asks there too."""
-    rules = {step.node.name: step.rule for step in plan.steps}
-    kinds = {step.node.name: step.op for step in plan.steps}
-    steps = []
-    for step in plan.steps:
-        known = facts(plan.graph, step.node, step.slots, rules, kinds, plan.domains, None)
-        steps.append(dataclasses.replace(step, pruned=step.rule.prune(known)))
-    return dataclasses.replace(plan, steps=tuple(steps))
+    steps = prune(plan.graph, plan.steps, plan.domains, None)
+    return dataclasses.replace(plan, steps=steps)
 
 
 def below(plan: Plan, value: str) -> Plan:

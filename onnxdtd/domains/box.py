@@ -4,28 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import product
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-import onnx.reference
 
+from onnxdtd.domains.interval import ANY
 from onnxdtd.domains.propagation import Domain, Range
-from onnxdtd.model.graph import Graph
+from onnxdtd.model.graph import Graph, Node
+from onnxdtd.model.reference import evaluate
+from onnxdtd.registry import OPS
 
-# Ops that act on each value on its own, monotonically: bounds go through them by running them on the bounds.
-ELEMENTWISE = {
-    "Add", "Sub", "Mul", "Div", "Neg", "BatchNormalization", "Scaler", "Cast", "Identity", "Transpose",
-    "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Pad", "Slice", "Concat",
-}  # fmt: skip
+Array = npt.NDArray[Any]
+Ends = tuple[Array, Array]
+MOST_VARYING = 2
+"""Inputs of one node that depend on the graph's: each more of them doubles the corners that are looked at."""
 
 
 @dataclass(frozen=True)
 class Box:
     """Bounds of a tensor, elementwise: arrays that broadcast to it, infinite where there is none."""
 
-    low: npt.NDArray[Any]
-    high: npt.NDArray[Any]
+    low: Array
+    high: Array
 
     @property
     def kind(self) -> Literal["bounded", "nonnegative", "below", "above", "unbounded"]:
@@ -45,38 +47,102 @@ def range_of(name: str, given: Range) -> tuple[Any, Any]:
     return given if given is not None else (-np.inf, np.inf)
 
 
-def box_at(graph: Graph, value: str, given: Range, domain: Domain) -> Box:
-    """The bounds of a value: the input's range moved through scaling, shifting, moving and padding ops.
+class Boxes:
+    """The bounds of values: the input's range moved through scaling, shifting, moving and padding ops.
 
-    Where other ops stand between, the value's domain serves as its bounds.
+    Where other ops stand between, the value's domain serves as its bounds. Each node on the way is computed once,
+    whatever the number of values that are asked for.
     """
-    if value in graph.inputs:
-        low, high = range_of(value, given)
-        return Box(np.asarray(low, np.float64), np.asarray(high, np.float64))
-    way = graph.replace(outputs=(value,), targets={})
-    known = all(node.op in ELEMENTWISE for node in way.nodes)
-    sources = [name for name in graph.inputs if any(name in node.inputs for node in way.nodes)]
-    if not known or given is None or any(graph.value(name).shape is None for name in sources):
-        return Box(np.asarray(domain.low), np.asarray(domain.high))
-    run: Any = onnx.reference.ReferenceEvaluator(way.to_proto())
-    ends = [
-        run.run(None, {name: _filled(graph, name, given, side) for name in graph.inputs})[0]
-        for side in (0, 1)
-    ]
-    # A negative factor turns the range around.
-    low, high = np.fmin(*ends), np.fmax(*ends)
-    if np.isnan(low).any():
-        return Box(np.asarray(domain.low), np.asarray(domain.high))
-    return Box(_squeezed(low), _squeezed(high))
+
+    def __init__(self, graph: Graph, given: Range, ranges: Mapping[str, Domain]) -> None:
+        self._graph, self._given, self._ranges = graph, given, ranges
+        self._inputs = frozenset(graph.inputs)
+        self._ends: dict[str, Ends | None] = {name: (a, a) for name, a in graph.constants.items()}
+        self._varying: set[str] = set(graph.inputs)
+
+    def at(self, value: str) -> Box:
+        """The bounds of one value."""
+        if value in self._inputs:
+            low, high = range_of(value, self._given)
+            return Box(np.asarray(low, np.float64), np.asarray(high, np.float64))
+        ends = None if self._given is None else self._carried(value)
+        if ends is None or np.isnan(ends).any():
+            domain = self._ranges.get(value, ANY)
+            return Box(np.asarray(domain.low), np.asarray(domain.high))
+        return Box(*map(_squeezed, ends))
+
+    def _carried(self, value: str) -> Ends | None:
+        """Both ends of a value, None where they cannot be carried to it: back to what is known, then forward."""
+        waiting = [value]
+        while waiting:
+            name = waiting[-1]
+            node = self._graph.producers.get(name)
+            if name in self._ends:
+                waiting.pop()
+            elif node is None:
+                self._ends[name] = self._filled(name)
+            elif not _is_elementwise(node):
+                self._ends[name] = None
+            elif missing := [v for v in node.inputs if v and v not in self._ends]:
+                waiting += missing
+            else:
+                self._ends[name] = self._through(node)
+        return self._ends[value]
+
+    def _filled(self, name: str) -> Ends | None:
+        value = self._graph.value(name)
+        if name not in self._inputs or value.shape is None:
+            return None
+        shape = tuple(d if isinstance(d, int) else 1 for d in value.shape)
+        low, high = (np.asarray(end, value.dtype) for end in range_of(name, self._given))
+        return np.broadcast_to(low, shape).copy(), np.broadcast_to(high, shape).copy()
+
+    def _through(self, node: Node) -> Ends | None:
+        """Of a map that is affine in each input the extremes lie in corners of the box; a factor may turn them."""
+        varying = [slot for slot, value in enumerate(node.inputs) if value in self._varying]
+        self._varying.update(node.outputs)
+        entry = OPS[node.domain, node.op]
+        if not all(_moves_alone(node, slot) for slot in varying):
+            return None
+        feeds = [self._ends[value] if value else None for value in node.inputs]
+        if any(value and ends is None for value, ends in zip(node.inputs, feeds, strict=True)):
+            return None
+        if len(varying) <= MOST_VARYING:
+            corners = [
+                dict(zip(varying, sides, strict=True)) for sides in product((0, 1), repeat=len(varying))
+            ]
+        elif entry.kind == "route":  # each output is one of the inputs, unchanged
+            corners = [dict.fromkeys(varying, side) for side in (0, 1)]
+        else:
+            return None
+        results = []
+        for corner in corners:
+            values = {
+                v: f[corner.get(i, 0)] for i, (v, f) in enumerate(zip(node.inputs, feeds, strict=True)) if f
+            }
+            made = evaluate(node, self._graph.opsets, values)
+            if made is None:
+                return None
+            results.append(made[node.output])
+        return np.fmin.reduce(results), np.fmax.reduce(results)
 
 
-def _filled(graph: Graph, name: str, given: Range, side: int) -> npt.NDArray[Any]:
-    value = graph.value(name)
-    shape = tuple(d if isinstance(d, int) else 1 for d in value.shape or ())
-    return np.broadcast_to(np.asarray(range_of(name, given)[side], value.dtype), shape).copy()
+def _is_elementwise(node: Node) -> bool:
+    """Whether each value that the node makes comes of at most one value of each input."""
+    entry = OPS.get((node.domain, node.op))
+    if entry is None or any(node.outputs[1:]):
+        return False
+    sums_elements = entry.family == "sum" and entry.data is None
+    return entry.kind == "route" or (entry.kind == "linear" and (entry.family == "scale" or sums_elements))
 
 
-def _squeezed(bound: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def _moves_alone(node: Node, slot: int) -> bool:
+    """Whether the map is affine where only this input moves: a divisor's is not."""
+    entry = OPS[node.domain, node.op]
+    return (entry.data is None or slot in entry.data) and entry.at((slot,)).kind in ("route", "linear")
+
+
+def _squeezed(bound: Array) -> Array:
     """Axes along which the bound does not change are kept with length 1."""
     for axis in range(bound.ndim):
         first = np.take(bound, [0], axis=axis)

@@ -7,7 +7,7 @@ drops what no output needs. Node and value names are those of the ONNX file (unn
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -211,23 +211,29 @@ def needs(node: Node) -> tuple[str, ...]:
 def sort_nodes(nodes: Iterable[Node], outputs: Iterable[str]) -> tuple[Node, ...]:
     """Topological order, ties by the order given, of the nodes that the outputs need."""
     nodes = tuple(nodes)
-    order = {node.name: i for i, node in enumerate(nodes)}
-    if len(order) < len(nodes):
+    if len({node.name for node in nodes}) < len(nodes):
         raise ModelError("two nodes share one name")
-    made_by = {value: node for node in nodes for value in node.outputs if value}
+    used, kept = set(filter(None, outputs)), []
+    for node in reversed(_ordered(nodes)):
+        if not used.isdisjoint(node.outputs):
+            used.update(filter(None, needs(node)))
+            kept.append(node)
+    return tuple(reversed(kept))
+
+
+def _ordered(nodes: Sequence[Node]) -> Sequence[Node]:
+    """Most graphs are in order already: networkx sorts the others."""
+    place = {value: i for i, node in enumerate(nodes) for value in node.outputs if value}
+    edges = [(place[v], i) for i, node in enumerate(nodes) for v in needs(node) if v in place]
+    if all(maker < user for maker, user in edges):
+        return nodes
     network = nx.DiGraph()
-    network.add_nodes_from(order)
-    for node in nodes:
-        network.add_edges_from((made_by[v].name, node.name) for v in needs(node) if v in made_by)
-    kept: set[str] = set()
-    for value in outputs:
-        if value in made_by:
-            kept |= {made_by[value].name} | nx.ancestors(network, made_by[value].name)
+    network.add_nodes_from(range(len(nodes)))
+    network.add_edges_from(edges)
     try:
-        ranked = list(nx.lexicographical_topological_sort(network, key=order.__getitem__))
+        return [nodes[i] for i in nx.lexicographical_topological_sort(network)]
     except nx.NetworkXUnfeasible:
         raise ModelError("the graph has a cycle: it is not a valid ONNX model") from None
-    return tuple(nodes[order[name]] for name in ranked if name in kept)
 
 
 def _captured(graph: onnx.GraphProto) -> list[str]:

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from onnx import GraphProto, ModelProto, TensorShapeProto, TypeProto, ValueInfoProto, helper, shape_inference
+from onnx import (
+    GraphProto,
+    ModelProto,
+    NodeProto,
+    TensorShapeProto,
+    TypeProto,
+    ValueInfoProto,
+    helper,
+    shape_inference,
+)
 
 from onnxdtd.errors import ModelError
 from onnxdtd.model.ml_shapes import ml_values
@@ -23,6 +32,7 @@ def infer(model: ModelProto) -> ModelProto:
     """
     stated = list(model.graph.value_info)
     del model.graph.value_info[:]
+    kept = _stand_in(model)
     hinted: set[str] = set()
     while True:
         inferred = _inferred(model)
@@ -32,9 +42,27 @@ def infer(model: ModelProto) -> ModelProto:
         hints = [hint for hint in _derived(graph, types) if hint.name not in shaped]
         hints = hints or [value for value in stated if value.name not in shaped]
         if not hints:
-            return inferred
+            break
         model.graph.value_info.extend(hints)
         hinted |= {hint.name for hint in hints}
+    for i, node in kept.items():
+        model.graph.node[i].CopyFrom(node)
+        inferred.graph.node[i].CopyFrom(node)
+    return inferred
+
+
+def _stand_in(model: ModelProto) -> dict[int, NodeProto]:
+    """Operators that keep the shape and that onnx does not infer, by position: an Identity stands in for each, so
+    that one inference sees through any number of them."""
+    kept = {}
+    for i, node in enumerate(model.graph.node):
+        if (node.domain, node.op_type) in _KEEPS_SHAPE:
+            kept[i] = NodeProto()
+            kept[i].CopyFrom(node)
+            node.CopyFrom(
+                NodeProto(name=node.name, op_type="Identity", input=node.input[:1], output=node.output)
+            )
+    return kept
 
 
 def _inferred(model: ModelProto) -> ModelProto:
@@ -61,20 +89,17 @@ def _shapes(graph: GraphProto) -> Iterator[Sequence[TensorShapeProto.Dimension]]
 
 
 def _derived(graph: GraphProto, types: Mapping[str, TypeProto.Tensor]) -> Iterator[ValueInfoProto]:
-    """The rank after a Reshape is the length of its shape input; some operators keep the shape."""
+    """The rank after a Reshape is the length of its shape input."""
     for node in graph.node:
         x, y = types.get(next(iter(node.input), "")), types.get(next(iter(node.output), ""))
         if x is None:
             continue
         if node.domain == "ai.onnx.ml":
             yield from ml_values(node, x)
-        sizes: list[int | None] | None = None
-        if (node.domain, node.op_type) in _KEEPS_SHAPE and x.HasField("shape"):
-            sizes = [d.dim_value if d.HasField("dim_value") else None for d in x.shape.dim]
-        elif node.op_type == "Reshape" and not node.domain and len(node.input) == 2:
-            shape = types.get(node.input[1])
-            if shape is not None and len(shape.shape.dim) == 1 and shape.shape.dim[0].HasField("dim_value"):
-                sizes = [None] * shape.shape.dim[0].dim_value
-        if sizes is not None:
+        if node.op_type != "Reshape" or node.domain or len(node.input) != 2:
+            continue
+        shape = types.get(node.input[1])
+        if shape is not None and len(shape.shape.dim) == 1 and shape.shape.dim[0].HasField("dim_value"):
+            sizes = [None] * shape.shape.dim[0].dim_value
             elem_type = y.elem_type if y is not None else x.elem_type
             yield helper.make_tensor_value_info(node.output[0], elem_type, sizes)

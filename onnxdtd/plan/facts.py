@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from onnxdtd.domains.interval import ANY
 from onnxdtd.domains.propagation import Domain
@@ -13,47 +13,41 @@ from onnxdtd.rules import Facts, Rule
 
 def facts(
     graph: Graph,
-    node: Node,
-    slots: tuple[int, ...],
+    nodes: Sequence[Node],
+    slots: Mapping[str, tuple[int, ...]],
     rules: Mapping[str, Rule],
     ops: Mapping[str, OpEntry],
     ranges: Mapping[str, Domain],
     sealed: str | None,
-) -> Facts:
-    """The facts of one node. sealed: the target, if no relevance starts there where it is <= 0."""
-    return Facts(
-        inputs_nonnegative=all(ranges.get(node.inputs[slot], ANY).nonnegative for slot in slots),
-        vanishes_below_zero=_vanishes(graph, node.output, rules, ops, ranges, sealed),
-    )
+) -> dict[str, Facts]:
+    """The facts of each node on the way, by name; nodes: in topological order. sealed: the target, if no relevance
+    starts there where it is <= 0.
 
-
-def _vanishes(
-    graph: Graph,
-    value: str,
-    rules: Mapping[str, Rule],
-    ops: Mapping[str, OpEntry],
-    ranges: Mapping[str, Domain],
-    sealed: str | None,
-) -> bool:
-    """Whether no relevance arrives where `value` is <= 0.
-
-    True at a consumer with R = x c if its x is never negative; through a ReLU, or a move or selection of
-    values, if true behind it.
+    No relevance arrives where a value is <= 0: at a consumer with R = x c if its x is never negative; through a
+    ReLU, or a move or selection of values, if that is so behind it. So one pass from the output to the input tells.
     """
-    users = [node for node in graph.consumers.get(value, ()) if node.name in rules]
-    for user in users:
-        rule = rules[user.name]
-        if rule.product:
-            if not ranges[value].nonnegative:
-                return False
+    vanishing: set[str] = set()
+
+    def hides(user: Node, value: str) -> bool:
+        """Whether nothing comes from this user where the value is <= 0."""
+        if rules[user.name].product:
             # A pool whose window is all zero spreads what arrives there, so nothing may arrive.
-            if ops[user.name].family != "pool":
-                continue
-        elif not _keeps_zero(user, ops[user.name], ranges) or str(rule) != "pass":
-            return False
-        if not _vanishes(graph, user.output, rules, ops, ranges, sealed):
-            return False
-    return bool(users) or value == sealed
+            passed = ops[user.name].family != "pool" or user.output in vanishing
+            return ranges[value].nonnegative and passed
+        keeps = _keeps_zero(user, ops[user.name], ranges) and str(rules[user.name]) == "pass"
+        return keeps and user.output in vanishing
+
+    for node in reversed(nodes):
+        users = [user for user in graph.consumers.get(node.output, ()) if user.name in rules]
+        if all(hides(user, node.output) for user in users) and (users or node.output == sealed):
+            vanishing.add(node.output)
+    return {
+        node.name: Facts(
+            inputs_nonnegative=all(ranges.get(node.inputs[i], ANY).nonnegative for i in slots[node.name]),
+            vanishes_below_zero=node.output in vanishing,
+        )
+        for node in nodes
+    }
 
 
 def _keeps_zero(node: Node, op: OpEntry, ranges: Mapping[str, Domain]) -> bool:

@@ -22,14 +22,17 @@ def masks(graph: Graph) -> tuple[str, ...]:
 
 def _moved(graph: Graph, name: str) -> list[str]:
     """The value itself, and integers that are the same ones in another shape or type."""
-    found = [name]
-    for value in found:
+    same = {name: None}
+    waiting = [name]
+    while waiting:
+        value = waiting.pop()
         for node in graph.consumers.get(value, ()):
             entry = OPS.get((node.domain, node.op))
             moves = entry is not None and entry.kind == "route" and node.inputs[0] == value
-            if moves and not graph.value(node.output).is_float and node.output not in found:
-                found.append(node.output)
-    return found
+            if moves and not graph.value(node.output).is_float and node.output not in same:
+                same[node.output] = None
+                waiting.append(node.output)
+    return list(same)
 
 
 def _looks_up(graph: Graph, value: str) -> bool:

@@ -6,10 +6,10 @@ load -> graph -> canonise -> assign (method) -> **plan** -> forward -> backward 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from onnxdtd.domains.box import box_at
+from onnxdtd.domains.box import Boxes
 from onnxdtd.domains.interval import ANY
 from onnxdtd.domains.propagation import Domain, Range, domains
 from onnxdtd.entries import Finish, MethodEntry, OpEntry
@@ -118,7 +118,8 @@ def make_plan(
     entry = METHODS[method]
     ranges = domains(graph, input_range)
     options = Options(bias or entry.bias)
-    places = [_place(graph, node, found, ranges, input_range) for node in found.nodes]
+    boxes = Boxes(graph, input_range, ranges)
+    places = [_place(node, found, ranges, boxes) for node in found.nodes]
     rules = {place.node.name: _rule(place, entry, options, overrides) for place in places}
     faults = [
         f"rule {rules[p.node.name]} cannot serve {p.node} (kind {p.op.kind}, family {p.op.family}); "
@@ -130,24 +131,40 @@ def make_plan(
         raise UnsupportedError(faults)
     _refuse_idle(overrides, places, graph)
     sealed = found.target if entry.seed == "positive" else None
-    steps = []
-    for place in places:
-        node, slots, rule = place.node, found.slots[place.node.name], rules[place.node.name]
-        known = facts(graph, node, slots, rules, found.ops, ranges, sealed)
-        steps.append(Step(node, place.op, slots, place, rule, rule.prune(known)))
+    whole = [
+        Step(p.node, p.op, found.slots[p.node.name], p, rules[p.node.name], rules[p.node.name])
+        for p in places
+    ]
+    steps = prune(graph, whole, ranges, sealed)
     return Plan(
         graph=graph,
         output=found.output,
         target=found.target,
         method=method,
         reason=reason,
-        steps=tuple(steps),
+        steps=steps,
         inputs=found.inputs,
         seed=entry.seed,
         finish=entry.finish,
         warnings=(*_warnings(graph, found, ranges, method), *_flat(steps)),
         domains=ranges,
     )
+
+
+def prune(
+    graph: Graph, steps: Sequence[Step], ranges: Mapping[str, Domain], sealed: str | None
+) -> tuple[Step, ...]:
+    """The steps, each rule without what the graph shows to be zero; sealed: see `facts`."""
+    signs = facts(
+        graph,
+        [step.node for step in steps],
+        {step.node.name: step.slots for step in steps},
+        {step.node.name: step.rule for step in steps},
+        {step.node.name: step.op for step in steps},
+        ranges,
+        sealed,
+    )
+    return tuple(replace(step, pruned=step.rule.prune(signs[step.node.name])) for step in steps)
 
 
 def _flat(steps: Sequence[Step]) -> list[str]:
@@ -180,7 +197,7 @@ def _refuse_idle(overrides: Sequence[Override], places: Sequence[Place], graph: 
         raise UsageError("\n".join(idle))
 
 
-def _place(graph: Graph, node: Node, found: Reach, ranges: Mapping[str, Domain], input_range: Range) -> Place:
+def _place(node: Node, found: Reach, ranges: Mapping[str, Domain], boxes: Boxes) -> Place:
     values = [node.inputs[slot] for slot in found.slots[node.name]]
     known = [ranges.get(value, ANY) for value in values]
     first = node.name in found.first
@@ -192,7 +209,7 @@ def _place(graph: Graph, node: Node, found: Reach, ranges: Mapping[str, Domain],
         depth=found.depth[node.name],
         layers=found.layers,
         domain=Domain(min(d.low for d in known), max(d.high for d in known)),
-        box=box_at(graph, values[0], input_range, known[0]) if first else None,
+        box=boxes.at(values[0]) if first else None,
     )
 
 

@@ -14,7 +14,7 @@ from onnx import TensorProto
 
 from onnxdtd.entries import OpEntry
 from onnxdtd.errors import TargetError, UnsupportedError
-from onnxdtd.model.graph import Graph, Node
+from onnxdtd.model.graph import Graph, Node, needs
 from onnxdtd.ops import OPS
 from onnxdtd.ops.gated import self_gate
 from onnxdtd.plan.gates import signal
@@ -59,7 +59,8 @@ def reach(graph: Graph, output: str | None, stops: Callable[[Node], bool] = lamb
     target = graph.target(output)
     on_way = _between(graph, slots, target)
     used = {node.inputs[slot] for node in on_way for slot in slots[node.name]} | {target}
-    held = {name: node for name, node in found.held.items() if node in on_way}
+    names = {node.name for node in on_way}
+    held = {name: node for name, node in found.held.items() if node.name in names}
     faults = [found.faults[node.name] for node in on_way if node.name in found.faults]
     faults += [
         f"{node}: '{name}' is a weight or setting here and an input elsewhere; no rule serves that"
@@ -94,11 +95,15 @@ def reach(graph: Graph, output: str | None, stops: Callable[[Node], bool] = lamb
 
 def attends(graph: Graph, found: Reach) -> bool:
     """Whether a product of two values on the way has a Softmax on the way before it."""
-    shares = [node.name for node in found.nodes if node.op == "Softmax"]
-    products = {
-        n.name for n in found.nodes if n.op in ("MatMul", "Einsum") and found.ops[n.name].kind == "gate"
-    }
-    return any(products & nx.descendants(graph.network, name) for name in shares)
+    shared: set[str] = set()
+    for node in graph.nodes:
+        behind = not shared.isdisjoint(needs(node))
+        on_way = node.name in found.ops
+        if behind and on_way and node.op in ("MatMul", "Einsum") and found.ops[node.name].kind == "gate":
+            return True
+        if behind or (on_way and node.op == "Softmax"):
+            shared.update(filter(None, node.outputs))
+    return False
 
 
 def describe(graph: Graph, node: Node) -> str:
@@ -132,8 +137,8 @@ def _carry(graph: Graph, stops: Callable[[Node], bool]) -> Carried:
         integers={name for name in graph.inputs if graph.value(name).elem_type in INTEGERS} - {*masks(graph)},
     )
     for node in graph.nodes:
-        read = {value for value, _ in (key for *_, key in graph.network.in_edges(node.name, keys=True))}
-        if stops(node) or not read & (found.floats | found.integers):
+        read = {value for value in needs(node) if value in found.floats or value in found.integers}
+        if stops(node) or not read:
             continue
         op = OPS.get((node.domain, node.op))
         made = [v for v in node.outputs if v and (graph.value(v).is_float or not graph.value(v).elem_type)]
@@ -229,11 +234,10 @@ def _before(graph: Graph, node: str) -> set[str]:
 
 
 def _between(graph: Graph, slots: dict[str, tuple[int, ...]], target: str) -> tuple[Node, ...]:
-    last = graph.producers.get(target)
-    if last is None:
-        return ()
-    carrying = graph.network.edge_subgraph(
-        (a, b, key) for a, b, key in graph.network.edges(keys=True) if b in slots and key[1] in slots[b]
-    )
-    names = {last.name} | (nx.ancestors(carrying, last.name) if last.name in carrying else set())
-    return tuple(node for node in graph.nodes if node.name in names and node.name in slots)
+    """The nodes with such slots from which relevance of the target comes: one pass back over the graph."""
+    arrived, way = {target}, []
+    for node in reversed(graph.nodes):
+        if node.name in slots and not arrived.isdisjoint(node.outputs):
+            arrived.update(needs(node)[slot] for slot in slots[node.name])
+            way.append(node)
+    return tuple(reversed(way))

@@ -117,7 +117,8 @@ class Forward:
     def __init__(
         self, graph: Graph, wanted: Sequence[str], providers: Sequence[str], optimise: bool = True
     ) -> None:
-        self._given = [name for name in graph.inputs if name in set(wanted)]
+        names = frozenset(wanted)
+        self._given = [name for name in graph.inputs if name in names]
         computed = {v for node in graph.nodes for v in node.outputs}
         self._outputs = [name for name in dict.fromkeys(wanted) if name in computed]
         self._constants = {k: np.asarray(v, order="C") for k, v in graph.constants.items()}

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import math
-import warnings
 from typing import Any
 
 import numpy as np
 from onnx import GraphProto, TensorProto, TypeProto, defs, helper, numpy_helper
-from onnx.reference import ReferenceEvaluator
 from onnx.shape_inference import infer_node_outputs
 
 from onnxdtd.model.canonise.draft import Array, Draft, nodes, static
 from onnxdtd.model.graph import Graph, Node
+from onnxdtd.model.reference import evaluate
 from onnxdtd.model.weights import SMALL, dense, to_array
 
 _RANDOM = {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"}
 _RANDOM |= {"Multinomial", "Bernoulli", "Dropout"}
 _SIZED_BY_DATA = {"NonZero", "Compress", "Unique"}
-_SAME_SINCE = {"DequantizeLinear": 19, "QuantizeLinear": 19}
-"""The first opset of the reference implementation, where older forms mean the same."""
 _MOST_NEW_ELEMENTS = 1 << 24
 """64 MB of float32: what a fold may add. ConstantOfShape, Expand and Tile could ask for any amount."""
 
@@ -89,18 +86,9 @@ def _evaluate(node: Node, draft: Draft) -> dict[str, Array] | None:
     room = sum(array.size for array in feeds.values()) + _MOST_NEW_ELEMENTS
     if not all(name in types and _fits(node, types[name].tensor_type, room) for name in made):
         return None
-    alone = GraphProto(name="fold")
-    alone.node.append(node.to_proto(draft.before.opsets))
-    alone.input.extend(helper.make_empty_tensor_value_info(name) for name in feeds)
-    alone.output.extend(helper.make_empty_tensor_value_info(name) for name in made)
-    opsets = {**draft.before.opsets, "": max(draft.opset, _SAME_SINCE.get(node.op, 0))}
-    try:
-        with warnings.catch_warnings(), np.errstate(all="ignore"):
-            warnings.simplefilter("ignore")
-            results = ReferenceEvaluator(alone, opsets=opsets).run(None, feeds)
-    except Exception:  # the reference implementation lacks the op or this form of it
+    arrays = evaluate(node, draft.before.opsets, feeds)
+    if arrays is None:
         return None
-    arrays = {name: np.asarray(result, order="C") for name, result in zip(made, results, strict=True)}
     typed = all(_element(a) == types[name].tensor_type.elem_type for name, a in arrays.items())
     return arrays if typed else None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable
 from dataclasses import replace
-from itertools import chain, count
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,7 @@ class Draft:
         self._users: dict[str, dict[str, None]] = {}
         self._ends = {*graph.outputs, *graph.targets.values()}
         self._names = {*graph.inputs, *graph.constants, *graph.values}
+        self._suffixes: dict[str, int] = {}
         for node in graph.nodes:
             self.put(node)
 
@@ -84,12 +85,13 @@ class Draft:
 
     def only_user(self, value: str) -> Node | None:
         """The one node that reads the value, if nothing else needs it."""
-        users = self.users(value)
-        return users[0] if len(users) == 1 and not self.is_end(value) else None
+        names = self._users.get(value, {})
+        return self.nodes[next(iter(names))] if len(names) == 1 and not self.is_end(value) else None
 
     def constant(self, name: str, array: Array) -> str:
         """Add a constant; the result is its name, `name` with a suffix where that is taken."""
-        unique = free(name, self._names)
+        unique = free(name, self._names, self._suffixes.get(name, 0))
+        self._suffixes[name] = self._suffixes.get(name, 0) + 1
         self.fix(unique, array)
         return unique
 
@@ -132,9 +134,9 @@ def static(shape: Iterable[Any] | None) -> tuple[int, ...] | None:
     return sizes if sizes is not None and all(isinstance(size, (int, np.integer)) for size in sizes) else None
 
 
-def free(name: str, taken: Container[str]) -> str:
-    """The name, with a suffix if it is taken."""
-    return next(n for n in chain([name], (f"{name}_{k}" for k in count(1))) if n not in taken)
+def free(name: str, taken: Container[str], first: int = 0) -> str:
+    """The name, with a suffix if it is taken: `first`, or the next number that is free (0: none)."""
+    return next(n for k in count(first) if (n := f"{name}_{k}" if k else name) not in taken)
 
 
 def nodes(number: int) -> str:

@@ -1,0 +1,94 @@
+"""Loading, canonising, planning and compiling take time linear in the nodes, whatever the pattern, without recursion.
+
+Time itself is not measured here (`tools/bench` does): what is counted is how often Python calls a function.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+
+import onnxdtd
+from onnxdtd.compiled.trace import compile_plan
+from onnxdtd.explainer import Explainer
+from onnxdtd.model.canonise import canonise
+from onnxdtd.model.graph import Graph
+from onnxdtd.model.load import load
+from onnxdtd.plan.cost import cost
+from onnxdtd.plan.plan import Plan, make_plan
+from tests.support.long_graphs import PATTERNS, Chain, long_graph
+
+SHORT, LONG = 60, 240
+PER_NODE = 1.25
+"""How many times the calls of a node may grow between the two."""
+
+
+def calls(function: Callable[[], Any]) -> tuple[int, Any]:
+    """How many Python and C functions are called, and what the function returns."""
+    number = 0
+
+    def count(frame: Any, event: str, argument: Any) -> None:
+        nonlocal number
+        number += event in ("call", "c_call")
+
+    sys.setprofile(count)
+    try:
+        result = function()
+    finally:
+        sys.setprofile(None)
+    return number, result
+
+
+def planned(graph: Graph) -> Plan:
+    plan = make_plan(graph, "dtd", input_range=(0.0, 1.0))
+    cost(plan)
+    return plan
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_each_step_is_linear_in_the_nodes(pattern: str) -> None:
+    by_length = []
+    for length in (SHORT, LONG):
+        model = long_graph(pattern, length)
+        nodes = len(model.graph.node)
+        load_calls, graph = calls(lambda model=model: load(model))
+        canonise_calls, graph = calls(lambda graph=graph: canonise(graph))
+        plan_calls, plan = calls(lambda graph=graph: planned(graph))
+        compile_calls, _ = calls(lambda plan=plan: compile_plan(plan))
+        by_length.append(np.array([load_calls, canonise_calls, plan_calls, compile_calls]) / nodes)
+    assert (by_length[1] <= PER_NODE * by_length[0]).all(), by_length
+
+
+def test_a_chain_of_five_thousand_nodes_is_planned() -> None:
+    plan = make_plan(canonise(load(long_graph("relus", 5000))), "dtd")
+    assert len(plan.steps) == 4999
+
+
+@pytest.mark.parametrize(("pattern", "nodes"), [("stages", 120), ("forks", 72)])
+def test_a_fork_at_each_of_many_stages_is_planned(pattern: str, nodes: int) -> None:
+    e = Explainer(long_graph(pattern, nodes), "dtd", input_range=(0.0, 1.0))(np.ones((1, 4), np.float32))
+    np.testing.assert_allclose(e.relevance["x"].sum(), e.target_value, rtol=1e-5)
+
+
+def test_facts_hold_behind_a_fork() -> None:
+    """Two ReLUs read h, and what reads them shares R = x c: nothing arrives where h is <= 0. Of one ReLU and one
+    plain reader something does."""
+    for reader, vanishes in (("Relu", True), ("Identity", False)):
+        c = Chain()
+        h = c("MatMul", "x", c.weights(4, 4))
+        readers = [c("Relu", h), c(reader, h)]
+        c.h = c("Add", *(c("MatMul", r, c.weights(4, 4)) for r in readers))
+        plan = make_plan(canonise(load(c.model("N", 4))), "epsilon_plus")
+        first = next(step for step in plan.steps if step.node.output == h)
+        assert first.pruned.known.vanishes_below_zero == vanishes
+
+
+def test_an_lstm_of_a_hundred_steps_is_checked(tmp_path: Path) -> None:
+    onnx.save(long_graph("lstm", 2600), tmp_path / "long.onnx")
+    assert onnxdtd.check(tmp_path / "long.onnx").ok
