@@ -139,7 +139,7 @@ def _is_elementwise(node: Node) -> bool:
 def _moves_alone(node: Node, slot: int) -> bool:
     """Whether the map is affine where only this input moves: a divisor's is not."""
     entry = OPS[node.domain, node.op]
-    return (entry.data is None or slot in entry.data) and entry.at((slot,)).kind in ("route", "linear")
+    return (entry.data is None or slot in entry.data) and entry.at((slot,), node.attributes).kind in ("route", "linear")
 
 
 def _squeezed(bound: Array) -> Array:
