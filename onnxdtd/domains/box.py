@@ -99,32 +99,26 @@ class Boxes:
 
     def _through(self, node: Node) -> Ends | None:
         """Of a map that is affine in each input the extremes lie in corners of the box; a factor may turn them."""
-        varying = [slot for slot, value in enumerate(node.inputs) if value in self._varying]
+        varying = [value for value in node.inputs if value in self._varying]
         self._varying.update(node.outputs)
-        entry = OPS[node.domain, node.op]
-        if not all(_moves_alone(node, slot) for slot in varying):
+        ends = {value: self._ends[value] for value in node.inputs if value}
+        moves = OPS[node.domain, node.op].kind == "route"
+        slots = [slot for slot, value in enumerate(node.inputs) if value in varying]
+        if any(pair is None for pair in ends.values()) or not all(_is_affine(node, slot) for slot in slots):
             return None
-        feeds = [self._ends[value] if value else None for value in node.inputs]
-        if any(value and ends is None for value, ends in zip(node.inputs, feeds, strict=True)):
-            return None
-        if len(varying) <= MOST_VARYING:
-            corners = [
-                dict(zip(varying, sides, strict=True)) for sides in product((0, 1), repeat=len(varying))
-            ]
-        elif entry.kind == "route":  # each output is one of the inputs, unchanged
+        if len(varying) > MOST_VARYING or len({*varying}) < len(varying):
+            if not moves:
+                return None
             corners = [dict.fromkeys(varying, side) for side in (0, 1)]
         else:
-            return None
+            sides = product((0, 1), repeat=len(varying))
+            corners = [dict(zip(varying, side, strict=True)) for side in sides]
         results = []
         for corner in corners:
-            values = {
-                v: f[corner.get(i, 0)] for i, (v, f) in enumerate(zip(node.inputs, feeds, strict=True)) if f
-            }
-            made = evaluate(node, self._graph.opsets, values)
-            if made is None:
-                return None
-            results.append(made[node.output])
-        return np.fmin.reduce(results), np.fmax.reduce(results)
+            feeds = {value: pair[corner.get(value, 0)] for value, pair in ends.items() if pair is not None}
+            results.append(evaluate(node, self._graph.opsets, feeds))
+        made = [result[node.output] for result in results if result is not None]
+        return (np.fmin.reduce(made), np.fmax.reduce(made)) if len(made) == len(corners) else None
 
 
 def _is_elementwise(node: Node) -> bool:
@@ -136,10 +130,11 @@ def _is_elementwise(node: Node) -> bool:
     return entry.kind == "route" or (entry.kind == "linear" and (entry.family == "scale" or sums_elements))
 
 
-def _moves_alone(node: Node, slot: int) -> bool:
+def _is_affine(node: Node, slot: int) -> bool:
     """Whether the map is affine where only this input moves: a divisor's is not."""
     entry = OPS[node.domain, node.op]
-    return (entry.data is None or slot in entry.data) and entry.at((slot,), node.attributes).kind in ("route", "linear")
+    carries = entry.data is None or slot in entry.data
+    return carries and entry.at((slot,), node.attributes).kind in ("route", "linear")
 
 
 def _squeezed(bound: Array) -> Array:
