@@ -13,93 +13,14 @@ from functools import cached_property
 from typing import Any
 
 import networkx as nx
-import numpy as np
 import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from onnxdtd.errors import ModelError
+from onnxdtd.model.node import Node, Value, needs
 
-Dimension = int | str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Value:
-    """A tensor's static description: ONNX element type and shape (None: rank unknown; a name: symbolic).
-
-    missing: of an input, NaN stands for a missing value, which the model knows how to take.
-    """
-
-    name: str
-    elem_type: int = TensorProto.UNDEFINED
-    shape: tuple[Dimension, ...] | None = None
-    missing: bool = False
-
-    @property
-    def is_float(self) -> bool:
-        """Whether relevance can flow through it: a floating-point tensor."""
-        return self.elem_type in _FLOATS
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """The NumPy dtype of the element type."""
-        return np.dtype(helper.tensor_dtype_to_np_dtype(self.elem_type))
-
-
-_FLOATS = {TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16}
-
-
-@dataclass(frozen=True, slots=True)
-class Node:
-    """One operator application. An empty input name is an optional input left out, as in ONNX."""
-
-    name: str
-    op: str
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
-    attributes: Mapping[str, Any] = field(default_factory=dict)
-    domain: str = ""
-
-    @property
-    def output(self) -> str:
-        """The first output, the one that carries relevance."""
-        return self.outputs[0]
-
-    def __str__(self) -> str:
-        return f"'{self.name}' {self.op}"
-
-    @classmethod
-    def from_proto(cls, proto: onnx.NodeProto, name: str) -> Node:
-        """Read a NodeProto; `name` is unique in the graph."""
-        attributes = {a.name: _attribute(a) for a in proto.attribute}
-        domain = "" if proto.domain == "ai.onnx" else proto.domain
-        return cls(name, proto.op_type, tuple(proto.input), tuple(proto.output), attributes, domain)
-
-    def to_proto(self, opsets: Mapping[str, int]) -> onnx.NodeProto:
-        """Write a NodeProto; the schema tells the type of attributes that are empty lists."""
-        proto = onnx.NodeProto(name=self.name, op_type=self.op, domain=self.domain)
-        proto.input.extend(self.inputs)
-        proto.output.extend(self.outputs)
-        kinds = _attribute_types(self.op, opsets.get(self.domain, 0), self.domain)
-        for key, value in self.attributes.items():
-            if isinstance(value, str):
-                value = value.encode("utf-8", "surrogateescape")
-            proto.attribute.append(helper.make_attribute(key, value, attr_type=kinds.get(key)))
-        return proto
-
-
-def _attribute(proto: onnx.AttributeProto) -> Any:
-    value = helper.get_attribute_value(proto)
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "surrogateescape")
-    return value
-
-
-def _attribute_types(op: str, version: int, domain: str) -> dict[str, int]:
-    if not onnx.defs.has(op, domain):
-        return {}
-    schema: Any = onnx.defs.get_schema(op, version, domain) if version else onnx.defs.get_schema(op, domain)
-    return {name: a.type.value for name, a in schema.attributes.items()}
+__all__ = ["Graph", "Node", "Value", "needs", "sort_nodes"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -198,16 +119,6 @@ class Graph:
         return model
 
 
-def needs(node: Node) -> tuple[str, ...]:
-    """Every value that a node reads, those captured by its subgraphs included (behind its own slots)."""
-    captured: dict[str, None] = {}
-    for attribute in node.attributes.values():
-        for graph in attribute if isinstance(attribute, (list, tuple)) else [attribute]:
-            if isinstance(graph, onnx.GraphProto):
-                captured.update(dict.fromkeys(_captured(graph)))
-    return (*node.inputs, *(name for name in captured if name not in node.inputs))
-
-
 def sort_nodes(nodes: Iterable[Node], outputs: Iterable[str]) -> tuple[Node, ...]:
     """Topological order, ties by the order given, of the nodes that the outputs need."""
     nodes = tuple(nodes)
@@ -234,17 +145,6 @@ def _ordered(nodes: Sequence[Node]) -> Sequence[Node]:
         return [nodes[i] for i in nx.lexicographical_topological_sort(network)]
     except nx.NetworkXUnfeasible:
         raise ModelError("the graph has a cycle: it is not a valid ONNX model") from None
-
-
-def _captured(graph: onnx.GraphProto) -> list[str]:
-    own = {v.name for v in graph.input} | {t.name for t in graph.initializer}
-    own |= {t.values.name for t in graph.sparse_initializer}
-    own |= {name for node in graph.node for name in node.output}
-    used: list[str] = []
-    for proto in graph.node:
-        used += needs(Node.from_proto(proto, proto.name))
-    used += [value.name for value in graph.output]
-    return [name for name in used if name and name not in own]
 
 
 def _value_info(value: Value) -> onnx.ValueInfoProto:
