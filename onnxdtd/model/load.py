@@ -24,10 +24,13 @@ from onnxdtd.errors import ModelError, UsageError
 from onnxdtd.model import external, weights
 from onnxdtd.model.functions import all_nodes, expand, inline, rewrite_contrib
 from onnxdtd.model.graph import Graph, Node, Value
+from onnxdtd.model.mend import checkable, mend
 from onnxdtd.model.shapes import infer
 from onnxdtd.model.weights import SMALL, Array, one_line
 
 _LFS = b"version https://git-lfs.github.com/spec"
+_ORT = b"ORTM"
+"""What onnxruntime's own format has at byte 4."""
 
 
 def load(source: str | os.PathLike[str] | bytes | ModelProto) -> Graph:
@@ -66,8 +69,13 @@ def _read(stream: BinaryIO, folder: Path | None) -> Graph:
     if not (size := stream.seek(0, os.SEEK_END)):
         raise ModelError("the file is empty")
     stream.seek(0)
-    if stream.read(len(_LFS)) == _LFS:
+    head = stream.read(len(_LFS))
+    if head == _LFS:
         raise ModelError("this is a Git LFS pointer, not the model: run `git lfs pull`")
+    if head[4:8] == _ORT:
+        raise ModelError(
+            "this is onnxruntime's own format (.ort), not ONNX: take the .onnx file it was made from"
+        )
     stream.seek(0)
     sha256 = hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]
     stream.seek(0)
@@ -82,10 +90,11 @@ def _read(stream: BinaryIO, folder: Path | None) -> Graph:
     opsets = _opsets(model)
     external.embed(model, folder)
     constants = _take_constants(model, data, folder)
+    notes = mend(model)
     contrib = rewrite_contrib(model)
     _check(model)
     model, expanded = expand(infer(inline(model)))
-    notes = [f"{op} of onnxruntime written out: {count}x" for op, count in sorted(contrib.items())]
+    notes += [f"{op} of onnxruntime written out: {count}x" for op, count in sorted(contrib.items())]
     notes += [f"{op} expanded into its ONNX definition: {count}x" for op, count in sorted(expanded.items())]
     return _graph(infer(model) if expanded else model, opsets, constants, sha256).noting(*notes)
 
@@ -126,7 +135,8 @@ def _take_constants(model: ModelProto, data: dict[int, Array], folder: Path | No
         tensors.append((sparse.values.name, sparse.values.data_type, weights.dense(sparse)))
     constants = {name: array for name, _, array in tensors}
     if len(constants) < len(tensors):
-        raise ModelError("two initializers have one name")
+        name, _ = Counter(name for name, *_ in tensors).most_common(1)[0]
+        raise ModelError(f"two initializers have one name, '{name}'")
     inputs = [value for value in graph.input if value.name not in constants]
     long = [(name, kind, array.shape) for name, kind, array in tensors if array.nbytes > SMALL]
     inputs += [helper.make_tensor_value_info(name, kind, shape) for name, kind, shape in long]
@@ -141,7 +151,7 @@ def _take_constants(model: ModelProto, data: dict[int, Array], folder: Path | No
 
 def _check(model: ModelProto) -> None:
     try:
-        checker.check_model(model)
+        checker.check_model(checkable(model))
     except (checker.ValidationError, ValueError) as error:
         raise ModelError(f"invalid ONNX: {one_line(error)}") from None
     if not model.graph.node:

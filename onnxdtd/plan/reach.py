@@ -24,6 +24,7 @@ from onnxdtd.plan.target import FORMS
 LAYERS = ("convolution", "dense")
 INTEGERS = {TensorProto.DataType.Value(f"{sign}INT{bits}") for sign in ("", "U") for bits in (8, 16, 32, 64)}
 UNSERVED = ("refuse", "expanded")  # the latter where a node has not the form that is expanded
+_OPTIMISED = ("com.microsoft.nchwc", "com.ms.internal.nhwc")
 REFUSED = OpEntry("", "", "refuse", "refuse", None, (), None, "no entry for this operator")
 
 
@@ -190,6 +191,11 @@ def _compares(graph: Graph, node: Node) -> bool:
 def _fault(graph: Graph, node: Node, op: OpEntry | None, carrying: tuple[int, ...]) -> str:
     where = describe(graph, node)
     stop = f'let relevance stop there with --rules: [[rule]] op = "{node.op}", use = "stop"'
+    if node.domain in _OPTIMISED:
+        return (
+            f"{where}: written by onnxruntime's optimiser for one kind of processor; save the model with "
+            f"ORT_ENABLE_BASIC or unoptimised, or {stop}"
+        )
     if op is None:
         return f"{where}: no entry for this operator; add one under onnxdtd/ops/, or {stop}"
     if op.kind in UNSERVED:

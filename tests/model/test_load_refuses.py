@@ -95,7 +95,11 @@ def broken(edit, text=DENSE, **constants):
 
 
 WRONG = {
-    "topologically sorted": model("(float[2] x) => (float[2] y) { y = Relu(z) z = Relu(x) }"),
+    "topologically sorted": model("(float[2] x) => (float[2] y) { y = Add(x, z) z = Relu(y) }"),
+    "'e' Einsum: '...i...->i' is no equation": model(
+        '(float[2, 3] x) => (float[2] e) { e = Einsum<equation = "...i...->i">(x) }'
+    ),
+    "for 1 inputs": model('(float[2, 3] x) => (float[2] e) { e = Einsum<equation = "ij,j->i">(x) }'),
     "No Op registered for Foo": model("(float[2] x) => (float[2] y) { y = Foo(x) }"),
     "inconsistent type": model("(float[2] x, int64[2] i) => (float[2] y) { y = Add(x, i) }"),
     "unsupported type": model("(float[2] x, bool[2] i) => (bool[2] y) { y = Relu(i) z = Relu(x) }"),
@@ -109,7 +113,9 @@ WRONG = {
     "two versions": broken(lambda m: m.opset_import.add(domain="ai.onnx", version=9)),
     "opset_import": broken(lambda m: m.ClearField("opset_import")),
     "ir_version 99": broken(lambda m: setattr(m, "ir_version", 99)),
-    "two initializers": broken(lambda m: m.graph.initializer.append(m.graph.initializer[0])),
+    "two initializers have one name, 'w'": broken(
+        lambda m: m.graph.initializer.append(m.graph.initializer[0])
+    ),
     "bytes of data": broken(lambda m: m.graph.initializer[0].dims.append(2), w=LONG),
     "tensor 'w'": broken(lambda m: m.graph.initializer[0].dims.append(2)),
     "cannot have raw data": broken(lambda m: m.graph.initializer[0].dims.append(-2), w=LONG),
@@ -120,6 +126,12 @@ WRONG = {
 @pytest.mark.parametrize("words", WRONG)
 def test_invalid_models(words):
     refuses(WRONG[words], words)
+
+
+def test_the_runtimes_own_format_is_told_apart(tmp_path):
+    path = tmp_path / "model.ort"
+    path.write_bytes(b"\x30\0\0\0ORTM" + bytes(64))
+    refuses(path, "onnxruntime's own format (.ort)", "take the .onnx file")
 
 
 def test_a_wrong_shape_does_not_stop_the_loading():

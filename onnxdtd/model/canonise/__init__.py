@@ -1,9 +1,8 @@
 """Canonical form: the same function with constants folded, no-ops gone and each affine map in one node.
 
 A pass is a file here: a pure function Graph -> Graph whose docstring opens with the algebra, and which notes
-what it did. Read `draft` (how a pass edits), `affine` (the algebra of the folds), then the passes in their
-order: stamp, zipmap, precision, constants, branch, shapes, ml, identity, split, softmax, bias, batch_normalization,
-head.
+what it did. Read `draft` (how a pass edits), `affine` (the algebra of the folds), then the passes in the order of
+`PASSES`.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from onnxdtd.model.canonise.batch_normalization import batch_normalization
 from onnxdtd.model.canonise.bias import bias
 from onnxdtd.model.canonise.branch import branch
 from onnxdtd.model.canonise.constants import constants
+from onnxdtd.model.canonise.group_normalization import group_normalization
 from onnxdtd.model.canonise.head import head
 from onnxdtd.model.canonise.identity import identity
 from onnxdtd.model.canonise.ml import ml
@@ -28,8 +28,19 @@ from onnxdtd.model.graph import Graph
 RETYPING = (stamp, zipmap, precision)
 """What changes the types of outputs, or whether a runtime loads the model: nothing is there to compare with."""
 PASSES: tuple[Callable[[Graph], Graph], ...] = (
-    *RETYPING, constants, branch, shapes, ml, identity, split, softmax, bias, batch_normalization, head,
-)  # fmt: skip
+    *RETYPING,
+    group_normalization,
+    constants,
+    branch,
+    shapes,
+    ml,
+    identity,
+    split,
+    softmax,
+    bias,
+    batch_normalization,
+    head,
+)
 
 
 def canonise(graph: Graph, check: Callable[[Graph, Graph], None] | None = None) -> Graph:
