@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -32,8 +31,8 @@ from onnxdtd.settings import check_bias, check_options, input_range_of, override
 from onnxdtd.version import __version__
 from onnxdtd.walk.forward import RUNTIME_VERSION, providers_for
 from onnxdtd.walk.ledger import Ledger
+from onnxdtd.walk.original import FirstInput, refuse_not_finite
 from onnxdtd.walk.run import NumpyRun, Run, samples
-from onnxdtd.walk.verify import check_same
 
 Arrays = dict[str, npt.NDArray[Any]]
 Tell = Callable[[int, int], None] | None
@@ -51,8 +50,9 @@ class Explainer:
     samples enough to repay the compiling). input_range: (low, high)
     of the input, numbers or arrays that broadcast to it, or a dict by input name; by default what the model's
     own metadata say. bias: `absorb` or `redistribute`, by default the method's. rules: a TOML file, or a list
-    of dicts, on top of the method. providers: of onnxruntime, such as "cuda"; CPU by default. verify: check on
-    the first input that every canonisation pass keeps the model's outputs, and raise CheckError if one does not.
+    of dicts, on top of the method. providers: of onnxruntime, such as "cuda"; CPU by default. On the first input
+    the outputs are compared with those of the file as onnxruntime runs it (not of 256 MB and more); verify: always,
+    and after every canonisation pass too. CheckError where they differ.
     options: of a method of many passes, such as {"steps": 128}. cache_dir: where what engine `onnx` compiles is
     kept on disk, by content; by default the environment variable ONNXDTD_CACHE, else nowhere.
 
@@ -77,7 +77,7 @@ class Explainer:
             raise UsageError(f"no engine {engine!r}; the engines are {', '.join(ENGINES)}")
         check_bias(bias)
         self.graph: Graph = canonise(load(model))
-        self._unverified: Source | None = model if verify else None
+        self._first_input = FirstInput(model, verify)
         self.method, self.engine, self.bias = method, engine, bias
         self.options = check_options(method, options or {})
         self.providers = providers_for(providers)
@@ -168,12 +168,11 @@ class Explainer:
         wanted = parse_target(target)
         plan = self.plan(wanted.output)
         feeds = check_inputs(x, self.inputs)
-        if self._unverified is not None:
-            canonise(load(self._unverified), partial(check_same, feeds=feeds))
-            self._unverified = None
         ledger = Ledger(len(plan.steps), progress)
         run = self.run(plan.output, samples(feeds))
         found = run(feeds, wanted, ledger.observe, ledger.listen)
+        self._first_input(self.graph, feeds, found.outputs)
+        refuse_not_finite(self.graph, feeds, found.logits[found.mask])
         value = per_sample(seed_relevance("value", found.mask, found.logits))
         started = value
         if plan.seed != "value":
@@ -192,7 +191,10 @@ class Explainer:
             provider=self.providers[0],
             nodes=tuple(reversed(ledger.reports)),
             model=self._facts,
-            notes=(*run.plan.graph.notes, *filter(None, [self._note.get(plan.output)])),
+            notes=(
+                *run.plan.graph.notes,
+                *filter(None, [self._note.get(plan.output), self._first_input.note]),
+            ),
             warnings=(*plan.warnings, *_warnings(plan, feeds, self.input_range, started, found.relevance)),
             labels=self._labels,
             versions=_VERSIONS,

@@ -112,7 +112,7 @@ def _faults(array: Array, value: Value) -> Iterator[str]:
 
 
 def _shape_faults(shape: tuple[int, ...], value: Value) -> Iterator[str]:
-    if 0 in shape and value.is_float and 0 not in (value.shape or ()):
+    if shape[:1] == (0,) and value.is_float and 0 not in (value.shape or ())[:1]:
         yield f"is empty: shape {shape}"
     elif value.shape is not None and not _agree(shape, value.shape):
         wanted, fixed = value.shape, value.shape[:1]

@@ -219,6 +219,11 @@ def _warnings(graph: Graph, found: Reach, ranges: Mapping[str, Domain], method: 
         for name, node in found.held.items()
     ]
     warnings += [
+        f"input '{name}' is read by no node: it is given no relevance"
+        for name in graph.inputs
+        if name not in graph.consumers and name not in graph.outputs
+    ]
+    warnings += [
         f"input '{name}' is shaped as the tokens and not looked up: it is taken for their mask and given no relevance"
         for name in masks(graph)
     ]

@@ -90,7 +90,7 @@ def start_session(
         session = ort.InferenceSession(model.SerializeToString(), options, providers=list(providers))
     except Exception as error:
         # onnxruntime's exceptions have no common base of their own.
-        raise ModelError(f"onnxruntime cannot load the model: {_first_line(error)}") from None
+        raise ModelError(f"onnxruntime cannot load the model: {first_line(error)}") from None
     if large:
         _give_back()
     return session
@@ -108,7 +108,7 @@ def run_session(session: ort.InferenceSession, outputs: Sequence[str], feeds: Ar
     try:
         return dict(zip(outputs, session.run(list(outputs), dict(feeds)), strict=True))
     except Exception as error:
-        raise InputError(f"onnxruntime cannot run the model on this input: {_first_line(error)}") from None
+        raise InputError(f"onnxruntime cannot run the model on this input: {first_line(error)}") from None
 
 
 class Forward:
@@ -131,6 +131,7 @@ class Forward:
         return values | {name: feeds[name] for name in self._given}
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """What onnxruntime says first."""
     text = str(error).strip().splitlines()
     return text[0] if text else type(error).__name__

@@ -188,7 +188,8 @@ def test_canonisation_is_verified_on_request(
             check(graph, after)
         return after
 
-    monkeypatch.setattr("onnxdtd.explainer.canonise", spoil)
+    for module in ("explainer", "walk.original"):
+        monkeypatch.setattr(f"onnxdtd.{module}.canonise", spoil)
     code, _, err = cli("run", model, x, "--verify")
     assert (code, "after: doubled" in err) == (5, True)
 
@@ -218,11 +219,17 @@ def test_columns_that_do_not_fit_are_left_out_with_a_warning(cli: Cli, tmp_path:
 
 
 def test_what_is_not_finite_gives_a_warning_and_no_picture(cli: Cli, tmp_path: Path) -> None:
-    model, x = dense(tmp_path / "m.onnx", scale=1e30), array(tmp_path / "x.npy", [[1e9, 1e9]])
-    code, out, err = cli("run", model, x, "-o", "out", "-m", "epsilon_plus")
+    model, x = dense(tmp_path / "m.onnx", scale=1e30), array(tmp_path / "x.npy", [[1, 1]])
+    code, out, err = cli("run", model, x, "-o", "out", "-m", "sensitivity")
     assert (code, err) == (0, "")
     assert "not finite" in " ".join(out.split())
     assert not (tmp_path / "out" / "heatmap.png").exists()
+
+
+def test_a_logit_that_is_no_number_is_an_error(cli: Cli, tmp_path: Path) -> None:
+    model, x = dense(tmp_path / "m.onnx", scale=1e30), array(tmp_path / "x.npy", [[1e9, 1e9]])
+    code, _, err = cli("run", model, x, "-o", "out")
+    assert (code, "made by 'dense' Gemm ('y')" in err) == (2, True)
 
 
 def test_an_image_by_flags_by_file_and_by_the_models_metadata(cli: Cli, tmp_path: Path) -> None:

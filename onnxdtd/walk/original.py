@@ -1,0 +1,141 @@
+"""Is what we explain the file's own function? The original is run by onnxruntime on the first input."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime as ort
+from onnx import ModelProto
+
+from onnxdtd.errors import CheckError, InputError
+from onnxdtd.model.canonise import canonise
+from onnxdtd.model.graph import Graph
+from onnxdtd.model.load import load
+from onnxdtd.walk.forward import Arrays, Forward, first_line
+from onnxdtd.walk.verify import check_same
+
+LARGE = 1 << 28
+"""Bytes of weights from which a second copy in memory is too dear to be made unasked."""
+TOLERANCE, HALF_TOLERANCE = 1e-3, 5e-2
+_TYPES = {"tensor(float)": np.float32, "tensor(double)": np.float64, "tensor(float16)": np.float16}
+
+
+Source = str | os.PathLike[str] | bytes | ModelProto
+
+
+def compare_with_file(
+    source: Source, graph: Graph, feeds: Arrays, outputs: Arrays, always: bool = False
+) -> str:
+    """Raise CheckError where an output is not that of the file by more than 1e-3 of its largest value (5e-2 in half
+    precision). The result is a note that says why nothing could be compared, "" where it was.
+
+    always: models with 256 MB of weights and more, too.
+    """
+    if not always and sum(array.nbytes for array in graph.constants.values()) >= LARGE:
+        return (
+            "outputs not compared with the file's, which would take a second copy of its weights; verify does"
+        )
+    try:
+        run = _Original(source)
+        expected = run(feeds)
+    except Exception as error:  # onnxruntime's exceptions have no common base
+        return (
+            f"outputs not compared with the file's: onnxruntime does not run it as it is: {first_line(error)}"
+        )
+    for name, array in expected.items():
+        off = _difference(array, outputs[name]) if name in outputs else 0.0
+        if off <= (HALF_TOLERANCE if run.halves else TOLERANCE):
+            continue
+        if _difference(array, run(feeds)[name]):
+            return f"outputs not compared with the file's: '{name}' is random"
+        raise CheckError(
+            f"output '{name}' is not what onnxruntime computes for the file: it differs by {off:.2g} of its "
+            "largest value, so the model was changed while it was read; please report this"
+        )
+    return ""
+
+
+class FirstInput:
+    """The check of a model's first input, once. thorough: after every canonisation pass too, and of any size."""
+
+    def __init__(self, source: Source, thorough: bool) -> None:
+        self._source: Source | None = source
+        self._thorough = thorough
+        self.note = ""
+
+    def __call__(self, graph: Graph, feeds: Arrays, outputs: Arrays) -> None:
+        """Raise CheckError where outputs differ; `note` says why nothing could be compared."""
+        source, self._source = self._source, None
+        if source is None:
+            return
+        if self._thorough:
+            canonise(load(source), partial(check_same, feeds=feeds))
+        self.note = compare_with_file(source, graph, feeds, outputs, self._thorough)
+
+
+class _Original:
+    """The file as it is, without onnxruntime's own fusions. halves: whether it takes or makes float16."""
+
+    def __init__(self, source: Source) -> None:
+        options = ort.SessionOptions()
+        options.log_severity_level = 4
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+        model: Any = source.SerializeToString() if isinstance(source, ModelProto) else source
+        model = model if isinstance(model, bytes) else os.fspath(model)
+        self._session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        self._inputs = {value.name: value.type for value in self._session.get_inputs()}
+        ends = (*self._session.get_inputs(), *self._session.get_outputs())
+        self.halves = any("float16" in value.type for value in ends)
+
+    def __call__(self, feeds: Arrays) -> dict[str, npt.NDArray[Any]]:
+        """The floating-point outputs by name."""
+        cast = {
+            name: feeds[name].astype(_TYPES.get(kind, feeds[name].dtype), copy=False)
+            for name, kind in self._inputs.items()
+            if name in feeds
+        }
+        names = [value.name for value in self._session.get_outputs() if value.type in _TYPES]
+        return dict(zip(names, self._session.run(names, cast), strict=True)) if names else {}
+
+
+def _difference(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> float:
+    """The largest difference, in parts of the largest value; what is not finite must be alike."""
+    if one.shape != other.shape:
+        return np.inf
+    finite = np.isfinite(one)
+    if not np.array_equal(one[~finite], other[~finite].astype(one.dtype), equal_nan=True):
+        return np.inf
+    scale = float(np.abs(one[finite]).max(initial=0.0)) or 1.0
+    return float(np.abs(one[finite] - other[finite]).max(initial=0.0)) / scale
+
+
+def refuse_not_finite(graph: Graph, feeds: Arrays, explained: npt.NDArray[Any]) -> None:
+    """Raise InputError where an explained element is NaN or infinite, naming the first node that makes such a value,
+    and where a NaN comes later, the first of those."""
+    if np.isfinite(explained).all():
+        return
+    made = [v for node in graph.nodes for v in node.outputs if graph.value(v).is_float]
+    values = Forward(graph, made, ["CPUExecutionProvider"], optimise=False)(feeds)
+    message = (
+        f"the explained logit is {explained[~np.isfinite(explained)][0]}, and so is no number to explain"
+    )
+    infinite = _first(graph, values, lambda x: ~np.isfinite(x))
+    undefined = _first(graph, values, np.isnan)
+    if infinite:
+        message += f"; the first value that is not finite is made by {infinite}"
+    if undefined and undefined != infinite:
+        message += f", the first NaN by {undefined}"
+    raise InputError(f"{message}: with this input the model itself overflows or divides by zero there")
+
+
+def _first(graph: Graph, values: Mapping[str, Any], is_bad: Callable[[Any], Any]) -> str:
+    for node in graph.nodes:
+        for value in node.outputs:
+            if value in values and is_bad(values[value]).any():
+                return f"{node} ('{value}')"
+    return ""
