@@ -9,13 +9,14 @@
     ├── UnsupportedError         4  an operator without an entry, or a node without a rule
     └── CheckError               5  a check that the user asked for did not hold
 
-A message is one line: what is wrong, where (node name, op, shapes), and what mends it. Faults of one
-kind are reported all at once, see `UnsupportedError`.
+A message is one line a fault: what is wrong, where (node name, op, shapes), and what mends it. Whatever can be seen
+to be wrong is told at once, see `Faults`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import TracebackType
 
 
 class OnnxdtdError(Exception):
@@ -54,7 +55,7 @@ class UnsupportedError(OnnxdtdError):
     exit_code = 4
 
     def __init__(self, faults: str | Sequence[str]) -> None:
-        self.faults = (faults,) if isinstance(faults, str) else tuple(faults)
+        self.faults = tuple(faults.splitlines() if isinstance(faults, str) else faults)
         super().__init__("\n".join(self.faults))
 
     def __reduce__(self) -> tuple[type[UnsupportedError], tuple[tuple[str, ...]]]:
@@ -65,3 +66,31 @@ class CheckError(OnnxdtdError):
     """A check that the user asked for did not hold."""
 
     exit_code = 5
+
+
+class Faults:
+    """All faults at once: `with faults:` around everything that may be wrong, then `faults.stop()`."""
+
+    def __init__(self) -> None:
+        self.errors: list[OnnxdtdError] = []
+
+    def __enter__(self) -> Faults:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        if isinstance(error, OnnxdtdError):
+            self.errors.append(error)
+        return isinstance(error, OnnxdtdError)
+
+    def stop(self) -> None:
+        """Raise one error with every line, if there is any: of the one kind that all are, else of the kind with the
+        lowest exit code, since a mistake in the usage counts before one in the model."""
+        if len(self.errors) == 1:
+            raise self.errors[0]
+        if self.errors:
+            first = min(error.exit_code for error in self.errors)
+            kinds = {type(error) for error in self.errors if error.exit_code == first}
+            lines = [line for error in self.errors for line in str(error).splitlines()]
+            raise (kinds.pop() if len(kinds) == 1 else UsageError)("\n".join(dict.fromkeys(lines)))

@@ -3,65 +3,58 @@
 from __future__ import annotations
 
 import os
-import platform
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Literal
 
-import numpy as np
 import numpy.typing as npt
-import onnx
 
-from onnxdtd.compiled.run import OnnxRun
-from onnxdtd.compiled.upgrade import upgrade
-from onnxdtd.domains.box import range_of
 from onnxdtd.domains.propagation import Range
-from onnxdtd.errors import UnsupportedError, UsageError
+from onnxdtd.engines import Engines
+from onnxdtd.errors import Faults
 from onnxdtd.explanation import Explanation
-from onnxdtd.inputs import check_inputs, features, labels
-from onnxdtd.model.canonise import canonise
+from onnxdtd.inputs import check_inputs, features
+from onnxdtd.loaded import VERSIONS, Loaded
 from onnxdtd.model.graph import Graph, Value
-from onnxdtd.model.load import load
-from onnxdtd.plan.choice import MANY, choose
+from onnxdtd.model.names import values_named
 from onnxdtd.plan.plan import Plan, make_plan
 from onnxdtd.plan.target import explained, parse_target, per_sample, seed_relevance
 from onnxdtd.registry import PASSES
-from onnxdtd.settings import Rules as Rules
-from onnxdtd.settings import Source as Source
-from onnxdtd.settings import check_bias, check_options, input_range_of, overrides
-from onnxdtd.version import __version__
-from onnxdtd.walk.forward import RUNTIME_VERSION, providers_for
+from onnxdtd.remarks import remarks
+from onnxdtd.settings import Model, Rules, check_names, check_options, input_range_of, overrides
+from onnxdtd.walk.forward import Forward, providers_for
 from onnxdtd.walk.ledger import Ledger
-from onnxdtd.walk.original import FirstInput, refuse_not_finite
-from onnxdtd.walk.run import NumpyRun, Run, samples
+from onnxdtd.walk.original import refuse_not_finite
+from onnxdtd.walk.run import Run, Snapshot, samples
 
 Arrays = dict[str, npt.NDArray[Any]]
 Tell = Callable[[int, int], None] | None
 Inputs = npt.ArrayLike | Mapping[str, npt.ArrayLike]
 Engine = Literal["numpy", "onnx", "auto"]
-ENGINES = ("numpy", "onnx", "auto")
 CACHE = "ONNXDTD_CACHE"
 
 
 class Explainer:
     """A model made ready to be explained; call it with inputs as often as you like.
 
-    model: a path, the bytes, or an onnx.ModelProto. method: by name, or `auto`. engine: `numpy` (the reference,
-    reports every node), `onnx` (the same walk as one ONNX model, run by onnxruntime) or `auto` (onnx once there are
-    samples enough to repay the compiling). input_range: (low, high)
-    of the input, numbers or arrays that broadcast to it, or a dict by input name; by default what the model's
-    own metadata say. bias: `absorb` or `redistribute`, by default the method's. rules: a TOML file, or a list
-    of dicts, on top of the method. providers: of onnxruntime, such as "cuda"; CPU by default. On the first input
-    the outputs are compared with those of the file as onnxruntime runs it (not of 256 MB and more); verify: always,
-    and after every canonisation pass too. CheckError where they differ.
-    options: of a method of many passes, such as {"steps": 128}. cache_dir: where what engine `onnx` compiles is
-    kept on disk, by content; by default the environment variable ONNXDTD_CACHE, else nowhere.
+    model: a path, the bytes, an onnx.ModelProto, or the `graph` of another explainer. method: by name, or `auto`.
+    engine: `numpy` (the reference, reports every node), `onnx` (the same walk as one ONNX model, run by onnxruntime)
+    or `auto` (onnx once there are samples enough to repay the compiling). input_range: (low, high) of the input,
+    numbers or arrays that broadcast to it, or a dict by input name; by default what the model's own metadata say.
+    bias: `absorb` or `redistribute`, by default the method's. rules: a TOML file, or a list of dicts, on top of the
+    method. providers: of onnxruntime, such as "cuda"; CPU by default. On the first input the outputs are compared
+    with those of the file as onnxruntime runs it (not of 256 MB and more); verify: always, and after each canonisation
+    pass too. CheckError where they differ. options: of a method of many passes, such as {"steps": 128}. cache_dir:
+    where what engine `onnx` compiles is kept on disk, by content; by default the environment variable ONNXDTD_CACHE,
+    else nowhere.
 
-    Raises ModelError, UnsupportedError, UsageError, ProviderError; see `onnxdtd.errors`.
+    It pickles and copies, used or not; its sessions are then started anew. Raises ModelError, UnsupportedError,
+    UsageError, ProviderError, with a line for every fault of the arguments; see `onnxdtd.errors`.
     """
 
     def __init__(
         self,
-        model: Source,
+        model: Model | Loaded,
         method: str = "auto",
         engine: Engine = "numpy",
         *,
@@ -73,25 +66,45 @@ class Explainer:
         options: Mapping[str, Any] | None = None,
         cache_dir: str | os.PathLike[str] | None = None,
     ) -> None:
-        if engine not in ENGINES:
-            raise UsageError(f"no engine {engine!r}; the engines are {', '.join(ENGINES)}")
-        check_bias(bias)
-        self.graph: Graph = canonise(load(model))
-        self._first_input = FirstInput(model, verify)
-        self.method, self.engine, self.bias = method, engine, bias
-        self.options = check_options(method, options or {})
-        self.providers = providers_for(providers)
-        self.overrides = overrides(rules)
-        self.input_range = input_range_of(self.graph, input_range)
-        self.path = os.fspath(model) if isinstance(model, (str, os.PathLike)) else None
+        faults = Faults()
+        with faults:
+            check_names(method, engine, bias)
+        with faults:
+            self.options = check_options(method, options or {})
+        with faults:
+            self.providers = providers_for(providers)
+        with faults:
+            self.overrides = overrides(rules)
+        with faults:
+            self.loaded = model if isinstance(model, Loaded) else Loaded(model)
+            self.input_range = input_range_of(self.loaded.graph, input_range)
+        faults.stop()
+        self.method, self.engine, self.bias, self.verify = method, engine, bias, verify
         self.cache_dir = cache_dir or os.environ.get(CACHE)
+        self._stated_range = input_range
         self._plans: dict[str | None, Plan] = {}
-        self._runs: dict[tuple[str, str], Run] = {}
-        self._asked: dict[str, int] = {}
-        self._note: dict[str, str] = {}
-        self._facts = _model_facts(self.graph, self.path)
-        self._labels = labels(self.graph.metadata)
-        self._uncompilable: dict[str, str] = {}
+        self._engines = Engines(self.loaded, engine, self.providers, self.cache_dir, method in PASSES)
+
+    def by(self, method: str | None = None, **changes: Any) -> Explainer:
+        """An explainer of the same loaded model: by another method, or with other arguments of the constructor.
+
+        What is not named stays as it is here, the options only with the method. Nothing is read again, and sessions,
+        derived weights and plans are shared where they are the same. Raises UsageError, ProviderError.
+        """
+        options = self.options if method in (None, self.method) else None
+        same: dict[str, Any] = {
+            "engine": self.engine, "input_range": self._stated_range, "bias": self.bias, "rules": self.overrides,
+            "providers": self.providers, "options": options, "cache_dir": self.cache_dir, "verify": self.verify,
+        }  # fmt: skip
+        other = Explainer(self.loaded, method or self.method, **{**same, **changes})
+        if other._one_walk == self._one_walk and not changes.keys() & {"input_range", "bias", "rules"}:
+            other._plans = self._plans
+        return other
+
+    @property
+    def graph(self) -> Graph:
+        """The model in canonical form, as it is explained; another `Explainer` takes it."""
+        return self.loaded.graph
 
     @property
     def inputs(self) -> dict[str, Value]:
@@ -103,21 +116,40 @@ class Explainer:
         """The names of a table's columns, where the model's metadata have them."""
         return features(self.graph.metadata)
 
+    @property
+    def _one_walk(self) -> str:
+        """The method of a single walk: of a method of many passes, that of its gradient passes."""
+        return PASSES[self.method].base if self.method in PASSES else self.method
+
     def plan(self, output: str | None = None) -> Plan:
         """The assignment of rules for an output (None: the first one that the float inputs reach).
 
         For a method of many passes, the plan of its gradient passes.
         """
         if output not in self._plans:
-            plan = self._make_plan(self.graph, output)
+            plan = self.plan_for(self.graph, self._one_walk, output)
             self._plans[output] = self._plans[plan.output] = plan
         return self._plans[output]
 
-    def _make_plan(self, graph: Graph, output: str | None) -> Plan:
-        method = PASSES[self.method].base if self.method in PASSES else self.method
+    def plan_for(self, graph: Graph, method: str, output: str | None) -> Plan:
+        """The plan of another method, or of a copy of the graph, with everything else as it is set here."""
         return make_plan(
             graph, method, output, input_range=self.input_range, bias=self.bias, overrides=self.overrides
         )
+
+    def activations(self, x: Inputs, names: str | Sequence[str] | None = None) -> Arrays:
+        """Values inside the model at x, by name, from one forward pass.
+
+        names: of values, or of nodes for their first output, each may be a pattern such as "conv*"; None for all.
+        Values are those of `graph`: what canonisation has folded or merged is not among them. Raises InputError,
+        and UsageError for a name that matches nothing.
+        """
+        chosen = values_named(self.graph, [names] if isinstance(names, str) else names)
+        return self.forward(chosen)(check_inputs(x, self.inputs))
+
+    def forward(self, values: Sequence[str]) -> Forward:
+        """The forward pass that gives these values of the graph, by a session that explainers of one model share."""
+        return self.loaded.forward(values, self.providers)
 
     def __call__(self, x: Inputs, target: Any = None, *, progress: Tell = None) -> Explanation:
         """Explain one batch.
@@ -136,53 +168,35 @@ class Explainer:
     def run(self, output: str | None = None, samples: int = 0) -> Run:
         """The engine, ready for the plan of an output. samples: how many more it is to explain, for `auto`."""
         plan = self.plan(output)
-        self._asked[plan.output] = self._asked.get(plan.output, 0) + samples
-        return self._chosen(plan) if self.engine == "auto" else self._start(plan, self.engine)
+        remake = partial(self.plan_for, method=self._one_walk, output=plan.output)
+        return self._engines.run(plan, samples, remake)
 
-    def _chosen(self, plan: Plan) -> Run:
-        """What `auto` takes: numpy where it must, which it says, since not every walk can be compiled."""
-        name = plan.output
-        engine, why = choose(plan, MANY if self.method in PASSES else self._asked[name])
-        if name in self._uncompilable:
-            engine, why = "numpy", self._uncompilable[name]
-        try:
-            run = self._start(plan, engine)
-        except UnsupportedError as error:
-            self._uncompilable[name] = f"this walk cannot be compiled: {error.faults[0]}"
-            return self._chosen(plan)
-        self._note[name] = f"engine {engine} taken by auto: {why}"
-        return run
+    def one_pass(
+        self, x: Inputs, target: Any = None, *, progress: Tell = None, snapshot: Snapshot | None = None
+    ) -> Explanation:
+        """One forward pass and one walk by the plan: for a method of many passes, what each of them takes.
 
-    def _start(self, plan: Plan, engine: str) -> Run:
-        key = (plan.output, engine)
-        if key not in self._runs and engine == "onnx":
-            newer = upgrade(self.graph)
-            plan = plan if newer is self.graph else self._make_plan(newer, plan.output)
-            self._runs[key] = OnnxRun(plan, self.providers, self.cache_dir)
-        elif key not in self._runs:
-            self._runs[key] = NumpyRun(plan, self.providers)
-        return self._runs[key]
-
-    def one_pass(self, x: Inputs, target: Any = None, *, progress: Tell = None) -> Explanation:
-        """One forward pass and one walk by the plan: for a method of many passes, what each of them takes."""
-        wanted = parse_target(target)
-        plan = self.plan(wanted.output)
+        snapshot: filled, by the NumPy engine, with what further walks from the same point can start from.
+        """
+        chosen = parse_target(target)
+        plan = self.plan(chosen.output)
         feeds = check_inputs(x, self.inputs)
         ledger = Ledger(len(plan.steps), progress)
         run = self.run(plan.output, samples(feeds))
-        found = run(feeds, wanted, ledger.observe, ledger.listen)
-        self._first_input(self.graph, feeds, found.outputs)
-        refuse_not_finite(self.graph, feeds, found.logits[found.mask])
-        value = per_sample(seed_relevance("value", found.mask, found.logits))
+        outcome = run(feeds, chosen, ledger.observe, ledger.listen, snapshot)
+        self.loaded.first_input(self.graph, feeds, outcome.outputs, self.verify)
+        refuse_not_finite(self.graph, feeds, outcome.logits[outcome.mask])
+        value = per_sample(seed_relevance("value", outcome.mask, outcome.logits))
         started = value
         if plan.seed != "value":
-            started = per_sample(seed_relevance(plan.seed, found.mask, found.logits))
+            started = per_sample(seed_relevance(plan.seed, outcome.mask, outcome.logits))
+        notes = [self._engines.notes.get(plan.output), self.loaded.first_input.note]
         return Explanation(
             inputs=feeds,
-            outputs=found.outputs,
-            relevance=found.relevance,
+            outputs=outcome.outputs,
+            relevance=outcome.relevance,
             output=plan.output,
-            target=explained(found.mask),
+            target=explained(outcome.mask),
             target_value=value,
             seed=started,
             method=plan.method,
@@ -190,19 +204,16 @@ class Explainer:
             engine=run.engine,
             provider=self.providers[0],
             nodes=tuple(reversed(ledger.reports)),
-            model=self._facts,
-            notes=(
-                *run.plan.graph.notes,
-                *filter(None, [self._note.get(plan.output), self._first_input.note]),
-            ),
-            warnings=(*plan.warnings, *_warnings(plan, feeds, self.input_range, started, found.relevance)),
-            labels=self._labels,
-            versions=_VERSIONS,
+            model=self.loaded.facts,
+            notes=(*run.plan.graph.notes, *filter(None, notes)),
+            warnings=remarks(plan, feeds, self.input_range, started, outcome.relevance),
+            labels=self.loaded.labels,
+            versions=VERSIONS,
         )
 
 
 def explain(
-    model: Source,
+    model: Model,
     x: Inputs,
     target: Any = None,
     method: str = "auto",
@@ -213,35 +224,8 @@ def explain(
     return Explainer(model, method, engine, **options)(x, target)
 
 
-def _warnings(
-    plan: Plan, feeds: Arrays, given: Range, started: npt.NDArray[Any], relevance: Arrays
-) -> list[str]:
-    found = []
-    if not started.all():
-        empty = np.flatnonzero(started == 0)
-        found.append(
-            f"sample {', '.join(map(str, empty))}: the target's logit is not positive, so Deep Taylor has nothing "
-            "to explain and all relevance is zero; choose another target, or a method such as epsilon_plus"
-        )
-    for name in plan.inputs:
-        low, high = range_of(name, given)
-        if (feeds[name] < low).any() or (feeds[name] > high).any():
-            found.append(
-                f"input '{name}' leaves its stated range; rules that rest on the range do not hold there"
-            )
-        if not np.isfinite(relevance[name]).all():
-            found.append(f"the relevance of '{name}' is not finite everywhere: a denominator overflowed")
-    return found
-
-
-def _model_facts(graph: Graph, path: str | None) -> dict[str, Any]:
-    return {"name": graph.name, "path": path, "sha256": graph.sha256, "opset": dict(graph.opsets)}
-
-
-_VERSIONS = {
-    "onnxdtd": __version__,
-    "python": platform.python_version(),
-    "onnx": onnx.__version__,
-    "onnxruntime": RUNTIME_VERSION,
-    "numpy": np.__version__,
-}
+def explainer_of(model: Model | Explainer, method: str, **settings: Any) -> Explainer:
+    """An explainer by this method: of the same loaded model, where it is an explainer already, which then also tells
+    what a setting of None stands for."""
+    stated = {name: value for name, value in settings.items() if value is not None}
+    return model.by(method, **stated) if isinstance(model, Explainer) else Explainer(model, method, **stated)

@@ -54,7 +54,8 @@ class Site:
     its statistics held fixed). spread_dead: where z = 0 because every x in reach is zero, relevance is shared by
     the weights instead of being lost (average pooling). kept: where derived weights are kept, by (node, map,
     weight map). lost: told of relevance that reaches no input, with its cause; calling it is free when nobody
-    listens, since the amount is a function.
+    listens, since the amount is a function. sums: where a rule's sums are kept, which only depend on the point, by
+    (node, rule); None where no further walk will ask for them.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Site:
     spread_dead: bool = False
     kept: MutableMapping[Any, Any] = field(default_factory=dict)
     lost: Callable[[str, Callable[[], Array]], None] = ignore
+    sums: MutableMapping[Any, Any] | None = None
 
     def derive(self, which: int, change: Callable[[Any], Any]) -> Any:
         """change(weights) of one map, computed once if the weights are constant."""

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnx
 
 from onnxdtd.errors import InputError, UsageError
+from onnxdtd.explainer import Explainer
 from onnxdtd.inputs import check_inputs
-from onnxdtd.model.graph import Graph, Node
-from onnxdtd.model.load import load
+from onnxdtd.model.ending import Ending, ending
+from onnxdtd.model.graph import Graph
+from onnxdtd.settings import Model, graph_of
 from onnxdtd.walk.forward import Forward, providers_for
 
 Array = npt.NDArray[Any]
-Source = str | os.PathLike[str] | bytes | onnx.ModelProto
 Inputs = npt.ArrayLike | Mapping[str, npt.ArrayLike]
 
 ROWS = 32
-PROBABLE = {"Softmax", "Sigmoid", "Normalizer"}
-CARRYING = {"Identity", "Cast", "Reshape", "Flatten", "Squeeze", "Unsqueeze"}
 
 
 class Predict:
@@ -32,12 +29,9 @@ class Predict:
     or `as it is`. rows: predicted so far. Made by `predict_fn`.
     """
 
-    def __init__(
-        self, graph: Graph, output: str, probabilities: bool, batch: int, providers: list[str]
-    ) -> None:
+    def __init__(self, graph: Graph, output: str, how: Ending, batch: int, forward: Forward) -> None:
         self.graph, self.output, self.rows = graph, output, 0
-        self.how = _ending(graph, output) if probabilities else "as it is"
-        self._forward = Forward(graph, [output], providers)
+        self.how, self._forward = how, forward
         heads = [(graph.value(name).shape or (None,))[:1] for name in graph.inputs]
         fixed = [n for head in heads for n in head if isinstance(n, int)]
         self._rows, self._fixed = (fixed[0], True) if fixed else (batch, False)
@@ -82,7 +76,7 @@ class Predict:
 
 
 def predict_fn(
-    model: Source,
+    model: Model | Explainer,
     *,
     output: str | None = None,
     probabilities: bool = True,
@@ -91,14 +85,15 @@ def predict_fn(
 ) -> Predict:
     """A predict function of an ONNX model, such as LIME, SHAP and Anchors take: N x features -> N x classes.
 
-    output: by default the first with floating-point values. probabilities: softmax over the classes, unless the
-    graph ends in a Softmax, a Sigmoid (each column is a probability of its own) or a Normalizer, or in a
-    LogSoftmax, which is undone; casts and reshapes behind them do not count. The graph decides, never the values. A
-    model that computes probabilities from other ops, or none: probabilities=False gives the output as it is.
-    batch: rows of one pass; of a model with a fixed batch that many, the last filled up. Raises UsageError,
-    ModelError, ProviderError; calls raise InputError.
+    model: as for `Explainer`, or an explainer, whose loaded model and sessions are then taken. output: by default
+    the first with floating-point values. probabilities: softmax over the classes, unless the graph ends in a
+    Softmax, a Sigmoid (each column is a probability of its own) or a Normalizer, or in a LogSoftmax, which is
+    undone; casts and reshapes behind them do not count. The graph decides, never the values. A model that
+    computes probabilities from other ops, or none: probabilities=False gives the output as it is. batch: rows of
+    one pass; of a model with a fixed batch that many, the last filled up. Raises UsageError, ModelError,
+    ProviderError; calls raise InputError.
     """
-    graph = load(model)
+    graph = model.graph if isinstance(model, Explainer) else graph_of(model)
     floats = [name for name in graph.outputs if graph.value(name).is_float]
     if (output not in floats) if output is not None else not floats:
         raise UsageError(
@@ -106,15 +101,12 @@ def predict_fn(
         )
     if not isinstance(batch, int) or batch < 1:
         raise UsageError(f"batch is the number of rows of one pass, at least 1, not {batch!r}")
-    return Predict(graph, output or floats[0], probabilities, batch, providers_for(providers))
-
-
-def _ending(graph: Graph, output: str) -> str:
-    """What makes the output probabilities."""
-    node: Node | None = graph.producers.get(output)
-    while node is not None and node.op in CARRYING:
-        node = graph.producers.get(node.inputs[0])
-    if node is None or node.op == "LogSoftmax":
-        return "softmax" if node is None else "exp"
-    transformed = node.attributes.get("post_transform", "NONE") != "NONE"
-    return "as it is" if node.op in PROBABLE or transformed else "softmax"
+    output = output or floats[0]
+    if isinstance(model, Explainer):
+        how, forward = (
+            model.loaded.endings[output],
+            model.by(providers=providers or model.providers).forward([output]),
+        )
+    else:
+        how, forward = ending(graph, output), Forward(graph, [output], providers_for(providers))
+    return Predict(graph, output, how if probabilities else "as it is", batch, forward)

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from onnxdtd.errors import TargetError, UnsupportedError
-from onnxdtd.explainer import Explainer, Rules, Source
+from onnxdtd.explainer import Explainer
 from onnxdtd.model.graph import Graph, Node
 from onnxdtd.ops import OPS
 from onnxdtd.plan.cost import Cost, cost
 from onnxdtd.registry import PASSES
+from onnxdtd.settings import Model, Rules
 
 NOT_ON_THE_WAY = "not on the way"
 UNKNOWN = "unknown"
@@ -44,7 +45,7 @@ class Check:
         return self.output is not None
 
 
-def check(model: Source, method: str = "auto", output: str | None = None, *, rules: Rules = None) -> Check:
+def check(model: Model, method: str = "auto", output: str | None = None, *, rules: Rules = None) -> Check:
     """Say whether and how a model can be explained, from its file alone.
 
     output: the one to explain, by default the first that can be. Raises ModelError or UsageError for a file or

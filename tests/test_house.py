@@ -13,8 +13,8 @@ PACKAGE = Path(onnxdtd.__file__).parent
 FLOORS = [
     {"entries", "errors", "version"}, {"registry"}, {"primitives"}, {"linear"}, {"model"}, {"domains"},
     {"ops", "rules"}, {"methods"}, {"folder"}, {"inputs"}, {"conservation", "plan", "settings"}, {"walk"},
-    {"compiled"}, {"explanation"}, {"explainer", "predict"}, {"theory"}, {"passes", "survey"}, {"render"},
-    {"audit", "metrics", "interop"}, {"comparison"}, {"cli"}, {"__main__"},
+    {"compiled"}, {"explanation", "loaded", "remarks"}, {"engines"}, {"explainer"}, {"predict", "theory"},
+    {"passes", "survey"}, {"render"}, {"audit", "metrics", "interop"}, {"comparison"}, {"cli"}, {"__main__"},
 ]  # fmt: skip
 FLOOR = {name: height for height, names in enumerate(FLOORS) for name in names}
 # The front door: the lazy public API, which only the command line may use.

@@ -13,14 +13,13 @@ from typing import Any
 import numpy as np
 
 import onnxdtd
-from onnxdtd.cli.faults import Faults
 from onnxdtd.cli.job import ask, target_for
 from onnxdtd.cli.progress import Progress
 from onnxdtd.cli.settings import setting
 from onnxdtd.cli.text import aligned, page, screen, sections, table
 from onnxdtd.comparison.comparison import MANIFEST, PICTURE, SCHEMA, Comparison
 from onnxdtd.comparison.runner import choose
-from onnxdtd.errors import InputError, UsageError
+from onnxdtd.errors import Faults, InputError, UsageError
 from onnxdtd.folder import DAMAGED, check_folder, one_line
 from onnxdtd.inputs import IMAGE_SUFFIXES
 
@@ -63,8 +62,7 @@ def compare(
         warnings.simplefilter("ignore")  # of NumPy, matplotlib and the neighbours' packages
         with Progress(quiet=as_json) as progress:
             found = onnxdtd.compare(
-                model, asked.x, methods, wanted, input_range=explainer.input_range, engine=options["engine"],
-                providers=options["providers"], options=given, background=rows, progress=progress, **more,
+                explainer, asked.x, methods, wanted, options=given, background=rows, progress=progress, **more,
             )  # fmt: skip
         folder = found.save(output, picture=picture, names=explainer.features)
     written = json.loads((folder / MANIFEST).read_text("utf-8"))

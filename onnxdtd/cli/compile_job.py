@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import onnxdtd
-from onnxdtd.cli.faults import Faults
 from onnxdtd.cli.job import explainer_for, target_for
 from onnxdtd.cli.text import message, page, sections
 from onnxdtd.compiled.explainer_model import STARTS, WEIGHTS, CompiledModel
 from onnxdtd.compiled.export import check_path
-from onnxdtd.errors import UsageError
+from onnxdtd.errors import Faults, UsageError
 from onnxdtd.folder import plain
 
 
@@ -42,7 +41,8 @@ def compile(
         with faults:
             wanted = target_for(explainer, target)
     faults.stop()
-    made = onnxdtd.compile(model, path, target=wanted, output=output, weights=weights, **options)
+    assert explainer is not None  # or there was a fault
+    made = onnxdtd.compile(explainer.graph, path, target=wanted, output=output, weights=weights, **options)
     if not as_json:
         return _summary(made)
     message("\n".join(f"warning: {text}" for text in made.warnings))

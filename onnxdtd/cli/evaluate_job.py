@@ -16,7 +16,8 @@ from onnxdtd.inputs import IMAGE_SUFFIXES, Preprocess
 from onnxdtd.metrics import Evaluation
 from onnxdtd.metrics import evaluate as evaluated
 from onnxdtd.metrics.journal import FILES
-from onnxdtd.model.load import load
+from onnxdtd.model.graph import Graph
+from onnxdtd.passes import Explainer
 
 LEGEND = "mean [95 % interval]; * best, = not told apart from it (paired difference, 95 %)"
 
@@ -39,10 +40,11 @@ def evaluate(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of NumPy and matplotlib
         with Progress(quiet=as_json) as progress:
-            prepare = _prepared(model, data, preprocess, image)
+            explainer = Explainer(model)
+            prepare = _prepared(explainer.graph, data, preprocess, image)
             try:
                 result = evaluated(
-                    model,
+                    explainer,
                     data,
                     **given,
                     out=output,
@@ -74,12 +76,12 @@ def told(result: Evaluation, directory: Path) -> str:
 
 
 def _prepared(
-    model: Path, data: Path, preprocess: Path | None, image: Mapping[str, Any]
+    graph: Graph, data: Path, preprocess: Path | None, image: Mapping[str, Any]
 ) -> Preprocess | None:
     """How a folder of images is prepared; of arrays, only the layout may be told."""
     flags = {name: value for name, value in image.items() if value is not None and name != "layout"}
     if data.is_dir():
-        return preprocessing(preprocess, image, Path(f"image{IMAGE_SUFFIXES[0]}"), load(model).metadata)
+        return preprocessing(preprocess, image, Path(f"image{IMAGE_SUFFIXES[0]}"), graph.metadata)
     if flags or preprocess:
         names = ", ".join(f"--{name}" for name in (*(["preprocess"] if preprocess else []), *flags))
         raise UsageError(f"'{data}' is no folder of images, which {names} would prepare: leave them out")

@@ -7,8 +7,8 @@ import json
 from collections.abc import Sequence
 
 from onnxdtd.cli import options
-from onnxdtd.cli.faults import Faults
 from onnxdtd.cli.text import message, page, paragraph, screen, sections, table
+from onnxdtd.errors import Faults
 
 HEAD = ("node", "op", "kind", "shape", "domain", "rule")
 SPARE = ("kind", "shape", "op", "domain")  # left out, in this order, where the terminal is narrow

@@ -14,23 +14,16 @@ import numpy as np
 
 import onnxdtd
 from onnxdtd.audit import audited
-from onnxdtd.cli.faults import Faults
 from onnxdtd.cli.progress import Progress
 from onnxdtd.cli.settings import setting
 from onnxdtd.cli.summary import SHOWN, summary
 from onnxdtd.cli.text import message
-from onnxdtd.errors import InputError, TargetError, UsageError
+from onnxdtd.errors import Faults, InputError, TargetError, UsageError
 from onnxdtd.explanation import SCHEMA, Explanation
 from onnxdtd.folder import MANIFEST, check_folder, plain
 from onnxdtd.inputs import IMAGE_SUFFIXES, Preprocess, input_file, labels, read_inputs
-from onnxdtd.methods.overrides import read_overrides
-from onnxdtd.model.load import load
 from onnxdtd.plan.target import Target, check_target, parse_target
 from onnxdtd.render import columns, save_heatmap
-from onnxdtd.walk.forward import providers_for
-
-ENGINES = ("numpy", "onnx", "auto")
-BIASES = ("absorb", "redistribute")
 
 
 def explain(
@@ -92,7 +85,7 @@ def ask(
     with faults:
         prepare = preprocessing(preprocess, image, input, explainer.graph.metadata if explainer else {})
         if explainer and prepare and options["input_range"] is None:
-            explainer.input_range = prepare.input_range
+            explainer = explainer.by(input_range=prepare.input_range)
         if explainer:
             x = read_inputs(input, explainer.inputs, prepare)
     with faults:
@@ -106,43 +99,25 @@ def explainer_for(
     faults: Faults,
     model: Path,
     method: str = "auto",
-    engine: Any = "numpy",
     *,
     input_range: tuple[float, float] | None = None,
-    bias: Any = None,
-    rules: Path | None = None,
-    providers: list[str] | None = None,
     settings: Sequence[str] = (),
-    verify: bool = False,
+    **arguments: Any,
 ) -> onnxdtd.Explainer | None:
-    """The explainer, or None and in `faults` whatever stands against it."""
-    options: dict[str, Any] = {}
-    with faults:
-        _one_of("method", method, ("auto", *sorted({*onnxdtd.METHODS, *onnxdtd.PASSES})))
+    """The explainer, or None and in `faults` whatever stands against it. settings: options of the method, as text."""
+    own, options = Faults(), dict[str, Any]()
     for text in settings:
-        with faults:
+        with own:
             options |= setting(method, text)
-    with faults:
-        _one_of("engine", engine, ENGINES)
-    with faults:
-        _one_of("bias", bias, (None, *BIASES))
-    with faults:
-        providers_for(providers)
-    with faults:
-        if rules:
-            read_overrides(rules)
-    with faults:
+    with own:
         if input_range and not input_range[0] <= input_range[1]:
-            low, high = input_range
+            (low, high), input_range = input_range, None
             raise UsageError(f"--input-range {low:g} {high:g}: give the least value first, then the largest")
-    with faults:
-        if not faults.errors:
-            return onnxdtd.Explainer(
-                model, method, engine, input_range=input_range, bias=bias, rules=rules, providers=providers,
-                options=options, verify=verify,
-            )  # fmt: skip
-        load(model)
-    return None
+    explainer = None
+    with own:
+        explainer = onnxdtd.Explainer(model, method, options=options, input_range=input_range, **arguments)
+    faults.errors += own.errors
+    return None if own.errors else explainer
 
 
 def target_for(explainer: onnxdtd.Explainer | None, text: str) -> Target:
@@ -201,11 +176,6 @@ def prediction(e: Explanation) -> Any:
     keys = ("index", "label", "value")
     samples = range(len(e.target))
     return plain([[dict(zip(keys, best, strict=True)) for best in e.top(SHOWN, i)] for i in samples])
-
-
-def _one_of(what: str, given: object, known: tuple[str | None, ...]) -> None:
-    if given not in known:
-        raise UsageError(f"no {what} '{given}'; choose among {', '.join(filter(None, known))}")
 
 
 def _size(name: str, text: str) -> int | tuple[int, int]:

@@ -13,7 +13,7 @@ from onnxdtd.comparison.comparison import Cell
 from onnxdtd.comparison.neighbour import NEIGHBOURS, Question
 from onnxdtd.comparison.parts import Parts, cut
 from onnxdtd.errors import TargetError, UnsupportedError, UsageError
-from onnxdtd.explainer import Explainer, Inputs, Source
+from onnxdtd.explainer import Explainer, Inputs
 from onnxdtd.explanation import Explanation
 from onnxdtd.inputs import check_inputs
 from onnxdtd.inputs.layout import layout_of
@@ -32,7 +32,6 @@ class Case:
     x: the explained inputs of the sample. bases: each target's explanation by the gradient.
     """
 
-    model: Source
     front: Explainer
     feeds: dict[str, Array]
     row: int
@@ -48,7 +47,7 @@ class Case:
 
     @classmethod
     def of(
-        cls, model: Source, front: Explainer, x: Inputs, sample: int, background: Array | None, superpixels: int,
+        cls, front: Explainer, x: Inputs, sample: int, background: Array | None, superpixels: int,
         layout: str | None, seed: int, wanted: list[Target],
     ) -> Case:  # fmt: skip
         """The sample of a number in the batch x, and what the gradient tells of each target."""
@@ -61,24 +60,20 @@ class Case:
             feeds = {name: array[sample : sample + 1] for name, array in feeds.items()}
             wanted = [_one_of(target, sample) for target in wanted]
         row = sample if fixed else 0
-        bases = [front(feeds, target) for target in wanted]
+        bases = [front.by("gradient", engine="numpy")(feeds, target) for target in wanted]
         if len(outputs := {base.output: None for base in bases}) > 1:
             raise TargetError(
                 f"the targets are of several outputs, {', '.join(outputs)}: compare one at a time"
             )
         inputs = {name: feeds[name][row] for name in front.plan(wanted[0].output).inputs}
-        return cls(model, front, feeds, row, inputs, wanted, bases, background, superpixels, layout, seed)
+        return cls(front, feeds, row, inputs, wanted, bases, background, superpixels, layout, seed)
 
-    def asker(self, method: str, options: Mapping[str, Any], engine: Any) -> Callable[[int], Cell]:
+    def asker(self, method: str, options: Mapping[str, Any]) -> Callable[[int], Cell]:
         """What explains the target of a number by this method; raises where it cannot explain this model at all."""
         if method in NEIGHBOURS:
             self.ready()
             return lambda number: self.by_neighbour(method, options, number)
-        front = self.front
-        explainer = Explainer(
-            self.model, method, engine,
-            input_range=front.input_range, providers=front.providers, options=options,
-        )  # fmt: skip
+        explainer = self.front.by(method, options=options)
         explainer.plan(self.bases[0].output)
         return lambda number: self.native(explainer, number)
 
@@ -118,7 +113,7 @@ class Case:
             rows, cover = _rows(cover, x.size), None
         parts = cut(x, self.layout, self.superpixels, cover)
         self.covers = f"{len(rows)} rows of a background" if rows is not None else parts.words
-        predict = predict_fn(self.model, output=self.bases[0].output, providers=self.front.providers)
+        predict = predict_fn(self.front, output=self.bases[0].output)
         self._ready = predict, parts, rows
         return self._ready
 

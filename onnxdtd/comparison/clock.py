@@ -27,7 +27,7 @@ class Timing:
 
 
 def forward_pass(graph: Graph, feeds: Arrays, providers: list[str]) -> Callable[[], Any]:
-    """A call that runs the model alone: its graph as it was read, all outputs, onnxruntime's defaults."""
+    """A call that runs the model alone: all outputs, onnxruntime's defaults."""
     outputs = [name for name in graph.outputs if name in graph.producers]
     constants = dict(graph.constants)
     session = start_session(graph.to_proto(outputs, constants=False), constants, providers)

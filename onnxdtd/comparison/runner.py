@@ -16,11 +16,11 @@ from onnxdtd.comparison.comparison import Cell, Comparison
 from onnxdtd.comparison.neighbour import NEIGHBOURS
 from onnxdtd.domains.propagation import Range
 from onnxdtd.errors import OnnxdtdError, UnsupportedError, UsageError
-from onnxdtd.explainer import Explainer, Inputs, Source
+from onnxdtd.explainer import Explainer, Inputs, explainer_of
 from onnxdtd.methods import METHODS
-from onnxdtd.model.load import load
 from onnxdtd.passes import PASSES
 from onnxdtd.plan.target import parse_target
+from onnxdtd.settings import Model
 
 Array = npt.NDArray[Any]
 Tell = Callable[[int, int], None] | None
@@ -29,14 +29,14 @@ PARTS = 100  # of the progress, for each method
 
 
 def compare(
-    model: Source,
+    model: Model | Explainer,
     x: Inputs,
     methods: Sequence[str] | str = "all",
     targets: Sequence[Any] = (None,),
     *,
     sample: int = 0,
     input_range: Range = None,
-    engine: Literal["numpy", "onnx"] = "numpy",
+    engine: Literal["numpy", "onnx"] | None = None,
     providers: Sequence[str] | str | None = None,
     options: Mapping[str, Mapping[str, Any]] | None = None,
     background: Array | None = None,
@@ -48,30 +48,31 @@ def compare(
 ) -> Comparison:
     """Explain one sample by several methods, for one or more targets, and time each.
 
-    methods: names; "all" stands for every native method. Neighbours (`lime`, `kernel_shap`, `anchors`, with the extra
-    `compare`) explain the probability of the class. targets: as for `Explainer`. options: by method, such as
-    {"smoothgrad": {"samples": 50}}. background: what a neighbour puts in place of a value: rows (K, columns) for a
-    table, one sample for other inputs; by default 0 for a column, the mean of the part elsewhere. repeats: timed
-    calls of each method, warm; their median counts.
+    model: as for `Explainer`, or an explainer, whose loaded model and settings are then taken; it is read once,
+    however many the methods. methods: names; "all" stands for every native method. Neighbours (`lime`,
+    `kernel_shap`, `anchors`, with the extra `compare`) explain the probability of the class. targets: as for
+    `Explainer`. options: by method, such as {"smoothgrad": {"samples": 50}}. background: what a neighbour puts in
+    place of a value: rows (K, columns) for a table, one sample for other inputs; by default 0 for a column, the
+    mean of the part elsewhere. repeats: timed calls of each method, warm; their median counts.
 
     A method that "all" brought in and the model does not allow is in `refused`, with the reason; one that was named
     raises before anything is computed. What only the computation shows is in `refused` for both, as is a target that
     a method does not explain. Raises what `Explainer` raises, and UnsupportedError where no method is left.
     """
-    front = Explainer(model, "gradient", input_range=input_range, providers=providers)
+    front = explainer_of(model, "gradient", input_range=input_range, providers=providers, engine=engine)
     named, wanted = choose(methods, options), [parse_target(target) for target in targets]
     if not wanted:
         raise UsageError("no target is given: leave `targets` out for the predicted class")
-    case = Case.of(model, front, x, sample, background, superpixels, layout, seed, wanted)
-    _all_possible(case, [m for m, was_named in named.items() if was_named], options or {}, engine)
-    forward = forward_timing(load(model), case.feeds, front.providers)
+    case = Case.of(front, x, sample, background, superpixels, layout, seed, wanted)
+    _all_possible(case, [m for m, was_named in named.items() if was_named], options or {})
+    forward = forward_timing(front.graph, case.feeds, front.providers)
     cells: dict[tuple[int, str], Cell] = {}
     timings: dict[str, Timing] = {}
     faults: dict[str, list[OnnxdtdError]] = {}
     for place, method in enumerate(named):
         told: list[OnnxdtdError] = []
         with _catching(told):
-            answer = case.asker(method, (options or {}).get(method, {}), engine)
+            answer = case.asker(method, (options or {}).get(method, {}))
         for number in range(0 if told else len(wanted)):
             if progress is not None:
                 progress(PARTS * place + PARTS * number // len(wanted), PARTS * len(named))
@@ -104,7 +105,7 @@ def compare(
         refused={method: "; ".join(dict.fromkeys(map(str, errors))) for method, errors in faults.items()},
         covers=case.covers,
         sample=sample,
-        engine=engine,
+        engine=front.engine,
         inputs=case.x,
         model=case.bases[0].model,
         versions=case.bases[0].versions,
@@ -133,12 +134,12 @@ def choose(
     return named
 
 
-def _all_possible(case: Case, methods: Sequence[str], options: Mapping[str, Any], engine: Any) -> None:
+def _all_possible(case: Case, methods: Sequence[str], options: Mapping[str, Any]) -> None:
     """Raise what stands against methods that were named, all at once."""
     errors: list[OnnxdtdError] = []
     for method in methods:
         with _catching(errors):
-            case.asker(method, options.get(method, {}), engine)
+            case.asker(method, options.get(method, {}))
     if errors:
         raise type(errors[0])("\n".join(dict.fromkeys(str(error) for error in errors)))
 

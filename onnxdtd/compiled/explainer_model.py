@@ -17,11 +17,10 @@ from onnxdtd.domains.propagation import Range
 from onnxdtd.errors import TargetError, UnsupportedError, UsageError
 from onnxdtd.model.canonise import canonise
 from onnxdtd.model.graph import Graph
-from onnxdtd.model.load import load
 from onnxdtd.plan.plan import Plan, make_plan
 from onnxdtd.plan.target import Target, check_target, parse_target
 from onnxdtd.registry import PASSES
-from onnxdtd.settings import Rules, Source, check_bias, input_range_of, overrides
+from onnxdtd.settings import Model, Rules, check_names, graph_of, input_range_of, overrides
 from onnxdtd.version import __version__
 
 STARTS = ("runtime", "seed")
@@ -54,7 +53,7 @@ class CompiledModel:
 
 
 def compile(
-    model: Source,
+    model: Model,
     path: str | os.PathLike[str],
     *,
     method: str = "auto",
@@ -87,8 +86,8 @@ def compile(
     Raises UnsupportedError for what cannot be compiled: methods of many passes, ops that branch on values; UsageError
     for a path that holds something else; and what `Explainer` raises. Nothing is written then.
     """
-    check_bias(bias)
-    graph = canonise(load(model))
+    check_names(method, "onnx", bias)
+    graph = canonise(graph_of(model))
     source = Path(model) if isinstance(model, (str, os.PathLike)) else None
 
     def plan_for(graph: Graph, output: str | None) -> Plan:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from onnxdtd.plan.plan import Plan
 from onnxdtd.plan.target import Target, seed_mask
 from onnxdtd.walk.backward import Observer, Tell, tell_nobody, watch_nothing
 from onnxdtd.walk.forward import Arrays, run_session
-from onnxdtd.walk.run import Outcome, samples
+from onnxdtd.walk.run import Outcome, Snapshot, samples
 
 
 class OnnxRun:
@@ -26,13 +27,18 @@ class OnnxRun:
     engine = "onnx"
 
     def __init__(
-        self, plan: Plan, providers: list[str], cache_dir: str | os.PathLike[str] | None = None
+        self, plan: Plan, providers: Sequence[str], cache_dir: str | os.PathLike[str] | None = None
     ) -> None:
         self.plan = plan
         self._ready = ready(plan, providers, cache_dir)
 
     def __call__(
-        self, feeds: Arrays, target: Target, observe: Observer = watch_nothing, ledger: Tell = tell_nobody
+        self,
+        feeds: Arrays,
+        target: Target,
+        observe: Observer = watch_nothing,
+        ledger: Tell = tell_nobody,
+        snapshot: Snapshot | None = None,
     ) -> Outcome:
         """Explain one batch."""
         given, compiled = dict(feeds), self._ready.compiled

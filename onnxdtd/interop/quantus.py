@@ -18,9 +18,9 @@ import onnx
 from onnx import numpy_helper
 
 from onnxdtd.errors import UsageError
-from onnxdtd.explainer import Source
 from onnxdtd.passes import Explainer
 from onnxdtd.predict import predict_fn
+from onnxdtd.settings import Source
 
 Array = npt.NDArray[Any]
 

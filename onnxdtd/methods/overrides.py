@@ -77,14 +77,14 @@ def read_overrides(path: str | os.PathLike[str]) -> tuple[Override, ...]:
     return parse_overrides(entries, str(path))
 
 
-def parse_overrides(entries: Sequence[Mapping[str, Any]], where: str = "rules") -> tuple[Override, ...]:
-    """The same from dicts, as Python callers pass them."""
+def parse_overrides(
+    entries: Sequence[Mapping[str, Any] | Override], where: str = "rules"
+) -> tuple[Override, ...]:
+    """The same from dicts, as Python callers pass them; what is an `Override` already stays as it is."""
     overrides, faults = [], []
     for i, entry in enumerate(entries, 1):
         try:
-            if not isinstance(entry, Mapping):
-                raise UsageError(f"a table of conditions and a rule is wanted, not {entry!r}")
-            overrides.append(_parse(dict(entry)))
+            overrides.append(entry if isinstance(entry, Override) else _parse(entry))
         except UsageError as error:
             faults.append(f"{where}: rule {i}: {error}")
     if faults:
@@ -92,7 +92,10 @@ def parse_overrides(entries: Sequence[Mapping[str, Any]], where: str = "rules") 
     return tuple(overrides)
 
 
-def _parse(entry: dict[str, Any]) -> Override:
+def _parse(table: Mapping[str, Any]) -> Override:
+    if not isinstance(table, Mapping):
+        raise UsageError(f"a table of conditions and a rule is wanted, not {table!r}")
+    entry = dict(table)
     conditions = {key: entry.pop(key) for key in CONDITIONS if key in entry}
     for key, value in conditions.items():
         if not isinstance(value, CONDITIONS[key]):

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from onnxdtd.domains.propagation import Range
 from onnxdtd.entries import MetricEntry
 from onnxdtd.errors import UsageError
-from onnxdtd.explainer import Source, Tell
+from onnxdtd.explainer import Tell, explainer_of
 from onnxdtd.inputs import Preprocess
 from onnxdtd.metrics.case import Settings
 from onnxdtd.metrics.data import LABELS, open_data
@@ -27,6 +27,7 @@ from onnxdtd.metrics.work import Work
 from onnxdtd.passes import PASSES, Explainer
 from onnxdtd.plan.target import Target, parse_target
 from onnxdtd.registry import METRICS
+from onnxdtd.settings import Model
 from onnxdtd.version import __version__
 
 LABEL = "label"
@@ -35,7 +36,7 @@ FIRST = ("pixel_flipping", "region_perturbation", "deletion", "insertion", "spar
 
 
 def evaluate(
-    model: Source,
+    model: Model | Explainer,
     data: Any,
     methods: Methods = ("auto", "random"),
     *,
@@ -47,7 +48,7 @@ def evaluate(
     seed: int = 0,
     out: str | Path | None = None,
     progress: Tell = None,
-    engine: Literal["numpy", "onnx"] = "numpy",
+    engine: Literal["numpy", "onnx"] | None = None,
     providers: Sequence[str] | str | None = None,
     input_range: Range = None,
     preprocess: Preprocess | None = None,
@@ -55,33 +56,34 @@ def evaluate(
 ) -> Evaluation:
     """Score explanations of a data set.
 
-    data: a path (.npz by input name with optional `labels`, .npy, a folder of images) or arrays (N, ...). methods:
-    names, `all`, the controls `random` and `constant`, Explainers, functions f(x, target) -> relevance, or a dict
-    {name: any of these, or an array of relevance like the data}. metrics: names of `METRICS`. target: `top`, `label`,
-    or an index, the same for all. limit: only the first inputs. batch: rows of one pass; it bounds the memory and
-    changes numbers by rounding only. out: a folder; interrupted, the same call goes on where it stopped. settings:
-    those of `Settings`. preprocess: of images, by default what the model's metadata say. Raises UsageError,
-    InputError, TargetError, and what `Explainer` raises for a method that was named.
+    model: as for `Explainer`, or an explainer, whose loaded model and settings are then taken; it is read once,
+    however many the methods. data: a path (.npz by input name with optional `labels`, .npy, a folder of images)
+    or arrays (N, ...). methods: names, `all`, the controls `random` and `constant`, Explainers, functions f(x,
+    target) -> relevance, or a dict {name: any of these, or an array of relevance like the data}. metrics: names
+    of `METRICS`. target: `top`, `label`, or an index, the same for all. limit: only the first inputs. batch: rows
+    of one pass; it bounds the memory and changes numbers by rounding only. out: a folder; interrupted, the same
+    call goes on where it stopped. settings: those of `Settings`. preprocess: of images, by default what the
+    model's metadata say. Raises UsageError, InputError, TargetError, and what `Explainer` raises for a method
+    that was named.
     """
     chosen = Settings(**_known(settings))
     if not (isinstance(batch, int) and batch >= 1 and isinstance(seed, int) and seed >= 0):
         raise UsageError(f"batch is at least 1 and seed at least 0, not {batch!r} and {seed!r}")
-    options: dict[str, Any] = {"engine": engine, "providers": providers, "input_range": input_range}
+    if preprocess is not None and input_range is None:
+        input_range = preprocess.input_range
+    base = explainer_of(model, "gradient", engine=engine, providers=providers, input_range=input_range)
+    prepare = preprocess or Preprocess.from_metadata(base.graph.metadata)
 
     def native(method: str) -> Explainer:
         takes_layout = chosen.layout and method in PASSES and "layout" in PASSES[method].options
-        return Explainer(model, method, options={"layout": chosen.layout} if takes_layout else {}, **options)
+        return base.by(method, options={"layout": chosen.layout} if takes_layout else {})
 
-    base = native("gradient")
-    prepare = preprocess or Preprocess.from_metadata(base.graph.metadata)
-    if preprocess is not None and input_range is None:
-        options["input_range"] = base.input_range = preprocess.input_range
     by_label = isinstance(target, str) and target == LABEL
     wanted = Target() if by_label else parse_target(target)
     inputs = open_data(data, base.inputs, labels=labels, preprocess=prepare, limit=limit)
     if by_label and inputs.labels is None:
         raise UsageError(f"target label needs labels: an array '{LABELS}' in the .npz, or labels=")
-    scorer = Scorer(base.graph, wanted.output, batch, base.providers)
+    scorer = Scorer(base, wanted.output, batch)
     known = survey(inputs, scorer.inputs, base.input_range, chosen.layout)
     work = Work(inputs, known, scorer, chosen, seed, wanted, by_label)
     entries, left_out = work.applicable(_entries(metrics), named=metrics != "all")
@@ -92,7 +94,7 @@ def evaluate(
         "data": {"count": known.count, "sha256": known.sha256},
         "target": str(target),
         "input_range": str(base.input_range),
-        "engine": engine,
+        "engine": base.engine,
         "seed": seed,
         "metrics": [entry.name for entry in entries],
         "settings": dataclasses.asdict(chosen),

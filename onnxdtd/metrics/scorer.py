@@ -9,9 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from onnxdtd.errors import TargetError
-from onnxdtd.model.graph import Graph
+from onnxdtd.explainer import Explainer
 from onnxdtd.plan.target import Target
-from onnxdtd.walk.forward import Forward
 
 Array = npt.NDArray[Any]
 Arrays = Mapping[str, Array]
@@ -24,7 +23,8 @@ class Scorer:
     probability: softmax of the logits; their sigmoid, where the graph ends in one; None for a single output without.
     """
 
-    def __init__(self, graph: Graph, output: str | None, batch: int, providers: Sequence[str]) -> None:
+    def __init__(self, explainer: Explainer, output: str | None, batch: int) -> None:
+        graph = explainer.graph
         floats = [name for name in graph.outputs if graph.value(name).is_float]
         if (output not in floats) if output is not None else not floats:
             raise TargetError(
@@ -32,7 +32,7 @@ class Scorer:
             )
         self.graph, self.output = graph, output or floats[0]
         self._target = graph.target(self.output)
-        self._forward = Forward(graph, [self._target], providers)
+        self._forward = explainer.forward([self._target])
         self.inputs = tuple(name for name in graph.inputs if graph.value(name).is_float)
         if not self.inputs:
             raise TargetError("no input holds floating-point numbers, so none can be perturbed")

@@ -18,7 +18,7 @@ from onnxdtd.model.graph import Graph, Node
 class Point:
     """Node, graph and values. slots: the data inputs through which relevance goes on.
 
-    kept and lost are handed on to the site.
+    kept, lost and sums are handed on to the site.
     """
 
     node: Node
@@ -27,6 +27,7 @@ class Point:
     values: Mapping[str, Any]
     kept: MutableMapping[Any, Any] = field(default_factory=dict)
     lost: Callable[[str, Callable[[], Any]], None] = ignore
+    sums: MutableMapping[Any, Any] | None = None
 
     def has(self, slot: int) -> bool:
         """Whether the input is given (an empty name leaves it out)."""
@@ -89,5 +90,14 @@ class Point:
         """The node's site: one map per data slot, in the order of `slots`."""
         inputs = tuple(self.value(slot) for slot in self.slots)
         return Site(
-            self.node.name, maps, inputs, bias, self.output, jacobian, spread_dead, self.kept, self.lost
+            self.node.name,
+            maps,
+            inputs,
+            bias,
+            self.output,
+            jacobian,
+            spread_dead,
+            self.kept,
+            self.lost,
+            self.sums,
         )

@@ -17,7 +17,6 @@ from onnxdtd.passes.feature_map import above, feature_map
 from onnxdtd.plan.plan import Plan, make_plan
 from onnxdtd.plan.target import parse_target
 from onnxdtd.registry import many_passes
-from onnxdtd.walk.forward import Forward
 from onnxdtd.walk.run import NumpyRun
 
 Array = npt.NDArray[Any]
@@ -43,7 +42,7 @@ def grad_cam(
     base = explainer.one_pass(x, target, progress=progress)
     plan = explainer.plan(base.output)
     name, image = feature_map(plan, node), _image(plan)
-    features = Forward(plan.graph, [name], explainer.providers)(base.inputs)[name]
+    features = explainer.forward([name])(base.inputs)[name]
     head = above(plan, name)
     upper = make_plan(head, plan.method, plan.output, overrides=explainer.overrides)
     run = (OnnxRun if explainer.engine == "onnx" else NumpyRun)(upper, explainer.providers)

@@ -14,10 +14,10 @@ from onnxdtd.explainer import Explainer, Tell
 from onnxdtd.explanation import Explanation
 from onnxdtd.linear import Site
 from onnxdtd.model.point import Point
-from onnxdtd.plan.plan import Plan, Step, needed
+from onnxdtd.plan.plan import Plan, Step
 from onnxdtd.plan.reach import describe
 from onnxdtd.registry import many_passes
-from onnxdtd.walk.forward import Forward
+from onnxdtd.walk.run import reads
 
 Array = npt.NDArray[Any]
 
@@ -43,7 +43,7 @@ def natural(explainer: Explainer, x: Any, target: Any = None, *, progress: Tell 
         raise UnsupportedError(
             "natural follows floats only, and integers of the input are turned into some here"
         )
-    values = Forward(plan.graph, needed(plan), explainer.providers)(base.inputs)
+    values = explainer.forward(reads(plan))(base.inputs)
     sites = {s.node.name: s.build(Point(s.node, plan.graph, s.slots, values)) for s in plan.steps}
     sources = _origins(plan, sites, values)
     summands = _summands(plan, sites, sources, _seed(base, values[plan.target]), values)

@@ -16,7 +16,6 @@ from onnxdtd.explainer import Explainer, Tell
 from onnxdtd.explanation import Explanation
 from onnxdtd.plan.plan import Plan, needed
 from onnxdtd.plan.target import Target, seed_mask
-from onnxdtd.walk.forward import Forward
 
 Array = npt.NDArray[Any]
 
@@ -42,7 +41,7 @@ class Passes:
         self.count = len(self.base.target)
         self._check()
         self._run = explainer.run(self.plan.output)
-        self._forward = Forward(self.plan.graph, [self.plan.target], explainer.providers)
+        self._forward = explainer.forward([self.plan.target])
         self._rows, self.fixed = _rows(self.plan, self.base, batch)
         self._progress, self._done, self._expected = progress, 0, 0
         self.forward_points = self.gradient_points = 0

@@ -10,7 +10,7 @@ where x', w', b' are named maps of input, weights and bias. A rule of this kind 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Literal
@@ -93,12 +93,8 @@ class TermRule:
     def __call__(self, site: Site, r: Any) -> tuple[Any, ...]:
         """Relevance of each data input, shaped like it."""
         gathered: list[dict[Entries, Any]] = [{} for _ in site.maps]
-        sums = Sums(site, self.known, self.bias == "absorb", self.epsilon, self.relative)
         exact = self.relative or not self.epsilon
-        for group in self.groups:
-            sign = SIGNS[group.where]
-            served = beyond(site.output, sign=sign) if sign else None
-            d = sums.denominator(group.terms, sign)
+        for group, (served, d) in zip(self.groups, self._sums(site), strict=True):
             q = quotient(r, d.value, served, exact=exact, sign=d.sign, floor=self.epsilon)
             for change, factor, entries in by_weights(group.terms, group.coefficient):
                 for i, linear in enumerate(site.maps):
@@ -114,6 +110,19 @@ class TermRule:
         if site.spread_dead and self.product:
             shares = _spread(site, shares, r)
         return tuple(shares)
+
+    def _sums(self, site: Site) -> Sequence[tuple[Any, Denominator]]:
+        """For each group the outputs that it serves and the denominators, on which relevance has no influence."""
+        kept = {} if site.sums is None else site.sums
+        if (key := (site.name, self)) not in kept:
+            sums = Sums(site, self.known, self.bias == "absorb", self.epsilon, self.relative)
+            kept[key] = []
+            for group in self.groups:
+                sign = SIGNS[group.where]
+                served = beyond(site.output, sign=sign) if sign else None
+                kept[key].append((served, sums.denominator(group.terms, sign)))
+        pairs: Sequence[tuple[Any, Denominator]] = kept[key]
+        return pairs
 
     def _report(self, group: Group, site: Site, r: Any, served: Any, d: Denominator, q: Any) -> None:
         if self.bias == "absorb" and site.bias is not None:

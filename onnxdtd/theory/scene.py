@@ -19,7 +19,7 @@ from onnxdtd.model.point import Point
 from onnxdtd.plan.plan import Plan, Step, needed
 from onnxdtd.plan.target import parse_target, seed_mask, seed_relevance
 from onnxdtd.walk.backward import walk
-from onnxdtd.walk.forward import Forward
+from onnxdtd.walk.run import reads
 
 Array = npt.NDArray[Any]
 
@@ -92,7 +92,8 @@ class Scene:
         feeds = {
             name: _sample(name, array, sample) for name, array in check_inputs(x, explainer.inputs).items()
         }
-        values = Forward(plan.graph, needed(plan), explainer.providers)(feeds)
+        outcome = explainer.forward(reads(plan))(feeds)
+        values = {name: outcome[name] for name in needed(plan)}
         mask = seed_mask(wanted, values[plan.target])
         relevance: dict[str, Array] = {}
 

@@ -37,13 +37,15 @@ def walk(
     observe: Observer = watch_nothing,
     ledger: Tell = tell_nobody,
     free: bool = True,
+    sums: MutableMapping[Any, Any] | None = None,
 ) -> dict[str, Any]:
     """Carry relevance from the plan's target to its inputs.
 
     values: every activation that the plan needs, by name; with `free`, one is dropped once the walk has passed
     the node that makes it. seed: relevance of the target, shaped like it. kept: derived weights, kept between
     calls. observe(step, r, shares): told of each node after its rule. ledger(step): who is told of that node's
-    losses. Returns the relevance of each input, shaped like it; zeros never stand in for a missing path.
+    losses. sums: what rules make of these very values, kept for further walks from them. Returns the relevance of
+    each input, shaped like it; zeros never stand in for a missing path.
     """
     relevance: dict[str, Any] = {plan.target: seed}
     kept = {} if kept is None else kept
@@ -51,7 +53,7 @@ def walk(
         r = relevance.pop(step.node.output)
         if step.op.family == "embedding":
             r = _finish(plan, r, values[step.node.output])
-        point = Point(step.node, plan.graph, step.slots, values, kept, ledger(step))
+        point = Point(step.node, plan.graph, step.slots, values, kept, ledger(step), sums)
         shares = step.pruned(step.build(point), r)
         observe(step, r, shares)
         for slot, share in zip(step.slots, shares, strict=True):

@@ -112,23 +112,35 @@ def run_session(session: ort.InferenceSession, outputs: Sequence[str], feeds: Ar
 
 
 class Forward:
-    """The model with chosen values as outputs, ready to run."""
+    """The model with chosen values as outputs, ready to run; a copy, or what is unpickled, starts its own session."""
 
     def __init__(
-        self, graph: Graph, wanted: Sequence[str], providers: Sequence[str], optimise: bool = True
+        self, graph: Graph, values: Sequence[str], providers: Sequence[str], optimise: bool = True
     ) -> None:
-        names = frozenset(wanted)
-        self._given = [name for name in graph.inputs if name in names]
+        names = frozenset(values)
+        self._inputs = [name for name in graph.inputs if name in names]
         computed = {v for node in graph.nodes for v in node.outputs}
-        self._outputs = [name for name in dict.fromkeys(wanted) if name in computed]
-        self._constants = {k: np.asarray(v, order="C") for k, v in graph.constants.items()}
-        bare = graph.to_proto(self._outputs, constants=False)
-        self._session = start_session(bare, self._constants, providers, optimise, spin=False)
+        self._graph, self._providers, self._optimise = graph, providers, optimise
+        self._outputs = [name for name in dict.fromkeys(values) if name in computed]
+        self._start()
+
+    def _start(self) -> None:
+        # The session reads the large ones where they lie.
+        self._constants = {k: np.asarray(v, order="C") for k, v in self._graph.constants.items()}
+        bare = self._graph.to_proto(self._outputs, constants=False)
+        self._session = start_session(bare, self._constants, self._providers, self._optimise, spin=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: part for name, part in vars(self).items() if name not in ("_session", "_constants")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._start()
 
     def __call__(self, feeds: Arrays) -> dict[str, npt.NDArray[Any]]:
-        """The wanted values by name, float16 and bfloat16 as they are."""
-        values = run_session(self._session, self._outputs, feeds)
-        return values | {name: feeds[name] for name in self._given}
+        """The chosen values by name, float16 and bfloat16 as they are."""
+        values = run_session(self._session, self._outputs, feeds) if self._outputs else {}
+        return values | {name: feeds[name] for name in self._inputs}
 
 
 def first_line(error: Exception) -> str:

@@ -61,21 +61,25 @@ def compare_with_file(
 
 
 class FirstInput:
-    """The check of a model's first input, once. thorough: after every canonisation pass too, and of any size."""
+    """The check of a model's first input, once for all its explainers. source: None where there is no file.
 
-    def __init__(self, source: Source, thorough: bool) -> None:
-        self._source: Source | None = source
-        self._thorough = thorough
+    note: why nothing could be compared, "" where it was.
+    """
+
+    def __init__(self, source: Source | None) -> None:
+        self._source, self._thorough = source, False
+        self._compared = source is None
         self.note = ""
 
-    def __call__(self, graph: Graph, feeds: Arrays, outputs: Arrays) -> None:
-        """Raise CheckError where outputs differ; `note` says why nothing could be compared."""
-        source, self._source = self._source, None
-        if source is None:
-            return
-        if self._thorough:
-            canonise(load(source), partial(check_same, feeds=feeds))
-        self.note = compare_with_file(source, graph, feeds, outputs, self._thorough)
+    def __call__(self, graph: Graph, feeds: Arrays, outputs: Arrays, thorough: bool) -> None:
+        """Raise CheckError where outputs differ. thorough: after every canonisation pass too, and of any size."""
+        if thorough > self._thorough and self._source is not None:
+            self._thorough = True
+            self._compared = False
+            canonise(load(self._source), partial(check_same, feeds=feeds))
+        if not self._compared and self._source is not None:
+            self._compared = True
+            self.note = compare_with_file(self._source, graph, feeds, outputs, thorough)
 
 
 class _Original:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -25,6 +26,15 @@ class Outcome:
     relevance: dict[str, npt.NDArray[Any]]
 
 
+@dataclass
+class Snapshot:
+    """The inside of a model at one input, filled by the NumPy engine for further walks from there: every activation
+    that the walk reads, and the sums that rules made of them."""
+
+    values: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
+    sums: dict[Any, Any] = field(default_factory=dict)
+
+
 class Run(Protocol):
     """An engine that is ready: call it with the model's inputs and a target. engine: its name."""
 
@@ -32,37 +42,63 @@ class Run(Protocol):
     plan: Plan
 
     def __call__(
-        self, feeds: Arrays, target: Target, observe: Observer = watch_nothing, ledger: Tell = tell_nobody
+        self,
+        feeds: Arrays,
+        target: Target,
+        observe: Observer = watch_nothing,
+        ledger: Tell = tell_nobody,
+        snapshot: Snapshot | None = None,
     ) -> Outcome:
-        """Explain one batch; only the NumPy engine tells its observers of every node."""
+        """Explain one batch; only the NumPy engine tells its observers of every node, and fills a snapshot."""
 
 
 class NumpyRun:
     """The reference: onnxruntime forward, the walk on arrays; derived weights are kept between calls.
 
-    forward, kept: both parts, for who walks from the same model otherwise.
+    forward, kept: the session that gives what `reads` says, and where derived weights are kept; its own, unless it
+    shares those of other runs on the same model.
     """
 
     engine = "numpy"
 
-    def __init__(self, plan: Plan, providers: list[str]) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        providers: Sequence[str],
+        forward: Forward | None = None,
+        kept: dict[Any, Any] | None = None,
+    ) -> None:
         self.plan = plan
-        names = [*dict.fromkeys((*needed(plan), *plan.graph.outputs))]
-        self.forward = Forward(plan.graph, names, providers)
-        self.kept: dict[Any, Any] = {}
+        self.forward = forward or Forward(plan.graph, reads(plan), providers)
+        self.kept: dict[Any, Any] = {} if kept is None else kept
 
     def __call__(
-        self, feeds: Arrays, target: Target, observe: Observer = watch_nothing, ledger: Tell = tell_nobody
+        self,
+        feeds: Arrays,
+        target: Target,
+        observe: Observer = watch_nothing,
+        ledger: Tell = tell_nobody,
+        snapshot: Snapshot | None = None,
     ) -> Outcome:
         """Explain one batch."""
-        plan = self.plan
+        plan, sums = self.plan, None
         values = self.forward(feeds)
+        if snapshot is not None:
+            snapshot.values, sums = values, snapshot.sums
         outputs = {name: values[name] for name in plan.graph.outputs}
         logits = values[plan.target]
         mask = seed_mask(target, logits)
         seed = seed_relevance(plan.seed, mask, logits)
-        relevance = walk(plan, values, seed, kept=self.kept, observe=observe, ledger=ledger)
+        free = snapshot is None
+        relevance = walk(
+            plan, values, seed, kept=self.kept, observe=observe, ledger=ledger, free=free, sums=sums
+        )
         return Outcome(outputs, logits, mask, relevance)
+
+
+def reads(plan: Plan) -> list[str]:
+    """What a run reads of a forward pass: every value that the walk needs, and the model's outputs."""
+    return [*dict.fromkeys((*needed(plan), *plan.graph.outputs))]
 
 
 def samples(feeds: Arrays) -> int:

@@ -25,14 +25,14 @@ def mistaken(source):
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_another_function_than_the_files_is_an_error(engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("onnxdtd.explainer.load", mistaken)
+    monkeypatch.setattr("onnxdtd.settings.load", mistaken)
     explainer = onnxdtd.Explainer(model(DENSE, w=W), "epsilon_plus", engine)
     with pytest.raises(CheckError, match="output 'y' is not what onnxruntime computes for the file"):
         explainer(X, 0)
 
 
 def test_a_large_model_is_compared_only_when_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("onnxdtd.explainer.load", mistaken)
+    monkeypatch.setattr("onnxdtd.settings.load", mistaken)
     monkeypatch.setattr(original, "LARGE", 16)
     e = onnxdtd.explain(model(DENSE, w=W), X, 0)
     assert any("not compared with the file's" in note and "verify" in note for note in e.notes)

@@ -1,0 +1,73 @@
+"""Which engine walks a plan, and the engines of one explainer, each started when it is first needed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from onnxdtd.compiled.run import OnnxRun
+from onnxdtd.errors import UnsupportedError
+from onnxdtd.loaded import Loaded
+from onnxdtd.model.graph import Graph
+from onnxdtd.plan.choice import MANY, choose
+from onnxdtd.plan.plan import Plan
+from onnxdtd.walk.run import NumpyRun, Run, reads
+
+
+class Engines:
+    """engine: `numpy`, `onnx`, or `auto`, which takes what is faster. many: whether the method takes many passes.
+
+    notes: by output, what `auto` took and why. A copy, or what is unpickled, starts its engines anew.
+    """
+
+    def __init__(
+        self,
+        loaded: Loaded,
+        engine: str,
+        providers: Sequence[str],
+        cache_dir: str | os.PathLike[str] | None,
+        many: bool,
+    ) -> None:
+        self._loaded, self._engine, self._providers = loaded, engine, list(providers)
+        self._cache_dir, self._many = cache_dir, many
+        self.notes: dict[str, str] = {}
+        self._runs: dict[tuple[str, str], Run] = {}
+        self._asked: dict[str, int] = {}
+        self._uncompilable: dict[str, str] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_runs": {}}
+
+    def run(self, plan: Plan, samples: int, remake: Callable[[Graph], Plan]) -> Run:
+        """An engine ready for the plan. samples: how many more it is to explain, for `auto`. remake: the same plan of
+        the model in a newer opset, where only that can be compiled."""
+        self._asked[plan.output] = self._asked.get(plan.output, 0) + samples
+        if self._engine == "auto":
+            return self._chosen(plan, remake)
+        return self._start(plan, self._engine, remake)
+
+    def _chosen(self, plan: Plan, remake: Callable[[Graph], Plan]) -> Run:
+        """What `auto` takes: numpy where it must, which it says, since not every walk can be compiled."""
+        name = plan.output
+        engine, why = choose(plan, MANY if self._many else self._asked[name])
+        if name in self._uncompilable:
+            engine, why = "numpy", self._uncompilable[name]
+        try:
+            run = self._start(plan, engine, remake)
+        except UnsupportedError as error:
+            self._uncompilable[name] = f"this walk cannot be compiled: {error.faults[0]}"
+            return self._chosen(plan, remake)
+        self.notes[name] = f"engine {engine} taken by auto: {why}"
+        return run
+
+    def _start(self, plan: Plan, engine: str, remake: Callable[[Graph], Plan]) -> Run:
+        key = (plan.output, engine)
+        if key not in self._runs and engine == "onnx":
+            newer = self._loaded.newer
+            plan = plan if newer is plan.graph else remake(newer)
+            self._runs[key] = OnnxRun(plan, self._providers, self._cache_dir)
+        elif key not in self._runs:
+            forward = self._loaded.forward(reads(plan), self._providers)
+            self._runs[key] = NumpyRun(plan, self._providers, forward, self._loaded.derived(plan))
+        return self._runs[key]
