@@ -16,8 +16,8 @@ from onnxdtd.errors import ModelError, UsageError
 from onnxdtd.model.canonise import canonise
 from onnxdtd.model.load import load
 from tests.support.model_text import model
+from tests.support.paths import MODELS
 
-MODELS = Path(__file__).parents[2] / "models"
 MNIST = MODELS / "mnist_cnn.onnx"
 DIGIT = np.load(MODELS / "mnist_digit.npy")
 TEXT = """(float[N, 3] x) => (float[N, 2] y) {
