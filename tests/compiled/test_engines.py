@@ -65,8 +65,7 @@ def test_other_weights_are_another_model(compiled: list[Any]) -> None:
     graph = Explainer(MNIST, "dtd").graph
     name = next(n for n, a in graph.constants.items() if a.ndim == 4)
     other = graph.replace(constants={**graph.constants, name: graph.constants[name] * np.float32(1.01)})
-    explainers = [Explainer(MNIST, "dtd", "onnx") for _ in range(2)]
-    explainers[1].graph = other
+    explainers = [Explainer(graph, "dtd", "onnx"), Explainer(other, "dtd", "onnx")]
     assert digest(explainers[0].plan()) != digest(explainers[1].plan())
     found = [explainer(DIGITS).relevance["image"] for explainer in explainers]
     assert len(compiled) == 2
