@@ -43,8 +43,8 @@ class Explainer:
     numbers or arrays that broadcast to it, or a dict by input name; by default what the model's own metadata say.
     bias: `absorb` or `redistribute`, by default the method's. rules: a TOML file, or a list of dicts, on top of the
     method. providers: of onnxruntime, such as "cuda"; CPU by default. On the first input the outputs are compared
-    with those of the file as onnxruntime runs it (not of 256 MB and more); verify: always, and after each canonisation
-    pass too. CheckError where they differ. options: of a method of many passes, such as {"steps": 128}. cache_dir:
+    with those of the file as onnxruntime runs it (not of 256 MB and more); verify: always, and after each pass of
+    canonisation. CheckError where they differ. options: of a method of many passes, such as {"steps": 128}. cache_dir:
     where what engine `onnx` compiles is kept on disk, by content; by default the environment variable ONNXDTD_CACHE,
     else nowhere.
 
