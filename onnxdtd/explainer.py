@@ -37,16 +37,16 @@ CACHE = "ONNXDTD_CACHE"
 class Explainer:
     """A model made ready to be explained; call it with inputs as often as you like.
 
-    model: a path, the bytes, an onnx.ModelProto, or the `graph` of another explainer. method: by name, or `auto`.
-    engine: `numpy` (the reference, reports every node), `onnx` (the same walk as one ONNX model, run by onnxruntime)
-    or `auto` (onnx once there are samples enough to repay the compiling). input_range: (low, high) of the input,
-    numbers or arrays that broadcast to it, or a dict by input name; by default what the model's own metadata say.
-    bias: `absorb` or `redistribute`, by default the method's. rules: a TOML file, or a list of dicts, on top of the
-    method. providers: of onnxruntime, such as "cuda"; CPU by default. On the first input the outputs are compared
-    with those of the file as onnxruntime runs it (not of 256 MB and more); verify: always, and after each pass of
-    canonisation. CheckError where they differ. options: of a method of many passes, such as {"steps": 128}. cache_dir:
-    where what engine `onnx` compiles is kept on disk, by content; by default the environment variable ONNXDTD_CACHE,
-    else nowhere.
+    model: a path, the bytes, an onnx.ModelProto, or the `graph` of another explainer. method: by name, or
+    `auto`. engine: `numpy` (the reference, reports every node), `onnx` (the same walk as one ONNX model, run by
+    onnxruntime) or `auto` (onnx once there are samples enough to repay the compiling). input_range: (low, high)
+    of the input, numbers or arrays that broadcast to it, or a dict by input name; by default what the model's
+    own metadata say. bias: `absorb` or `redistribute`, by default the method's. rules: a TOML file, or a list
+    of dicts, on top of the method. providers: of onnxruntime, such as "cuda"; CPU by default. On the first
+    input the outputs are compared with those of the file as onnxruntime runs it (not of 256 MB and more);
+    verify: always, and after each pass of canonisation. CheckError where they differ. options: of a method of
+    many passes, such as {"steps": 128}. cache_dir: where what engine `onnx` compiles is kept on disk, by
+    content; by default the environment variable ONNXDTD_CACHE, else nowhere.
 
     It pickles and copies, used or not; its sessions are then started anew. Raises ModelError, UnsupportedError,
     UsageError, ProviderError, with a line for every fault of the arguments; see `onnxdtd.errors`.
