@@ -42,7 +42,7 @@ def _against(explanation: Explanation, rerun: Rerun, others: bool) -> Finding:
         picked["random other"] = seeds.other_class(rerun, np.random.default_rng(0))
     details = {}
     for name, which in picked.items():
-        found = compare(rerun.original, rerun.relevance(seeds.class_seed(rerun, which)))
+        found = compare(rerun.original, rerun.relevance(seeds.class_seed(rerun, which)), rerun.samples)
         details[name] = {**_medians(found), "class": _named(explanation, which, rerun)}
     value = details["runner-up"]["cosine"]
     rival = details["runner-up"]["class"]

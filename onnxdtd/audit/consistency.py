@@ -7,7 +7,6 @@ import numpy as np
 from onnxdtd.audit import seeds
 from onnxdtd.audit.finding import Finding, percent
 from onnxdtd.audit.rerun import Rerun
-from onnxdtd.audit.similarity import rows
 from onnxdtd.explanation import Explanation
 from onnxdtd.plan.plan import Plan
 from onnxdtd.plan.target import seed_relevance
@@ -49,4 +48,4 @@ def consistency(plan: Plan, explanation: Explanation, rerun: Rerun) -> Finding:
 def _size(rerun: Rerun, seed: seeds.Array) -> float:
     if not seed.any():
         return 0.0
-    return float(np.abs(rows(rerun.relevance(seed))).sum(dtype=np.float64))
+    return float(sum(np.abs(r).sum(dtype=np.float64) for r in rerun.relevance(seed).values()))

@@ -20,7 +20,7 @@ LIMIT = 0.5
 )  # fmt: skip
 def gradient_x_input(plan: Plan, explanation: Explanation, rerun: Rerun) -> Finding:
     """Similarity with the gradient of the target times the input."""
-    found = compare(rerun.original, rerun.by("gradient_x_input").original)
+    found = compare(rerun.original, rerun.by("gradient_x_input").original, rerun.samples)
     details = {name: None if array is None else middle(array) for name, array in found.items()}
     value = details["cosine"]
     if value is None:

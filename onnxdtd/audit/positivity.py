@@ -6,7 +6,7 @@ import numpy as np
 
 from onnxdtd.audit.finding import Finding, percent
 from onnxdtd.audit.rerun import Rerun
-from onnxdtd.audit.similarity import rows
+from onnxdtd.audit.similarity import side_by_side
 from onnxdtd.explanation import Explanation
 from onnxdtd.plan.plan import Plan
 from onnxdtd.registry import audit
@@ -21,7 +21,7 @@ LIMIT = 0.01
 )  # fmt: skip
 def positivity(plan: Plan, explanation: Explanation, rerun: Rerun | None = None) -> Finding:
     """The share of relevance whose sign is not that of the relevance that started."""
-    relevance = rows(explanation.relevance).astype(np.float64)
+    relevance = side_by_side(explanation.relevance, len(explanation.seed)).astype(np.float64)
     relevance = relevance * np.where(explanation.seed < 0, -1.0, 1.0)[:, None]
     total = float(np.abs(relevance).sum())
     share = float(np.maximum(-relevance, 0).sum()) / total if total else 0.0

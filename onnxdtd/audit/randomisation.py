@@ -13,7 +13,7 @@ import numpy as np
 
 from onnxdtd.audit.finding import Finding, likeness, middle, percent
 from onnxdtd.audit.rerun import Array, Rerun
-from onnxdtd.audit.similarity import compare, rows
+from onnxdtd.audit.similarity import compare
 from onnxdtd.explanation import Explanation
 from onnxdtd.plan.plan import Plan, Step
 from onnxdtd.registry import audit
@@ -107,7 +107,7 @@ def _measure(rerun: Rerun, groups: Sequence[Sequence[int]]) -> dict[str, Any]:
             constants: dict[str, Array] = {}
             for k in group:
                 constants |= redrawn(rerun, rerun.layers[k], draw)
-            alike = compare(rerun.original, rerun.on(constants).original)
+            alike = compare(rerun.original, rerun.on(constants).original, rerun.samples)
             for name, values in alike.items():
                 if values is not None:
                     seen[name].append(np.nan_to_num(values))
@@ -127,6 +127,6 @@ def _nothing(rerun: Rerun) -> str:
         return "The model has no layer whose weights could be drawn anew."
     return (
         ""
-        if rows(rerun.original).any()
+        if any(r.any() for r in rerun.original.values())
         else "The heatmap is all zero, so its likeness to others is not defined."
     )

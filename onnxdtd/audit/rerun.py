@@ -15,12 +15,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from onnxdtd.audit.similarity import cosines, rows
+from onnxdtd.audit.similarity import cosines, side_by_side
 from onnxdtd.explainer import Explainer
 from onnxdtd.explanation import Explanation
 from onnxdtd.model.graph import Graph
 from onnxdtd.plan.plan import Plan, Step, make_plan, needed, prune
 from onnxdtd.plan.reach import LAYERS
+from onnxdtd.plan.target import rows, samples
 from onnxdtd.walk.backward import Observer, walk, watch_nothing
 from onnxdtd.walk.forward import Forward
 from onnxdtd.walk.run import NumpyRun
@@ -123,6 +124,11 @@ class Rerun:
         """The explained value, (N, ...)."""
         return self.values[self.plan.target]
 
+    @property
+    def samples(self) -> int:
+        """The number of samples that are walked again."""
+        return samples(self.mask)
+
     @cached_property
     def layers(self) -> tuple[Step, ...]:
         """Convolutions and dense ops from the output to the input, at most `DEEPEST`, evenly spread."""
@@ -141,10 +147,10 @@ class Rerun:
 
         def observe(step: Step, r: Any, shares: tuple[Any, ...]) -> None:
             if step.node.name in names:
-                seen[step.node.name] = fold(r.reshape(len(r), -1))
+                seen[step.node.name] = fold(rows(r, self.samples))
 
         relevance = self.relevance(seed, observe, plan)
-        return {**seen, "input": fold(rows(relevance))}
+        return {**seen, "input": fold(side_by_side(relevance, self.samples))}
 
     def cosines(self, seeds: Sequence[Array], plan: Plan | None = None) -> dict[str, Array]:
         """(N, K, K) by layer: all cosines among the relevances that K seeds leave there."""

@@ -67,7 +67,7 @@ def run_audit(
         model=explanation.model,
         method=explanation.method,
         target=tuple(explanation.label(i) for i in range(len(explanation.target))),
-        samples=len(rerun.mask) if rerun.mask.ndim else 1,
+        samples=rerun.samples,
         quick=quick,
         seconds=seconds,
         warnings=explanation.warnings,

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from onnxdtd.audit.rerun import Rerun, below
 from onnxdtd.plan.plan import Plan
 from onnxdtd.plan.reach import LAYERS
+from onnxdtd.plan.target import rows, samples
 
 Array = npt.NDArray[Any]
 
@@ -74,11 +75,11 @@ def mixtures(rerun: Rerun, plan: Plan, count: int, rng: np.random.Generator) -> 
 
 def units(rerun: Rerun, plan: Plan, count: int, rng: np.random.Generator) -> list[Array]:
     """Seeds of one unit each, at different random elements of each sample's value that are not zero."""
-    z = rerun.values[plan.target].reshape(len(rerun.values[plan.target]), -1)
+    value = rerun.values[plan.target]
+    z = rows(value, samples(value))
     order = np.where(z != 0, rng.random(z.shape), -1.0).argsort(axis=1)[:, ::-1][:, :count]
-    shape = rerun.values[plan.target].shape
     chosen = [np.arange(z.shape[1]) == order[:, k, None] for k in range(order.shape[1])]
-    return [(seed & (z != 0)).reshape(shape) for seed in chosen]
+    return [(seed & (z != 0)).reshape(value.shape) for seed in chosen]
 
 
 def wide_start(rerun: Rerun) -> Plan | None:

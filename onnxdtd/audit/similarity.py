@@ -8,14 +8,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from onnxdtd.plan.target import rows
+
 Array = npt.NDArray[Any]
 
 WINDOW = 7
 
 
-def rows(relevance: Mapping[str, Array]) -> Array:
-    """(N, D): all inputs of each sample, side by side."""
-    return np.concatenate([r.reshape(len(r), -1) for r in relevance.values()], axis=1)
+def side_by_side(relevance: Mapping[str, Array], samples: int) -> Array:
+    """(N, D): all inputs of each sample, see `rows`."""
+    return np.concatenate([rows(r, samples) for r in relevance.values()], axis=1)
 
 
 def cosine(a: Array, b: Array) -> Array:
@@ -51,21 +53,21 @@ def ssim(a: Array, b: Array) -> Array:
     return np.asarray((both / ((mean_a**2 + mean_b**2 + c1) * (spread + c2))).mean(axis=(1, 2)))
 
 
-def maps(relevance: Mapping[str, Array]) -> Array | None:
+def maps(relevance: Mapping[str, Array], samples: int) -> Array | None:
     """The first input that is an image, its channels (the shorter outer axis) summed: (N, H, W); None without."""
     for r in relevance.values():
-        if r.ndim == 4:
+        if r.ndim == 4 and len(r) == samples:
             r = r.sum(axis=1 if r.shape[1] <= r.shape[3] else 3)
         if r.ndim == 3 and min(r.shape[1:]) >= WINDOW:
             return np.asarray(r)
     return None
 
 
-def compare(a: Mapping[str, Array], b: Mapping[str, Array]) -> dict[str, Array | None]:
+def compare(a: Mapping[str, Array], b: Mapping[str, Array], samples: int) -> dict[str, Array | None]:
     """All three, for the heatmaps of the same inputs; SSIM is None where no input is an image."""
-    first, second = maps(a), maps(b)
+    first, second = maps(a, samples), maps(b, samples)
     structural = None if first is None or second is None else ssim(first, second)
-    left, right = rows(a), rows(b)
+    left, right = side_by_side(a, samples), side_by_side(b, samples)
     return {"cosine": cosine(left, right), "spearman": spearman(left, right), "ssim": structural}
 
 

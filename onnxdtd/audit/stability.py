@@ -8,7 +8,7 @@ import numpy as np
 
 from onnxdtd.audit.finding import Finding, likeness, middle
 from onnxdtd.audit.rerun import Array, Rerun
-from onnxdtd.audit.similarity import cosine, rows
+from onnxdtd.audit.similarity import cosine, side_by_side
 from onnxdtd.domains.box import range_of
 from onnxdtd.explanation import Explanation
 from onnxdtd.plan.plan import Plan
@@ -35,7 +35,7 @@ def stability(plan: Plan, explanation: Explanation, rerun: Rerun) -> Finding:
     for draw in range(DRAWS):
         rerun.tick(draw, DRAWS)
         shaken = rerun.at({**rerun.feeds, **{name: _shaken(rerun, name, rng) for name in plan.floats}})
-        found.append(cosine(rows(rerun.original), rows(shaken.original)))
+        found.append(cosine(*(side_by_side(r, rerun.samples) for r in (rerun.original, shaken.original))))
         logits.append(np.abs(shaken.logits - rerun.logits)[rerun.mask].mean())
     value = middle(found)
     details: dict[str, Any] = {

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from onnxdtd.compiled.confirm import confirmed
 from onnxdtd.compiled.export import check_path, complete, write
 from onnxdtd.compiled.start import RUNTIME, SEED, Start
 from onnxdtd.compiled.trace import Compiled, compile_plan
@@ -131,6 +132,7 @@ def write_compiled(
     if weights not in WEIGHTS:
         raise UsageError(f"weights is store or derive, not {weights!r}")
     check_path(path, source)
+    plan = confirmed(plan)
     check_target(Target(plan.output, start.index), plan.graph.value(plan.target).shape)
     compiled = compile_plan(plan, start, weights)
     fixed = ",".join(map(str, start.index)) if start.index else "top"

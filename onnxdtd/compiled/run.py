@@ -10,12 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from onnxdtd.compiled.sessions import ready
-from onnxdtd.errors import UnsupportedError
+from onnxdtd.model.node import Dimension
 from onnxdtd.plan.plan import Plan
 from onnxdtd.plan.target import Target, seed_mask
 from onnxdtd.walk.backward import Observer, Tell, tell_nobody, watch_nothing
 from onnxdtd.walk.forward import Arrays, run_session
-from onnxdtd.walk.run import Outcome, Snapshot, samples
+from onnxdtd.walk.run import Outcome, Snapshot
+
+TOP = np.full(1, -1, np.int64)
 
 
 class OnnxRun:
@@ -41,25 +43,38 @@ class OnnxRun:
         snapshot: Snapshot | None = None,
     ) -> Outcome:
         """Explain one batch."""
-        given, compiled = dict(feeds), self._ready.compiled
-        if compiled.given:
-            batch = samples(feeds)
-            given[compiled.given] = _flat(target, self.plan.graph.value(self.plan.target).shape, batch)
-        values = run_session(self._ready.session_for(given), self._ready.names, given)
+        compiled = self._ready.compiled
+        asked = {compiled.given: self._flat(target, feeds)} if compiled.given else {}
+        values = self._run({**feeds, **asked})
         logits = values[compiled.logits]
         outputs = {name: values[name] for name in self.plan.graph.outputs}
         relevance = {name: values[output] for name, output in compiled.relevance.items()}
         return Outcome(outputs, logits, seed_mask(target, logits), relevance)
 
+    def _run(self, feeds: Arrays) -> dict[str, Any]:
+        return run_session(self._ready.session_for(feeds), self._ready.names, feeds)
 
-def _flat(target: Target, shape: Any, batch: int) -> npt.NDArray[np.int64]:
-    """The compiled model's target: a flat index behind the batch axis per sample, -1 for the arg-max."""
-    if target.index is None:
-        return np.full(1, -1, np.int64)
-    if not all(isinstance(size, int) for size in shape[1:]):
-        raise UnsupportedError(
-            f"an index of the explained value, whose shape {shape} is not fixed, cannot be counted before it is "
-            "known; use engine='numpy', or the target top"
-        )
-    mask = seed_mask(target, np.zeros((batch, *shape[1:]), np.float32))
-    return np.asarray(np.argmax(mask.reshape(batch, -1), axis=1), np.int64)
+    def _flat(self, target: Target, feeds: Arrays) -> npt.NDArray[np.int64]:
+        """The compiled model's target: a flat index behind the batch axis, of each sample or one for all; -1 for
+        the arg-max."""
+        if target.index is None:
+            return TOP
+        count, *sizes = self._sizes(feeds)
+        rows = count if target.per_sample else 1
+        mask = seed_mask(target, np.zeros((rows, *sizes), np.float32))
+        return np.asarray(np.argmax(mask.reshape(rows, -1), axis=1), np.int64)
+
+    def _sizes(self, feeds: Arrays) -> tuple[int, ...]:
+        """The explained value's shape: sizes that are fixed or named as an input's; for others, a run tells."""
+        compiled = self._ready.compiled
+        named: dict[Dimension, int] = {}
+        for name, x in feeds.items():
+            named |= dict(zip(self.plan.graph.value(name).shape or (), x.shape, strict=False))
+        sizes = [
+            size if isinstance(size, int) else named.get(size) if size else None for size in compiled.shape
+        ]
+        fixed = tuple(size for size in sizes if size is not None)
+        if len(fixed) == len(sizes):
+            return fixed
+        shape: tuple[int, ...] = self._run({**feeds, compiled.given: TOP})[compiled.logits].shape
+        return shape

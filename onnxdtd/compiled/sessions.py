@@ -20,9 +20,10 @@ import onnxruntime as ort
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import helper, numpy_helper
 
+from onnxdtd.compiled.confirm import confirmed
 from onnxdtd.compiled.digest import digest
 from onnxdtd.compiled.trace import Compiled, compile_plan
-from onnxdtd.errors import UsageError
+from onnxdtd.errors import ModelError, UnsupportedError, UsageError
 from onnxdtd.plan.choice import multiplications
 from onnxdtd.plan.plan import Plan
 from onnxdtd.walk.forward import LARGE, Arrays, start_session
@@ -51,15 +52,19 @@ class Ready:
     @cached_property
     def session(self) -> ort.InferenceSession:
         """For any number of samples."""
-        return start_session(self._model(), self.compiled.constants, self._providers)
+        return self._start()
 
     @cached_property
     def alone(self) -> ort.InferenceSession:
         """For a single sample: where onnxruntime knows the batch it reorders less, which heavy products hide."""
         sizes, threads = dict.fromkeys(self._batch, 1), int(self.small)
-        return start_session(
-            self._model(), self.compiled.constants, self._providers, threads=threads, sizes=sizes
-        )
+        return self._start(threads=threads, sizes=sizes)
+
+    def _start(self, **options: Any) -> ort.InferenceSession:
+        try:
+            return start_session(self._model(), self.compiled.constants, self._providers, **options)
+        except ModelError as error:
+            raise UnsupportedError(f"the compiled walk: {error}; use engine='numpy'") from None
 
     def _model(self) -> onnx.ModelProto:
         model = onnx.ModelProto()
@@ -104,7 +109,7 @@ def ready(plan: Plan, providers: Sequence[str], cache_dir: str | os.PathLike[str
         found = _known.get(key)
         if found is None:
             found = Ready(
-                _stored(plan, made, Path(cache_dir)) if cache_dir else compile_plan(plan),
+                _stored(plan, made, Path(cache_dir)) if cache_dir else _compiled(plan),
                 providers,
                 sum(multiplications(plan)) < SMALL,
             )
@@ -119,13 +124,17 @@ def ready(plan: Plan, providers: Sequence[str], cache_dir: str | os.PathLike[str
     return found
 
 
+def _compiled(plan: Plan) -> Compiled:
+    return compile_plan(confirmed(plan))
+
+
 def _stored(plan: Plan, made: str, folder: Path) -> Compiled:
     """From disk, or compiled and written there. What is damaged counts as missing."""
     path = folder / f"{made}.explainer"
     try:
         return _unpacked(path.read_bytes())
     except (OSError, ValueError, KeyError, TypeError, DecodeError):
-        compiled = compile_plan(plan)
+        compiled = _compiled(plan)
     if sum(array.nbytes for array in compiled.constants.values()) < LARGEST_FILE:
         unfinished = folder / f".{made}.{secrets.token_hex(4)}"
         try:
@@ -145,7 +154,7 @@ def _packed(compiled: Compiled) -> bytes:
     model = onnx.ModelProto()
     model.CopyFrom(compiled.model)
     model.graph.initializer.extend(numpy_helper.from_array(a, n) for n, a in compiled.constants.items())
-    facts = {"logits": compiled.logits, "relevance": dict(compiled.relevance), "given": compiled.given}
+    facts = {name: getattr(compiled, name) for name in ("logits", "relevance", "given", "shape")}
     helper.set_model_props(model, {FACTS: json.dumps(facts)})
     content: bytes = model.SerializeToString()
     return hashlib.sha256(content).digest() + content
@@ -159,4 +168,5 @@ def _unpacked(data: bytes) -> Compiled:
     constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
     facts: dict[str, Any] = json.loads({entry.key: entry.value for entry in model.metadata_props}[FACTS])
     del model.graph.initializer[:], model.metadata_props[:]
-    return Compiled(model, constants, facts["logits"], facts["relevance"], facts["given"])
+    shape = tuple(facts["shape"])
+    return Compiled(model, constants, facts["logits"], facts["relevance"], facts["given"], shape)

@@ -43,11 +43,17 @@ RUNTIME = Start("runtime")
 SEED = Start("seed")
 
 
-def start(plan: Plan, tracer: Tracer, logits: Traced, what: Start) -> tuple[Any, Traced | None]:
+def start(plan: Plan, tracer: Tracer, logits: Traced, what: Start) -> tuple[Traced, Traced | None]:
     """The relevance of the explained value (N, ...), and the input that it depends on, if any.
 
     An output of one number per sample has nothing to choose: without the arg-max, all of it is explained.
     """
+    seed, given = _seed(plan, tracer, logits, what)
+    # Ones in a shape that is fixed are an array: the walk goes back from a value of the graph all the same.
+    return (seed if isinstance(seed, Traced) else tracer.constant(seed)), given
+
+
+def _seed(plan: Plan, tracer: Tracer, logits: Traced, what: Start) -> tuple[Any, Traced | None]:
     if what.kind == "seed":
         seed = tracer.value(free_name(plan.graph, "seed"), logits.dtype, logits.shape)
         return seed, seed
@@ -96,8 +102,8 @@ def _or_top(target: Traced, logits: Traced) -> Any:
 
 
 def _top_if_negative(target: Traced, logits: Traced) -> Any:
-    wanted = less(unsqueeze(target, axes=tuple(range(1, logits.ndim))), np.asarray(0, np.int64))
-    return logits.tracer.emit("And", wanted, _top(logits))
+    negative = less(unsqueeze(target, axes=tuple(range(1, logits.ndim))), np.asarray(0, np.int64))
+    return logits.tracer.emit("And", negative, _top(logits))
 
 
 def _chosen(target: Traced, logits: Traced) -> Any:

@@ -21,12 +21,12 @@ from onnxdtd.compiled.derive import Weights, derive
 from onnxdtd.compiled.order import walk_last
 from onnxdtd.compiled.start import RUNTIME, Start, start
 from onnxdtd.errors import UnsupportedError
-from onnxdtd.linear import Site
+from onnxdtd.linear import Site, ignore
 from onnxdtd.model.point import Point
 from onnxdtd.plan.plan import Plan, Step, needed
 from onnxdtd.plan.reach import describe
 from onnxdtd.primitives import Traced, Tracer, static
-from onnxdtd.primitives.traced import PREFIX
+from onnxdtd.primitives.traced import PREFIX, Dimension
 from onnxdtd.walk.backward import walk
 
 LOWEST_OPSET = 13
@@ -36,13 +36,14 @@ LOWEST_OPSET = 13
 class Compiled:
     """model: without initializers; constants: its initializers; logits: the name of the explained value;
     relevance: the output that holds each input's relevance; given: the input that names the target or carries the
-    seed, "" where there is none."""
+    seed, "" where there is none; shape: of the explained value."""
 
     model: onnx.ModelProto
     constants: Mapping[str, npt.NDArray[Any]]
     logits: str
     relevance: Mapping[str, str]
     given: str
+    shape: tuple[Dimension, ...]
 
 
 def compile_plan(plan: Plan, what: Start = RUNTIME, weights: Weights = "all") -> Compiled:
@@ -64,10 +65,10 @@ def compile_plan(plan: Plan, what: Start = RUNTIME, weights: Weights = "all") ->
     kept: dict[Any, Any] = {}
     seen: dict[Any, Any] = {}
     steps = tuple(_folding(step, seen) for step in plan.steps)
-    found = walk(replace(plan, steps=steps), dict(values), seed, kept=kept, free=False)
+    arrived = _walked(replace(plan, steps=steps), values, seed, kept)
     derive(tracer, kept, seen, weights)
-    relevance = {name: f"relevance/{name}" for name in found}
-    for name, r in found.items():
+    relevance = {name: f"relevance/{name}" for name in arrived}
+    for name, r in arrived.items():
         tracer.nodes.append(helper.make_node("Identity", [r.name], [relevance[name]], relevance[name]))
         kind = helper.np_dtype_to_tensor_dtype(r.dtype)
         shape = graph.value(name).shape
@@ -77,7 +78,28 @@ def compile_plan(plan: Plan, what: Start = RUNTIME, weights: Weights = "all") ->
     if given is not None:
         model.graph.input.append(helper.make_value_info(given.name, given.type_proto))
     constants = {name: a for name, a in tracer.constants.items() if name in used} | dict(graph.constants)
-    return Compiled(model, constants, plan.target, relevance, given.name if given is not None else "")
+    asks = given.name if given is not None else ""
+    return Compiled(model, constants, plan.target, relevance, asks, values[plan.target].shape)
+
+
+def _walked(
+    plan: Plan, values: Mapping[str, Traced], seed: Traced, kept: MutableMapping[Any, Any]
+) -> dict[str, Any]:
+    """The walk; whatever cannot be traced is refused by the node where that happens."""
+    reached: list[Step] = []
+
+    def note(step: Step) -> Callable[[str, Callable[[], Any]], None]:
+        reached.append(step)
+        return ignore
+
+    try:
+        return walk(plan, dict(values), seed, kept=kept, ledger=note, free=False)
+    except (RuntimeError, ValueError, IndexError) as error:  # onnx's inference raises the first
+        line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        where = describe(plan.graph, reached[-1].node)
+        raise UnsupportedError(
+            f"{where}: the walk through it cannot be compiled: {line}; use engine='numpy'"
+        ) from error
 
 
 def _check(plan: Plan) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from onnxdtd.errors import UsageError
 from onnxdtd.explanation import Explanation
 from onnxdtd.inputs.layout import layout_of
+from onnxdtd.plan.target import rows
 
 
 def shap_explanation(
@@ -39,7 +40,8 @@ def shap_explanation(
         raise UsageError(f"{len(names)} names for {values[0].size} columns: give one for each")
     if layout_of(values.shape[1:], layout) == "NCHW":
         values, data = np.moveaxis(values, 1, -1), np.moveaxis(data, 1, -1)
-    arrived = sum(r.reshape(len(r), -1).sum(axis=1, dtype=np.float64) for r in explanation.relevance.values())
+    samples = len(explanation.target_value)
+    arrived = sum(rows(r, samples).sum(axis=1, dtype=np.float64) for r in explanation.relevance.values())
     return shap.Explanation(
         values=values.astype(np.float64),
         base_values=np.asarray(explanation.target_value, np.float64) - arrived,

@@ -19,20 +19,21 @@ from onnxdtd.errors import ModelError
 from onnxdtd.model.ml_shapes import ml_values
 from onnxdtd.model.weights import one_line
 
+UNKNOWN = "unk__"  # how onnx begins the names of sizes that it cannot infer
 _KEEPS_SHAPE = {("", "GroupNormalization")}
-
 _LONGEST_VECTOR = 1 << 20
 
 
 def infer(model: ModelProto) -> ModelProto:
     """Infer types and shapes. A wrong type ends the loading, a shape that cannot be found does not.
 
-    What the file says of inner values counts only where nothing can be inferred: it goes stale when a model's
-    input shape is edited.
+    What the file says of values, its inputs aside, counts only where nothing can be inferred: it goes stale when a
+    model's input shape is edited.
     """
     stated = list(model.graph.value_info)
     del model.graph.value_info[:]
     kept = _stand_in(model)
+    _infer_outputs(model)
     hinted: set[str] = set()
     while True:
         inferred = _inferred(model)
@@ -63,6 +64,24 @@ def _stand_in(model: ModelProto) -> dict[int, NodeProto]:
                 NodeProto(name=node.name, op_type="Identity", input=node.input[:1], output=node.output)
             )
     return kept
+
+
+def _infer_outputs(model: ModelProto) -> None:
+    """Of an output's stated shape only what nothing can be inferred of is kept."""
+    bare = ModelProto()
+    bare.CopyFrom(model)
+    for value in bare.graph.output:
+        if value.type.HasField("tensor_type"):
+            value.type.tensor_type.ClearField("shape")
+    for value, inferred in zip(model.graph.output, _inferred(bare).graph.output, strict=True):
+        if not inferred.type.tensor_type.HasField("shape"):
+            continue
+        stated, shape = value.type.tensor_type.shape, inferred.type.tensor_type.shape
+        if len(stated.dim) == len(shape.dim):
+            for size, own in zip(shape.dim, stated.dim, strict=True):
+                if size.dim_param.startswith(UNKNOWN) or size.WhichOneof("value") is None:
+                    size.CopyFrom(own)
+        stated.CopyFrom(shape)
 
 
 def _inferred(model: ModelProto) -> ModelProto:

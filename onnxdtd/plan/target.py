@@ -137,5 +137,17 @@ def explained(mask: npt.NDArray[np.bool_]) -> tuple[tuple[Index, ...], ...]:
 
 def per_sample(values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     """(N,), the sum over each sample's elements."""
-    rows = values.reshape(len(values) if values.ndim else 1, -1)
-    return np.asarray(rows.sum(axis=1, dtype=np.float64))
+    return np.asarray(rows(values, samples(values)).sum(axis=1, dtype=np.float64))
+
+
+def samples(output: npt.NDArray[Any]) -> int:
+    """The number of samples in an output: the length of its first axis, 1 for a single number."""
+    return len(output) if output.ndim else 1
+
+
+def rows(array: npt.NDArray[Any], samples: int) -> npt.NDArray[Any]:
+    """(samples, D): each sample's part of the array. One whose first axis does not count the samples, such as the
+    relevance of an input that all of them share, stands whole in each row."""
+    if array.ndim and len(array) == samples:
+        return array.reshape(samples, -1)
+    return np.broadcast_to(array.reshape(1, -1), (samples, array.size))

@@ -105,8 +105,9 @@ def _give_back() -> None:
 
 def run_session(session: ort.InferenceSession, outputs: Sequence[str], feeds: Arrays) -> dict[str, Any]:
     """Run and return the outputs by name. Raises InputError with onnxruntime's first line where it fails."""
+    arrays = {name: np.asarray(x) for name, x in feeds.items()}  # NumPy makes numbers of arrays without axes
     try:
-        return dict(zip(outputs, session.run(list(outputs), dict(feeds)), strict=True))
+        return dict(zip(outputs, session.run(list(outputs), arrays), strict=True))
     except Exception as error:
         raise InputError(f"onnxruntime cannot run the model on this input: {first_line(error)}") from None
 

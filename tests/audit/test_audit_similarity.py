@@ -33,11 +33,11 @@ def test_ssim_is_the_formula_in_one_window(rng: np.random.Generator) -> None:
 
 def test_only_images_have_maps(rng: np.random.Generator) -> None:
     image = rng.random((2, 3, 8, 9))
-    np.testing.assert_allclose(maps({"x": image}), image.sum(axis=1))
-    np.testing.assert_allclose(maps({"x": np.moveaxis(image, 1, 3)}), image.sum(axis=1))
-    assert maps({"x": image[:, :, :5]}) is None
+    np.testing.assert_allclose(maps({"x": image}, 2), image.sum(axis=1))
+    np.testing.assert_allclose(maps({"x": np.moveaxis(image, 1, 3)}, 2), image.sum(axis=1))
+    assert maps({"x": image[:, :, :5]}, 2) is None
     table = {"x": rng.random((2, 30))}
-    assert compare(table, table)["ssim"] is None
+    assert compare(table, table, 2)["ssim"] is None
 
 
 def test_folds_keep_cosines(rng: np.random.Generator) -> None:

@@ -7,10 +7,8 @@ from onnx import helper, numpy_helper
 from onnxdtd.model.canonise.constants import constants
 from onnxdtd.model.graph import Graph, Value
 from onnxdtd.model.load import value_of
-from onnxdtd.model.shapes import infer
+from onnxdtd.model.shapes import UNKNOWN, infer
 from onnxdtd.model.weights import SMALL
-
-_UNKNOWN = "unk__"
 
 
 def shapes(graph: Graph) -> Graph:
@@ -32,15 +30,16 @@ def _known_by_now(graph: Graph) -> dict[str, Value]:
         else:
             kind = graph.value(name).elem_type
             model.graph.input.append(helper.make_tensor_value_info(name, kind, array.shape))
-    found = [value_of(value) for value in infer(model).graph.value_info]
-    return {v.name: v for v in found if v.name in before and _says_more(_sizes(v), before[v.name])}
+    inferred = infer(model).graph
+    values = map(value_of, (*inferred.value_info, *inferred.output))
+    return {v.name: v for v in values if v.name in before and _says_more(_sizes(v), before[v.name])}
 
 
 def _sizes(value: Value) -> list[bool] | None:
     """Which sizes are known, be it by the model's own name; onnx names those that it cannot infer."""
     if value.shape is None:
         return None
-    return [size is not None and not str(size).startswith(_UNKNOWN) for size in value.shape]
+    return [size is not None and not str(size).startswith(UNKNOWN) for size in value.shape]
 
 
 def _says_more(now: list[bool] | None, before: list[bool] | None) -> bool:

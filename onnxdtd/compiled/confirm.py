@@ -1,0 +1,111 @@
+"""Shapes are believed once a forward pass has shown them: what a file states, and what onnx infers, may be wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from onnxdtd.errors import InputError
+from onnxdtd.model.graph import Graph
+from onnxdtd.model.node import Dimension, Value
+from onnxdtd.model.shapes import UNKNOWN
+from onnxdtd.plan.plan import Plan, needed
+from onnxdtd.walk.forward import Arrays, Forward
+
+TRIES = ((1, 2), (2, 3), (1, 32), (2, 33), (1, 224), (2, 225))
+"""Lengths of the first axis and of any other, where they are open; models refuse those that are too small."""
+
+CLASH = -1
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A forward pass. sizes: the length of each named dimension where it is met first; shapes: of every value."""
+
+    sizes: Mapping[Dimension, int]
+    shapes: Mapping[str, tuple[int, ...]]
+
+    def contradicts(self, size: Dimension, length: int) -> bool:
+        """Whether a dimension that is said to be `size` has another length."""
+        return length != (size if isinstance(size, int) else self.sizes.get(size, length) if size else length)
+
+
+def confirmed(plan: Plan) -> Plan:
+    """The plan with the shapes that onnxruntime computes on random inputs; a note tells of each that was wrong.
+
+    A wrong size becomes what two passes of different inputs agree on; where they do not, and where the rank was
+    wrong or not known, sizes are left open. A model that refuses every input that is tried keeps its shapes. Raises
+    ModelError where onnxruntime does not load the model.
+    """
+    graph = plan.graph
+    names = list(dict.fromkeys((*needed(plan), *graph.outputs)))
+    trials = list(_trials(graph, Forward(graph, names, ["CPUExecutionProvider"], optimise=False)))
+    if not trials:
+        return plan
+    values, notes = dict(graph.values), []
+    for name in trials[0].shapes:
+        value = graph.value(name)
+        shape = _shown(value, trials)
+        if shape != value.shape:
+            values[name] = replace(value, shape=shape)
+            notes.append(f"the shape of '{name}' is {shape} in a run, not {value.shape}")
+    return replace(plan, graph=replace(graph, values=values).noting(*notes))
+
+
+def drawn(graph: Graph, first: int, other: int, seed: int = 0) -> Arrays:
+    """Random inputs: floats from 0 to 1, integers 0 or 1. first, other: lengths of the axes that are left open; those
+    of one name have one length."""
+    rng = np.random.default_rng(seed)
+    sizes: dict[Dimension, int] = {}
+    feeds = {}
+    for name in graph.inputs:
+        value = graph.value(name)
+        shape = []
+        for axis, size in enumerate(value.shape or ()):
+            length = other if axis else first
+            shape.append(
+                size if isinstance(size, int) else sizes.setdefault(size, length) if size else length
+            )
+        x = rng.random(shape) if value.is_float else rng.integers(0, 2, shape)
+        feeds[name] = np.asarray(x, value.dtype)
+    return feeds
+
+
+def _trials(graph: Graph, forward: Forward) -> Iterator[Trial]:
+    """Two forward passes, of other numbers and other sizes, as far as the model takes them."""
+    done = 0
+    for seed, (first, other) in enumerate(TRIES):
+        feeds = drawn(graph, first, other, seed)
+        try:
+            run = forward(feeds)
+        except InputError:
+            continue
+        yield _trial(graph, {**run, **feeds})
+        done += 1
+        if done == 2:
+            return
+
+
+def _trial(graph: Graph, run: Arrays) -> Trial:
+    sizes: dict[Dimension, int] = {}
+    for name in (*graph.inputs, *run):
+        for symbol, length in zip(graph.value(name).shape or (), run[name].shape, strict=False):
+            # Two sizes that onnx cannot infer may have one name.
+            clash = sizes.setdefault(symbol, length) != length and str(symbol).startswith(UNKNOWN)
+            sizes[symbol] = CLASH if clash else sizes[symbol]
+    return Trial(sizes, {name: array.shape for name, array in run.items()})
+
+
+def _shown(value: Value, trials: Sequence[Trial]) -> tuple[Dimension, ...]:
+    """The value's shape, corrected by what the trials show."""
+    shapes = [trial.shapes[value.name] for trial in trials]
+    if value.shape is None or any(len(shape) != len(value.shape) for shape in shapes):
+        return (None,) * len(shapes[0])
+    corrected = []
+    for size, *lengths in zip(value.shape, *shapes, strict=True):
+        wrong = any(trial.contradicts(size, n) for trial, n in zip(trials, lengths, strict=True))
+        agreed = lengths[0] if len(trials) > 1 and len(set(lengths)) == 1 else None
+        corrected.append(agreed if wrong else size)
+    return tuple(corrected)
