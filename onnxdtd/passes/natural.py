@@ -16,6 +16,7 @@ from onnxdtd.linear import Site
 from onnxdtd.model.point import Point
 from onnxdtd.plan.plan import Plan, Step
 from onnxdtd.plan.reach import describe
+from onnxdtd.plan.target import samples
 from onnxdtd.registry import many_passes
 from onnxdtd.walk.run import reads
 
@@ -133,7 +134,7 @@ def _summands(
     plan: Plan, sites: dict[str, Site], origins: dict[str, Array], seed: Array, values: dict[str, Array]
 ) -> Array:
     """(N, D): value times slope of f, of every element at which its input enters the sum."""
-    batch, count = len(seed), int(sum(values[name][0].size for name in plan.inputs))
+    batch, count = samples(seed), int(sum(values[name][0].size for name in plan.inputs))
     found = np.zeros((batch, count + 1))
 
     def settle(name: str, slope: Array) -> None:

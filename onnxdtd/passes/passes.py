@@ -190,17 +190,17 @@ class Passes:
 
 def _rows(plan: Plan, base: Explanation, wanted: int | None) -> tuple[int, bool]:
     """Rows of a chunk, and whether every chunk must have that many because the model's batch is fixed."""
-    fixed = [
-        s[0] for s in (plan.graph.value(n).shape for n in plan.graph.inputs) if s and isinstance(s[0], int)
-    ]
+    # An output of one row, whatever the batch, is a sum over it: further points would be added to it.
+    shapes = [plan.graph.value(name).shape for name in (*plan.graph.inputs, plan.target)]
+    fixed = [shape for shape in shapes if shape and isinstance(shape[0], int)]
     if fixed or base.outputs[plan.output].ndim == 0:
         return len(base.target), True
     if wanted is not None:
         if wanted < 1:
             raise UsageError(f"batch is the number of points of one pass, at least 1, not {wanted}")
         return wanted, False
-    shapes = [plan.graph.value(name) for name in needed(plan)]
-    if any(v.shape is None or not all(isinstance(d, int) for d in v.shape[1:]) for v in shapes):
+    values = [plan.graph.value(name) for name in needed(plan)]
+    if any(v.shape is None or not all(isinstance(d, int) for d in v.shape[1:]) for v in values):
         return ROWS_OF_UNKNOWN_SIZE, False
-    size = sum(math.prod(int(d or 1) for d in (v.shape or ())[1:]) * v.dtype.itemsize for v in shapes)
+    size = sum(math.prod(int(d or 1) for d in (v.shape or ())[1:]) * v.dtype.itemsize for v in values)
     return max(1, min(MOST_ROWS, MEMORY // max(size, 1))), False
