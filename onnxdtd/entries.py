@@ -24,7 +24,9 @@ class OpEntry:
     the op is a gate. otherwise: the kind where just these slots carry. variants: kind and family, by the value of an
     attribute. embeds: slots whose integers it turns into floats. since: the oldest opset whose meaning it knows.
     compiles: whether the walk can be traced through it. range(at): where the outputs lie if the inputs lie in their
-    domains, None for anywhere. work(at): its multiplications for one sample, where they count.
+    domains, None for anywhere. pieces(point): where it bends, as a switch (`domains.pieces`), None where it is
+    straight; kinds gate, norm and recurrent are curves. work(at): its multiplications for one sample, where they
+    count.
     """
 
     name: str
@@ -41,6 +43,7 @@ class OpEntry:
     since: int = 1
     compiles: bool = True
     range: Callable[..., Any] | None = None
+    pieces: Callable[..., Any] | None = None
     work: Callable[..., int] | None = None
 
     def at(self, slots: tuple[int, ...], attributes: Mapping[str, Any]) -> OpEntry:

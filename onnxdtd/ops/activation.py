@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from onnxdtd.domains.interval import ZERO, At, Domain
+from onnxdtd.domains.pieces import Pieces, corner, kinked, smooth
 from onnxdtd.domains.rows import curve
 from onnxdtd.linear import Site
 from onnxdtd.model.point import Point
@@ -41,14 +42,24 @@ def diagonal(point: Point, slope: Callable[[], Any]) -> Site:
     return point.site(scaled(slope, point.x))
 
 
-@op("Relu", kind="elementwise", range=curve(lambda x: max(x, 0.0)))
+@op(
+    "Relu",
+    kind="elementwise",
+    range=curve(lambda x: max(x, 0.0)),
+    pieces=lambda point: corner(0.0, 1.0),
+)
 def rectified(point: Point) -> Site:
     """y = max(x, 0); slope 1 where x > 0, else 0."""
     # The output tells as much, and the input may then stay inside a fused convolution.
     return diagonal(point, lambda: cast_like(beyond(point.output), point.output))
 
 
-@op("LeakyRelu", kind="elementwise", range=curve(lambda x, alpha: x if x > 0 else alpha * x, 0, alpha=0.01))
+@op(
+    "LeakyRelu",
+    kind="elementwise",
+    range=curve(lambda x, alpha: x if x > 0 else alpha * x, 0, alpha=0.01),
+    pieces=lambda point: corner(point.attribute("alpha", 0.01), 1.0),
+)
 def leaky_relu(point: Point) -> Site:
     """y = x where x > 0, else alpha x."""
     alpha = point.attribute("alpha", 0.01)
@@ -60,15 +71,24 @@ def _of_parametric_relu(at: At) -> Domain:
     return positive | negative * at.domain(1)
 
 
+def _slopes(point: Point) -> Any:
+    s = point.value(SLOPE)
+    return per_channel(s, point.value(INPUT).ndim) if point.opset < 7 and s.ndim == 1 else s
+
+
+def _pieces_of_parametric_relu(point: Point) -> Pieces | None:
+    """Of x; it is straight in s."""
+    return corner(_slopes(point), 1.0) if point.slots == (INPUT,) else None
+
+
 @op(
     "PRelu", kind="elementwise", data=(0, 1), otherwise={(0, 1): "gate", (1,): "linear"},
     range=_of_parametric_relu,
+    pieces=_pieces_of_parametric_relu,
 )  # fmt: skip
 def parametric_relu(point: Point) -> Site:
     """y = x where x > 0, else s x; of two values x and s, each is the other's factor below 0."""
-    x, s = point.value(INPUT), point.value(SLOPE)
-    if point.opset < 7 and s.ndim == 1:
-        s = per_channel(s, x.ndim)
+    x, s = point.value(INPUT), _slopes(point)
     above, below = relu(x), negative_part(x)
     maps = {INPUT: scaled(lambda: cast_like(beyond(x), x) * (1.0 - s) + s, x), SLOPE: scaled(below, s)}
     bias = None if point.slots == (INPUT,) else above
@@ -81,6 +101,7 @@ def parametric_relu(point: Point) -> Site:
     "Elu",
     kind="elementwise",
     range=curve(lambda x, alpha: x if x > 0 else alpha * math.expm1(x), 0, alpha=1.0),
+    pieces=lambda point: kinked(0.0, above=1.0),
 )
 def elu(point: Point) -> Site:
     """y = x where x > 0, else alpha (e^x - 1); slope 1, y + alpha."""
@@ -91,6 +112,7 @@ def elu(point: Point) -> Site:
 @op(
     "Celu", kind="elementwise",
     range=curve(lambda x, alpha: x if x > 0 else alpha * np.expm1(x / alpha), 0, alpha=1.0),
+    pieces=lambda point: kinked(0.0, above=1.0),
 )  # fmt: skip
 def celu(point: Point) -> Site:
     """y = x where x > 0, else alpha (e^(x / alpha) - 1); slope 1, y / alpha + 1."""
@@ -104,6 +126,7 @@ SELU = {"alpha": 1.67326319217681884765625, "gamma": 1.05070102214813232421875}
 @op(
     "Selu", kind="elementwise", since=6,
     range=curve(lambda x, alpha, gamma: gamma * (x if x > 0 else alpha * math.expm1(x)), 0, **SELU),
+    pieces=lambda point: kinked(0.0, above=point.attribute("gamma", SELU["gamma"])),
 )  # fmt: skip
 def selu(point: Point) -> Site:
     """y = gamma x where x > 0, else gamma alpha (e^x - 1); slope gamma, y + gamma alpha."""
@@ -117,7 +140,12 @@ def _of_thresholded_relu(at: At) -> Domain:
     return kept | ZERO if at.x.low <= alpha else kept
 
 
-@op("ThresholdedRelu", kind="elementwise", range=_of_thresholded_relu)
+@op(
+    "ThresholdedRelu",
+    kind="elementwise",
+    range=_of_thresholded_relu,
+    pieces=lambda point: corner(0.0, 1.0, point.attribute("alpha", 1.0)),
+)
 def thresholded_relu(point: Point) -> Site:
     """y = x where x > alpha, else 0; slope 1, 0."""
     return diagonal(point, lambda: cast_like(greater(point.x, point.attribute("alpha", 1.0)), point.x))
@@ -134,7 +162,12 @@ def _of_shrink(at: At) -> Domain:
     return functools.reduce(Domain.__or__, parts)
 
 
-@op("Shrink", kind="elementwise", range=_of_shrink)
+def _pieces_of_shrink(point: Point) -> Pieces:
+    bias, edge = point.attribute("bias", 0.0), point.attribute("lambd", 0.5)
+    return Pieces((-edge, edge), (1.0, 0.0, 1.0), (bias, 0.0, -bias), (True, False))
+
+
+@op("Shrink", kind="elementwise", range=_of_shrink, pieces=_pieces_of_shrink)
 def shrink(point: Point) -> Site:
     """y = x - bias where x > lambd, x + bias where x < -lambd, else 0; slope 1, 1, 0."""
     return diagonal(
@@ -142,32 +175,51 @@ def shrink(point: Point) -> Site:
     )
 
 
-@op("Abs", kind="elementwise", range=curve(abs, 0))
+@op(
+    "Abs",
+    kind="elementwise",
+    range=curve(abs, 0),
+    pieces=lambda point: corner(-1.0, 1.0),
+)
 def modulus(point: Point) -> Site:
     """y = |x|; slope the sign of x, 0 at 0."""
     return diagonal(point, lambda: sign(point.x))
 
 
-@op("HardSigmoid", kind="elementwise", range=curve(clipped_line, alpha=0.2, beta=0.5))
+def _pieces_of_hard_sigmoid(point: Point) -> Pieces:
+    """The slope at both knots is that outside."""
+    alpha, beta = point.attribute("alpha", 0.2), point.attribute("beta", 0.5)
+    if not alpha:
+        return Pieces((), (0.0,), (clipped_line(0.0, alpha, beta),), ())
+    low, high = sorted(((-beta / alpha, 0.0), ((1 - beta) / alpha, 1.0)))
+    return Pieces((low[0], high[0]), (0.0, alpha, 0.0), (low[1], beta, high[1]), (False, True))
+
+
+@op(
+    "HardSigmoid",
+    kind="elementwise",
+    range=curve(clipped_line, alpha=0.2, beta=0.5),
+    pieces=_pieces_of_hard_sigmoid,
+)
 def hard_sigmoid(point: Point) -> Site:
     """y = alpha x + beta within 0 and 1; slope alpha there, else 0."""
     alpha, y = point.attribute("alpha", 0.2), point.output
     return diagonal(point, lambda: cast_like(beyond(y), y) * cast_like(beyond(1.0 - y), y) * alpha)
 
 
-@op("Sigmoid", kind="elementwise", range=curve(lambda x: 1 / (1 + np.exp(-x))))
+@op("Sigmoid", kind="elementwise", range=curve(lambda x: 1 / (1 + np.exp(-x))), pieces=smooth)
 def logistic(point: Point) -> Site:
     """y = 1 / (1 + exp(-x)); slope y (1 - y)."""
     return diagonal(point, lambda: point.output * (1.0 - point.output))
 
 
-@op("Tanh", kind="elementwise", range=curve(math.tanh))
+@op("Tanh", kind="elementwise", range=curve(math.tanh), pieces=smooth)
 def hyperbolic_tangent(point: Point) -> Site:
     """y = tanh(x); slope 1 - y^2."""
     return diagonal(point, lambda: 1.0 - point.output * point.output)
 
 
-@op("Softplus", kind="elementwise", range=curve(lambda x: np.logaddexp(0, x)))
+@op("Softplus", kind="elementwise", range=curve(lambda x: np.logaddexp(0, x)), pieces=smooth)
 def softplus(point: Point) -> Site:
     """y = ln(1 + e^x); slope 1 / (1 + e^-x)."""
     return diagonal(point, lambda: sigmoid(point.x))
@@ -176,6 +228,7 @@ def softplus(point: Point) -> Site:
 @op(
     "Softsign", kind="elementwise",
     range=curve(lambda x: x / (1 + abs(x)) if math.isfinite(x) else math.copysign(1, x)),
+    pieces=smooth,
 )  # fmt: skip
 def softsign(point: Point) -> Site:
     """y = x / (1 + |x|); slope 1 / (1 + |x|)^2."""

@@ -6,7 +6,9 @@ import numpy as np
 from onnx import numpy_helper
 
 from onnxdtd.domains.interval import SIGNED_UNIT, ZERO, At, Domain, of_array
+from onnxdtd.domains.pieces import still
 from onnxdtd.domains.rows import curve, within
+from onnxdtd.domains.selections import comparison
 from onnxdtd.registry import without_site
 
 
@@ -19,15 +21,20 @@ SHAPES = "depends on shapes, not on values"
 STEPS = "piecewise constant: its derivative is zero wherever it exists"
 
 without_site(
-    "barrier", "Shape", "Size", "Range", "EyeLike",
-    reason=SHAPES,
+    "barrier", "Shape", "Size", "EyeLike",
+    reason=SHAPES, pieces=still,
 )  # fmt: skip
-without_site("barrier", "ConstantOfShape", reason=SHAPES, range=_of_constant_of_shape)
+without_site("barrier", "ConstantOfShape", reason=SHAPES, range=_of_constant_of_shape, pieces=still)
+without_site("barrier", "Range", reason=SHAPES)
 without_site(
-    "barrier", "ArgMax", "ArgMin", "NonZero", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Not",
+    "barrier", "ArgMax", "ArgMin", "NonZero", "Not",
     "And", "Or", "Xor", "IsNaN", "IsInf",
     reason=STEPS,
 )  # fmt: skip
+without_site("barrier", "Greater", reason=STEPS, pieces=comparison(1, equal=False))
+without_site("barrier", "GreaterOrEqual", reason=STEPS, pieces=comparison(1, equal=True))
+without_site("barrier", "Less", reason=STEPS, pieces=comparison(-1, equal=False))
+without_site("barrier", "LessOrEqual", reason=STEPS, pieces=comparison(-1, equal=True))
 without_site("barrier", "Sign", reason=STEPS, range=within(SIGNED_UNIT))
 without_site("barrier", "Floor", reason=STEPS, range=curve(np.floor))
 without_site("barrier", "Ceil", reason=STEPS, range=curve(np.ceil))
@@ -50,7 +57,7 @@ without_site(
 )  # fmt: skip
 without_site(
     "barrier", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike",
-    reason="random: of its inputs only the shape counts",
+    reason="random: of its inputs only the shape counts", pieces=still,
 )  # fmt: skip
 without_site(
     "barrier", "SequenceEmpty", "SequenceLength", "OptionalHasElement",

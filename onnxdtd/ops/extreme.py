@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 from onnxdtd.domains.interval import UNIT, At, Domain
+from onnxdtd.domains.pieces import Pieces
 from onnxdtd.domains.rows import same, within
+from onnxdtd.domains.selections import Selection, extreme
+from onnxdtd.errors import UnsupportedError
 from onnxdtd.linear import LinearMap, Site
 from onnxdtd.model.point import Point
 from onnxdtd.ops.reduce import axes_of
@@ -25,13 +28,25 @@ without_site(
 )  # fmt: skip
 
 
-@op("Max", kind="select", data=None, range=lambda at: Domain(*(max(ends) for ends in _ends(at))))
+@op(
+    "Max",
+    kind="select",
+    data=None,
+    range=lambda at: Domain(*(max(ends) for ends in _ends(at))),
+    pieces=extreme(1),
+)
 def largest(point: Point) -> Site:
     """y = the largest of the inputs, elementwise."""
     return _of_inputs(point)
 
 
-@op("Min", kind="select", data=None, range=lambda at: Domain(*(min(ends) for ends in _ends(at))))
+@op(
+    "Min",
+    kind="select",
+    data=None,
+    range=lambda at: Domain(*(min(ends) for ends in _ends(at))),
+    pieces=extreme(-1),
+)
 def smallest(point: Point) -> Site:
     """y = the smallest of the inputs, elementwise."""
     return _of_inputs(point)
@@ -55,9 +70,27 @@ def _of_clip(at: At) -> Domain:
     return Domain(min(max(at.x.low, lows.low), highs.low), min(max(at.x.high, lows.high), highs.high))
 
 
+def _pieces_of_clip(point: Point) -> Pieces:
+    """The slope on the bounds is 1."""
+    if point.slots != (INPUT,):
+        raise UnsupportedError(f"{point.node}: its bounds move")
+    low, high = (
+        float(np.asarray(point.value(slot)).item() if point.has(slot) else point.attribute(name, default))
+        for slot, name, default in ((LOW, "min", -np.inf), (HIGH, "max", np.inf))
+    )
+    if low >= high:
+        return Pieces((), (0.0,), (high,), ())
+    pieces = [(-np.inf, 0.0, low, False)] if np.isfinite(low) else []
+    pieces += [(low, 1.0, 0.0, True)]
+    pieces += [(high, 0.0, high, False)] if np.isfinite(high) else []
+    knots, slopes, offsets, upper = zip(*pieces, strict=True)
+    return Pieces(knots[1:], slopes, offsets, upper[1:])
+
+
 @op(
     "Clip", kind="elementwise", data=(INPUT, LOW, HIGH), otherwise=dict.fromkeys(BOUNDED, "select"),
     range=_of_clip,
+    pieces=_pieces_of_clip,
 )  # fmt: skip
 def clip(point: Point) -> Site:
     """y = x within the bounds, where its slope is 1 (bounds included); else the bound, which takes all."""
@@ -88,9 +121,29 @@ def _shared(share: Any, x: Any) -> LinearMap:
     return LinearMap(None, apply, lambda w, r: unbroadcast(r * share, x))
 
 
-@op("ReduceMax", "ReduceMin", kind="select", range=same)
-def extreme_over(point: Point) -> Site:
-    """y = the largest or smallest over the given axes."""
+def _over_axes(sign: int) -> Callable[[Point], Selection]:
+    def declared(point: Point) -> Selection:
+        x, axes = point.x, axes_of(point)
+        kept = [axis for axis in range(x.ndim) if axis not in axes.reduced]
+        positions = np.arange(x.size).reshape(x.shape).transpose(*axes.reduced, *kept)
+        return Selection(positions.reshape(-1, point.output.size), point.output.shape[1:], sign=sign)
+
+    return declared
+
+
+@op("ReduceMax", kind="select", range=same, pieces=_over_axes(1))
+def largest_over(point: Point) -> Site:
+    """y = the largest over the given axes."""
+    return _of_axes(point)
+
+
+@op("ReduceMin", kind="select", range=same, pieces=_over_axes(-1))
+def smallest_over(point: Point) -> Site:
+    """y = the smallest over the given axes."""
+    return _of_axes(point)
+
+
+def _of_axes(point: Point) -> Site:
     x, axes = point.x, axes_of(point)
     wins = cast_like(equal(x, axes.back(point.output)), x)
     return point.site(axes.weighted(wins * inverse(axes.back(axes.sum(wins)))))

@@ -2,17 +2,40 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
+import numpy as np
+
 from onnxdtd.domains.rows import same
+from onnxdtd.domains.selections import Selection
 from onnxdtd.linear import LinearMap, Site
 from onnxdtd.model.point import Point
 from onnxdtd.ops.window import spatial_of, window
-from onnxdtd.primitives import cast_like, equal, max_pool_adjoint, max_pool_select, reduce_sum
+from onnxdtd.primitives import cast_like, equal, max_pool_adjoint, max_pool_select, reduce_sum, static
+from onnxdtd.primitives.windows import Windows
 from onnxdtd.registry import op
 
 
-@op("MaxPool", kind="select", range=same)
+def _windows(point: Point) -> Selection:
+    spatial, out, channels = spatial_of(point.x), spatial_of(point.output), static(point.x.shape[1])
+    stated = window(point, point.attribute("kernel_shape"), point.x)
+    windows = Windows(
+        spatial, out, stated.kernel, stated.strides, stated.pads[: len(spatial)], stated.dilations
+    )
+    positions = np.arange(channels * prod(spatial)).reshape(channels, *spatial)
+    reads = np.full((len(windows.taps()), channels, *out), positions.size)
+    for row, tap in zip(reads, windows.taps(), strict=True):
+        row[:, *tap.windows] = positions[:, *tap.reads]
+    return Selection(reads.reshape(len(reads), -1), (channels, *out))
+
+
+def _everywhere(point: Point) -> Selection:
+    channels, out = static(point.x.shape[1]), point.output.shape[1:]
+    return Selection(np.arange(prod(point.x.shape[1:])).reshape(channels, -1).T, out)
+
+
+@op("MaxPool", kind="select", range=same, pieces=_windows)
 def max_pool(point: Point) -> Site:
     """y = the largest value of each window."""
     x, y = point.x, point.output
@@ -29,7 +52,7 @@ def max_pool(point: Point) -> Site:
     return point.site(LinearMap(None, apply, adjoint))
 
 
-@op("GlobalMaxPool", kind="select", range=same)
+@op("GlobalMaxPool", kind="select", range=same, pieces=_everywhere)
 def global_max_pool(point: Point) -> Site:
     """y = the largest value over the spatial axes."""
     x, y = point.x, point.output

@@ -6,14 +6,31 @@ from typing import Any
 
 import numpy as np
 
+from onnxdtd.domains.ranking import Ranking
 from onnxdtd.domains.rows import same
+from onnxdtd.errors import UnsupportedError
 from onnxdtd.linear import LinearMap, Site
 from onnxdtd.model.point import Point
 from onnxdtd.primitives import groups, put_along, take_along, top_places
 from onnxdtd.registry import op
 
 
-@op("TopK", kind="select", range=same)
+def _ranking(point: Point) -> Ranking:
+    x, axis = point.x, point.attribute("axis", -1) % point.x.ndim
+    if not point.attribute("sorted", 1):
+        raise UnsupportedError(f"{point.node}: the order of values that are not sorted is not defined")
+    reads = np.moveaxis(np.arange(x.size).reshape(x.shape), axis, 0)
+    sign = 1 if point.attribute("largest", 1) else -1
+    return Ranking(
+        reads.reshape(len(reads), -1),
+        point.output.shape[1:],
+        count=point.output.shape[axis],
+        axis=axis,
+        sign=sign,
+    )
+
+
+@op("TopK", kind="select", range=same, pieces=_ranking)
 def top(point: Point) -> Site:
     """The k largest or smallest values along an axis; of equals the first."""
     x, y = point.x, point.output

@@ -11,8 +11,11 @@ from typing import Any
 import numpy as np
 
 from onnxdtd.domains.interval import ANY, NONNEGATIVE, At, Domain
+from onnxdtd.domains.pieces import smooth
 from onnxdtd.domains.rows import curve
+from onnxdtd.domains.teeth import Teeth
 from onnxdtd.entries import Kind
+from onnxdtd.errors import UnsupportedError
 from onnxdtd.linear import Site
 from onnxdtd.model.point import Point
 from onnxdtd.ops.activation import diagonal
@@ -23,13 +26,13 @@ from onnxdtd.registry import op
 LEFT, RIGHT = 0, 1
 
 
-@op("Sqrt", kind="elementwise", range=curve(lambda x: math.sqrt(max(x, 0.0))))
+@op("Sqrt", kind="elementwise", range=curve(lambda x: math.sqrt(max(x, 0.0))), pieces=smooth)
 def square_root(point: Point) -> Site:
     """y = sqrt(x); slope 1 / (2 y), 0 where x <= 0."""
     return diagonal(point, lambda: inverse(point.output) * 0.5)
 
 
-@op("Reciprocal", kind="elementwise", range=lambda at: at.x.reciprocal())
+@op("Reciprocal", kind="elementwise", range=lambda at: at.x.reciprocal(), pieces=smooth)
 def reciprocal(point: Point) -> Site:
     """y = 1 / x; slope -1 / x^2, 0 where x is."""
     return diagonal(point, lambda: -inverse(point.x * point.x))
@@ -47,7 +50,7 @@ def _of_power(at: At) -> Domain:
 EITHER: dict[tuple[int, ...], Kind] = {(LEFT,): "elementwise", (RIGHT,): "elementwise"}
 
 
-@op("Pow", kind="norm", data=(LEFT, RIGHT), otherwise=EITHER, since=7, range=_of_power)
+@op("Pow", kind="norm", data=(LEFT, RIGHT), otherwise=EITHER, since=7, range=_of_power, pieces=smooth)
 def power(point: Point) -> Site:
     """y = x^p; slopes p x^(p - 1) and y ln x; of two values, rules see p as a constant: y = x^(p - 1) x."""
     x, p, y = point.value(LEFT), point.value(RIGHT), point.output
@@ -80,7 +83,17 @@ def _of_remainder(at: At) -> Domain:
     return Domain(-size, size) if at.attribute("fmod", 0) else Domain(min(b.low, 0.0), max(b.high, 0.0))
 
 
-@op("Mod", kind="norm", data=(LEFT, RIGHT), otherwise=EITHER, range=_of_remainder)
+def _pieces_of_remainder(point: Point) -> Teeth:
+    if point.slots != (LEFT,):
+        raise UnsupportedError(
+            f"{point.node}: its kinks in the divisor have no end, and no line is followed there"
+        )
+    return Teeth(abs(np.asarray(point.value(RIGHT), np.float64)))
+
+
+@op(
+    "Mod", kind="norm", data=(LEFT, RIGHT), otherwise=EITHER, range=_of_remainder, pieces=_pieces_of_remainder
+)
 def remainder(point: Point) -> Site:
     """y = a - n b, with n = a / b rounded to a whole number; slopes 1 and -n."""
     a, b, y = point.value(LEFT), point.value(RIGHT), point.output

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from onnxdtd.domains.interval import At, Domain
+from onnxdtd.domains.pieces import smooth
 from onnxdtd.errors import UnsupportedError
 from onnxdtd.linear import LinearMap, Site
 from onnxdtd.model.point import Point
@@ -56,6 +57,7 @@ def multiply(point: Point) -> Site:
 @op(
     "Div", kind="linear", family="scale", data=(0, 1), factors=(0, 1), otherwise={(1,): "elementwise"},
     range=lambda at: at.domain(0) * at.domain(1).reciprocal(),
+    pieces=lambda point: smooth(point) if 1 in point.slots else None,
 )  # fmt: skip
 def divide(point: Point) -> Site:
     """y = x / c; of two values, the divisor's slope is -y / c, and rules see it as a constant."""

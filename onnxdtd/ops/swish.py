@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from onnxdtd.domains.pieces import kinked, smooth
 from onnxdtd.domains.rows import curve
 from onnxdtd.linear import Site
 from onnxdtd.model.point import Point
@@ -30,7 +31,7 @@ def _share(point: Point, at_zero: float) -> Any:
     return where(near_zero(point.x), at_zero, point.output * inverse(point.x))
 
 
-@op("Gelu", kind="elementwise", range=range_of_gelu)
+@op("Gelu", kind="elementwise", range=range_of_gelu, pieces=smooth)
 def gelu(point: Point) -> Site:
     """y = x s, s = (1 + erf(x / sqrt 2)) / 2, s' the normal density; or (tanh) s = sigmoid(u), s' = s (1 - s) u'."""
     x = point.x
@@ -44,7 +45,7 @@ def gelu(point: Point) -> Site:
     return diagonal(point, slope)
 
 
-@op("Swish", kind="elementwise", range=range_of_swish)
+@op("Swish", kind="elementwise", range=range_of_swish, pieces=smooth)
 def swish(point: Point) -> Site:
     """y = x s, s = 1 / (1 + exp(-alpha x)); s' = alpha s (1 - s)."""
     x, alpha = point.x, point.attribute("alpha", 1.0)
@@ -56,7 +57,7 @@ def swish(point: Point) -> Site:
     return diagonal(point, slope)
 
 
-@op("Mish", kind="elementwise", range=curve(mish_of, MISH_TURN))
+@op("Mish", kind="elementwise", range=curve(mish_of, MISH_TURN), pieces=smooth)
 def mish(point: Point) -> Site:
     """y = x s, s = tanh(ln(1 + e^x)); s' = (1 - s^2) / (1 + e^-x)."""
     x = point.x
@@ -68,7 +69,12 @@ def mish(point: Point) -> Site:
     return diagonal(point, slope)
 
 
-@op("HardSwish", kind="elementwise", range=curve(hard_swish_of, -1.5))
+@op(
+    "HardSwish",
+    kind="elementwise",
+    range=curve(hard_swish_of, -1.5),
+    pieces=lambda point: kinked(-3.0, 3.0, below=0.0, above=1.0),
+)
 def hard_swish(point: Point) -> Site:
     """y = x s, s = x / 6 + 1 / 2 within 0 and 1; s' = 1 / 6 there, else 0."""
     x = point.x

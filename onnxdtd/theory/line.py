@@ -9,17 +9,18 @@ each break point costs one pass, and none can be missed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
+from onnxdtd.domains.pieces import Mask
 from onnxdtd.errors import CheckError, UnsupportedError
-from onnxdtd.plan.plan import Step
-from onnxdtd.plan.reach import LAYERS
+from onnxdtd.theory.carry import carry
+from onnxdtd.theory.felt import felt
 from onnxdtd.theory.scene import BATCH_BYTES, Array, Scene, double
-from onnxdtd.theory.switches import SWITCHES, Switch
+from onnxdtd.theory.way import way
 
 Scope = Literal["network", "layer"]
 
@@ -56,22 +57,21 @@ class Downstream:
 
     scope: "network", the whole way to the target; "layer", only as far as the next convolutions and dense ops.
     layer: the op that reads the cut. smooth: the nodes that are not piecewise linear; with one there is no walk.
+    Raises UnsupportedError, listing every node through which no line can be followed.
     """
 
     def __init__(self, scene: Scene, cut: Sequence[str], layer: str, scope: Scope = "network") -> None:
         self.scene, self.cut = scene, tuple(cut)
-        self.steps = _between(scene, self.cut, layer) if scope == "layer" else _behind(scene, self.cut)
-        self.smooth = tuple(
-            s.node.name for s in self.steps
-            if s.op.kind not in ("linear", "route") and (s.node.domain or s.node.op not in SWITCHES)
-        )  # fmt: skip
-        last = {v: i for i, s in enumerate(self.steps) for v in s.node.inputs}
-        self._spent = [[v for v, at in last.items() if at == i] for i in range(len(self.steps))]
-        self._switches: dict[str, Switch] = {}
+        self.parts = way(scene, self.cut, layer if scope == "layer" else "")
+        self.smooth = tuple(p.node.name for p in self.parts if p.switch is not None and p.switch.curved)
+        faults = [f"no line is followed here: {part.fault}" for part in self.parts if part.fault]
+        if faults and not self.smooth:
+            raise UnsupportedError(faults)
+        self._switches = [(p.node.name, p.switch) for p in self.parts if p.switch is not None]
         self._start: list[tuple[Array, Array]] = []
         if not self.smooth:
-            self._settle()
-            self._felt = self._sense() if scope == "network" else None
+            values = self._settle()
+            self._felt = felt(scene, self.cut, self.parts, values) if scope == "network" else None
 
     def walk(self, directions: Sequence[Array], every: bool = False) -> list[Line]:
         """Follow lines from the cut, one direction (lines, ...) for each of its values, until the gradient changes.
@@ -98,8 +98,8 @@ class Downstream:
         points, states = ([part[k] for part in self._start] for k in (0, 1))
         while live.size and points:
             pushed = self._push([d[live] for d in directions], states)
-            units = zip(self._switches.values(), states, points, pushed, strict=True)
-            waits = [switch.wait(*unit) for switch, *unit in units]
+            units = zip(self._switches, states, points, pushed, strict=True)
+            waits = [switch.wait(*unit) for (_, switch), *unit in units]
             nearest = np.stack([w.reshape(live.size, -1).min(axis=1) for w in waits])
             step = nearest.min(axis=0)
             # Of units that switch together the one upstream goes first: it may turn the others' directions.
@@ -109,45 +109,49 @@ class Downstream:
             if idle.max() > units_in_all:
                 raise CheckError(f"a line stands still at t = {now[idle.argmax()]:.4g}: {BUG}")
             now = np.minimum(now + step, 1)
-            for k, (name, switch) in enumerate(self._switches.items()):
+            jumps = np.full(live.size, len(points))
+            for k, (_, switch) in enumerate(self._switches):
                 chosen = (first == k) & ~ended
                 if not chosen.any():
                     continue
                 hits = (waits[k] <= _lines(step + SAME, waits[k])) & _lines(chosen, waits[k])
-                for line, *unit in np.argwhere(hits):
-                    self._record(lines[live[line]], Break(float(now[line]), name, tuple(map(int, unit))), k)
+                self._record([lines[i] for i in live], now, k, hits)
                 states[k] = switch.turn(states[k], points[k], pushed[k], hits)
-            left = np.array([lines[i].leaves is not None for i in live])
-            kept = ~ended & (every | ~left)
+                jumps[chosen & switch.jumps] = k
             step = np.where(ended, 0, step)
-            points = [_of(kept, u + _lines(step, du) * du) for u, du in zip(points, pushed, strict=True)]
-            states, live, now, idle = [_of(kept, s) for s in states], live[kept], now[kept], idle[kept]
+            points = [u + _lines(step, du) * du for u, du in zip(points, pushed, strict=True)]
+            if (jumps < len(points)).any():
+                here = [double(self.scene.values[v]) for v in self.cut]
+                here = [x + _lines(now, d) * d[live] for x, d in zip(here, directions, strict=True)]
+                points = self._land(here, states, jumps, [lines[i] for i in live], now)
+            kept = ~ended & (every | np.array([lines[i].leaves is None for i in live]))
+            points, states = ([_of(kept, part) for part in parts] for parts in (points, states))
+            live, now, idle = live[kept], now[kept], idle[kept]
         return lines
 
-    def _record(self, line: Line, found: Break, switch: int) -> None:
-        line.breaks.append(found)
-        if line.leaves is None and (self._felt is None or self._felt[switch][(0, *found.unit)]):
-            line.leaves = found
+    def _record(self, lines: Sequence[Line], now: Array, k: int, hits: Mask) -> None:
+        """The units in `hits` of the k-th switch turn."""
+        for i, *unit in np.argwhere(hits):
+            passed = Break(float(now[i]), self._switches[k][0], tuple(map(int, unit)))
+            lines[i].breaks.append(passed)
+            if lines[i].leaves is None and (self._felt is None or self._felt[k][(0, *unit)]):
+                lines[i].leaves = passed
 
-    def _settle(self) -> None:
+    def _settle(self) -> dict[str, Array]:
         """The forward pass in float64 from the cut: where every switch stands."""
-        values: dict[str, Array] = {v: double(self.scene.values[v]) for v in self.cut}
-        for step, spent in zip(self.steps, self._spent, strict=True):
-            node = step.node
-            self.scene.shape(node.output)
-            if node.op in SWITCHES:
-                x = values[node.inputs[step.slots[0]]]
-                switch = self._switches[node.name] = SWITCHES[node.op](self.scene.point(step))
-                state = switch.start(x)
-                self._start.append((x, state))
-                y = switch.value(state, x)
-            else:
-                site = self.scene.site(step, values=values)
-                y = sum(m.apply(m.weights, x) for m, x in zip(site.maps, site.inputs, strict=True))
-                y = y if site.bias is None else y + site.bias
-            values[node.output] = y
-            for value in spent:
-                values.pop(value, None)
+
+        def begin(k: int, u: Array) -> Array:
+            switch = self._switches[k][1]
+            state = switch.start(u)
+            self._start.append((u, state))
+            return switch.value(state, u)
+
+        for part in self.parts:
+            self.scene.shape(part.node.output)
+        values: dict[str, Array] = {}
+        carry(
+            self.scene, self.cut, self.parts, [double(self.scene.values[v]) for v in self.cut], begin, values
+        )
         target = self.scene.plan.target
         if target in values:
             expected = double(self.scene.values[target])
@@ -157,85 +161,36 @@ class Downstream:
                     f"the walk of lines computes '{target}' with an error of {error:.2g} where onnxruntime has "
                     f"{scale:.2g}: {BUG}"
                 )
-
-    def _sense(self) -> list[Any]:
-        """Which units the target feels: where its gradient at a switch's output is not zero.
-
-        What a unit does that f does not feel changes no gradient, so this holds until the line leaves.
-        """
-        states = dict(zip(self._switches, (state for _, state in self._start), strict=True))
-        gradient: dict[str, Array] = {self.scene.plan.target: self.scene.mask.astype(np.float64)}
-        felt: dict[str, Array] = {}
-        for step in reversed(self.steps):
-            node = step.node
-            g = gradient.pop(node.output)
-            if node.name in self._switches:
-                felt[node.name] = g != 0
-                parts = [self._switches[node.name].pull(states[node.name], g)]
-            else:
-                site = self.scene.site(step)
-                parts = [m.adjoint(m.weights, g) for m in site.maps]
-            for slot, part in zip(step.slots, parts, strict=True):
-                value = node.inputs[slot]
-                gradient[value] = gradient[value] + part if value in gradient else part
-        return [felt[name] for name in self._switches]
+        return values
 
     def _push(self, directions: Sequence[Array], states: Sequence[Array]) -> list[Array]:
         """The directions at the input of every switch."""
-        moving: dict[str, Array] = dict(zip(self.cut, directions, strict=True))
-        found: list[Array] = []
-        for step, spent in zip(self.steps, self._spent, strict=True):
-            node, lines = step.node, len(directions[0])
-            if node.name in self._switches:
-                found.append(moving[node.inputs[step.slots[0]]])
-                dy = self._switches[node.name].push(states[len(found) - 1], found[-1])
-            else:
-                dy = self._through(step, moving, lines)
-            moving[node.output] = dy
-            for value in spent:
-                moving.pop(value, None)
-        return found
+        pushed: list[Array] = []
 
-    def _through(self, step: Step, moving: Mapping[str, Array], lines: int) -> Array:
-        site = self.scene.site(step, lines)
-        arriving = [moving.get(step.node.inputs[slot]) for slot in step.slots]
-        parts = [m.apply(m.weights, d) for m, d in zip(site.maps, arriving, strict=True) if d is not None]
-        dy, shape = sum(parts[1:], parts[0]), (lines, *self.scene.shape(step.node.output)[1:])
-        if dy.ndim != len(shape) or len(dy) != lines:
-            raise UnsupportedError(
-                f"{step.node} mixes or moves the batch axis: lines of several neurons cannot pass it together; "
-                "choose a node behind it"
-            )
-        whole: Array = np.broadcast_to(dy, shape)
-        return whole
+        def turn(k: int, du: Array) -> Array:
+            pushed.append(du)
+            return self._switches[k][1].push(states[k], du)
 
+        carry(self.scene, self.cut, self.parts, directions, turn)
+        return pushed
 
-def _behind(scene: Scene, cut: Sequence[str]) -> list[Step]:
-    """The steps on the way from the cut to the target."""
-    carried, wanted = set(cut), {scene.plan.target}
-    reading = []
-    for step in scene.plan.steps:
-        if step.node.output not in cut and carried.intersection(step.node.inputs[s] for s in step.slots):
-            reading.append(step)
-            carried.add(step.node.output)
-    found = []
-    for step in reversed(reading):
-        if step.node.output in wanted:
-            wanted.update(step.node.inputs[slot] for slot in step.slots)
-            found.append(step)
-    return found[::-1]
+    def _land(
+        self, here: Sequence[Array], states: list[Array], jumps: Array, lines: Sequence[Line], now: Array
+    ) -> list[Array]:
+        """What enters every switch where, by line, the switch number `jumps` has jumped: those behind it may be on
+        another piece at once, and their states are brought up to date."""
+        points: list[Array] = []
 
+        def visit(k: int, u: Array) -> Array:
+            switch, behind = self._switches[k][1], jumps < k
+            state, moved = switch.settle(states[k], u)
+            states[k] = np.where(_lines(behind, state), state, states[k])
+            self._record(lines, now, k, moved & _lines(behind, moved))
+            points.append(u)
+            return switch.value(states[k], u)
 
-def _between(scene: Scene, cut: Sequence[str], layer: str) -> list[Step]:
-    """The layer, and what follows it up to the next convolutions and dense ops."""
-    found: list[Step] = []
-    carried: set[str] = set()
-    for step in scene.plan.steps:
-        reads = carried.intersection(step.node.inputs[slot] for slot in step.slots)
-        if step.node.name == layer or (reads and step.op.family not in LAYERS):
-            found.append(step)
-            carried.add(step.node.output)
-    return found
+        carry(self.scene, self.cut, self.parts, here, visit, {})
+        return points
 
 
 def _lines(per_line: Array, like: Array) -> Array:

@@ -19,7 +19,7 @@ from onnx import helper
 
 from onnxdtd.model.graph import Value
 from onnxdtd.plan.plan import needed
-from onnxdtd.rules.passing import gradient
+from onnxdtd.theory.felt import gradient_plan
 from onnxdtd.theory.line import Break, Downstream, Scope
 from onnxdtd.theory.scene import BATCH_BYTES, Array, Scene, double
 from onnxdtd.walk.backward import walk
@@ -89,22 +89,21 @@ class _Expansion:
     """The first-order expansion of f at the far end of a line, by onnxruntime from the cut on."""
 
     def __init__(self, down: Downstream) -> None:
-        scene, steps = down.scene, down.steps
-        plan, made = scene.plan, {v for step in steps for v in step.node.outputs}
-        slope = gradient()
+        scene, plan = down.scene, down.scene.plan
+        nodes = tuple(part.node for part in down.parts)
+        made = {v for node in nodes for v in node.outputs}
         self._scene, self._cut = scene, down.cut
-        read = dict.fromkeys(v for step in steps for v in step.node.inputs if v)
+        read = dict.fromkeys(v for node in nodes for v in node.inputs if v)
         outside = [v for v in (*down.cut, *read) if v not in made and v not in plan.graph.constants]
         self._given = {v: scene.values[v] for v in outside}
         typed = {
             v: Value(v, helper.np_dtype_to_tensor_dtype(a.dtype), a.shape) for v, a in self._given.items()
         }
         graph = dataclasses.replace(
-            plan.graph, nodes=tuple(step.node for step in steps), inputs=tuple(self._given),
+            plan.graph, nodes=nodes, inputs=tuple(self._given),
             outputs=(plan.target,), targets={}, values={**plan.graph.values, **typed},
         )  # fmt: skip
-        steps = [dataclasses.replace(step, rule=slope, pruned=slope) for step in steps]
-        self._plan = dataclasses.replace(plan, graph=graph, steps=tuple(steps), inputs=down.cut, finish="")
+        self._plan = gradient_plan(plan, graph, down.cut, down.parts)
         self._run = Forward(graph, needed(self._plan), ["CPUExecutionProvider"])
 
     def __call__(self, directions: Sequence[Array]) -> float:

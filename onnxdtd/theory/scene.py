@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections import ChainMap
+from collections.abc import Container, Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from onnxdtd.domains.pieces import still
 from onnxdtd.errors import InputError, UnsupportedError
 from onnxdtd.explainer import Explainer
 from onnxdtd.inputs import check_inputs
 from onnxdtd.linear import Site
-from onnxdtd.model.graph import Graph
+from onnxdtd.model.graph import Graph, Node
 from onnxdtd.model.point import Point
+from onnxdtd.ops import OPS
 from onnxdtd.plan.plan import Plan, Step, needed
 from onnxdtd.plan.target import parse_target, seed_mask, seed_relevance
 from onnxdtd.walk.backward import walk
@@ -70,6 +73,21 @@ class Stretched(Mapping[str, Any]):
         return len(self._values)
 
 
+class Placed(Protocol):
+    """A node, the inputs through which it is looked at, and its site there."""
+
+    @property
+    def node(self) -> Node:
+        """The node."""
+
+    @property
+    def slots(self) -> tuple[int, ...]:
+        """The inputs."""
+
+    def build(self, point: Point) -> Site:
+        """The site."""
+
+
 @dataclass(frozen=True, eq=False)
 class Scene:
     """One sample on its way through a plan.
@@ -92,8 +110,16 @@ class Scene:
         feeds = {
             name: _sample(name, array, sample) for name, array in check_inputs(x, explainer.inputs).items()
         }
-        outcome = explainer.forward(reads(plan))(feeds)
-        values = {name: outcome[name] for name in needed(plan)}
+        # What others choose by carries no relevance, so the walk does not read how it is made.
+        made = (
+            v
+            for node in moved_by(plan.graph, plan.inputs, {plan.target})
+            for v in (*node.inputs, node.output)
+        )
+        beside = dict.fromkeys(v for v in made if v and v not in plan.graph.constants)
+        usual = reads(plan)
+        outcome = explainer.forward([*usual, *(v for v in beside if v not in usual)])(feeds)
+        values = {name: outcome[name] for name in {*needed(plan), *beside}}
         mask = seed_mask(wanted, values[plan.target])
         relevance: dict[str, Array] = {}
 
@@ -106,14 +132,14 @@ class Scene:
         graph = dataclasses.replace(plan.graph, constants=Doubles(plan.graph.constants))
         return cls(plan, graph, values, mask, relevance)
 
-    def point(self, step: Step, lines: int = 1, values: Mapping[str, Any] | None = None) -> Point:
+    def point(self, placed: Placed, lines: int = 1, values: MutableMapping[str, Any] | None = None) -> Point:
         """A node at this input, for so many lines at once; `values` where they differ from the scene's."""
         own: Any = Stretched(self.values, lines)
-        return Point(step.node, self.graph, step.slots, own if values is None else _Over(values, own))
+        return Point(placed.node, self.graph, placed.slots, own if values is None else ChainMap(values, own))
 
-    def site(self, step: Step, lines: int = 1, values: Mapping[str, Any] | None = None) -> Site:
+    def site(self, placed: Placed, lines: int = 1, values: MutableMapping[str, Any] | None = None) -> Site:
         """The site of a node that is linear wherever it stands."""
-        return step.build(self.point(step, lines, values))
+        return placed.build(self.point(placed, lines, values))
 
     def shape(self, value: str) -> tuple[int, ...]:
         """The shape of one sample's value, batch axis first. Raises UnsupportedError where there is none."""
@@ -126,20 +152,25 @@ class Scene:
         return shape
 
 
-class _Over(Mapping[str, Any]):
-    """Some values in front of others."""
-
-    def __init__(self, front: Mapping[str, Any], back: Mapping[str, Any]) -> None:
-        self._front, self._back = front, back
-
-    def __getitem__(self, name: str) -> Any:
-        return self._front[name] if name in self._front else self._back[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter({**dict.fromkeys(self._back), **dict.fromkeys(self._front)})
-
-    def __len__(self) -> int:
-        return len({*self._back, *self._front})
+def moved_by(
+    graph: Graph, starts: Iterable[str], ends: Container[str], closed: Container[str] = ()
+) -> list[Node]:
+    """The nodes whose values the values `starts` move, on the way to any of `ends`; none of those closed, nor what
+    only they lead to."""
+    carried, reached = set(starts), []
+    for node in graph.nodes:
+        entry = OPS.get((node.domain, node.op))
+        moves = entry is None or entry.pieces is not still
+        if moves and node.name not in closed and not carried.isdisjoint(node.inputs):
+            reached.append(node)
+            carried.update(filter(None, node.outputs))
+    read: set[str] = set()
+    kept = []
+    for node in reversed(reached):
+        if any(value in ends or value in read for value in node.outputs):
+            kept.append(node)
+            read.update(node.inputs)
+    return kept[::-1]
 
 
 def double(array: Array) -> Array:

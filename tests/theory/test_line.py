@@ -9,10 +9,10 @@ import pytest
 
 import onnxdtd
 from onnxdtd.model.point import Point
+from onnxdtd.ops import OPS
 from onnxdtd.theory.line import Downstream
 from onnxdtd.theory.regions import regions
 from onnxdtd.theory.scene import Scene
-from onnxdtd.theory.switches import SWITCHES
 from tests.support.model_text import graph, model
 from tests.support.plain_nets import Net, cnn, mlp, scene_of, verdicts
 
@@ -187,12 +187,11 @@ def test_pieces(op: str, f: Any) -> None:
     text = f"(double[N, 6] x) => (double[N, 6] y) {{ y = {op} }}"
     loaded = graph(text, low=np.float64(-0.5), high=np.float64(1))
     u = np.array([[-3.0, -0.6, -0.1, 0.2, 0.9, 2.5]])
-    switch = SWITCHES[loaded.nodes[0].op](Point(loaded.nodes[0], loaded, (0,), {"x": u}))
+    switch = OPS["", loaded.nodes[0].op].pieces(Point(loaded.nodes[0], loaded, (0,), {"x": u}))
     state = switch.start(u)
     slope = (f(u + 1e-6) - f(u - 1e-6)) / 2e-6
     np.testing.assert_allclose(switch.value(state, u), f(u))
     np.testing.assert_allclose(switch.push(state, np.ones_like(u)), slope, atol=1e-6)
-    np.testing.assert_allclose(switch.pull(state, np.ones_like(u)), slope, atol=1e-6)
 
 
 @pytest.mark.parametrize("op", ["Relu(x)", "LeakyRelu <alpha = 0.25> (x)", "Clip(x, low, high)"])
@@ -202,7 +201,7 @@ def test_on_a_boundary_the_slope_is_that_of_the_gradient(op: str) -> None:
     u = np.array([[-0.5, 0.0, 1.0, 2.0]], np.float32)
     explainer = onnxdtd.Explainer(model(text, **constants), "gradient")
     loaded = graph(text, **constants)
-    switch = SWITCHES[loaded.nodes[0].op](Point(loaded.nodes[0], loaded, (0,), {"x": u}))
+    switch = OPS["", loaded.nodes[0].op].pieces(Point(loaded.nodes[0], loaded, (0,), {"x": u}))
     slope = switch.push(switch.start(u), np.ones_like(u))
     expected = [explainer(u, i).relevance["x"][0, i] for i in range(4)]
     np.testing.assert_allclose(slope[0], expected)

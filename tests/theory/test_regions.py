@@ -104,7 +104,7 @@ def test_both_inputs_of_a_residual_sum_are_moved_as_given() -> None:
         h = Relu(x) u = Gemm(h, W) r = Relu(u) z = Gemm(r, W) s = Add(h, z) y = Relu(s) }"""
     scene = scene_of(text, [[1.0]], W=np.array([[2.0]]))
     down = Downstream(scene, ["h", "z"], "Add_4")
-    assert [step.node.name for step in down.steps] == ["Add_4", "Relu_5"]
+    assert [part.node.name for part in down.parts] == ["Add_4", "Relu_5"]
     (line,) = down.walk([np.array([[-5.0]]), np.array([[-5.0]])])
     assert (line.leaves and line.leaves.t, len(line.breaks)) == (0.5, 1)
     (root,) = onnxdtd.roots(onnxdtd.Explainer(model(text, W=np.array([[2.0]])), "dtd"), [[1.0]], "Add_4")
