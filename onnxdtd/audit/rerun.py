@@ -24,7 +24,7 @@ from onnxdtd.plan.reach import LAYERS
 from onnxdtd.plan.target import rows, samples
 from onnxdtd.walk.backward import Observer, walk, watch_nothing
 from onnxdtd.walk.forward import Forward
-from onnxdtd.walk.run import NumpyRun
+from onnxdtd.walk.run import Snapshot, reads
 
 Array = npt.NDArray[Any]
 Arrays = Mapping[str, Array]
@@ -46,8 +46,10 @@ def tell_nobody(done: int, total: int) -> None:
 class Rerun:
     """One batch at one point. values: every activation. mask: the explained elements of the target.
 
-    remake(graph, method): the plan of another graph or method. kept: derived weights of this graph. tick(done,
-    total): progress of the audit that is running. asked: answers at this point that several audits share.
+    remake(graph, method): the plan of another graph or method. kept: derived weights of this graph. sums: what rules
+    made of the values. explained: the relevance of each input for one unit at the explained elements, where it is
+    known. tick(done, total): progress of the audit that is running. asked: answers at this point that several audits
+    share.
     """
 
     plan: Plan
@@ -59,12 +61,15 @@ class Rerun:
     providers: Sequence[str]
     explainer: Explainer
     kept: dict[Any, Any] = dataclasses.field(default_factory=dict)
+    sums: dict[Any, Any] | None = None
+    explained: Arrays | None = None
     tick: Tell = tell_nobody
     asked: dict[str, Any] = dataclasses.field(default_factory=dict, init=False)
 
     @classmethod
-    def of(cls, explainer: Explainer, explanation: Explanation) -> Rerun:
-        """At the explanation's inputs and target, by its method."""
+    def of(cls, explainer: Explainer, explanation: Explanation, snapshot: Snapshot | None = None) -> Rerun:
+        """At the explanation's inputs and target, by its method. snapshot: of the pass that made it, if there is one;
+        else the model runs again."""
         output, method = explanation.output, explanation.method
 
         def remake(graph: Graph, wanted: str) -> Plan:
@@ -76,27 +81,40 @@ class Rerun:
                 )
             )  # fmt: skip
 
-        plan = remake(explainer.graph, method)
-        run = explainer.run(output)
-        if isinstance(run, NumpyRun):
-            forward, kept = run.forward, run.kept
-        else:
-            forward, kept = Forward(plan.graph, needed(plan), explainer.providers), {}
+        plan = explainer.plan(output)
+        plan = free_of_seed(plan) if plan.seed == "positive" else plan
+        forward, kept = explainer.forward(reads(plan)), explainer.loaded.derived(plan)
         feeds, count = _first_samples(explainer.graph, explanation)
-        values = forward(feeds)
+        inside = Snapshot() if snapshot is None else snapshot
+        if not inside.values:
+            inside.fill(forward(feeds))
+        values = inside.values
         mask = np.zeros(values[plan.target].shape, bool)
         for sample, indices in enumerate(explanation.target[:count]):
             for index in indices:
                 mask[(sample, *index) if mask.ndim else ()] = True
-        return cls(plan, feeds, values, mask, forward, remake, explainer.providers, explainer, kept)
+        known = _for_one_unit(plan, explanation, count)
+        return cls(
+            plan,
+            feeds,
+            values,
+            mask,
+            forward,
+            remake,
+            explainer.providers,
+            explainer,
+            kept,
+            inside.sums,
+            known,
+        )
 
     def by(self, method: str) -> Rerun:
         """The same point, another method's rules."""
-        return dataclasses.replace(self, plan=self.remake(self.plan.graph, method))
+        return dataclasses.replace(self, plan=self.remake(self.plan.graph, method), explained=None)
 
     def at(self, feeds: Arrays) -> Rerun:
         """Other inputs of the same shapes."""
-        return dataclasses.replace(self, feeds=feeds, values=self.forward(feeds))
+        return dataclasses.replace(self, feeds=feeds, values=self.forward(feeds), sums=None, explained=None)
 
     def on(self, constants: Arrays) -> Rerun:
         """A copy of the model with some of its constants replaced; the same inputs and target."""
@@ -104,7 +122,9 @@ class Rerun:
         plan = self.remake(graph, self.plan.method)
         forward = Forward(graph, needed(plan), self.providers)
         values = forward(self.feeds)
-        return dataclasses.replace(self, plan=plan, values=values, forward=forward, kept={})
+        return dataclasses.replace(
+            self, plan=plan, values=values, forward=forward, kept={}, sums=None, explained=None
+        )
 
     def relevance(
         self, seed: Array, observe: Observer = watch_nothing, plan: Plan | None = None
@@ -112,12 +132,14 @@ class Rerun:
         """Relevance of each input for relevance `seed` at the plan's target."""
         plan = plan or self.plan
         seed = seed.astype(self.values[plan.target].dtype)
-        return walk(plan, dict(self.values), seed, kept=self.kept, observe=observe, free=False)
+        return walk(
+            plan, dict(self.values), seed, kept=self.kept, observe=observe, free=False, sums=self.sums
+        )
 
     @cached_property
     def original(self) -> dict[str, Array]:
         """Relevance of each input for one unit at every explained element."""
-        return self.relevance(self.mask)
+        return self.relevance(self.mask) if self.explained is None else dict(self.explained)
 
     @property
     def logits(self) -> Array:
@@ -190,9 +212,28 @@ def fold(vectors: Array) -> Array:
     return np.asarray(padded.reshape(count, -1, SKETCH).sum(axis=1))
 
 
+def few(graph: Graph, count: int) -> bool:
+    """Whether audits look at all of so many samples: at the first ones of more, where the batch is not fixed."""
+    shapes = [graph.value(name).shape or (1,) for name in graph.inputs]
+    return count <= SAMPLES or any(isinstance(shape[0], int) for shape in shapes)
+
+
 def _first_samples(graph: Graph, explanation: Explanation) -> tuple[Arrays, int]:
     feeds, count = explanation.inputs, len(explanation.target)
-    shapes = [graph.value(name).shape or (1,) for name in graph.inputs]
-    if count <= SAMPLES or any(isinstance(shape[0], int) for shape in shapes):
+    if few(graph, count):
         return feeds, count
     return {name: array[:SAMPLES] for name, array in feeds.items()}, SAMPLES
+
+
+def _for_one_unit(plan: Plan, explanation: Explanation, count: int) -> Arrays | None:
+    """The explanation's relevance over what it started with, where each sample started at one element with a positive
+    number: rules give twice as much for twice as much. None elsewhere, and where it is squared at the end."""
+    start = explanation.seed[:count]
+    single = all(len(indices) == 1 for indices in explanation.target[:count])
+    single &= all(r.shape[:1] == explanation.seed.shape for r in explanation.relevance.values())
+    if not single or not (start > 0).all() or (plan.finish == "square" and (start != 1).any()):
+        return None
+    return {
+        name: r[:count] / start.reshape(-1, *[1] * (r.ndim - 1)).astype(r.dtype)
+        for name, r in explanation.relevance.items()
+    }

@@ -5,18 +5,21 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from onnxdtd.audit import class_similarity, conservation, gradient_x_input
 from onnxdtd.audit.finding import Finding, honest
 from onnxdtd.audit.report import AuditReport
-from onnxdtd.audit.rerun import Rerun
+from onnxdtd.audit.rerun import Rerun, few
 from onnxdtd.entries import AuditEntry
 from onnxdtd.errors import UsageError
-from onnxdtd.explainer import Explainer
+from onnxdtd.explainer import Explainer, Inputs
 from onnxdtd.explanation import Explanation
 from onnxdtd.folder import plain
+from onnxdtd.inputs import check_inputs
 from onnxdtd.plan.plan import Plan
 from onnxdtd.registry import AUDITS, METHODS, PASSES
+from onnxdtd.walk.run import Snapshot, samples
 
 Tell = Callable[[int, int], None] | None
 PARTS = 1000
@@ -75,25 +78,33 @@ def run_audit(
     )
 
 
-def quick(explainer: Explainer, explanation: Explanation) -> list[Finding]:
-    """The three cheapest findings, in three walks: conservation, similarity with the runner-up class, and with
-    gradient x input. None for a method of many passes, which gives no node a rule."""
+def quick(explainer: Explainer, explanation: Explanation, snapshot: Snapshot | None = None) -> list[Finding]:
+    """The three cheapest findings: conservation, similarity with the runner-up class, and with gradient x input. None
+    for a method of many passes, which gives no node a rule. snapshot: of the pass that made the explanation."""
     if explanation.method in PASSES:
         return []
-    plan, rerun = explainer.plan(explanation.output), Rerun.of(explainer, explanation)
-    found = {
+    plan, rerun = explainer.plan(explanation.output), Rerun.of(explainer, explanation, snapshot)
+    findings = {
         "conservation": conservation.conservation(plan, explanation),
         "class_similarity": class_similarity.against_runner_up(explanation, rerun),
         "gradient_x_input": gradient_x_input.gradient_x_input(plan, explanation, rerun),
     }
-    return [_signed(AUDITS[name], finding) for name, finding in found.items()]
+    return [_signed(AUDITS[name], finding) for name, finding in findings.items()]
 
 
-def audited(explainer: Explainer, explanation: Explanation) -> Explanation:
-    """The explanation with its `quick` findings, as documents, and the honest sentence that follows from them."""
-    found = quick(explainer, explanation)
-    told = tuple(plain(finding.document()) for finding in found)
-    return dataclasses.replace(explanation, findings=told, sentence=honest(found) if found else "")
+def audited(explainer: Explainer, x: Inputs, target: Any = None, *, progress: Tell = None) -> Explanation:
+    """The explanation of x with its `quick` findings, as documents, and the honest sentence that follows from them.
+
+    The forward pass, the plan and the sums that rules make are those of the explanation: two walks more.
+    """
+    feeds = check_inputs(x, explainer.inputs)
+    snapshot = Snapshot() if few(explainer.graph, samples(feeds)) else None
+    if explainer.method in PASSES:
+        return explainer(feeds, target, progress=progress)
+    explanation = explainer.one_pass(feeds, target, progress=progress, snapshot=snapshot)
+    findings = quick(explainer, explanation, snapshot)
+    documents = tuple(plain(finding.document()) for finding in findings)
+    return dataclasses.replace(explanation, findings=documents, sentence=honest(findings))
 
 
 def check_method(method: str) -> None:

@@ -44,8 +44,8 @@ def explain(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of NumPy and matplotlib; what matters to the user is in e.warnings
         with Progress(quiet=as_json) as progress:
-            e = explainer(asked.x, asked.target, progress=progress)
-            e = audited(explainer, e) if audit else e
+            made = partial(audited, explainer) if audit else explainer
+            e = made(asked.x, asked.target, progress=progress)
         shown = prepare.picture(input) if prepare and input.suffix.lower() in IMAGE_SUFFIXES else None
         folder = e.save(output, extras=lambda unfinished: draw(e, unfinished, shown, explainer.features))
     written = json.loads((folder / MANIFEST).read_text("utf-8"))

@@ -14,6 +14,9 @@ from onnxdtd.plan.target import Target, seed_mask, seed_relevance
 from onnxdtd.walk.backward import Observer, Tell, tell_nobody, walk, watch_nothing
 from onnxdtd.walk.forward import Arrays, Forward
 
+SUMS_BYTES = 1 << 28
+"""Of activations, up to which the sums made of them are kept beside."""
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -28,11 +31,18 @@ class Outcome:
 
 @dataclass
 class Snapshot:
-    """The inside of a model at one input, filled by the NumPy engine for further walks from there: every activation
-    that the walk reads, and the sums that rules made of them."""
+    """The inside of a model at one input, filled by the NumPy engine for further walks from there.
+
+    values: every activation that the walk reads. sums: what rules made of them, None where that takes much memory.
+    """
 
     values: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
-    sums: dict[Any, Any] = field(default_factory=dict)
+    sums: dict[Any, Any] | None = None
+
+    def fill(self, values: dict[str, npt.NDArray[Any]]) -> None:
+        """Take the values, and room for sums, which are about as large."""
+        self.values = values
+        self.sums = {} if sum(array.nbytes for array in values.values()) <= SUMS_BYTES else None
 
 
 class Run(Protocol):
@@ -84,7 +94,8 @@ class NumpyRun:
         plan, sums = self.plan, None
         values = self.forward(feeds)
         if snapshot is not None:
-            snapshot.values, sums = values, snapshot.sums
+            snapshot.fill(values)
+            sums = snapshot.sums
         outputs = {name: values[name] for name in plan.graph.outputs}
         logits = values[plan.target]
         mask = seed_mask(target, logits)

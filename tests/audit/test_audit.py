@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import onnxdtd
-from onnxdtd.audit import AUDITS, Finding, Rerun, honest, quick, run_audit
+from onnxdtd.audit import AUDITS, Finding, Rerun, audited, honest, quick, run_audit
 from onnxdtd.audit import seeds as seeding
 from onnxdtd.audit.randomisation import redrawn
 from onnxdtd.audit.rank import ratio_of
@@ -18,6 +18,7 @@ from onnxdtd.audit.rerun import SAMPLES, below
 from onnxdtd.audit.roots import interval
 from onnxdtd.errors import UsageError
 from onnxdtd.explainer import Explainer
+from onnxdtd.walk.backward import walk
 from tests.support.audit_models import deep_convolutions, deep_stack, linear_model
 from tests.support.paths import DOCS, MODELS
 
@@ -206,3 +207,37 @@ def test_an_audit_never_replaces_an_explanation(tmp_path: Path) -> None:
     e.save(tmp_path / "out")
     with pytest.raises(UsageError, match="not written by onnxdtd"):
         run_audit(explainer, e, quick=True).save(tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    "method", ["dtd", "composite", "epsilon_alpha2_beta1", "epsilon_gamma_box", "gradient", "sensitivity"]
+)
+def test_what_run_reuses_changes_no_finding(method: str) -> None:
+    """The pass, the plan and the sums of the explanation serve its audits; without them they find the same."""
+    explainer = mnist(method)
+    batch = np.concatenate([DIGIT, DIGIT[..., ::-1]])
+    for x, target in ((DIGIT, None), (batch, [3, 7]), (np.repeat(batch, 3, axis=0), None)):
+        once = audited(explainer, x, target)
+        again = quick(explainer, explainer(x, target))
+        assert [f["name"] for f in once.findings] == [f.name for f in again]
+        for reused, fresh in zip(once.findings, again, strict=True):
+            assert reused["value"] == pytest.approx(fresh.value, rel=1e-4, abs=1e-6)
+            assert reused["fired"] == fresh.fired
+
+
+def test_run_walks_three_times_and_runs_the_model_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    explainer = mnist("composite")
+    forwards: list[int] = []
+    session = explainer.run().forward  # type: ignore[attr-defined]
+    call = type(session).__call__
+    monkeypatch.setattr(type(session), "__call__", lambda *given: forwards.append(1) or call(*given))
+    walks = [0]
+
+    def counted(*given: object, **more: object) -> dict[str, np.ndarray]:
+        walks[0] += 1
+        return walk(*given, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("onnxdtd.walk.run.walk", counted)
+    monkeypatch.setattr("onnxdtd.audit.rerun.walk", counted)
+    audited(explainer, DIGIT)
+    assert (len(forwards), walks[0]) == (1, 3)

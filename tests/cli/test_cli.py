@@ -188,7 +188,7 @@ def test_canonisation_is_verified_on_request(
             check(graph, after)
         return after
 
-    for module in ("explainer", "walk.original"):
+    for module in ("loaded", "walk.original"):
         monkeypatch.setattr(f"onnxdtd.{module}.canonise", spoil)
     code, _, err = cli("run", model, x, "--verify")
     assert (code, "after: doubled" in err) == (5, True)
