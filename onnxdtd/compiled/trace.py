@@ -23,8 +23,8 @@ from onnxdtd.compiled.start import RUNTIME, Start, start
 from onnxdtd.errors import UnsupportedError
 from onnxdtd.linear import Site, ignore
 from onnxdtd.model.point import Point
+from onnxdtd.plan.faults import describe
 from onnxdtd.plan.plan import Plan, Step, needed
-from onnxdtd.plan.reach import describe
 from onnxdtd.primitives import Traced, Tracer, static
 from onnxdtd.primitives.traced import PREFIX, Dimension
 from onnxdtd.walk.backward import walk

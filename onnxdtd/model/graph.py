@@ -18,9 +18,9 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from onnxdtd.errors import ModelError
-from onnxdtd.model.node import Node, Value, needs
+from onnxdtd.model.node import Mark, Node, Value, needs
 
-__all__ = ["Graph", "Node", "Value", "needs", "sort_nodes"]
+__all__ = ["Graph", "Mark", "Node", "Value", "needs", "sort_nodes"]
 
 
 @dataclass(frozen=True, eq=False)

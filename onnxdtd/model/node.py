@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import onnx
@@ -40,6 +40,18 @@ _FLOATS = {TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorPro
 
 
 @dataclass(frozen=True, slots=True)
+class Mark:
+    """What a node means in its graph beyond its operator; `canonise.products` writes it, `ops.marked` reads it.
+
+    meaning: gated (y = x g(x), or x (1 / s): relevance stays with x, in slot `signal`) · attention (a product of two
+    values, one of them made by a Softmax) · one_hot (integers compared with all of their values).
+    """
+
+    meaning: Literal["gated", "attention", "one_hot"]
+    signal: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Node:
     """One operator application. An empty input name is an optional input left out, as in ONNX."""
 
@@ -49,6 +61,7 @@ class Node:
     outputs: tuple[str, ...]
     attributes: Mapping[str, Any] = field(default_factory=dict)
     domain: str = ""
+    mark: Mark | None = None
 
     @property
     def output(self) -> str:

@@ -1,4 +1,4 @@
-"""y = x g(x): an activation that an exporter has written as a product of a value with a gate of its own."""
+"""Nodes that a mark says to be something else than their operator: written-out activations, one-hot vectors."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from functools import partial
 
 from onnxdtd.entries import OpEntry
 from onnxdtd.linear import Site
+from onnxdtd.model.graph import Node
 from onnxdtd.model.point import Point
 from onnxdtd.ops.scale import multiply, scaled
-from onnxdtd.registry import OPS
 
 
 def self_gated(signal: int, point: Point) -> Site:
@@ -21,6 +21,8 @@ def self_gated(signal: int, point: Point) -> Site:
     return replace(product, maps=maps, jacobian=product.maps, bias=None)
 
 
-def self_gate(signal: int) -> OpEntry:
-    """The entry of such a product."""
-    return replace(OPS["", "Mul"], kind="gate", family="self_gate", site=partial(self_gated, signal))
+def as_marked(op: OpEntry, node: Node, slots: tuple[int, ...]) -> OpEntry:
+    """The entry of a node at which relevance goes on through these slots: what its mark says, else its operator."""
+    if node.mark is not None and node.mark.meaning == "gated" and len(slots) > 1:
+        return replace(op, kind="gate", family="self_gate", site=partial(self_gated, node.mark.signal))
+    return op.at(slots, node.attributes)

@@ -8,8 +8,8 @@ import networkx as nx
 
 from onnxdtd.errors import UnsupportedError, UsageError
 from onnxdtd.model.graph import Graph, Node
+from onnxdtd.plan.faults import describe
 from onnxdtd.plan.plan import Plan
-from onnxdtd.plan.reach import describe
 
 # Ops whose layout is channels first by definition.
 FIRST = {"Conv", "ConvTranspose", "MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool"}

@@ -14,8 +14,8 @@ from onnxdtd.explainer import Explainer, Tell
 from onnxdtd.explanation import Explanation
 from onnxdtd.linear import Site
 from onnxdtd.model.point import Point
+from onnxdtd.plan.faults import describe
 from onnxdtd.plan.plan import Plan, Step
-from onnxdtd.plan.reach import describe
 from onnxdtd.plan.target import samples
 from onnxdtd.registry import many_passes
 from onnxdtd.walk.run import reads

@@ -5,8 +5,6 @@ from __future__ import annotations
 from onnxdtd.model.graph import Graph
 from onnxdtd.ops import OPS
 
-_PLAIN = {"Cast", "CastLike"}
-
 
 def masks(graph: Graph) -> tuple[str, ...]:
     """Integer inputs that have the shape of a looked-up one (tokens, one beside the other) and are only cast."""
@@ -36,9 +34,10 @@ def _moved(graph: Graph, name: str) -> list[str]:
 
 
 def _looks_up(graph: Graph, value: str) -> bool:
+    """Whether an op makes other floats of the integers: those that it carries as they are are only cast."""
     for node in graph.consumers.get(value, ()):
         entry = OPS.get((node.domain, node.op))
-        slots = entry.embeds if entry is not None and node.op not in _PLAIN else ()
+        slots = () if entry is None else tuple(i for i in entry.embeds if i not in (entry.data or ()))
         if any(node.inputs[slot] == value for slot in slots) and graph.value(node.output).is_float:
             return True
     return False

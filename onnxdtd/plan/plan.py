@@ -114,7 +114,7 @@ def make_plan(
     found = reach(graph, output, lambda node: any(o.stops(node) for o in overrides))
     reason = ""
     if method == "auto":
-        method, reason = choose(found.layers, attends(graph, found))
+        method, reason = choose(found.layers, attends(found))
     entry = METHODS[method]
     ranges = domains(graph, input_range)
     options = Options(bias or entry.bias)

@@ -18,6 +18,7 @@ from onnxdtd.model.canonise.head import head
 from onnxdtd.model.canonise.identity import identity
 from onnxdtd.model.canonise.ml import ml
 from onnxdtd.model.canonise.precision import precision
+from onnxdtd.model.canonise.products import products
 from onnxdtd.model.canonise.shapes import shapes
 from onnxdtd.model.canonise.softmax import softmax
 from onnxdtd.model.canonise.split import split
@@ -39,6 +40,7 @@ PASSES: tuple[Callable[[Graph], Graph], ...] = (
     softmax,
     bias,
     batch_normalization,
+    products,
     head,
 )
 
