@@ -13,6 +13,7 @@ from onnxdtd.explainer import Explainer
 from onnxdtd.inputs import check_inputs
 from onnxdtd.model.ending import Ending, ending
 from onnxdtd.model.graph import Graph
+from onnxdtd.runs.batches import chunks, filled, fixed_batch, taken
 from onnxdtd.settings import Model, graph_of
 from onnxdtd.walk.forward import Forward, providers_for
 
@@ -32,9 +33,8 @@ class Predict:
     def __init__(self, graph: Graph, output: str, how: Ending, batch: int, forward: Forward) -> None:
         self.graph, self.output, self.rows = graph, output, 0
         self.how, self._forward = how, forward
-        heads = [(graph.value(name).shape or (None,))[:1] for name in graph.inputs]
-        fixed = [n for head in heads for n in head if isinstance(n, int)]
-        self._rows, self._fixed = (fixed[0], True) if fixed else (batch, False)
+        self._fixed = fixed_batch(graph)
+        self._rows = self._fixed or batch
 
     def __call__(self, x: Inputs) -> Array:
         """x: (N, ...), rows (N, features) of an input that has more axes, or a dict by input name."""
@@ -44,17 +44,13 @@ class Predict:
         if len(counts) != 1 or 0 in counts:
             raise InputError("predict_fn takes one row or more, as many in every input, batch axis first")
         (count,) = counts
-        parts = [
-            self._part(feeds, np.arange(i, min(i + self._rows, count))) for i in range(0, count, self._rows)
-        ]
+        parts = [self._part(feeds, rows) for rows in chunks(count, self._rows)]
         self.rows += count
         return np.concatenate(parts)
 
     def _part(self, feeds: Mapping[str, Array], rows: npt.NDArray[np.intp]) -> Array:
-        missing = self._rows - len(rows) if self._fixed else 0
-        padded = np.concatenate([rows, np.repeat(rows[-1:], missing)])
         values = {v: self.graph.value(v) for v in self.graph.inputs}
-        found = self._forward(check_inputs({name: a[padded] for name, a in feeds.items()}, values))
+        found = self._forward(check_inputs(taken(feeds, filled(rows, self._fixed)), values))
         logits = np.asarray(found[self.output], np.float64)[: len(rows)]
         if self.how == "softmax":
             if logits.ndim != 2 or logits.shape[1] < 2:

@@ -22,6 +22,8 @@ from onnxdtd.model.graph import Graph
 from onnxdtd.plan.plan import Plan, Step, make_plan, needed, prune
 from onnxdtd.plan.reach import LAYERS
 from onnxdtd.plan.target import rows, samples
+from onnxdtd.runs.batches import fixed_batch
+from onnxdtd.runs.masks import mask_of
 from onnxdtd.walk.backward import Observer, walk, watch_nothing
 from onnxdtd.walk.forward import Forward
 from onnxdtd.walk.run import Snapshot, reads
@@ -89,10 +91,7 @@ class Rerun:
         if not inside.values:
             inside.fill(forward(feeds))
         values = inside.values
-        mask = np.zeros(values[plan.target].shape, bool)
-        for sample, indices in enumerate(explanation.target[:count]):
-            for index in indices:
-                mask[(sample, *index) if mask.ndim else ()] = True
+        mask = mask_of(explanation.target[:count], values[plan.target].shape)
         known = _for_one_unit(plan, explanation, count)
         return cls(
             plan,
@@ -214,8 +213,8 @@ def fold(vectors: Array) -> Array:
 
 def few(graph: Graph, count: int) -> bool:
     """Whether audits look at all of so many samples: at the first ones of more, where the batch is not fixed."""
-    shapes = [graph.value(name).shape or (1,) for name in graph.inputs]
-    return count <= SAMPLES or any(isinstance(shape[0], int) for shape in shapes)
+    whole = any(not graph.value(name).shape for name in graph.inputs)  # no batch axis to cut
+    return count <= SAMPLES or whole or fixed_batch(graph) is not None
 
 
 def _first_samples(graph: Graph, explanation: Explanation) -> tuple[Arrays, int]:

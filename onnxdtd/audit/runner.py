@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from onnxdtd.audit import class_similarity, conservation, gradient_x_input
@@ -19,24 +19,8 @@ from onnxdtd.folder import plain
 from onnxdtd.inputs import check_inputs
 from onnxdtd.plan.plan import Plan
 from onnxdtd.registry import AUDITS, METHODS, PASSES
+from onnxdtd.runs.progress import Tell, Ticker
 from onnxdtd.walk.run import Snapshot, samples
-
-Tell = Callable[[int, int], None] | None
-PARTS = 1000
-
-
-class Ticker:
-    """Turns the progress of one audit after the other into that of all."""
-
-    def __init__(self, count: int, tell: Tell) -> None:
-        self.index, self._count, self._tell, self._told = 0, count, tell, 0
-
-    def __call__(self, done: int, total: int) -> None:
-        """Told by the audit that runs; one that counts twice does not go back."""
-        if self._tell is not None:
-            part = self.index + min(1.0, done / max(1, total))
-            self._told = max(self._told, int(PARTS * part))
-            self._tell(self._told, PARTS * self._count)
 
 
 def run_audit(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -49,8 +48,9 @@ def audit(
     json_: options.Json = False,
 ) -> str:
     """Audit an explanation: what it loses, what it shows of this class, this model, this input, and what not."""
-    job = importlib.import_module("onnxdtd.cli.audit_job")
-    text: str = job.audit(
+    from onnxdtd.cli import audit_job
+
+    return audit_job.audit(
         model,
         input,
         output,
@@ -63,4 +63,3 @@ def audit(
         fail_on=fail_on or [],
         as_json=json_,
     )  # fmt: skip
-    return text

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import Annotated
 
 import typer
@@ -26,6 +25,6 @@ def check(
 ) -> str:
     """Say, without any input, whether a model can be explained: its operators by verdict, what each missing piece
     needs, and what one explanation would cost. Exit code 0 if it can, 4 if not."""
-    job = importlib.import_module("onnxdtd.cli.check_job")
-    text: str = job.report(model, method, rules, output_name, as_json=json_)
-    return text
+    from onnxdtd.cli import check_job
+
+    return check_job.report(model, method, rules, output_name, as_json=json_)

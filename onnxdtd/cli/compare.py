@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -76,8 +75,9 @@ def compare(
     json_: options.Json = False,
 ) -> str:
     """Compare methods on one input: their heatmaps, how alike they are, and what each costs."""
-    job = importlib.import_module("onnxdtd.cli.compare_job")
-    text: str = job.compare(
+    from onnxdtd.cli import compare_job
+
+    return compare_job.compare(
         model,
         input,
         output,
@@ -91,4 +91,3 @@ def compare(
         background=background,
         as_json=json_,
     )  # fmt: skip
-    return text

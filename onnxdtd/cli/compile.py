@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
 from typing import Annotated
 
@@ -55,8 +54,9 @@ def compile(
     json_: options.Json = False,
 ) -> str:
     """Write one ONNX model that predicts and explains: the relevance pass, compiled."""
-    job = importlib.import_module("onnxdtd.cli.compile_job")
-    text: str = job.compile(
+    from onnxdtd.cli import compile_job
+
+    return compile_job.compile(
         model,
         output,
         target,
@@ -65,4 +65,3 @@ def compile(
         weights,
         as_json=json_,
     )
-    return text

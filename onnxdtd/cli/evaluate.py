@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -80,8 +79,9 @@ def evaluate(
     json_: options.Json = False,
 ) -> str:
     """Evaluate methods on a data set: removal curves, sparseness, stability, class sensitivity."""
-    job = importlib.import_module("onnxdtd.cli.evaluate_job")
-    text: str = job.evaluate(
+    from onnxdtd.cli import evaluate_job
+
+    return evaluate_job.evaluate(
         model,
         data,
         output,
@@ -92,4 +92,3 @@ def evaluate(
         image,
         as_json=json_,
     )  # fmt: skip
-    return text

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 from collections.abc import Sequence
 
@@ -24,12 +23,14 @@ def inspect(
     json_: options.Json = False,
 ) -> str:
     """Show every node that would be explained: its shape, the domain of what arrives there, its rule."""
-    job = importlib.import_module("onnxdtd.cli.job")
+    from onnxdtd.cli import job
+
     faults = Faults()
     explainer = job.explainer_for(faults, model, method, input_range=input_range, bias=bias, rules=rules)
     with faults:
         wanted = job.target_for(explainer, target)
     faults.stop()
+    assert explainer is not None  # or there was a fault
     graph, plan = explainer.graph, explainer.plan(wanted.output)
 
     shapes = {name: graph.value(name).shape for name in (*graph.inputs, *graph.outputs)}

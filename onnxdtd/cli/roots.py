@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import Annotated, Any
 
 import typer
@@ -47,8 +46,9 @@ def roots(
     json_: options.Json = False,
 ) -> str:
     """Find the Taylor roots of a node's neurons: do they lie where the theory needs them?"""
-    job = importlib.import_module("onnxdtd.cli.roots_job")
-    text: str = job.roots(
+    from onnxdtd.cli import roots_job
+
+    return roots_job.roots(
         model,
         input,
         target,
@@ -58,4 +58,3 @@ def roots(
         {"node": node, "neurons": neurons, "sample": sample, "seed": seed, "scope": scope},
         as_json=json_,
     )  # fmt: skip
-    return text

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -59,8 +58,9 @@ def run(
     json_: options.Json = False,
 ) -> str:
     """Explain one input: which of its values spoke for the prediction, and how much."""
-    job = importlib.import_module("onnxdtd.cli.job")
-    text: str = job.explain(
+    from onnxdtd.cli import job
+
+    return job.explain(
         model,
         input,
         output,
@@ -72,4 +72,3 @@ def run(
         audit=not no_audit,
         as_json=json_,
     )  # fmt: skip
-    return text

@@ -21,6 +21,7 @@ from onnxdtd.methods import METHODS
 from onnxdtd.passes import PASSES
 from onnxdtd.plan.target import Target
 from onnxdtd.predict import Predict, predict_fn
+from onnxdtd.runs.batches import fixed_batch
 
 Array = npt.NDArray[Any]
 
@@ -55,7 +56,7 @@ class Case:
         count = min((len(array) for array in feeds.values() if array.ndim), default=1)
         if not 0 <= sample < count:
             raise UsageError(f"sample {sample} is not in a batch of {count}: count from 0")
-        fixed = any(isinstance((value.shape or (None,))[0], int) for value in front.inputs.values())
+        fixed = fixed_batch(front.graph) is not None
         if not fixed and count > 1:
             feeds = {name: array[sample : sample + 1] for name, array in feeds.items()}
             wanted = [_one_of(target, sample) for target in wanted]

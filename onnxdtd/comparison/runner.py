@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal
 
@@ -20,12 +20,10 @@ from onnxdtd.explainer import Explainer, Inputs, explainer_of
 from onnxdtd.methods import METHODS
 from onnxdtd.passes import PASSES
 from onnxdtd.plan.target import parse_target
+from onnxdtd.runs.progress import Tell, Ticker
 from onnxdtd.settings import Model
 
 Array = npt.NDArray[Any]
-Tell = Callable[[int, int], None] | None
-
-PARTS = 100  # of the progress, for each method
 
 
 def compare(
@@ -69,21 +67,20 @@ def compare(
     cells: dict[tuple[int, str], Cell] = {}
     timings: dict[str, Timing] = {}
     faults: dict[str, list[OnnxdtdError]] = {}
-    for place, method in enumerate(named):
+    ticker = Ticker(len(named), progress)
+    for ticker.index, method in enumerate(named):
         told: list[OnnxdtdError] = []
         with _catching(told):
             answer = case.asker(method, (options or {}).get(method, {}))
         for number in range(0 if told else len(wanted)):
-            if progress is not None:
-                progress(PARTS * place + PARTS * number // len(wanted), PARTS * len(named))
+            ticker(number, len(wanted))
             with _catching(told):
                 again = 0 if method in timings else repeats
                 cells[number, method], timing = timed(partial(answer, number), again)
                 timings.setdefault(method, timing)
         if told:
             faults[method] = told
-    if progress is not None:
-        progress(PARTS * len(named), PARTS * len(named))
+    ticker(1, 1)
     if not timings:
         raise UnsupportedError(
             [f"{method}: {error}" for method, errors in faults.items() for error in errors]

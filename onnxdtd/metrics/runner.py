@@ -27,6 +27,7 @@ from onnxdtd.metrics.work import Work
 from onnxdtd.passes import PASSES, Explainer
 from onnxdtd.plan.target import Target, parse_target
 from onnxdtd.registry import METRICS
+from onnxdtd.runs.progress import Ticker
 from onnxdtd.settings import Model
 from onnxdtd.version import __version__
 
@@ -106,10 +107,9 @@ def evaluate(
         first = work.ask(next(work.chunks())[:1])[0]
         working, skipped, warned = allowed(candidates(methods, native, scorer), first, scorer.output)
         names = [candidate.name for candidate in working]
-        for i, candidate in enumerate(working):
-            work.run(
-                candidate.name, candidate.make, entries, journal, _part(progress, i, len(names), known.count)
-            )
+        ticker = Ticker(len(names), progress)
+        for ticker.index, candidate in enumerate(working):
+            work.run(candidate.name, candidate.make, entries, journal, ticker)
         return gather(journal, names, entries, settled, skipped, left_out, warned, keep=out is not None)
 
 
@@ -130,10 +130,3 @@ def _known(settings: Mapping[str, Any]) -> dict[str, Any]:
         raise UsageError(f"no setting {', '.join(surplus)}; there are {', '.join(known)}")
     given = dict(settings)
     return given | ({"fills": tuple(given["fills"])} if "fills" in given else {})
-
-
-def _part(progress: Tell, index: int, methods: int, count: int) -> Tell:
-    """One method's progress as that of all."""
-    if progress is None:
-        return None
-    return lambda done, _: progress(index * count + done, methods * count)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from onnxdtd.errors import TargetError
 from onnxdtd.explainer import Explainer
 from onnxdtd.plan.target import Target
+from onnxdtd.runs.batches import chunks, filled, fixed_batch, taken
 
 Array = npt.NDArray[Any]
 Arrays = Mapping[str, Array]
@@ -36,19 +37,16 @@ class Scorer:
         self.inputs = tuple(name for name in graph.inputs if graph.value(name).is_float)
         if not self.inputs:
             raise TargetError("no input holds floating-point numbers, so none can be perturbed")
-        heads = [(graph.value(name).shape or (None,))[0] for name in graph.inputs]
-        fixed = [n for n in heads if isinstance(n, int)]
-        self.batch, self.fixed = (fixed[0], True) if fixed else (batch, False)
+        self.fixed = fixed_batch(graph)
+        self.batch = self.fixed or batch
         self.shape: tuple[int, ...] = ()
 
     def logits(self, feeds: Arrays) -> Array:
         """(N, K) float64 of the inputs (N, ...). TargetError for an output of several elements a class."""
         count = len(next(iter(feeds.values())))
         found = []
-        for start in range(0, count, self.batch):
-            part = padded(
-                {n: a[start : start + self.batch] for n, a in feeds.items()}, self.batch, self.fixed
-            )
+        for rows in chunks(count, self.batch):
+            part = taken(feeds, filled(rows, self.fixed))
             values = np.asarray(self._forward(part)[self._target], np.float64)
             self.shape = values.shape[1:]
             if sum(n > 1 for n in self.shape) > 1:
@@ -56,7 +54,7 @@ class Scorer:
                     f"output '{self.output}' has the shape {self.shape} behind the batch axis; "
                     "an evaluation scores one element of (N, classes)"
                 )
-            found.append(values.reshape(len(values) if values.ndim else 1, -1)[: count - start])
+            found.append(values.reshape(len(values) if values.ndim else 1, -1)[: len(rows)])
         return np.concatenate(found)
 
     def probabilities(self, logits: Array) -> Array | None:
@@ -75,9 +73,3 @@ class Scorer:
             return Target(self.output)
         indices = [tuple(int(i) for i in np.unravel_index(c, self.shape)) for c in classes]
         return Target(self.output, tuple(indices))
-
-
-def padded(feeds: Arrays, batch: int, fixed: bool) -> dict[str, Array]:
-    """As many rows as a fixed batch needs: the last one again."""
-    missing = batch - len(next(iter(feeds.values()))) if fixed else 0
-    return {name: np.concatenate([a, np.repeat(a[-1:], missing, axis=0)]) for name, a in feeds.items()}

@@ -11,8 +11,9 @@ import numpy.typing as npt
 
 from onnxdtd.errors import UsageError
 from onnxdtd.explainer import Explainer
-from onnxdtd.metrics.scorer import Scorer, padded
+from onnxdtd.metrics.scorer import Scorer
 from onnxdtd.registry import METHODS
+from onnxdtd.runs.batches import chunks, filled, taken
 
 Array = npt.NDArray[Any]
 Arrays = dict[str, Array]
@@ -52,17 +53,12 @@ class Native:
     def __call__(self, ask: Ask) -> Found:
         """Explain."""
         scorer, parts, seeds = self._scorer, [], []
-        for start in range(0, len(ask.classes), scorer.batch):
-            chosen = slice(start, start + scorer.batch)
-            classes = ask.classes[chosen]
-            feeds = padded({name: a[chosen] for name, a in ask.feeds.items()}, scorer.batch, scorer.fixed)
-            repeated = np.concatenate(
-                [classes, np.repeat(classes[-1:], len(next(iter(feeds.values()))) - len(classes))]
-            )
-            e = self.explainer(feeds, scorer.target(repeated))
-            parts.append({name: r[: len(classes)] for name, r in e.relevance.items()})
+        for rows in chunks(len(ask.classes), scorer.batch):
+            whole = filled(rows, scorer.fixed)
+            e = self.explainer(taken(ask.feeds, whole), scorer.target(ask.classes[whole]))
+            parts.append({name: r[: len(rows)] for name, r in e.relevance.items()})
             scaled = e.method in METHODS and METHODS[e.method].seed != "one"
-            seeds.append(e.seed[: len(classes)] if scaled else np.full(len(classes), np.nan))
+            seeds.append(e.seed[: len(rows)] if scaled else np.full(len(rows), np.nan))
         return {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}, np.concatenate(seeds)
 
 

@@ -18,6 +18,7 @@ from onnxdtd.plan.faults import describe
 from onnxdtd.plan.plan import Plan, Step
 from onnxdtd.plan.target import samples
 from onnxdtd.registry import many_passes
+from onnxdtd.runs.masks import mask_of
 from onnxdtd.walk.run import reads
 
 Array = npt.NDArray[Any]
@@ -47,7 +48,9 @@ def natural(explainer: Explainer, x: Any, target: Any = None, *, progress: Tell 
     values = explainer.forward(reads(plan))(base.inputs)
     sites = {s.node.name: s.build(Point(s.node, plan.graph, s.slots, values)) for s in plan.steps}
     sources = _origins(plan, sites, values)
-    summands = _summands(plan, sites, sources, _seed(base, values[plan.target]), values)
+    logits = values[plan.target]
+    seed = mask_of(base.target, logits.shape).astype(logits.dtype)
+    summands = _summands(plan, sites, sources, seed, values)
     relevance, start = {}, 0
     for name in plan.inputs:
         like = base.inputs[name]
@@ -154,15 +157,6 @@ def _summands(
             settle(name, share)
             slopes[name] = slopes[name] + share if name in slopes else share
     return found[:, 1:]
-
-
-def _seed(base: Explanation, logits: Array) -> Array:
-    """1 at the explained elements."""
-    seed = np.zeros_like(logits)
-    for n, indices in enumerate(base.target):
-        for index in indices:
-            seed[(n, *index) if logits.ndim else ()] = 1
-    return seed
 
 
 def _fed(plan: Plan) -> set[str]:

@@ -1,0 +1,1 @@
+"""What all do alike who explain many inputs, or one many times: batches, masks, progress."""

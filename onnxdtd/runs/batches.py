@@ -1,0 +1,38 @@
+"""The batch axis: how many rows a model takes at a time, and rows made that many."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from onnxdtd.model.graph import Graph
+
+Array = npt.NDArray[Any]
+Arrays = Mapping[str, Array]
+Rows = npt.NDArray[np.intp]
+
+
+def fixed_batch(graph: Graph) -> int | None:
+    """The batch that the model's inputs state as a number; None where it may be any."""
+    heads = [(graph.value(name).shape or (None,))[0] for name in graph.inputs]
+    return next((head for head in heads if isinstance(head, int)), None)
+
+
+def chunks(count: int, rows: int) -> Iterator[Rows]:
+    """0 .. count - 1 in runs of at most so many rows."""
+    for start in range(0, count, rows):
+        yield np.arange(start, min(start + rows, count))
+
+
+def filled(rows: Rows, batch: int | None) -> Rows:
+    """As many as a fixed batch needs: the last one again. As they are, where the batch is free (None)."""
+    missing = 0 if batch is None else batch - len(rows)
+    return np.concatenate([rows, np.repeat(rows[-1:], missing)])
+
+
+def taken(arrays: Arrays, rows: Rows) -> dict[str, Array]:
+    """These rows of every array."""
+    return {name: array[rows] for name, array in arrays.items()}
