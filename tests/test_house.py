@@ -67,6 +67,17 @@ def test_onnxruntime_is_imported_by_walk_and_compiled_only() -> None:
     assert users == {"compiled", "walk"}
 
 
+def test_whether_a_value_is_traced_is_asked_by_primitives_and_compiled_only() -> None:
+    """The others take primitives, which pick by their arguments."""
+    users = {
+        path.relative_to(PACKAGE).parts[0]
+        for path in PACKAGE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom) and any(alias.name == "Traced" for alias in node.names)
+    }
+    assert users == {"compiled", "primitives"}
+
+
 def test_public_names_exist_and_are_sorted() -> None:
     assert onnxdtd.__all__ == sorted(onnxdtd.__all__)
     for name in onnxdtd.__all__:

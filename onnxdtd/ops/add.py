@@ -12,7 +12,7 @@ from onnxdtd.domains.rows import total
 from onnxdtd.linear import LinearMap, Site
 from onnxdtd.model.point import Point
 from onnxdtd.ops.scale import scaled
-from onnxdtd.primitives import Traced, absolute, less, where
+from onnxdtd.primitives import absolute, at_hand, less, where
 from onnxdtd.registry import op
 
 
@@ -56,8 +56,8 @@ def _sum(point: Point, factors: list[float]) -> Site:
 
 def _may_mask(site: Site) -> bool:
     """Whether a mask may add -inf; of traced values only a summand that is no data is suspected."""
-    known = site.bias if isinstance(site.output, Traced) else site.output
-    return isinstance(known, Traced) or (known is not None and bool(np.isinf(known).any()))
+    summand = site.output if at_hand(site.output) else site.bias
+    return not at_hand(summand) or (summand is not None and bool(np.isinf(summand).any()))
 
 
 def _unmasked(site: Site) -> Site:

@@ -15,7 +15,7 @@ from onnxdtd.model.point import Point
 from onnxdtd.ops.neighbours import Taps, combined, neighbours, padded
 from onnxdtd.ops.window import Window, per_channel, spatial_of, window
 from onnxdtd.primitives import (
-    Traced,
+    at_hand,
     concat,
     matmul,
     negative_part,
@@ -117,7 +117,7 @@ def deformable(point: Point) -> Site:
 
 def nonnegative(mask: Any) -> bool:
     """Whether it is known that no element is negative."""
-    return not isinstance(mask, Traced) and bool((mask >= 0).all())
+    return at_hand(mask) and bool((mask >= 0).all())
 
 
 def _still(v: Any, y: Any) -> LinearMap:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from onnxdtd.linear import LinearMap, Site
 from onnxdtd.model.point import Point
 from onnxdtd.primitives import (
-    Traced,
+    at_hand,
     conv,
     conv_transpose,
     matmul,
@@ -79,7 +79,7 @@ def short_time_fourier(point: Point) -> Site:
     x = point.x
     step = _number(point, "frame_step", 1, 1)
     window = point.value(2) if point.has(2) else None
-    if isinstance(window, Traced):
+    if not at_hand(window):
         window = point.constant(2)
     length = _number(point, "frame_length", 3, 0 if window is None else len(window))
     bins = length // 2 + 1 if point.attribute("onesided", 1) else length

@@ -14,7 +14,7 @@ from onnxdtd.linear import LinearMap, Site
 from onnxdtd.model.point import Point
 from onnxdtd.primitives import (
     MEETING,
-    Traced,
+    at_hand,
     expand_like,
     operator,
     positions,
@@ -128,7 +128,7 @@ def tile(point: Point) -> Site:
     """The values repeated along each axis."""
     x, repeats = point.x, point.value(1)
     if (
-        isinstance(repeats, Traced)
+        not at_hand(repeats)
         or not all(isinstance(n, int) for n, times in zip(x.shape, repeats, strict=True) if times != 1)
         or not repeats.all()
     ):

@@ -19,7 +19,7 @@ from onnxdtd.errors import UnsupportedError
 from onnxdtd.linear import LinearMap, Site
 from onnxdtd.model.point import Point
 from onnxdtd.ops.resize_weights import Axis, axis_weights
-from onnxdtd.primitives import Traced, along, static
+from onnxdtd.primitives import along, at_hand, static
 from onnxdtd.registry import op
 
 Matrices = dict[int, npt.NDArray[Any]]
@@ -131,7 +131,7 @@ def _asked(point: Point) -> _Sizes:
 
 def _known(point: Point, slot: int) -> Any:
     found = point.value(slot)
-    if isinstance(found, Traced):
+    if not at_hand(found):
         raise UnsupportedError(
             f"{point.node}: its scales, sizes and roi must be constants to compile; use engine='numpy'"
         )

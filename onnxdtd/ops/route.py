@@ -13,8 +13,8 @@ from onnxdtd.linear import LinearMap, Site
 from onnxdtd.model.point import Point
 from onnxdtd.ops.move import moved
 from onnxdtd.primitives import (
-    Traced,
     along,
+    at_hand,
     cast_like,
     reduce_sum,
     reshape_like,
@@ -57,7 +57,7 @@ def _trains(point: Point) -> bool:
         return not point.attribute("is_test", 0)
     if not point.has(2):
         return False
-    if isinstance(point.value(2), Traced):
+    if not at_hand(point.value(2)):
         return True
     return bool(point.value(2)) and not (point.has(1) and not np.any(point.value(1)))
 
@@ -107,9 +107,7 @@ def _part(whole: Any, place: Place) -> LinearMap:
 def take_slice(point: Point) -> Site:
     """A part of the values."""
     x = point.x
-    if any(
-        isinstance(point.value(slot), Traced) for slot in range(1, len(point.node.inputs)) if point.has(slot)
-    ):
+    if not at_hand(*(point.value(slot) for slot in range(1, len(point.node.inputs)) if point.has(slot))):
         return moved(point, 0)
     starts, ends = point.integers("starts", 1), point.integers("ends", 2)
     if starts is None or ends is None:

@@ -25,12 +25,13 @@ from onnxdtd.primitives.contraction import einsum
 from onnxdtd.primitives.operator import MEETING, operator, positions, put_back, ungather
 from onnxdtd.primitives.picking import groups, put_along, take_along, top_places
 from onnxdtd.primitives.sampling import clipped, floor, round_even, sample, unsample
-from onnxdtd.primitives.seam import Array, primitive, tracer_of
+from onnxdtd.primitives.seam import Array, at_hand, primitive, tracer_of
 from onnxdtd.primitives.shaping import (
     along,
     concat,
     expand_like,
     matmul,
+    ones_like,
     pad,
     reduce_sum,
     reshape,
@@ -69,6 +70,7 @@ __all__ = [
     "absolute",
     "beyond",
     "along",
+    "at_hand",
     "cast_like",
     "cells",
     "clipped",
@@ -94,6 +96,7 @@ __all__ = [
     "mean_size",
     "near_zero",
     "negative_part",
+    "ones_like",
     "operator",
     "pad",
     "positions",

@@ -59,3 +59,8 @@ def tracer_of(*arrays: Any) -> Tracer | None:
             if found is not None:
                 return found
     return None
+
+
+def at_hand(*arrays: Any) -> bool:
+    """Whether the values can be looked at now: False where one of them belongs to a graph that is being written."""
+    return tracer_of(*arrays) is None

@@ -76,6 +76,12 @@ def expand_like(x: Array, like: Array) -> Any:
     return np.broadcast_to(x, like.shape)
 
 
+@primitive(trace=lambda x: expand_like(np.ones((1,) * x.ndim, x.dtype), x))
+def ones_like(x: Array) -> Any:
+    """1 for each element of x."""
+    return np.ones_like(x)
+
+
 @primitive(
     trace=lambda x, *, axes, keepdims=True: (
         x.tracer.emit("ReduceSum", x, np.array(axes, np.int64), keepdims=int(keepdims)) if axes else x

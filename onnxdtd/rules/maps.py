@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from onnxdtd.errors import UsageError
-from onnxdtd.primitives import Traced, expand_like, negative_part, relu
+from onnxdtd.primitives import expand_like, negative_part, ones_like, relu
 
 
 def identity(x: Any) -> Any:
@@ -39,7 +39,7 @@ def square(w: Any) -> Any:
 
 def ones(x: Any) -> Any:
     """1 for each element of an input, and for each structural weight that is not zero by construction."""
-    return expand_like(np.ones((1,) * x.ndim, x.dtype), x) if isinstance(x, Traced) else np.ones_like(x)
+    return ones_like(x)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from onnxdtd.linear import Site
-from onnxdtd.primitives import Traced, absolute, near_zero, relu, stabilised
+from onnxdtd.primitives import absolute, at_hand, near_zero, relu, stabilised
 from onnxdtd.rules.algebra import PLAIN, Kinds, fixed, is_zero, kinds, plus
 from onnxdtd.rules.maps import Bound, negative, positive
 from onnxdtd.rules.rule import Facts
@@ -70,7 +70,7 @@ class Sums:
     def _sealed(self) -> bool:
         """Whether outputs <= 0 may be taken for 0, since nothing arrives there: cheap for a traced graph only. They
         do count in the mean |z| of a relative stabiliser."""
-        return self.facts.vanishes_below_zero and isinstance(self.site.output, Traced) and not self.relative
+        return self.facts.vanishes_below_zero and not at_hand(self.site.output) and not self.relative
 
     def _sum(self, terms: list[Any], kind: Kinds | None, trusted: int) -> tuple[Any, Any, bool]:
         """(value, offset, whether the value is new): their sum is that of the terms.
@@ -132,7 +132,7 @@ class Sums:
         """A(w') x' where x' does not depend on x: made once for a shape, for all samples if x' is alike for them."""
         site, x = self.site, self.site.inputs[which]
         linear, weights = site.maps[which], site.derive(which, term.w)
-        alike = x.ndim > 2 and x.shape[0] == site.output.shape[0] and not isinstance(weights, Traced)
+        alike = x.ndim > 2 and x.shape[0] == site.output.shape[0] and at_hand(weights)
         shape = (1, *x.shape[1:]) if alike else x.shape
         if not linear.constant or not all(isinstance(n, int) for n in shape):
             return linear.apply(weights, term.x(x))

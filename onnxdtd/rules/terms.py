@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from onnxdtd.entries import OpEntry
 from onnxdtd.linear import Site
-from onnxdtd.primitives import Traced, beyond, near_zero, quotient, reduce_sum, unbroadcast
+from onnxdtd.primitives import at_hand, beyond, near_zero, quotient, reduce_sum, unbroadcast
 from onnxdtd.rules.algebra import Entries, by_weights, is_zero, plus, times, weighted
 from onnxdtd.rules.maps import identity, negative, ones, positive, zero
 from onnxdtd.rules.rule import Facts
@@ -154,7 +154,7 @@ def _product(backs: Mapping[Entries, Any], x: Any) -> Any:
 def _spread(site: Site, shares: list[Any], r: Any) -> list[Any]:
     """Share by the weights where no input in reach is active, so that pooling loses nothing there."""
     dead = near_zero(site.output)
-    if not isinstance(dead, Traced) and not dead.any():
+    if at_hand(dead) and not dead.any():
         return shares
     reach: Any = None
     for i, linear in enumerate(site.maps):
