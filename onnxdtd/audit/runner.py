@@ -38,7 +38,7 @@ def run_audit(
     """
     entries = chosen(only, quick)
     check_method(explanation.method)
-    ticker = Ticker(len(entries), progress)
+    ticker = Ticker(len(entries), progress, 1000)
     rerun = dataclasses.replace(Rerun.of(explainer, explanation), tick=ticker)
     plan = explainer.plan(explanation.output)
     findings: list[Finding] = []

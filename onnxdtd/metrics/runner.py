@@ -107,7 +107,7 @@ def evaluate(
         first = work.ask(next(work.chunks())[:1])[0]
         working, skipped, warned = allowed(candidates(methods, native, scorer), first, scorer.output)
         names = [candidate.name for candidate in working]
-        ticker = Ticker(len(names), progress)
+        ticker = Ticker(len(names), progress, known.count)
         for ticker.index, candidate in enumerate(working):
             work.run(candidate.name, candidate.make, entries, journal, ticker)
         return gather(journal, names, entries, settled, skipped, left_out, warned, keep=out is not None)
