@@ -23,7 +23,8 @@ class OpEntry:
     relevance, None for all. factors: slots that the op multiplies: where more than one of them carries relevance,
     the op is a gate. otherwise: the kind where just these slots carry. variants: kind and family, by the value of an
     attribute. embeds: slots whose integers it turns into floats. since: the oldest opset whose meaning it knows.
-    compiles: whether the walk can be traced through it. range(at): where the outputs lie if the inputs lie in their
+    compiles: whether the walk can be traced through it. rectifies: where its outputs begin at 0, inputs <= 0 are 0.
+    range(at): where the outputs lie if the inputs lie in their
     domains, None for anywhere. pieces(point): where it bends, as a switch (`domains.pieces`), None where it is
     straight; kinds gate, norm and recurrent are curves. work(at): its multiplications for one sample, where they
     count.
@@ -42,6 +43,7 @@ class OpEntry:
     embeds: tuple[int, ...] = ()
     since: int = 1
     compiles: bool = True
+    rectifies: bool = False
     range: Callable[..., Any] | None = None
     pieces: Callable[..., Any] | None = None
     work: Callable[..., int] | None = None

@@ -44,6 +44,7 @@ def diagonal(point: Point, slope: Callable[[], Any]) -> Site:
 
 @op(
     "Relu",
+    rectifies=True,
     kind="elementwise",
     range=curve(lambda x: max(x, 0.0)),
     pieces=lambda point: corner(0.0, 1.0),

@@ -88,7 +88,7 @@ def _pieces_of_clip(point: Point) -> Pieces:
 
 
 @op(
-    "Clip", kind="elementwise", data=(INPUT, LOW, HIGH), otherwise=dict.fromkeys(BOUNDED, "select"),
+    "Clip", kind="elementwise", rectifies=True, data=(INPUT, LOW, HIGH), otherwise=dict.fromkeys(BOUNDED, "select"),
     range=_of_clip,
     pieces=_pieces_of_clip,
 )  # fmt: skip

@@ -52,5 +52,5 @@ def facts(
 
 def _keeps_zero(node: Node, op: OpEntry, ranges: Mapping[str, Domain]) -> bool:
     """Whether inputs <= 0 are seen as values <= 0 at the output, one by one."""
-    rectifies = node.op == "Relu" or (node.op == "Clip" and ranges[node.output].low == 0)
+    rectifies = op.rectifies and ranges[node.output].low == 0
     return rectifies or op.kind in ("route", "select")
