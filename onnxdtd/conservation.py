@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,11 @@ class NodeReport:
     left: float
     lost: Mapping[str, float]
     depth: int
+
+    def with_more(self, other: NodeReport) -> NodeReport:
+        """The sum of two reports of one node, whose outputs are reported one by one."""
+        lost = {c: self.lost.get(c, 0.0) + other.lost.get(c, 0.0) for c in (*self.lost, *other.lost)}
+        return replace(self, arrived=self.arrived + other.arrived, left=self.left + other.left, lost=lost)
 
     @property
     def error(self) -> float:

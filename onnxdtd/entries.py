@@ -28,6 +28,7 @@ class OpEntry:
     domains, None for anywhere. pieces(point): where it bends, as a switch (`domains.pieces`), None where it is
     straight; kinds gate, norm and recurrent are curves. work(at): its multiplications for one sample, where they
     count.
+    outputs: the places of the outputs that carry relevance, None for all.
     """
 
     name: str
@@ -40,6 +41,7 @@ class OpEntry:
     doc: str
     otherwise: Mapping[tuple[int, ...], Kind] = field(default_factory=dict)
     variants: Mapping[tuple[str, Any], tuple[Kind, str]] = field(default_factory=dict)
+    outputs: tuple[int, ...] | None = (0,)
     embeds: tuple[int, ...] = ()
     since: int = 1
     compiles: bool = True
@@ -57,6 +59,10 @@ class OpEntry:
             return replace(self, kind=self.otherwise[slots], family=self.otherwise[slots])
         multiplies = sum(slot in self.factors for slot in slots) > 1
         return replace(self, kind="gate", family="gate") if multiplies else self
+
+    def carried(self, outputs: tuple[str, ...]) -> tuple[str, ...]:
+        """Those of a node's outputs that carry relevance."""
+        return tuple(v for i, v in enumerate(outputs) if v and (self.outputs is None or i in self.outputs))
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,13 +49,13 @@ class LinearMap:
 class Site:
     """An op at the point of the forward pass: output = sum over data inputs of apply(weights, x) + bias.
 
-    name: of the node. inputs: one x per map. bias: broadcastable to the output, or None. output: z as the
-    forward pass computed it. jacobian: the maps of the derivative, where rules are to see simpler ones (a norm with
-    its statistics held fixed). spread_dead: where z = 0 because every x in reach is zero, relevance is shared by
-    the weights instead of being lost (average pooling). kept: where derived weights are kept, by (node, map,
-    weight map). lost: told of relevance that reaches no input, with its cause; calling it is free when nobody
-    listens, since the amount is a function. sums: where a rule's sums are kept, which only depend on the point, by
-    (node, rule); None where no further walk will ask for them.
+    name: of the node, and of the output if it is not the first one. inputs: one x per map. bias: broadcastable to the
+    output, or None. output: z as the forward pass computed it. jacobian: the maps of the derivative, where rules are
+    to see simpler ones (a norm with its statistics held fixed). spread_dead: where z = 0 because every x in reach is
+    zero, relevance is shared by the weights instead of being lost (average pooling). kept: where derived weights are
+    kept, by (node, map, weight map). lost: told of relevance that reaches no input, with its cause; calling it is
+    free when nobody listens, since the amount is a function. sums: where a rule's sums are kept, which only depend on
+    the point, by (node, rule); None where no further walk will ask for them.
     """
 
     name: str

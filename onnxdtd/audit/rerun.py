@@ -193,7 +193,7 @@ def below(plan: Plan, value: str) -> Plan:
     """The part of a plan between its inputs and an inner value."""
     wanted, steps = {value}, []
     for step in reversed(plan.steps):
-        if step.node.output in wanted:
+        if not wanted.isdisjoint(step.node.outputs):
             steps.append(step)
             wanted.update(step.node.inputs[slot] for slot in step.slots)
     inputs = tuple(name for name in plan.inputs if name in wanted)

@@ -16,7 +16,8 @@ from onnxdtd.model.graph import Graph, Node
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """Node, graph and values. slots: the data inputs through which relevance goes on.
+    """Node, graph and values. slots: the data inputs through which relevance goes on. which: the output from which it
+    comes.
 
     kept, lost and sums are handed on to the site.
     """
@@ -28,6 +29,7 @@ class Point:
     kept: MutableMapping[Any, Any] = field(default_factory=dict)
     lost: Callable[[str, Callable[[], Any]], None] = ignore
     sums: MutableMapping[Any, Any] | None = None
+    which: int = 0
 
     def has(self, slot: int) -> bool:
         """Whether the input is given (an empty name leaves it out)."""
@@ -72,8 +74,8 @@ class Point:
 
     @property
     def output(self) -> Any:
-        """The node's (first) output."""
-        return self.values[self.node.output]
+        """The output from which relevance comes."""
+        return self.values[self.node.outputs[self.which]]
 
     @property
     def opset(self) -> int:
@@ -90,7 +92,7 @@ class Point:
         """The node's site: one map per data slot, in the order of `slots`."""
         inputs = tuple(self.value(slot) for slot in self.slots)
         return Site(
-            self.node.name,
+            f"{self.node.name}:{self.which}" if self.which else self.node.name,
             maps,
             inputs,
             bias,

@@ -147,11 +147,17 @@ def _between(bounds: dict[int, tuple[int, int]]) -> Place:
     return {"starts": starts, "ends": ends, "axes": list(bounds), "steps": [1] * len(bounds)}
 
 
-@op("Split", kind="route", range=same)
-def first_part(point: Point) -> Site:
-    """The first of the parts, where their sizes are known only when the model runs."""
-    axis, y = point.attribute("axis", 0) % point.x.ndim, point.output
-    place = {"starts": [0], "ends": [static(y.shape[axis])], "axes": [axis], "steps": [1]}
+@op("Split", kind="route", outputs=None, range=same)
+def part(point: Point) -> Site:
+    """y_k = x[s_k : s_k + n_k], where the sizes n are known only when the model runs."""
+    axis, which = point.attribute("axis", 0) % point.x.ndim, point.which
+    sizes = point.integers("split", 1)
+    if sizes is None:
+        equal = -(-static(point.x.shape[axis]) // point.attribute("num_outputs", len(point.node.outputs)))
+        sizes = [equal] * which
+    start = sum(sizes[:which])
+    end = start + static(point.output.shape[axis])
+    place = {"starts": [start], "ends": [end], "axes": [axis], "steps": [1]}
     return point.site(
         LinearMap(None, lambda w, v: slice_axes(v, **place), lambda w, r: unslice(r, point.x, **place))
     )

@@ -24,9 +24,9 @@ class Carried:
     """By node name: the data slots that depend on an input (slots), what the op is, what is wrong with it (faults),
     and for those where relevance ends, why.
 
-    floats, integers: the values that depend on an input; beside: those that are not their node's first output;
-    behind: those that come from a node with a fault. held: graph inputs that are a weight or setting of a node, by
-    that node: they are given no relevance.
+    floats, integers: the values that depend on an input; beside: those through which their node carries no relevance;
+    behind: those that come from a node with a fault. held: graph inputs that are a weight or setting of a node,
+    by that node: they are given no relevance.
     """
 
     graph: Graph
@@ -84,7 +84,7 @@ class Carried:
             if not slots:
                 return None
         self.floats.update(made)
-        self.beside.update({v: node for v in made if v != node.output})
+        self.beside.update({v: node for v in made if v not in op.carried(node.outputs)})
         return slots
 
     def _rounded(self, read: set[str]) -> bool:
@@ -100,7 +100,7 @@ class Carried:
         slots = tuple(i for i, value in enumerate(node.inputs) if value in self.integers and i in through)
         if not slots or not (embeds or op.kind == "route"):
             return None
-        (self.floats if made else self.integers).add(node.output)
+        (self.floats if made else self.integers).update(op.carried(node.outputs))
         return slots
 
     def _judge(self, node: Node, op: OpEntry, slots: tuple[int, ...]) -> None:

@@ -32,19 +32,23 @@ def facts(
         """Whether nothing comes from this user where the value is <= 0."""
         if rules[user.name].product:
             # A pool whose window is all zero spreads what arrives there, so nothing may arrive.
-            passed = ops[user.name].family != "pool" or user.output in vanishing
+            passed = ops[user.name].family != "pool" or sealed_behind(user)
             return ranges[value].nonnegative and passed
         keeps = _keeps_zero(user, ops[user.name], ranges) and str(rules[user.name]) == "pass"
-        return keeps and user.output in vanishing
+        return keeps and sealed_behind(user)
+
+    def sealed_behind(node: Node) -> bool:
+        return vanishing.issuperset(ops[node.name].carried(node.outputs))
 
     for node in reversed(nodes):
-        users = [user for user in graph.consumers.get(node.output, ()) if user.name in rules]
-        if all(hides(user, node.output) for user in users) and (users or node.output == sealed):
-            vanishing.add(node.output)
+        for value in ops[node.name].carried(node.outputs):
+            users = [user for user in graph.consumers.get(value, ()) if user.name in rules]
+            if all(hides(user, value) for user in users) and (users or value == sealed):
+                vanishing.add(value)
     return {
         node.name: Facts(
             inputs_nonnegative=all(ranges.get(node.inputs[i], ANY).nonnegative for i in slots[node.name]),
-            vanishes_below_zero=node.output in vanishing,
+            vanishes_below_zero=sealed_behind(node),
         )
         for node in nodes
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from onnxdtd.entries import OpEntry
 from onnxdtd.model.graph import Graph, Node
@@ -40,17 +40,22 @@ def op_fault(graph: Graph, node: Node, op: OpEntry) -> str:
 def reading_fault(
     graph: Graph, node: Node, op: OpEntry, slots: tuple[int, ...], beside: Mapping[str, Node]
 ) -> str:
-    """What the node reads that it must not, "" if nothing. beside: values that are not their node's first output,
-    which alone carries relevance."""
+    """What the node reads that it must not, "" if nothing. beside: values through which their node carries no
+    relevance."""
     stray = [i for i in slots if op.data is not None and i not in op.data]
     if stray:
         return (
             f"{describe(graph, node)}: input {stray[0]} depends on the model's input, but is a weight here; "
             "no rule serves that"
         )
-    for value in node.inputs:
+    return beside_fault(str(node), node.inputs, beside)
+
+
+def beside_fault(reader: str, values: Sequence[str], beside: Mapping[str, Node]) -> str:
+    """Whether one of the values is an output through which its node carries no relevance; "" if not."""
+    for value in values:
         if value in beside:
             maker = beside[value]
             which = maker.outputs.index(value)
-            return f"{node}: reads '{value}', output {which} of {maker}, which carries no relevance"
+            return f"{reader}: reads '{value}', output {which} of {maker}, which carries no relevance"
     return ""

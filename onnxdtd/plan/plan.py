@@ -86,10 +86,10 @@ class Plan:
 
 
 def needed(plan: Plan) -> list[str]:
-    """The values that the walk reads: inputs and output of every node, its constants aside."""
+    """The values that the walk reads: inputs and carrying outputs of every node, its constants aside."""
     names: dict[str, None] = {plan.target: None}
     for step in plan.steps:
-        names.update(dict.fromkeys(v for v in (*step.node.inputs, step.node.output) if v))
+        names.update(dict.fromkeys((*filter(None, step.node.inputs), *step.op.carried(step.node.outputs))))
     return [name for name in names if name not in plan.graph.constants]
 
 

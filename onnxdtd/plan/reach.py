@@ -12,6 +12,7 @@ from onnxdtd.entries import OpEntry
 from onnxdtd.errors import TargetError, UnsupportedError
 from onnxdtd.model.graph import Graph, Node, needs
 from onnxdtd.plan.carry import Carried, carry
+from onnxdtd.plan.faults import beside_fault
 from onnxdtd.plan.target import FORMS
 
 LAYERS = ("convolution", "dense")
@@ -52,6 +53,7 @@ def reach(graph: Graph, output: str | None, stops: Callable[[Node], bool] = lamb
     names = {node.name for node in on_way}
     held = {name: node for name, node in carried.held.items() if node.name in names}
     faults = [carried.faults[node.name] for node in on_way if node.name in carried.faults]
+    faults += filter(None, [beside_fault(f"output '{output}'", [target], carried.beside)])
     faults += [
         f"{node}: '{name}' is a weight or setting here and an input elsewhere; no rule serves that"
         for name, node in held.items()
@@ -97,9 +99,8 @@ def _pick(graph: Graph, output: str | None, carried: Carried) -> str:
         names = ", ".join(f"'{name}'" for name in graph.outputs)
         raise TargetError(f"no output '{output}'; the model's outputs are {names}; a target is {FORMS}")
     candidates = graph.outputs if output is None else (output,)
-    for name in candidates:
-        if graph.target(name) in carried.floats:
-            return name
+    if reached := [name for name in candidates if graph.target(name) in carried.floats]:
+        return min(reached, key=lambda name: graph.target(name) in carried.beside)
     before = _before(graph, candidates)
     if reasons := [reason for name, reason in carried.ends.items() if name in before]:
         raise UnsupportedError(reasons)

@@ -39,26 +39,30 @@ def walk(
     free: bool = True,
     sums: MutableMapping[Any, Any] | None = None,
 ) -> dict[str, Any]:
-    """Carry relevance from the plan's target to its inputs.
+    """Carry relevance from the plan's target to its inputs. A node's rule is asked once for each output that
+    relevance reached, and the shares add up.
 
-    values: every activation that the plan needs, by name; with `free`, one is dropped once the walk has passed
-    the node that makes it. seed: relevance of the target, shaped like it. kept: derived weights, kept between
-    calls. observe(step, r, shares): told of each node after its rule. ledger(step): who is told of that node's
+    values: every activation that the plan needs, by name; with `free`, one is dropped once the walk has passed the
+    node that makes it. seed: relevance of the target, shaped like it. kept: derived weights, kept between calls.
+    observe(step, r, shares): told of each such output after the rule. ledger(step): who is told of that node's
     losses. sums: what rules make of these very values, kept for further walks from them. Returns the relevance of
     each input, shaped like it; zeros never stand in for a missing path.
     """
     relevance: dict[str, Any] = {plan.target: seed}
     kept = {} if kept is None else kept
     for step in reversed(plan.steps):
-        r = relevance.pop(step.node.output)
-        if step.op.family == "embedding":
-            r = _finish(plan, r, values[step.node.output])
-        point = Point(step.node, plan.graph, step.slots, values, kept, ledger(step), sums)
-        shares = step.pruned(step.build(point), r)
-        observe(step, r, shares)
-        for slot, share in zip(step.slots, shares, strict=True):
-            value = step.node.inputs[slot]
-            relevance[value] = relevance[value] + share if value in relevance else share
+        for which, name in enumerate(step.node.outputs):
+            if name not in relevance:
+                continue
+            r = relevance.pop(name)
+            if step.op.family == "embedding":
+                r = _finish(plan, r, values[name])
+            point = Point(step.node, plan.graph, step.slots, values, kept, ledger(step), sums, which)
+            shares = step.pruned(step.build(point), r)
+            observe(step, r, shares)
+            for slot, share in zip(step.slots, shares, strict=True):
+                value = step.node.inputs[slot]
+                relevance[value] = relevance[value] + share if value in relevance else share
         if free:
             for value in step.node.outputs:
                 values.pop(value, None)

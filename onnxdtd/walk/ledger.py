@@ -51,18 +51,19 @@ class Ledger:
             elif str(step.rule) == "pass":
                 lost["border"] = rest
         self._claims = []
-        self.reports.append(
-            NodeReport(
-                name=step.node.name,
-                op=step.node.op,
-                kind=step.op.kind,
-                rule=str(step.rule),
-                arrived=arrived,
-                left=left,
-                lost={cause: amount for cause, amount in lost.items() if amount},
-                depth=step.place.depth,
-            )
+        report = NodeReport(
+            name=step.node.name,
+            op=step.node.op,
+            kind=step.op.kind,
+            rule=str(step.rule),
+            arrived=arrived,
+            left=left,
+            lost={cause: amount for cause, amount in lost.items() if amount},
+            depth=step.place.depth,
         )
+        if self.reports and self.reports[-1].name == report.name:  # another output of the same node
+            report = self.reports.pop().with_more(report)
+        self.reports.append(report)
         if self._progress is not None:
             self._progress(len(self.reports), self._total)
 

@@ -10,8 +10,7 @@ from onnxdtd.model.graph import Graph, Node
 
 def split(graph: Graph) -> Graph:
     """y_k = x[s_k : s_k + n_k] along the axis: each used output of a Split becomes a Slice of constant
-    bounds, so that every node that carries relevance has one output. A Split of an unknown size into equal
-    parts stays.
+    bounds, which merges with its neighbours as any other. A Split of an unknown size into equal parts stays.
     """
     draft = Draft(graph)
     count = 0
