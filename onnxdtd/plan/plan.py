@@ -236,11 +236,7 @@ def _warnings(graph: Graph, found: Reach, ranges: Mapping[str, Domain], method: 
             f"the range of input {names} is not known, so the first layer takes the rule of an "
             "unbounded domain (w-square), which does not look at the input; give --input-range LO HI if it is known"
         )
-    ops = [
-        op
-        for op in found.ops.values()
-        if op.kind in ("gate", "norm") and op.family not in ("self_gate", "tree")
-    ]
+    ops = [op for op in found.ops.values() if op.kind in ("gate", "norm") and op.family != "tree"]
     if others := sorted({op.name for op in ops}):
         warnings.append(
             f"Deep Taylor's theory does not cover {', '.join(others)} (products of two values, norms): there "

@@ -13,6 +13,8 @@ _CURVES = {
     "Acos", "Atan", "Sinh", "Cosh", "Asinh", "Acosh", "Atanh", "Gelu", "Swish", "Mish", "HardSwish",
 }  # fmt: skip
 _MOVES = {"Reshape", "Expand", "Unsqueeze", "Squeeze", "Identity", "Cast"}
+_GATES = {"Sigmoid", "HardSigmoid"}
+_PICKS = {"Transpose", "Flatten", "Slice", "Split", "Gather"}
 _CONTRACTIONS = {"MatMul", "Einsum"}
 _CONSTANT_BY_STEPS = {"Shape", "Size", "Sign", "Floor", "Ceil", "Round"}
 _LONGEST = 16
@@ -21,8 +23,11 @@ _LONGEST = 16
 
 def products(graph: Graph) -> Graph:
     """f(x) = f(x), some nodes marked. As `gated`: x g(x) with g elementwise (SiLU as x sigmoid(x), GELU as
-    x (1 + erf(x / sqrt 2)) / 2, and kin) and x (1 / s), as exporters write norms. As `attention`: a product of two
-    values behind a Softmax. As `one_hot`: the comparison of integers with all their values.
+    x (1 + erf(x / sqrt 2)) / 2, and kin), x (1 / s), as exporters write norms, and a signal behind a gate, a squashed
+    factor (LSTM cells, squeeze and excite). As `attention`: a product of two values behind a Softmax. As `one_hot`:
+    the comparison of integers with all their values.
+
+    Source of gates: Arras et al. 2017: relevance is all the signal's. Half to each grows from step to step.
     """
     flow = _Flow(graph)
     for node in graph.nodes:
@@ -38,14 +43,15 @@ class _Flow:
     """What is known of the values, filled in topological order.
 
     moving: those that depend on the model's input, all others are constants. unscaled: the value without its constant
-    factors, where it has any. inverse: 1 / s, constant factors and moves aside. shared: made by a Softmax, or of what
-    one has made.
+    factors, where it has any. inverse: 1 / s, constant factors and moves aside. squashed: a Sigmoid, a HardSigmoid,
+    or 1 minus it, constant factors and moves aside. shared: made by a Softmax, or of what one has made.
     """
 
     graph: Graph
     moving: set[str] = field(default_factory=set)
     unscaled: dict[str, str] = field(default_factory=dict)
     inverse: set[str] = field(default_factory=set)
+    squashed: set[str] = field(default_factory=set)
     shared: set[str] = field(default_factory=set)
     marks: dict[str, Mark] = field(default_factory=dict)
 
@@ -75,9 +81,21 @@ class _Flow:
         elif node.op == "Equal" and self._compares_with_all(node):
             self.marks[node.name] = Mark("one_hot")
 
+    def _squashes(self, node: Node) -> bool:
+        """Whether the node makes a gate."""
+        moving = [value for value in node.inputs if value in self.moving]
+        if node.op in _GATES:
+            return bool(moving)
+        keeps = node.op in _MOVES | _PICKS or (
+            node.op in ("Mul", "Div", "Sub") and node.inputs[0] not in self.moving
+        )
+        scales = node.op in ("Mul", "Div") and node.inputs[1] not in self.moving
+        return (keeps or scales) and len(moving) == 1 and moving[0] in self.squashed
+
     def _note(self, node: Node) -> None:
         """Of a product with a constant: what it scales; of a division and of moves: whether it is 1 / s."""
         first, second = (*node.inputs, "", "")[:2]
+        self.squashed.update(node.outputs if self._squashes(node) else ())
         if node.op in ("Mul", "Div") and (first in self.moving) != (second in self.moving):
             if node.op == "Div" and second in self.moving:
                 self.inverse.add(node.output)
@@ -93,13 +111,16 @@ class _Flow:
             self.inverse.update([node.output] if (power < 0).all() else [])
 
     def _signal(self, node: Node) -> int | None:
-        """The slot of x in y = x g(x), where x may have a constant factor, or in y = x (1 / s)."""
+        """The slot of x in y = x g(x), where x may have a constant factor, in y = x (1 / s), or in y = x g of which
+        only g is squashed."""
         for slot in (0, 1):
             x = self.unscaled.get(node.inputs[slot], node.inputs[slot])
             gate = node.inputs[1 - slot]
             if self._same_shape(x, gate) and self._elementwise(gate, x):
                 return slot
-        return next((slot for slot in (0, 1) if node.inputs[1 - slot] in self.inverse), None)
+        aside = self.inverse if self.inverse.intersection(node.inputs) else self.squashed
+        signals = [slot for slot in (0, 1) if node.inputs[1 - slot] in aside]
+        return signals[0] if len(signals) == 1 or (signals and aside is self.inverse) else None
 
     def _same_shape(self, x: str, y: str) -> bool:
         shape = self.graph.value(x).shape
