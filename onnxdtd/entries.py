@@ -22,10 +22,10 @@ class OpEntry:
     family refines the kind for methods: convolution, dense, sum, pool, scale. data: the input slots that carry
     relevance, None for all. factors: slots that the op multiplies: where more than one of them carries relevance,
     the op is a gate. otherwise: the kind where just these slots carry. variants: kind and family, by the value of an
-    attribute. embeds: slots whose integers it turns into floats. since: the oldest opset whose meaning it knows.
-    compiles: whether the walk can be traced through it. rectifies: where its outputs begin at 0, inputs <= 0 are 0.
-    range(at): where the outputs lie if the inputs lie in their
-    domains, None for anywhere. pieces(point): where it bends, as a switch (`domains.pieces`), None where it is
+    attribute. offset: with one data input it adds a constant, f(0), its site's bias. embeds: slots whose integers it
+    turns into floats. since: the oldest opset whose meaning it knows. compiles: whether the walk can be traced through
+    it. rectifies: where its outputs begin at 0, inputs <= 0 are 0. range(at): where the outputs lie if the inputs lie
+    in their domains, None for anywhere. pieces(point): where it bends, as a switch (`domains.pieces`), None where it is
     straight; kinds gate, norm and recurrent are curves. work(at): its multiplications for one sample, where they
     count.
     outputs: the places of the outputs that carry relevance, None for all.
@@ -42,6 +42,7 @@ class OpEntry:
     otherwise: Mapping[tuple[int, ...], Kind] = field(default_factory=dict)
     variants: Mapping[tuple[str, Any], tuple[Kind, str]] = field(default_factory=dict)
     outputs: tuple[int, ...] | None = (0,)
+    offset: bool = False
     embeds: tuple[int, ...] = ()
     since: int = 1
     compiles: bool = True
@@ -57,6 +58,8 @@ class OpEntry:
             return replace(self, kind=chosen[0][0], family=chosen[0][1])
         if slots in self.otherwise:
             return replace(self, kind=self.otherwise[slots], family=self.otherwise[slots])
+        if self.family == "sum" and len(slots) == 1:
+            return replace(self, family="scale")
         multiplies = sum(slot in self.factors for slot in slots) > 1
         return replace(self, kind="gate", family="gate") if multiplies else self
 

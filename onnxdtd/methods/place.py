@@ -18,7 +18,7 @@ class Place:
     op: its entry. first: a convolution or dense op with the model's input upstream and no other such op between.
     last: no such op downstream. depth: convolutions and dense ops on the longest path from the input, this one
     included. layers: that number over the whole path. domain: of the data inputs together. box: of the first
-    data input, elementwise, if `first`.
+    data input, elementwise, if `first`. units: it only says in which unit an input is written, see `model.units`.
     """
 
     node: Node
@@ -29,6 +29,7 @@ class Place:
     layers: int
     domain: Domain
     box: Box | None = None
+    units: bool = False
 
     @property
     def shares(self) -> bool:

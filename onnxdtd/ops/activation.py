@@ -37,9 +37,10 @@ from onnxdtd.registry import op
 INPUT, SLOPE = 0, 1
 
 
-def diagonal(point: Point, slope: Callable[[], Any]) -> Site:
-    """The site of an elementwise op; slope makes dy/dx on demand."""
-    return point.site(scaled(slope, point.x))
+def diagonal(point: Point, slope: Callable[[], Any], at_zero: float | None = None) -> Site:
+    """The site of an elementwise op; slope makes dy/dx on demand. at_zero: f(0), where it is not 0."""
+    bias = None if at_zero is None else np.asarray(at_zero, point.output.dtype)
+    return point.site(scaled(slope, point.x), bias=bias)
 
 
 @op(
@@ -199,19 +200,21 @@ def _pieces_of_hard_sigmoid(point: Point) -> Pieces:
 @op(
     "HardSigmoid",
     kind="elementwise",
+    offset=True,
     range=curve(clipped_line, alpha=0.2, beta=0.5),
     pieces=_pieces_of_hard_sigmoid,
 )
 def hard_sigmoid(point: Point) -> Site:
     """y = alpha x + beta within 0 and 1; slope alpha there, else 0."""
     alpha, y = point.attribute("alpha", 0.2), point.output
-    return diagonal(point, lambda: cast_like(beyond(y), y) * cast_like(beyond(1.0 - y), y) * alpha)
+    at_zero = min(max(point.attribute("beta", 0.5), 0.0), 1.0)
+    return diagonal(point, lambda: cast_like(beyond(y), y) * cast_like(beyond(1.0 - y), y) * alpha, at_zero)
 
 
-@op("Sigmoid", kind="elementwise", range=curve(lambda x: 1 / (1 + np.exp(-x))), pieces=smooth)
+@op("Sigmoid", kind="elementwise", offset=True, range=curve(lambda x: 1 / (1 + np.exp(-x))), pieces=smooth)
 def logistic(point: Point) -> Site:
     """y = 1 / (1 + exp(-x)); slope y (1 - y)."""
-    return diagonal(point, lambda: point.output * (1.0 - point.output))
+    return diagonal(point, lambda: point.output * (1.0 - point.output), 0.5)
 
 
 @op("Tanh", kind="elementwise", range=curve(math.tanh), pieces=smooth)
@@ -220,10 +223,10 @@ def hyperbolic_tangent(point: Point) -> Site:
     return diagonal(point, lambda: 1.0 - point.output * point.output)
 
 
-@op("Softplus", kind="elementwise", range=curve(lambda x: np.logaddexp(0, x)), pieces=smooth)
+@op("Softplus", kind="elementwise", offset=True, range=curve(lambda x: np.logaddexp(0, x)), pieces=smooth)
 def softplus(point: Point) -> Site:
     """y = ln(1 + e^x); slope 1 / (1 + e^-x)."""
-    return diagonal(point, lambda: sigmoid(point.x))
+    return diagonal(point, lambda: sigmoid(point.x), math.log(2))
 
 
 @op(

@@ -77,7 +77,7 @@ def negate(point: Point) -> Site:
     return point.site(scaled(np.asarray(-1.0, point.x.dtype), point.x, True))
 
 
-@op("BatchNormalization", kind="linear", family="scale")
+@op("BatchNormalization", kind="linear", family="scale", offset=True)
 def batch_normalization(point: Point) -> Site:
     """y = (x - mean) scale / sqrt(var + epsilon) + shift, where it could not be folded into a neighbour."""
     if point.attribute("training_mode", 0) or any(point.node.outputs[1:]):
@@ -91,7 +91,7 @@ def batch_normalization(point: Point) -> Site:
     )
 
 
-@op("Scaler", kind="linear", family="scale", domain="ai.onnx.ml", embeds=(0,))
+@op("Scaler", kind="linear", family="scale", offset=True, domain="ai.onnx.ml", embeds=(0,))
 def scaler(point: Point) -> Site:
     """y = (x - offset) scale, per feature."""
     dtype = point.output.dtype

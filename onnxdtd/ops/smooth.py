@@ -19,10 +19,10 @@ from onnxdtd.primitives import cos, cosh, exp, inverse, relu, sin, sinh, sqrt
 from onnxdtd.registry import op
 
 
-@op("Exp", kind="elementwise", range=curve(np.exp), pieces=smooth)
+@op("Exp", kind="elementwise", offset=True, range=curve(np.exp), pieces=smooth)
 def exponential(point: Point) -> Site:
     """y = e^x; slope y."""
-    return diagonal(point, lambda: point.output)
+    return diagonal(point, lambda: point.output, 1.0)
 
 
 @op("Log", kind="elementwise", range=curve(lambda x: math.log(x) if x > 0 else -math.inf), pieces=smooth)
@@ -43,10 +43,10 @@ def sine(point: Point) -> Site:
     return diagonal(point, lambda: cos(point.x))
 
 
-@op("Cos", kind="elementwise", range=within(SIGNED_UNIT), pieces=smooth)
+@op("Cos", kind="elementwise", offset=True, range=within(SIGNED_UNIT), pieces=smooth)
 def cosine(point: Point) -> Site:
     """y = cos x; slope -sin x."""
-    return diagonal(point, lambda: -sin(point.x))
+    return diagonal(point, lambda: -sin(point.x), 1.0)
 
 
 @op("Tan", kind="elementwise", range=anywhere, pieces=smooth)
@@ -61,10 +61,16 @@ def arcsine(point: Point) -> Site:
     return diagonal(point, lambda: inverse(sqrt(relu(1.0 - point.x * point.x))))
 
 
-@op("Acos", kind="elementwise", range=curve(lambda x: math.acos(min(max(x, -1.0), 1.0))), pieces=smooth)
+@op(
+    "Acos",
+    kind="elementwise",
+    offset=True,
+    range=curve(lambda x: math.acos(min(max(x, -1.0), 1.0))),
+    pieces=smooth,
+)
 def arccosine(point: Point) -> Site:
     """y = arccos x; slope -1 / sqrt(1 - x^2), 0 where |x| >= 1."""
-    return diagonal(point, lambda: -inverse(sqrt(relu(1.0 - point.x * point.x))))
+    return diagonal(point, lambda: -inverse(sqrt(relu(1.0 - point.x * point.x))), math.pi / 2)
 
 
 @op("Atan", kind="elementwise", range=curve(math.atan), pieces=smooth)
@@ -79,10 +85,10 @@ def hyperbolic_sine(point: Point) -> Site:
     return diagonal(point, lambda: cosh(point.x))
 
 
-@op("Cosh", kind="elementwise", range=curve(math.cosh, 0), pieces=smooth)
+@op("Cosh", kind="elementwise", offset=True, range=curve(math.cosh, 0), pieces=smooth)
 def hyperbolic_cosine(point: Point) -> Site:
     """y = cosh x; slope sinh x."""
-    return diagonal(point, lambda: sinh(point.x))
+    return diagonal(point, lambda: sinh(point.x), 1.0)
 
 
 @op("Asinh", kind="elementwise", range=curve(math.asinh), pieces=smooth)

@@ -20,6 +20,7 @@ from onnxdtd.methods.auto import choose
 from onnxdtd.methods.overrides import Override
 from onnxdtd.model.graph import Graph, Node
 from onnxdtd.model.point import Point
+from onnxdtd.model.units import units
 from onnxdtd.plan.facts import facts
 from onnxdtd.plan.masks import masks
 from onnxdtd.plan.reach import Reach, attends, reach
@@ -119,7 +120,8 @@ def make_plan(
     ranges = domains(graph, input_range)
     options = Options(bias or entry.bias)
     boxes = Boxes(graph, input_range, ranges)
-    places = [_place(node, found, ranges, boxes) for node in found.nodes]
+    unit_steps = units(graph)
+    places = [_place(node, found, ranges, boxes, node.name in unit_steps) for node in found.nodes]
     rules = {place.node.name: _rule(place, entry, options, overrides) for place in places}
     faults = [
         f"rule {rules[p.node.name]} cannot serve {p.node} (kind {p.op.kind}, family {p.op.family}); "
@@ -197,7 +199,7 @@ def _refuse_idle(overrides: Sequence[Override], places: Sequence[Place], graph: 
         raise UsageError("\n".join(idle))
 
 
-def _place(node: Node, found: Reach, ranges: Mapping[str, Domain], boxes: Boxes) -> Place:
+def _place(node: Node, found: Reach, ranges: Mapping[str, Domain], boxes: Boxes, units: bool) -> Place:
     values = [node.inputs[slot] for slot in found.slots[node.name]]
     known = [ranges.get(value, ANY) for value in values]
     first = node.name in found.first
@@ -210,6 +212,7 @@ def _place(node: Node, found: Reach, ranges: Mapping[str, Domain], boxes: Boxes)
         layers=found.layers,
         domain=Domain(min(d.low for d in known), max(d.high for d in known)),
         box=boxes.at(values[0]) if first else None,
+        units=units,
     )
 
 

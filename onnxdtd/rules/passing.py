@@ -7,20 +7,32 @@ from typing import Any
 
 from onnxdtd.entries import OpEntry
 from onnxdtd.linear import Site
-from onnxdtd.primitives import relu
+from onnxdtd.primitives import reduce_sum, relu, stabilised
 from onnxdtd.registry import rule
 from onnxdtd.rules.rule import Facts
+from onnxdtd.rules.terms import Bias, label
+
+EPSILON = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
 class Passing:
-    """R = the adjoint with unit weights: relevance follows the values, unchanged."""
+    """R = the adjoint with unit weights of r, less what the op's constant takes of it.
 
-    claims: frozenset[str] = frozenset({"conserves", "nonnegative"})
+    bias: `redistribute` gives the constant nothing; `absorb` gives it its share of the value y = f(x) - f(0) + f(0),
+    as every rule of shares does.
+    """
+
+    bias: Bias = "redistribute"
     product: bool = False
 
     def __str__(self) -> str:
-        return "pass"
+        return label("pass", defaults={"bias": "redistribute"}, bias=self.bias)
+
+    @property
+    def claims(self) -> frozenset[str]:
+        """A constant that takes a share may take more than all."""
+        return frozenset({"conserves", "nonnegative"} if self.bias == "redistribute" else ())
 
     def serves(self, op: OpEntry) -> bool:
         """Ops with one input per output: there is nothing to share."""
@@ -32,6 +44,10 @@ class Passing:
 
     def __call__(self, site: Site, r: Any) -> tuple[Any, ...]:
         """One relevance per data input."""
+        if self.bias == "absorb" and site.bias is not None:
+            share = site.bias * (r / stabilised(site.output, epsilon=EPSILON))
+            site.lost("bias", lambda: reduce_sum(share, axes=tuple(range(share.ndim)), keepdims=False))
+            r = r - share
         return tuple(linear.adjoint(None, r) for linear in site.maps)
 
 
@@ -66,9 +82,12 @@ class Gradient:
 
 
 @rule("pass")
-def passing() -> Passing:
-    """R = r: each value's relevance stays with it (activations, moves, copies, selections)."""
-    return Passing()
+def passing(bias: Bias = "redistribute") -> Passing:
+    """R = r: each value's relevance stays with it (activations, moves, copies, selections).
+
+    absorb: R = r (f(x) - f(0)) / f(x), where the op has a constant f(0): a shift, the 1/2 of a Sigmoid.
+    """
+    return Passing(bias)
 
 
 @rule("gradient")
