@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from onnxdtd.entries import OpEntry
 from onnxdtd.linear import Site
-from onnxdtd.primitives import reduce_sum, relu, stabilised
+from onnxdtd.primitives import absolute, less, reduce_sum, relu, stabilised, where
 from onnxdtd.registry import rule
 from onnxdtd.rules.rule import Facts
 from onnxdtd.rules.terms import Bias, label
@@ -45,9 +47,12 @@ class Passing:
     def __call__(self, site: Site, r: Any) -> tuple[Any, ...]:
         """One relevance per data input."""
         if self.bias == "absorb" and site.bias is not None:
-            share = site.bias * (r / stabilised(site.output, epsilon=EPSILON))
-            site.lost("bias", lambda: reduce_sum(share, axes=tuple(range(share.ndim)), keepdims=False))
-            r = r - share
+            # What overflows carries nothing: no finite logit depends on it.
+            infinite = np.asarray(np.inf, site.output.dtype)
+            y = where(less(absolute(site.output), infinite), site.output, site.bias)
+            q = r / stabilised(y, epsilon=EPSILON)
+            site.lost("bias", lambda: _total(site.bias * q))
+            r = (y - site.bias) * q
         return tuple(linear.adjoint(None, r) for linear in site.maps)
 
 
@@ -79,6 +84,10 @@ class Gradient:
         """One relevance per data input."""
         r = relu(r) if self.clamps else r
         return tuple(m.adjoint(m.weights if self.masks else None, r) for m in site.jacobian or site.maps)
+
+
+def _total(r: Any) -> Any:
+    return reduce_sum(r, axes=tuple(range(r.ndim)), keepdims=False)
 
 
 @rule("pass")
