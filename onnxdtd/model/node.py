@@ -43,8 +43,8 @@ _FLOATS = {TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorPro
 class Mark:
     """What a node means in its graph beyond its operator; `canonise.products` writes it, `ops.marked` reads it.
 
-    meaning: gated (y = x g(x), x (1 / s), or x behind a gate: relevance stays with x, in slot `signal`) · attention (a
-    product of two values, one of them made by a Softmax) · one_hot (integers compared with all of their values).
+    meaning: gated (y = x g(x), x (1 / s), or x behind a gate: relevance stays with x, in slot `signal`) · attention
+    (a product of two values, one of them made by a Softmax) · one_hot (integers compared with all of their values).
     """
 
     meaning: Literal["gated", "attention", "one_hot"]

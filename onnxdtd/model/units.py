@@ -27,7 +27,8 @@ def units(graph: Graph) -> frozenset[str]:
     for node in graph.nodes:
         data = [value for value in node.inputs if value and value not in graph.constants]
         scales = is_step(node, graph.constants)
-        if data and raw.issuperset(data) and (scales or (node.domain, node.op) in MOVES):
+        moves = (node.domain, node.op) in MOVES and (node.op == "Concat" or data == [node.inputs[0]])
+        if data and raw.issuperset(data) and (scales or moves):
             raw.update(node.outputs)
             steps.update([node.name] * scales)
     return frozenset(steps)
