@@ -21,14 +21,14 @@ class OpEntry:
     carries no relevance) · expanded (into the nodes of its ONNX definition, when the model is read) · refuse.
     family refines the kind for methods: convolution, dense, sum, pool, scale. data: the input slots that carry
     relevance, None for all. factors: slots that the op multiplies: where more than one of them carries relevance,
-    the op is a gate. otherwise: the kind where just these slots carry. variants: kind and family, by the value of an
-    attribute. offset: with one data input it adds a constant, f(0), its site's bias. embeds: slots whose integers it
-    turns into floats. since: the oldest opset whose meaning it knows. compiles: whether the walk can be traced through
-    it. rectifies: where its outputs begin at 0, inputs <= 0 are 0. range(at): where the outputs lie if the inputs lie
-    in their domains, None for anywhere. pieces(point): where it bends, as a switch (`domains.pieces`), None where it is
-    straight; kinds gate, norm and recurrent are curves. work(at): its multiplications for one sample, where they
-    count.
-    outputs: the places of the outputs that carry relevance, None for all.
+    the op is a gate. otherwise: the kind where just these slots carry. variants: kind and family, by the value of
+    an attribute. offset: with one data input it adds a constant, f(0), its site's bias. embeds: slots whose
+    integers it turns into floats. since: the oldest opset whose meaning it knows. compiles: whether the walk can be
+    traced through it. rectifies: where its outputs begin at 0, inputs <= 0 are 0. range(at): where the outputs lie
+    if the inputs lie in their domains, None for anywhere. pieces(point): where it bends, as a switch
+    (`domains.pieces`), None where it is straight; kinds gate, norm and recurrent are curves. work(at): its
+    multiplications for one sample, where they count. outputs: the places of the outputs that carry relevance, None
+    for all.
     """
 
     name: str
