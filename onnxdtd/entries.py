@@ -28,7 +28,7 @@ class OpEntry:
     if the inputs lie in their domains, None for anywhere. pieces(point): where it bends, as a switch
     (`domains.pieces`), None where it is straight; kinds gate, norm and recurrent are curves. work(at): its
     multiplications for one sample, where they count. outputs: the places of the outputs that carry relevance, None
-    for all.
+    for all. flat: it is piecewise constant, so its derivative is zero wherever it exists.
     """
 
     name: str
@@ -47,6 +47,7 @@ class OpEntry:
     since: int = 1
     compiles: bool = True
     rectifies: bool = False
+    flat: bool = False
     range: Callable[..., Any] | None = None
     pieces: Callable[..., Any] | None = None
     work: Callable[..., int] | None = None
@@ -83,7 +84,8 @@ class MethodEntry:
 
     seed: where relevance starts: `value` (the target logit), `positive` (max(0, logit)) or `one`.
     bias: the default of the switch, `absorb` or `redistribute`. finish: what is done last to what arrives at an
-    input: nothing, `times_input` or `square`.
+    input: nothing, `times_input` or `square`. needs_range: its first layer takes the rule of the input's range.
+    covers: the kinds of op that its theory covers, None for a method that rests on none.
     """
 
     name: str
@@ -92,6 +94,8 @@ class MethodEntry:
     bias: Literal["absorb", "redistribute"]
     finish: Finish
     doc: str
+    needs_range: bool = False
+    covers: tuple[Kind, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

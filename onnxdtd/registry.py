@@ -87,11 +87,12 @@ def method(
     seed: Literal["value", "positive", "one"] = "value",
     bias: Literal["absorb", "redistribute"] = "absorb",
     finish: Finish = "",
+    **more: Any,
 ) -> Callable[[T], T]:
     """Register a method; see `MethodEntry`."""
 
     def register(assign: T) -> T:
-        _add(METHODS, name, MethodEntry(name, assign, seed, bias, finish, _summary(assign)))
+        _add(METHODS, name, MethodEntry(name, assign, seed, bias, finish, _summary(assign), **more))
         return assign
 
     return register

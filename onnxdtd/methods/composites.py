@@ -6,7 +6,7 @@ Left over everywhere: activations, moves and scales pass; sums and average pools
 from __future__ import annotations
 
 from onnxdtd.errors import UsageError
-from onnxdtd.methods.dtd import domain_rule
+from onnxdtd.methods.dtd import COVERED, domain_rule
 from onnxdtd.methods.place import Options, Place
 from onnxdtd.methods.unshared import unshared
 from onnxdtd.registry import method
@@ -64,7 +64,7 @@ def excitation_backprop(place: Place, options: Options) -> Rule:
     return _by_family(place, options, zplus(bias=options.bias))
 
 
-@method("composite")
+@method("composite", needs_range=True, covers=COVERED)
 def composite(place: Place, options: Options) -> Rule:
     """By depth: the domain's rule at the input, signed z+ in the lower half, epsilon (0.25 mean |z|) above.
 

@@ -12,8 +12,11 @@ from onnxdtd.rules.wsquare import wsquare
 from onnxdtd.rules.zbox import zbox, zminus_shifted, zplus_shifted
 from onnxdtd.rules.zplus import zplus
 
+COVERED = ("linear", "route", "select", "elementwise")
+"""The kinds of op for which Deep Taylor's theory has a rule: not products of two values, and not norms."""
 
-@method("dtd", seed="positive", bias="redistribute")
+
+@method("dtd", seed="positive", bias="redistribute", needs_range=True, covers=COVERED)
 def dtd(place: Place, options: Options) -> Rule:
     """Deep Taylor: the domain's rule at the input, signed z+ at hidden layers, pass where nothing is shared.
 

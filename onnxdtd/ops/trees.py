@@ -34,7 +34,10 @@ from onnxdtd.registry import op
 Array = npt.NDArray[Any]
 
 
-@op("TreeEnsembleRegressor", "TreeEnsemble", kind="norm", family="tree", domain="ai.onnx.ml", compiles=False)
+@op(
+    "TreeEnsembleRegressor", "TreeEnsemble", kind="norm", family="tree", domain="ai.onnx.ml", compiles=False,
+    flat=True,
+)  # fmt: skip
 def tree_ensemble(point: Point) -> Site:
     """y = sum of the leaves that x falls into: at each split, the change of the expected value (Saabas 2014)."""
     if (post := point.attribute("post_transform", "NONE")) not in ("NONE", 0):

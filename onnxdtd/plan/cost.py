@@ -9,10 +9,6 @@ from onnxdtd.domains.interval import At
 from onnxdtd.model.graph import Graph, Node
 from onnxdtd.ops import OPS
 from onnxdtd.plan.plan import Plan, Step, needed
-from onnxdtd.rules import Rule
-from onnxdtd.rules.maps import identity
-from onnxdtd.rules.passing import Passing
-from onnxdtd.rules.terms import Term, TermRule
 
 
 @dataclass(frozen=True)
@@ -31,7 +27,7 @@ def cost(plan: Plan) -> Cost:
     """The cost of one explanation by a plan."""
     graph = plan.graph
     sizes = {node.name: multiplications(graph, node) for node in graph.nodes}
-    walk = sum(sizes[step.node.name] * _passes(step.pruned) for step in plan.steps)
+    walk = sum(sizes[step.node.name] * step.pruned.products for step in plan.steps)
     activations = [*dict.fromkeys(needed(plan))]
     memory = sum(_count(graph, name) * graph.value(name).dtype.itemsize for name in activations)
     memory += sum(array.nbytes for array in graph.constants.values())
@@ -46,21 +42,12 @@ def multiplications(graph: Graph, node: Node) -> int:
     return 0 if entry is None or entry.work is None else entry.work(At(graph, node, 0, {}))
 
 
-def _passes(rule: Rule) -> int:
-    """How often a rule applies a node's map or its adjoint; a sum that the forward pass made is not made again."""
-    if isinstance(rule, TermRule):
-        plain = [g for g in rule.groups if len(g.terms) == 1 and g.terms[0] == Term(b=g.terms[0].b)]
-        return 2 * sum(len(group.terms) for group in rule.groups) - len(plain)
-    return 0 if isinstance(rule, Passing) else 1
-
-
 def _derived(graph: Graph, step: Step) -> int:
     """Bytes of the weights that a rule derives from a node's own."""
-    if not isinstance(step.pruned, TermRule) or step.op.kind != "linear":
-        return 0
-    maps = {term.w for group in step.pruned.groups for term in group.terms} - {identity}
-    own = [name for name in step.node.inputs[:2] if name in graph.constants]
-    return len(maps) * sum(graph.constants[name].nbytes for name in own)
+    own = (
+        [name for name in step.node.inputs[:2] if name in graph.constants] if step.op.kind == "linear" else []
+    )
+    return step.pruned.derived * sum(graph.constants[name].nbytes for name in own)
 
 
 def _count(graph: Graph, name: str) -> int:

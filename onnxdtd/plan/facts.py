@@ -34,7 +34,7 @@ def facts(
             # A pool whose window is all zero spreads what arrives there, so nothing may arrive.
             passed = ops[user.name].family != "pool" or sealed_behind(user)
             return ranges[value].nonnegative and passed
-        keeps = _keeps_zero(user, ops[user.name], ranges) and str(rules[user.name]) == "pass"
+        keeps = _keeps_zero(user, ops[user.name], ranges) and rules[user.name].passes
         return keeps and sealed_behind(user)
 
     def sealed_behind(node: Node) -> bool:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, get_args
 
 from onnxdtd.domains.box import Boxes
 from onnxdtd.domains.interval import ANY
 from onnxdtd.domains.propagation import Domain, Range, domains
-from onnxdtd.entries import Finish, MethodEntry, OpEntry
+from onnxdtd.entries import Finish, Kind, MethodEntry, OpEntry
 from onnxdtd.errors import UnsupportedError, UsageError
 from onnxdtd.linear import Site
 from onnxdtd.methods import METHODS, Options, Place
@@ -26,7 +26,7 @@ from onnxdtd.plan.masks import masks
 from onnxdtd.plan.reach import Reach, attends, reach
 from onnxdtd.registry import PASSES
 from onnxdtd.rules import Rule
-from onnxdtd.rules.passing import Gradient, passing
+from onnxdtd.rules.passing import passing
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ def make_plan(
         inputs=found.inputs,
         seed=entry.seed,
         finish=entry.finish,
-        warnings=(*_warnings(graph, found, ranges, method), *_flat(steps)),
+        warnings=(*_warnings(graph, found, ranges, entry), *_flat(steps)),
         domains=ranges,
     )
 
@@ -171,10 +171,10 @@ def prune(
 
 def _flat(steps: Sequence[Step]) -> list[str]:
     return [
-        f"{step.node}: trees are piecewise constant, so no gradient comes through them; a method such as "
-        "epsilon_plus explains them by the paths that are taken"
+        f"{step.node} is piecewise constant, so no gradient comes through it; a method such as epsilon_plus "
+        "explains it by the paths that are taken"
         for step in steps
-        if step.op.family == "tree" and isinstance(step.rule, Gradient)
+        if step.op.flat and step.rule.differentiates
     ]
 
 
@@ -216,7 +216,9 @@ def _place(node: Node, found: Reach, ranges: Mapping[str, Domain], boxes: Boxes,
     )
 
 
-def _warnings(graph: Graph, found: Reach, ranges: Mapping[str, Domain], method: str) -> tuple[str, ...]:
+def _warnings(
+    graph: Graph, found: Reach, ranges: Mapping[str, Domain], entry: MethodEntry
+) -> tuple[str, ...]:
     warnings = [
         f"input '{name}' is a weight or setting of {node} and is held fixed: it is given no relevance"
         for name, node in found.held.items()
@@ -230,16 +232,15 @@ def _warnings(graph: Graph, found: Reach, ranges: Mapping[str, Domain], method: 
         f"input '{name}' is shaped as the tokens and not looked up: it is taken for their mask and given no relevance"
         for name in masks(graph)
     ]
-    if method not in ("dtd", "composite"):
-        return tuple(warnings)
     open_ended = [name for name in found.inputs if name in ranges and not ranges[name].bounded]
-    if open_ended and found.first:
+    if entry.needs_range and open_ended and found.first:
         names = ", ".join(map(repr, open_ended))
         warnings.append(
             f"the range of input {names} is not known, so the first layer takes the rule of an "
             "unbounded domain (w-square), which does not look at the input; give --input-range LO HI if it is known"
         )
-    ops = [op for op in found.ops.values() if op.kind in ("gate", "norm") and op.family != "tree"]
+    uncovered = () if entry.covers is None else {*get_args(Kind)} - {*entry.covers}
+    ops = [op for op in found.ops.values() if op.kind in uncovered and not op.flat]
     if others := sorted({op.name for op in ops}):
         warnings.append(
             f"Deep Taylor's theory does not cover {', '.join(others)} (products of two values, norms): there "

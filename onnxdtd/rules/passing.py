@@ -27,6 +27,10 @@ class Passing:
 
     bias: Bias = "redistribute"
     product: bool = False
+    passes: bool = True
+    differentiates: bool = False
+    products: int = 0
+    derived: int = 0
 
     def __str__(self) -> str:
         return label("pass", defaults={"bias": "redistribute"}, bias=self.bias)
@@ -68,6 +72,10 @@ class Gradient:
     masks: bool = True
     claims: frozenset[str] = frozenset()
     product: bool = False
+    passes: bool = False
+    differentiates: bool = True
+    products: int = 1
+    derived: int = 0
 
     def __str__(self) -> str:
         return self.label

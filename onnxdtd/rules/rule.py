@@ -32,6 +32,22 @@ class Rule(Protocol):
     def claims(self) -> frozenset[str]:
         """What holds by construction: `conserves`, `nonnegative` (for r >= 0)."""
 
+    @property
+    def passes(self) -> bool:
+        """Whether each value keeps what relevance it has: none comes from where none arrives."""
+
+    @property
+    def differentiates(self) -> bool:
+        """Whether it hands on the derivative, so that nothing comes through an op that is piecewise constant."""
+
+    @property
+    def products(self) -> int:
+        """How often it applies a node's map or its adjoint; a sum that the forward pass made is not made again."""
+
+    @property
+    def derived(self) -> int:
+        """How many other weights it makes of a linear op's own."""
+
     def serves(self, op: OpEntry) -> bool:
         """Whether the rule means something at such an op."""
 

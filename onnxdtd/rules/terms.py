@@ -67,6 +67,8 @@ class TermRule:
     bias: Bias = "absorb"
     claims: frozenset[str] = field(default_factory=frozenset)
     known: Facts = field(default_factory=Facts)
+    passes: bool = False
+    differentiates: bool = False
 
     def __str__(self) -> str:
         return self.label
@@ -75,6 +77,17 @@ class TermRule:
     def product(self) -> bool:
         """Whether every term vanishes with x."""
         return all(t.x in (identity, positive, negative) for g in self.groups for t in g.terms)
+
+    @property
+    def products(self) -> int:
+        """An apply and an adjoint for each term; z itself was made by the forward pass."""
+        plain = [g for g in self.groups if len(g.terms) == 1 and g.terms[0] == Term(b=g.terms[0].b)]
+        return 2 * sum(len(group.terms) for group in self.groups) - len(plain)
+
+    @property
+    def derived(self) -> int:
+        """One for each weight map that changes anything."""
+        return len({term.w for group in self.groups for term in group.terms} - {identity})
 
     def serves(self, op: OpEntry) -> bool:
         """Tables that change weights need structural weights, which linear ops have."""

@@ -121,7 +121,7 @@ def test_what_trees_do_not_share_is_their_expectation(name):
 def test_the_gradient_of_trees_is_zero_and_the_plan_warns(name):
     e = explain(name, method="gradient")
     assert not e.relevance[next(iter(e.relevance))].any()
-    assert any("trees are piecewise constant" in warning for warning in e.warnings)
+    assert any("is piecewise constant, so no gradient" in warning for warning in e.warnings)
     assert not any("piecewise" in warning for warning in explain(name).warnings)
 
 
