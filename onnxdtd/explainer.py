@@ -5,20 +5,21 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, overload
 
 import numpy.typing as npt
 
 from onnxdtd.domains.propagation import Range
 from onnxdtd.engines import Engines
-from onnxdtd.errors import Faults
+from onnxdtd.errors import Faults, TargetError
 from onnxdtd.explanation import Explanation
 from onnxdtd.inputs import check_inputs, features
 from onnxdtd.loaded import VERSIONS, Loaded
 from onnxdtd.model.graph import Graph, Value
 from onnxdtd.model.names import values_named
 from onnxdtd.plan.plan import Plan, make_plan
-from onnxdtd.plan.target import explained, parse_target, per_sample, seed_relevance
+from onnxdtd.plan.seed import start_of
+from onnxdtd.plan.target import Function
 from onnxdtd.registry import PASSES
 from onnxdtd.remarks import remarks
 from onnxdtd.settings import Model, Rules, check_names, check_options, input_range_of, overrides
@@ -26,6 +27,7 @@ from onnxdtd.walk.forward import Forward, providers_for
 from onnxdtd.walk.ledger import Ledger
 from onnxdtd.walk.original import refuse_not_finite
 from onnxdtd.walk.run import Run, Snapshot, samples
+from onnxdtd.weighed import weighed
 
 Arrays = dict[str, npt.NDArray[Any]]
 Tell = Callable[[int, int], None] | None
@@ -151,14 +153,26 @@ class Explainer:
         """The forward pass that gives these values of the graph, by a session that explainers of one model share."""
         return self.loaded.forward(values, self.providers)
 
-    def __call__(self, x: Inputs, target: Any = None, *, progress: Tell = None) -> Explanation:
-        """Explain one batch.
+    @overload
+    def __call__(self, x: Inputs, target: Any = None, *, progress: Tell = None) -> Explanation: ...
+    @overload
+    def __call__(self, x: Inputs, *, targets: Sequence[Any], progress: Tell = None) -> list[Explanation]: ...
+    def __call__(
+        self, x: Inputs, target: Any = None, *, targets: Sequence[Any] | None = None, progress: Tell = None
+    ) -> Explanation | list[Explanation]:
+        """Explain one batch: x is an array (N, ...) for a model of one input, or a dict by input name.
 
-        x: an array (N, ...) for a model of one input, or a dict by input name. target: None or "top" (arg-max of
-        the last axis, each sample its own), an index, an index tuple, "name:index", or a list with one per
-        sample. progress: told (done, total) after each node, or each pass of many. Raises InputError or
-        TargetError.
+        target: what is explained, in any form of docs/targets.md; targets: several, each with an explanation of its
+        own. progress: told (done, total) after each node, or each pass. Raises InputError or TargetError.
         """
+        if targets is not None:
+            if target is not None:
+                raise TargetError("give target= or targets=, not both")
+            return [self(x, one, progress=progress) for one in targets]
+        question = self.loaded.question(target)
+        if isinstance(question.form, Function):
+            outputs = self.forward(self.graph.outputs)(check_inputs(x, self.inputs))
+            return weighed(question.form, outputs, lambda part: self(x, part, progress=progress))
         if self.method in PASSES:
             explain = PASSES[self.method].explain
             composed: Explanation = explain(self, x, target, progress=progress, **self.options)
@@ -178,25 +192,30 @@ class Explainer:
 
         snapshot: filled, by the NumPy engine, with what further walks from the same point can start from.
         """
-        chosen = parse_target(target)
-        plan = self.plan(chosen.output)
+        question = self.loaded.question(target)
+        plan = self.plan(question.output)
         feeds = check_inputs(x, self.inputs)
         ledger = Ledger(len(plan.steps), progress)
         run = self.run(plan.output, samples(feeds))
-        outcome = run(feeds, chosen, ledger.observe, ledger.listen, snapshot)
+        outcome = run(feeds, question, ledger.observe, ledger.listen, snapshot)
+        seed = outcome.seed
         self.loaded.first_input(self.graph, feeds, outcome.outputs, self.verify)
-        refuse_not_finite(self.graph, feeds, outcome.logits[outcome.mask])
-        value = per_sample(seed_relevance("value", outcome.mask, outcome.logits))
+        refuse_not_finite(self.graph, feeds, outcome.logits[seed.mask])
+        value = seed.per_sample(start_of("value", seed, outcome.logits))
         started = value
         if plan.seed != "value":
-            started = per_sample(seed_relevance(plan.seed, outcome.mask, outcome.logits))
+            started = seed.per_sample(start_of(plan.seed, seed, outcome.logits))
         notes = [self._engines.notes.get(plan.output), self.loaded.first_input.note]
         return Explanation(
             inputs=feeds,
             outputs=outcome.outputs,
             relevance=outcome.relevance,
             output=plan.output,
-            target=explained(outcome.mask),
+            target=seed.elements,
+            question=seed.said,
+            batch_axis=seed.axis,
+            class_axis=seed.class_axis,
+            corners=seed.corners,
             target_value=value,
             seed=started,
             method=plan.method,

@@ -30,13 +30,15 @@ SCHEMA = "onnxdtd.explanation/1"
 class Explanation:
     """Relevance of every input element for one output element (or several) of each of N samples.
 
-    inputs, outputs: arrays by name, batch axis first. relevance: by input name, floats and tokens only,
-    the input's shape. output: name of the explained output. target: for each sample the explained indices
-    behind the batch axis: `((285,), ...)` in one sample of a classifier, one index for each leading position
-    where the arg-max of the last axis of a higher-rank output is explained, `((),)` for an output (N,).
-    target_value, seed: (N,), the explained logit (summed over the sample's indices) and the relevance that
-    started. reason: why `method="auto"` chose the method, else "". model: name, path (or None), sha256,
-    opset, producer. notes: what canonisation did. labels: class names along the last axis of the output.
+    inputs, outputs: arrays by name. relevance: by input name, floats and tokens only, the input's shape. output: name
+    of the explained output. target: for each sample the explained indices behind the batch axis: `((285,), ...)` in
+    one sample of a classifier, one index for each position where each position's arg-max is explained, `((),)` for an
+    output (N,). target_value, seed: (N,), the explained logit (summed over the sample's indices, each times its
+    coefficient) and the relevance that started. question: what is explained in words, where indices do not say it.
+    batch_axis: of the explained output, None where all of it is one sample's. class_axis: behind the batch axis,
+    along which the labels lie. corners: left, top, right, bottom of each sample's explained box, in pixels of the
+    input. reason: why `method="auto"` chose the method, else "". model: name, path (or None), sha256, opset,
+    producer. notes: what canonisation did. labels: class names along the class axis of the output.
     extras: what a method of many passes found out besides: numbers, words, or lists with one for each sample.
     findings, sentence: how far to trust it, by the cheapest audits (docs/audit.md); empty where none were run.
     """
@@ -58,6 +60,10 @@ class Explanation:
     warnings: tuple[str, ...] = ()
     labels: tuple[str, ...] | None = None
     versions: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    question: str = ""
+    batch_axis: int | None = 0
+    class_axis: int = -1
+    corners: tuple[tuple[float, float, float, float] | None, ...] = ()
     extras: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     findings: tuple[Mapping[str, Any], ...] = ()
     sentence: str = ""
@@ -77,7 +83,7 @@ class Explanation:
     def top(self, k: int = 5, sample: int = 0) -> list[tuple[Index, str, float]]:
         """The k largest elements of the explained output in one sample: index, class name (or ""), value."""
         output, sample = self.outputs[self.output], self._sample(sample)
-        values = np.asarray(output[sample] if output.ndim else output)
+        values = np.asarray(output if self.batch_axis is None else np.take(output, sample, self.batch_axis))
         order = np.argsort(-values, axis=None, kind="stable")[:k]
         indices = [tuple(map(int, np.unravel_index(i, values.shape))) for i in order]
         return [(index, self._class(index), float(values[index])) for index in indices]
@@ -86,7 +92,9 @@ class Explanation:
         """What is explained in one sample, in words: "class 285 'Egyptian cat'", "index 3, 7"."""
         indices = self.target[self._sample(sample)]
         if len(indices) != 1:
-            return f"{len(indices)} indices of '{self.output}'"
+            return self._several(indices)
+        if self.question and not self.corners:
+            return self.question
         (index,) = indices
         if index == ():
             return f"'{self.output}'"
@@ -95,8 +103,20 @@ class Explanation:
             return f"class {index[0]} '{name}'"
         return f"index {', '.join(map(str, index))}" + (f" '{name}'" if name else "")
 
+    def _several(self, indices: tuple[Index, ...]) -> str:
+        """Several elements in words: those of one class, or by the question, or by their number."""
+        if self.question:
+            return self.question
+        classes = {index[self.class_axis] for index in indices if len(index) > 1}
+        if len(classes) == 1:
+            name = self._class(indices[0])
+            return f"class {classes.pop()}" + (f" '{name}'" if name else "") + f" at {len(indices)} positions"
+        return f"{len(indices)} elements of '{self.output}'"
+
     def _class(self, index: Index) -> str:
-        return self.labels[index[-1]] if self.labels and index and index[-1] < len(self.labels) else ""
+        if not self.labels or not index or index[self.class_axis] >= len(self.labels):
+            return ""
+        return self.labels[index[self.class_axis]]
 
     def _sample(self, sample: int) -> int:
         if not -len(self.target) <= sample < len(self.target):
@@ -169,6 +189,7 @@ class Explanation:
                 fields[name] = np.array([float(value) for value in document[name]])
             fields["nodes"] = tuple(_node(node) for node in document["nodes"])
             fields.update({name: tuple(document[name]) for name in ("notes", "warnings", "findings")})
+            fields["corners"] = tuple(None if box is None else tuple(box) for box in document["corners"])
             fields["labels"] = None if document["labels"] is None else tuple(document["labels"])
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             problem = f"lacks {error}" if isinstance(error, KeyError) else f"is not as documented: {error}"

@@ -16,6 +16,8 @@ from onnxdtd.model.canonise import canonise
 from onnxdtd.model.ending import ending
 from onnxdtd.model.graph import Graph
 from onnxdtd.plan.plan import Plan
+from onnxdtd.plan.target import Target, parse_target
+from onnxdtd.plan.target_text import Names, read_target
 from onnxdtd.settings import Model, graph_of
 from onnxdtd.version import __version__
 from onnxdtd.walk.forward import RUNTIME_VERSION, Forward
@@ -56,6 +58,12 @@ class Loaded:
         self._newer: Graph | None = None
         self._forwards: dict[Any, Forward] = {}
         self._derived: dict[Any, dict[Any, Any]] = {}
+
+    def question(self, target: Any) -> Target:
+        """What a target means for this model: a text is read with the names of its outputs and classes."""
+        if isinstance(target, str):
+            return read_target(target, Names(self.graph.outputs, self.labels or ()))
+        return parse_target(target)
 
     @property
     def newer(self) -> Graph:

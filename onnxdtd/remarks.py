@@ -13,6 +13,8 @@ from onnxdtd.domains.propagation import Range
 from onnxdtd.plan.plan import Plan
 
 Arrays = Mapping[str, npt.NDArray[Any]]
+MOST_NAMED = 8
+"""Samples that a warning names one by one."""
 
 
 def remarks(
@@ -20,11 +22,15 @@ def remarks(
 ) -> tuple[str, ...]:
     """Warnings of the plan, then of this input. started: the relevance that each sample starts with."""
     warnings = [*plan.warnings]
-    if not started.all():
-        empty = np.flatnonzero(started == 0)
+    if not started.all() and plan.seed == "positive":
         warnings.append(
-            f"sample {', '.join(map(str, empty))}: the target's logit is not positive, so Deep Taylor has nothing "
-            "to explain and all relevance is zero; choose another target, or a method such as epsilon_plus"
+            f"{_samples(started == 0)}: the target's logit is not positive, so Deep Taylor has nothing to explain "
+            "and all relevance is zero; dtd_head starts from the logit with its sign"
+        )
+    if plan.seed == "value" and (started < 0).any():
+        warnings.append(
+            f"{_samples(started < 0)}: the target's logit is negative, so what is explained is evidence against it: "
+            "negative relevance speaks against the target, positive for it"
         )
     for name in plan.inputs:
         low, high = range_of(name, stated)
@@ -35,3 +41,11 @@ def remarks(
         if not np.isfinite(relevance[name]).all():
             warnings.append(f"the relevance of '{name}' is not finite everywhere: a denominator overflowed")
     return tuple(warnings)
+
+
+def _samples(which: npt.NDArray[np.bool_]) -> str:
+    """The samples that are meant: by number, or many by their count."""
+    places = np.flatnonzero(which)
+    if len(places) > MOST_NAMED:
+        return f"{len(places)} of {len(which)} samples"
+    return f"sample {', '.join(map(str, places))}"

@@ -9,7 +9,7 @@ from onnxdtd.audit.finding import Finding, percent
 from onnxdtd.audit.rerun import Rerun
 from onnxdtd.explanation import Explanation
 from onnxdtd.plan.plan import Plan
-from onnxdtd.plan.target import seed_relevance
+from onnxdtd.plan.seed import Seed, start_of
 from onnxdtd.registry import audit
 
 # A zero, but for rounding.
@@ -30,8 +30,8 @@ def consistency(plan: Plan, explanation: Explanation, rerun: Rerun) -> Finding:
     if not masks:
         sentence = "No output is negative at this input, so there was nothing to hold against this."
         return Finding("consistency", None, LIMIT, "above", sentence)
-    base = _size(rerun, seed_relevance(plan.seed, rerun.mask, np.abs(logits)))
-    sizes = [_size(rerun, seed_relevance(plan.seed, mask, logits)) for mask in masks]
+    base = _size(rerun, start_of(plan.seed, Seed(rerun.mask), np.abs(logits)))
+    sizes = [_size(rerun, start_of(plan.seed, Seed(mask), logits)) for mask in masks]
     worst = int(np.argmax(sizes))
     value = max(sizes) / base if base else float(max(sizes) > 0)
     logit = float(logits[masks[worst]].min())

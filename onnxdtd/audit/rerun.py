@@ -19,9 +19,9 @@ from onnxdtd.audit.similarity import cosines, side_by_side
 from onnxdtd.explainer import Explainer
 from onnxdtd.explanation import Explanation
 from onnxdtd.model.graph import Graph
+from onnxdtd.plan.batch import rows, samples
 from onnxdtd.plan.plan import Plan, Step, make_plan, needed, prune
 from onnxdtd.plan.reach import LAYERS
-from onnxdtd.plan.target import rows, samples
 from onnxdtd.runs.batches import fixed_batch
 from onnxdtd.runs.masks import mask_of
 from onnxdtd.walk.backward import Observer, walk, watch_nothing
@@ -91,7 +91,7 @@ class Rerun:
         if not inside.values:
             inside.fill(forward(feeds))
         values = inside.values
-        mask = mask_of(explanation.target[:count], values[plan.target].shape)
+        mask = mask_of(explanation.target[:count], values[plan.target].shape, explanation.batch_axis)
         known = _for_one_unit(plan, explanation, count)
         return cls(
             plan,
@@ -219,7 +219,7 @@ def few(graph: Graph, count: int) -> bool:
 
 def _first_samples(graph: Graph, explanation: Explanation) -> tuple[Arrays, int]:
     feeds, count = explanation.inputs, len(explanation.target)
-    if few(graph, count):
+    if few(graph, count) or explanation.batch_axis != 0:
         return feeds, count
     return {name: array[:SAMPLES] for name, array in feeds.items()}, SAMPLES
 

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from onnxdtd.audit.rerun import Rerun, below
+from onnxdtd.plan.batch import rows, samples
 from onnxdtd.plan.plan import Plan
 from onnxdtd.plan.reach import LAYERS
-from onnxdtd.plan.target import rows, samples
 
 Array = npt.NDArray[Any]
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from onnxdtd.plan.target import rows
+from onnxdtd.plan.batch import rows
 
 Array = npt.NDArray[Any]
 

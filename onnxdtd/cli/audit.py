@@ -25,7 +25,7 @@ def audit(
     model: options.Model,
     input: options.Input,
     output: options.Output = Path("onnxdtd-audit"),
-    target: options.Target = "top",
+    target: options.Targets = ["top"],  # noqa: B006 (typer reads it, nobody changes it)
     method: options.Method = "auto",
     quick: Annotated[bool, typer.Option("--quick", help="Only the audits that take a few passes.")] = False,
     only: Annotated[
@@ -54,7 +54,7 @@ def audit(
         model,
         input,
         output,
-        target,
+        options.one(target),
         {"method": method, "bias": bias, "rules": rules, "providers": provider, "input_range": input_range},
         preprocess,
         image,

@@ -37,14 +37,14 @@ def audit(
 ) -> str:
     """Explain, audit, write the folder, and tell of it. Raises CheckError if a finding of `fail_on` fired."""
     asked = ask(
-        model, input, target, options, preprocess, image,
+        model, input, [target], options, preprocess, image,
         partial(check_folder, output, SCHEMA), partial(check_method, options["method"]),
         partial(_known, fail_on, only, quick),
     )  # fmt: skip
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of NumPy and matplotlib
         with Progress(quiet=as_json) as progress:
-            explanation = asked.explainer(asked.x, asked.target)
+            explanation = asked.explainer(asked.x, asked.targets[0])
             report = run_audit(asked.explainer, explanation, only, quick=quick, progress=progress)
         folder = report.save(output)
     written = json.loads((folder / MANIFEST).read_text("utf-8"))

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 import onnxdtd
-from onnxdtd.cli.job import ask, target_for
+from onnxdtd.cli.job import ask
 from onnxdtd.cli.progress import Progress
 from onnxdtd.cli.settings import setting
 from onnxdtd.cli.text import aligned, page, screen, sections, table
@@ -45,14 +45,10 @@ def compare(
     """Explain by every method, write the folder, and tell of it: tables, or one JSON object."""
     given: dict[str, dict[str, Any]] = {}
     asked = ask(
-        model, input, targets[0], {**options, "method": "gradient"}, preprocess, image,
+        model, input, targets, {**options, "method": "gradient"}, preprocess, image,
         partial(check_folder, output, SCHEMA), partial(_chosen, methods, settings, given),
     )  # fmt: skip
     faults, explainer = Faults(), asked.explainer
-    wanted = [asked.target]
-    for text in targets[1:]:
-        with faults:
-            wanted.append(target_for(explainer, text))
     with faults:
         rows = None if background is None else _background(background)
     faults.stop()
@@ -62,7 +58,7 @@ def compare(
         warnings.simplefilter("ignore")  # of NumPy, matplotlib and the neighbours' packages
         with Progress(quiet=as_json) as progress:
             found = onnxdtd.compare(
-                explainer, asked.x, methods, wanted, options=given, background=rows, progress=progress, **more,
+                explainer, asked.x, methods, asked.targets, options=given, background=rows, progress=progress, **more,
             )  # fmt: skip
         folder = found.save(output, picture=picture, names=explainer.features)
     written = json.loads((folder / MANIFEST).read_text("utf-8"))

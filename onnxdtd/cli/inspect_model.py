@@ -15,7 +15,7 @@ SPARE = ("kind", "shape", "op", "domain")  # left out, in this order, where the 
 
 def inspect(
     model: options.Model,
-    target: options.Target = "top",
+    target: options.Targets = ["top"],  # noqa: B006 (typer reads it, nobody changes it)
     method: options.Method = "auto",
     rules: options.Rules = None,
     bias: options.Bias = None,
@@ -28,7 +28,7 @@ def inspect(
     faults = Faults()
     explainer = job.explainer_for(faults, model, method, input_range=input_range, bias=bias, rules=rules)
     with faults:
-        wanted = job.target_for(explainer, target)
+        wanted = job.target_for(explainer, options.one(target))
     faults.stop()
     assert explainer is not None  # or there was a fault
     graph, plan = explainer.graph, explainer.plan(wanted.output)

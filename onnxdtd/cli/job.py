@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,11 +19,11 @@ from onnxdtd.cli.progress import Progress
 from onnxdtd.cli.settings import setting
 from onnxdtd.cli.summary import SHOWN, summary
 from onnxdtd.cli.text import message
-from onnxdtd.errors import Faults, InputError, TargetError, UsageError
+from onnxdtd.errors import Faults, InputError, UsageError
 from onnxdtd.explanation import SCHEMA, Explanation
 from onnxdtd.folder import MANIFEST, check_folder, plain
-from onnxdtd.inputs import IMAGE_SUFFIXES, Preprocess, input_file, labels, read_inputs
-from onnxdtd.plan.target import Target, check_target, parse_target
+from onnxdtd.inputs import IMAGE_SUFFIXES, Preprocess, input_file, read_inputs
+from onnxdtd.plan.target import Target, check_target
 from onnxdtd.render import columns, save_heatmap
 
 
@@ -30,7 +31,7 @@ def explain(
     model: Path,
     input: Path,
     output: Path,
-    target: str,
+    targets: Sequence[str],
     options: Mapping[str, Any],
     preprocess: Path | None,
     image: Mapping[str, Any],
@@ -38,21 +39,42 @@ def explain(
     audit: bool,
     as_json: bool,
 ) -> str:
-    """Explain one input, write the folder, and tell of it: a summary, or one JSON object."""
-    asked = ask(model, input, target, options, preprocess, image, partial(check_folder, output, SCHEMA))
+    """Explain one input, write the folder, and tell of it: a summary, or one JSON object. Of several targets each has
+    a folder of its own in `output`, and the JSON object lists them as `results`."""
+    folders = [output] if len(targets) == 1 else [output / place for place in _places(targets)]
+    checks = [partial(check_folder, folder, SCHEMA) for folder in folders]
+    asked = ask(model, input, targets, options, preprocess, image, *checks)
     explainer, prepare = asked.explainer, asked.prepare
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of NumPy and matplotlib; what matters to the user is in e.warnings
-        with Progress(quiet=as_json) as progress:
-            made = partial(audited, explainer) if audit else explainer
-            e = made(asked.x, asked.target, progress=progress)
-        shown = prepare.picture(input) if prepare and input.suffix.lower() in IMAGE_SUFFIXES else None
-        folder = e.save(output, extras=lambda unfinished: draw(e, unfinished, shown, explainer.features))
-    written = json.loads((folder / MANIFEST).read_text("utf-8"))
+    made = partial(audited, explainer) if audit else explainer
+    shown = prepare.picture(input) if prepare and input.suffix.lower() in IMAGE_SUFFIXES else None
+    told: list[Any] = []
+    for folder, target in zip(folders, asked.targets, strict=True):
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "ignore"
+            )  # of NumPy and matplotlib; what matters to the user is in e.warnings
+            with Progress(quiet=as_json) as progress:
+                e = made(asked.x, target, progress=progress)
+            saved = e.save(folder, extras=partial(_drawn, e, shown, explainer.features))
+        written = json.loads((folder / MANIFEST).read_text("utf-8"))
+        if as_json:
+            message("\n".join(f"warning: {text}" for text in e.warnings))
+            told.append({**written, "prediction": prediction(e), "directory": str(saved)})
+        else:
+            told.append(summary(e, folder, written["files"]))
     if not as_json:
-        return summary(e, output, written["files"])
-    message("\n".join(f"warning: {text}" for text in e.warnings))
-    return json.dumps({**written, "prediction": prediction(e), "directory": str(folder)}, allow_nan=False)
+        return "\n\n".join(told)
+    return json.dumps(told[0] if len(told) == 1 else {"results": told}, allow_nan=False)
+
+
+def _places(targets: Sequence[str]) -> list[str]:
+    """A folder for each of several targets: its number, and what of its text may stand in a name."""
+    words = [re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-").lower()[:40] for text in targets]
+    return ["-".join(filter(None, (str(i), word))) for i, word in enumerate(words, 1)]
+
+
+def _drawn(e: Explanation, picture: Any, names: tuple[str, ...] | None, folder: Path) -> None:
+    draw(e, folder, picture, names)
 
 
 @dataclass(frozen=True)
@@ -61,20 +83,20 @@ class Asked:
 
     explainer: onnxdtd.Explainer
     x: Mapping[str, Any]
-    target: Target
+    targets: tuple[Target, ...]
     prepare: Preprocess | None
 
 
 def ask(
     model: Path,
     input: Path,
-    target: str,
+    targets: Sequence[str],
     options: Mapping[str, Any],
     preprocess: Path | None,
     image: Mapping[str, Any],
     *checks: Callable[[], object],
 ) -> Asked:
-    """Model, input and target, read and checked; checks: further ones, of the command. All faults at once."""
+    """Model, input and targets, read and checked; checks: further ones, of the command. All faults at once."""
     faults = Faults()
     explainer = explainer_for(faults, model, **options)
     with faults:
@@ -88,11 +110,13 @@ def ask(
             explainer = explainer.by(input_range=prepare.input_range)
         if explainer:
             x = read_inputs(input, explainer.inputs, prepare)
-    with faults:
-        wanted = target_for(explainer, target)
+    questions = []
+    for text in targets:
+        with faults:
+            questions.append(target_for(explainer, text))
     faults.stop()
     assert explainer is not None  # or there was a fault
-    return Asked(explainer, x, wanted, prepare)
+    return Asked(explainer, x, tuple(questions), prepare)
 
 
 def explainer_for(
@@ -121,20 +145,12 @@ def explainer_for(
 
 
 def target_for(explainer: onnxdtd.Explainer | None, text: str) -> Target:
-    """What the text means to the model: a form of `parse_target`, or the name of a class."""
-    wanted = parse_target(text)
+    """What the text means to the model, as far as its file alone can tell."""
     if explainer is None:
-        return wanted
-    names = labels(explainer.graph.metadata) or ()
-    classes = [i for i, name in enumerate(names) if name == text]
-    if wanted.output not in (None, *explainer.graph.outputs) and classes:
-        if len(classes) > 1:
-            raise TargetError(
-                f"the classes {', '.join(map(str, classes))} are all named '{text}': give one index"
-            )
-        wanted = Target(None, (classes[0],))
-    check_target(wanted, explainer.graph.value(explainer.plan(wanted.output).target).shape)
-    return wanted
+        return Target()
+    question = explainer.loaded.question(text)
+    check_target(question, explainer.graph.value(explainer.plan(question.output).target).shape)
+    return question
 
 
 def preprocessing(
@@ -161,7 +177,9 @@ def preprocessing(
 
 def draw(e: Explanation, folder: Path, picture: Any, names: tuple[str, ...] | None) -> None:
     """heatmap.png of the first sample and input, or of all columns of a table; what is not finite, of which the
-    result warns, has none."""
+    result warns, has none; nor has one to which nothing was given."""
+    if not e.seed.any() and not any(r.any() for r in e.relevance.values()):
+        return
     shown = [e.relevance[name][0] for name in columns(e) or list(e.relevance)[:1]]
     size = sum(r.size for r in shown)
     if names is not None and len(names) != size:

@@ -10,6 +10,8 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
+from onnxdtd.errors import UsageError
+
 Model = Annotated[
     Path, typer.Argument(metavar="MODEL", help="The ONNX model.", readable=False, show_default=False)
 ]
@@ -38,16 +40,28 @@ InputRange = Annotated[
         "[default: what the model's metadata say]",
     ),
 ]
-Target = Annotated[
-    str,
+Targets = Annotated[
+    list[str],
     typer.Option(
         "--target",
         "-t",
         metavar="T",
-        help="What to explain: a class by index (3) or name, an index tuple (0,3), an output and index "
-        "(logits:3), or top: the arg-max of each sample.",
+        help="What to explain: a class by index (3) or name, an index tuple (0,3) or slices (1,:,:), an output and "
+        "index (logits:3), box:best, logits[last], 'A - B', 'A - rest', mask:FILE.npy, or top: what the output "
+        "suggests, such as the arg-max. May be repeated where several can be explained.",
     ),
 ]
+
+
+def one(targets: list[str]) -> str:
+    """The target of a command that takes one. Raises UsageError for several, since none of them may be dropped."""
+    if len(targets) > 1:
+        raise UsageError(
+            f"--target is given {len(targets)} times, and this command takes one: run it for each"
+        )
+    return targets[0]
+
+
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout and nothing else.")]
 Input = Annotated[
     Path,

@@ -29,8 +29,8 @@ def roots(
     as_json: bool,
 ) -> str:
     """Find the roots and tell of them: a table, or one JSON object."""
-    asked = ask(model, input, target, options, preprocess, image, partial(_known, which["scope"]))
-    found = onnxdtd.roots(asked.explainer, asked.x, target=asked.target, **which)
+    asked = ask(model, input, [target], options, preprocess, image, partial(_known, which["scope"]))
+    found = onnxdtd.roots(asked.explainer, asked.x, target=asked.targets[0], **which)
     if as_json:
         return json.dumps(found.document(), allow_nan=False)
     return told(found)

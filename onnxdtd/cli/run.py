@@ -25,7 +25,7 @@ def run(
     model: options.Model,
     input: options.Input,
     output: options.Output = Path("onnxdtd-out"),
-    target: options.Target = "top",
+    target: options.Targets = ["top"],  # noqa: B006 (typer reads it, nobody changes it)
     method: options.Method = "auto",
     settings: Annotated[
         list[str] | None,

@@ -37,7 +37,7 @@ class Case:
     feeds: dict[str, Array]
     row: int
     x: dict[str, Array]
-    wanted: list[Target]
+    questions: list[Target]
     bases: list[Explanation]
     background: Array | None
     superpixels: int
@@ -49,7 +49,7 @@ class Case:
     @classmethod
     def of(
         cls, front: Explainer, x: Inputs, sample: int, background: Array | None, superpixels: int,
-        layout: str | None, seed: int, wanted: list[Target],
+        layout: str | None, seed: int, questions: list[Target],
     ) -> Case:  # fmt: skip
         """The sample of a number in the batch x, and what the gradient tells of each target."""
         feeds = check_inputs(x, front.inputs)
@@ -59,15 +59,15 @@ class Case:
         fixed = fixed_batch(front.graph) is not None
         if not fixed and count > 1:
             feeds = {name: array[sample : sample + 1] for name, array in feeds.items()}
-            wanted = [_one_of(target, sample) for target in wanted]
+            questions = [_one_of(target, sample) for target in questions]
         row = sample if fixed else 0
-        bases = [front.by("gradient", engine="numpy")(feeds, target) for target in wanted]
+        bases = [front.by("gradient", engine="numpy")(feeds, target) for target in questions]
         if len(outputs := {base.output: None for base in bases}) > 1:
             raise TargetError(
                 f"the targets are of several outputs, {', '.join(outputs)}: compare one at a time"
             )
-        inputs = {name: feeds[name][row] for name in front.plan(wanted[0].output).inputs}
-        return cls(front, feeds, row, inputs, wanted, bases, background, superpixels, layout, seed)
+        inputs = {name: feeds[name][row] for name in front.plan(questions[0].output).inputs}
+        return cls(front, feeds, row, inputs, questions, bases, background, superpixels, layout, seed)
 
     def asker(self, method: str, options: Mapping[str, Any]) -> Callable[[int], Cell]:
         """What explains the target of a number by this method; raises where it cannot explain this model at all."""
@@ -80,7 +80,7 @@ class Case:
 
     def native(self, explainer: Explainer, number: int) -> Cell:
         """By a method of ours."""
-        e, row = explainer(self.feeds, self.wanted[number]), self.row
+        e, row = explainer(self.feeds, self.questions[number]), self.row
         entry = PASSES.get(e.method)
         adds_up = entry.adds_up if entry else METHODS[e.method].seed != "one"
         extras = {

@@ -19,7 +19,6 @@ from onnxdtd.errors import OnnxdtdError, UnsupportedError, UsageError
 from onnxdtd.explainer import Explainer, Inputs, explainer_of
 from onnxdtd.methods import METHODS
 from onnxdtd.passes import PASSES
-from onnxdtd.plan.target import parse_target
 from onnxdtd.runs.progress import Tell, Ticker
 from onnxdtd.settings import Model
 
@@ -58,10 +57,10 @@ def compare(
     a method does not explain. Raises what `Explainer` raises, and UnsupportedError where no method is left.
     """
     front = explainer_of(model, "gradient", input_range=input_range, providers=providers, engine=engine)
-    named, wanted = choose(methods, options), [parse_target(target) for target in targets]
-    if not wanted:
+    named, questions = choose(methods, options), [front.loaded.question(target) for target in targets]
+    if not questions:
         raise UsageError("no target is given: leave `targets` out for the predicted class")
-    case = Case.of(front, x, sample, background, superpixels, layout, seed, wanted)
+    case = Case.of(front, x, sample, background, superpixels, layout, seed, questions)
     _all_possible(case, [m for m, was_named in named.items() if was_named], options or {})
     forward = forward_timing(front.graph, case.feeds, front.providers)
     cells: dict[tuple[int, str], Cell] = {}
@@ -72,8 +71,8 @@ def compare(
         told: list[OnnxdtdError] = []
         with _catching(told):
             answer = case.asker(method, (options or {}).get(method, {}))
-        for number in range(0 if told else len(wanted)):
-            ticker(number, len(wanted))
+        for number in range(0 if told else len(questions)):
+            ticker(number, len(questions))
             with _catching(told):
                 again = 0 if method in timings else repeats
                 cells[number, method], timing = timed(partial(answer, number), again)
@@ -89,7 +88,7 @@ def compare(
     first = next(iter(case.x))
     maps = [
         [seen(cells[n, m].relevance[first], layout) if (n, m) in cells else None for m in shown]
-        for n in range(len(wanted))
+        for n in range(len(questions))
     ]
     return Comparison(
         methods=shown,

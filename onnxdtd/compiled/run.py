@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Any
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
-from onnxdtd.compiled.sessions import ready
+from onnxdtd.compiled.sessions import Ready, ready
+from onnxdtd.compiled.start import COEFFICIENTS
 from onnxdtd.model.node import Dimension
+from onnxdtd.plan.batch import batch_axis
+from onnxdtd.plan.coefficients import seed_mask
+from onnxdtd.plan.default import ranks_positions
 from onnxdtd.plan.plan import Plan
-from onnxdtd.plan.target import Target, seed_mask
+from onnxdtd.plan.seed import ask, start_of
+from onnxdtd.plan.target import Target
 from onnxdtd.walk.backward import Observer, Tell, tell_nobody, watch_nothing
-from onnxdtd.walk.forward import Arrays, run_session
+from onnxdtd.walk.forward import Arrays, Forward, run_session
 from onnxdtd.walk.run import Outcome, Snapshot
 
 TOP = np.full(1, -1, np.int64)
@@ -23,7 +28,8 @@ TOP = np.full(1, -1, np.int64)
 class OnnxRun:
     """The walk traced into one ONNX model, run by onnxruntime; only outputs and relevance leave its device.
 
-    Walks that are compiled already are shared, see `sessions`.
+    An index or the arg-max is found by the compiled model itself; any other question takes a forward pass first,
+    whose values say which coefficients it stands for. Walks that are compiled already are shared, see `sessions`.
     """
 
     engine = "onnx"
@@ -32,6 +38,7 @@ class OnnxRun:
         self, plan: Plan, providers: Sequence[str], cache_dir: str | os.PathLike[str] | None = None
     ) -> None:
         self.plan = plan
+        self._providers, self._cache_dir = providers, cache_dir
         self._ready = ready(plan, providers, cache_dir)
 
     def __call__(
@@ -43,38 +50,60 @@ class OnnxRun:
         snapshot: Snapshot | None = None,
     ) -> Outcome:
         """Explain one batch."""
-        compiled = self._ready.compiled
-        asked = {compiled.given: self._flat(target, feeds)} if compiled.given else {}
-        values = self._run({**feeds, **asked})
-        logits = values[compiled.logits]
-        outputs = {name: values[name] for name in self.plan.graph.outputs}
-        relevance = {name: values[output] for name, output in compiled.relevance.items()}
-        return Outcome(outputs, logits, seed_mask(target, logits), relevance)
+        place = self._place(target, feeds)
+        if place is not None:
+            outcome = self._run(self._ready, feeds, target, place)
+            # Where the samples lie, only a run shows for certain.
+            if outcome.seed.axis == 0 and (place.size or outcome.seed.coefficients.all()):
+                return outcome
+        graph = self.plan.graph
+        values = self._forward(feeds)
+        logits = values[self.plan.target]
+        seed = ask(target, graph, self.plan.output, values, feeds)
+        start_of(self.plan.seed, seed, logits)  # refuses what the method cannot start from
+        return self._run(self._by_coefficients, feeds, target, seed.coefficients.astype(logits.dtype))
 
-    def _run(self, feeds: Arrays) -> dict[str, Any]:
-        return run_session(self._ready.session_for(feeds), self._ready.names, feeds)
+    def _run(self, compiled: Ready, feeds: Arrays, target: Target, asked: npt.NDArray[np.generic]) -> Outcome:
+        walk, graph = compiled.compiled, self.plan.graph
+        given = {**feeds, walk.given: asked} if walk.given else feeds
+        values = run_session(compiled.session_for(given), compiled.names, given)
+        outputs = {name: values[name] for name in graph.outputs}
+        relevance = {name: values[output] for name, output in walk.relevance.items()}
+        seed = ask(target, graph, self.plan.output, values, feeds)
+        return Outcome(outputs, values[walk.logits], seed, relevance)
 
-    def _flat(self, target: Target, feeds: Arrays) -> npt.NDArray[np.int64]:
-        """The compiled model's target: a flat index behind the batch axis, of each sample or one for all; -1 for
-        the arg-max."""
+    @cached_property
+    def _by_coefficients(self) -> Ready:
+        return ready(self.plan, self._providers, self._cache_dir, COEFFICIENTS)
+
+    @cached_property
+    def _forward(self) -> Forward:
+        names = dict.fromkeys((*self.plan.graph.outputs, self.plan.target))
+        return Forward(self.plan.graph, [*names], self._providers)
+
+    def _place(self, target: Target, feeds: Arrays) -> npt.NDArray[np.int64] | None:
+        """The compiled model's target: a flat index behind the batch axis, of each sample or one for all, -1 for the
+        arg-max; empty for an output of one number a sample. None where that cannot say it."""
+        sizes = self._sizes(feeds)
+        if target.form is not None or (len(sizes) < 2 and not target.is_top):
+            return None
+        if len(sizes) < 2:
+            return np.zeros(0, np.int64)
         if target.index is None:
-            return TOP
-        count, *sizes = self._sizes(feeds)
-        rows = count if target.per_sample else 1
-        mask = seed_mask(target, np.zeros((rows, *sizes), np.float32))
-        return np.asarray(np.argmax(mask.reshape(rows, -1), axis=1), np.int64)
+            return TOP if ranks_positions(self.plan.graph, self.plan.output, len(sizes), feeds) else None
+        shape = tuple(size for size in sizes if size is not None)
+        if len(shape) < len(sizes) or batch_axis(self.plan.graph, self.plan.target, shape, feeds) != 0:
+            return None
+        if target.per_sample and shape[0] != len(target.index):
+            return None
+        count = len(target.index) if target.per_sample else 1
+        mask = seed_mask(target, np.zeros((count, *shape[1:]), np.float32))
+        return np.asarray(np.argmax(mask.reshape(count, -1), axis=1), np.int64)
 
-    def _sizes(self, feeds: Arrays) -> tuple[int, ...]:
-        """The explained value's shape: sizes that are fixed or named as an input's; for others, a run tells."""
-        compiled = self._ready.compiled
+    def _sizes(self, feeds: Arrays) -> list[int | None]:
+        """The explained value's shape: sizes that are fixed or named as an input's; None for others."""
         named: dict[Dimension, int] = {}
         for name, x in feeds.items():
             named |= dict(zip(self.plan.graph.value(name).shape or (), x.shape, strict=False))
-        sizes = [
-            size if isinstance(size, int) else named.get(size) if size else None for size in compiled.shape
-        ]
-        fixed = tuple(size for size in sizes if size is not None)
-        if len(fixed) == len(sizes):
-            return fixed
-        shape: tuple[int, ...] = self._run({**feeds, compiled.given: TOP})[compiled.logits].shape
-        return shape
+        sizes = self._ready.compiled.shape
+        return [size if isinstance(size, int) else named.get(size) if size else None for size in sizes]

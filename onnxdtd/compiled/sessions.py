@@ -22,6 +22,7 @@ from onnx import helper, numpy_helper
 
 from onnxdtd.compiled.confirm import confirmed
 from onnxdtd.compiled.digest import digest
+from onnxdtd.compiled.start import RUNTIME, Start
 from onnxdtd.compiled.trace import Compiled, compile_plan
 from onnxdtd.errors import ModelError, UnsupportedError, UsageError
 from onnxdtd.plan.choice import multiplications
@@ -97,19 +98,24 @@ _latest: OrderedDict[tuple[str, ...], Ready] = OrderedDict()
 _lock = threading.Lock()
 
 
-def ready(plan: Plan, providers: Sequence[str], cache_dir: str | os.PathLike[str] | None = None) -> Ready:
-    """The plan compiled, with a session on these providers: one that is in use, one of the last `KEPT` (of at
-    most `KEPT_BYTES`), or a new one. cache_dir: where compiled walks are kept on disk, by digest.
+def ready(
+    plan: Plan,
+    providers: Sequence[str],
+    cache_dir: str | os.PathLike[str] | None = None,
+    what: Start = RUNTIME,
+) -> Ready:
+    """The plan compiled, to start as `what` says, with a session on these providers: one that is in use, one of the
+    last `KEPT` (of at most `KEPT_BYTES`), or a new one. cache_dir: where compiled walks are kept on disk, by digest.
 
     Raises what `compile_plan` raises, and UsageError where cache_dir cannot be written.
     """
-    made = digest(plan)
+    made = digest(plan) + ("" if what == RUNTIME else f"-{what.kind}")
     key = (made, *providers)
     with _lock:
         found = _known.get(key)
         if found is None:
             found = Ready(
-                _stored(plan, made, Path(cache_dir)) if cache_dir else _compiled(plan),
+                _stored(plan, made, Path(cache_dir), what) if cache_dir else _compiled(plan, what),
                 providers,
                 sum(multiplications(plan)) < SMALL,
             )
@@ -124,17 +130,17 @@ def ready(plan: Plan, providers: Sequence[str], cache_dir: str | os.PathLike[str
     return found
 
 
-def _compiled(plan: Plan) -> Compiled:
-    return compile_plan(confirmed(plan))
+def _compiled(plan: Plan, what: Start) -> Compiled:
+    return compile_plan(confirmed(plan), what)
 
 
-def _stored(plan: Plan, made: str, folder: Path) -> Compiled:
+def _stored(plan: Plan, made: str, folder: Path, what: Start) -> Compiled:
     """From disk, or compiled and written there. What is damaged counts as missing."""
     path = folder / f"{made}.explainer"
     try:
         return _unpacked(path.read_bytes())
     except (OSError, ValueError, KeyError, TypeError, DecodeError):
-        compiled = _compiled(plan)
+        compiled = _compiled(plan, what)
     if sum(array.nbytes for array in compiled.constants.values()) < LARGEST_FILE:
         unfinished = folder / f".{made}.{secrets.token_hex(4)}"
         try:

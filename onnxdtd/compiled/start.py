@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from onnxdtd.errors import TargetError
 from onnxdtd.model.graph import Graph
@@ -33,13 +34,17 @@ LISTED = 1024  # Of more elements, the numbers are counted in the graph instead 
 class Start:
     """kind: `runtime`, an input `target` names what is explained: int64, one flat index behind the batch axis per
     sample, or one for all; -1 is the arg-max of the last axis. `fixed`: index, behind the batch axis, or None for
-    the arg-max. `seed`: an input `seed`, of the explained value's type and shape, is the relevance that starts."""
+    the arg-max. `coefficients`: an input `coefficients`, of the explained value's type and shape: their sum, each
+    times the value, is explained; `weighed`: the same ones whenever it runs, of one sample. `seed`: an input `seed`
+    of that type and shape is the relevance that starts."""
 
-    kind: Literal["runtime", "fixed", "seed"]
+    kind: Literal["runtime", "fixed", "coefficients", "weighed", "seed"]
     index: Index | None = None
+    weights: npt.NDArray[Any] | None = None
 
 
 RUNTIME = Start("runtime")
+COEFFICIENTS = Start("coefficients")
 SEED = Start("seed")
 
 
@@ -62,6 +67,8 @@ def _seed(plan: Plan, tracer: Tracer, logits: Traced, what: Start) -> tuple[Any,
         begin = relu(logits)
     elif plan.seed == "one":
         begin = expand_like(np.ones((1,) * logits.ndim, logits.dtype), logits)
+    if what.kind in ("coefficients", "weighed"):
+        return _weighed(plan, tracer, logits, begin, what)
     if logits.ndim < 2:
         if what.index:
             raise TargetError(f"output '{plan.output}' is one number a sample: the only target is top")
@@ -82,6 +89,22 @@ def _seed(plan: Plan, tracer: Tracer, logits: Traced, what: Start) -> tuple[Any,
         place = np.ravel_multi_index(checked(what.index, sizes), sizes)
         mask = reshape(equal(_range(logits, 1), np.int64(place)), shape=(1, *sizes))
     return where(mask, begin, np.zeros((), logits.dtype)), given
+
+
+def _weighed(
+    plan: Plan, tracer: Tracer, logits: Traced, begin: Any, what: Start
+) -> tuple[Any, Traced | None]:
+    """Coefficients times the value; zero where they are, whatever the value there."""
+    asked: Traced | None = None
+    coefficients: Any
+    if what.weights is None:
+        coefficients = asked = tracer.value(free_name(plan.graph, "coefficients"), logits.dtype, logits.shape)
+    else:
+        coefficients = expand_like(what.weights.astype(logits.dtype)[None], logits)
+    if plan.seed == "one":
+        return coefficients, asked
+    zero = np.zeros((), logits.dtype)
+    return where(equal(coefficients, zero), zero, coefficients * begin), asked
 
 
 def free_name(graph: Graph, name: str) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from onnxdtd.errors import UsageError
 from onnxdtd.explanation import Explanation
 from onnxdtd.inputs.layout import layout_of
-from onnxdtd.plan.target import rows
+from onnxdtd.plan.batch import rows
 
 
 def shap_explanation(

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from onnxdtd.domains.propagation import Range
 from onnxdtd.entries import MetricEntry
-from onnxdtd.errors import UsageError
+from onnxdtd.errors import TargetError, UsageError
 from onnxdtd.explainer import Tell, explainer_of
 from onnxdtd.inputs import Preprocess
 from onnxdtd.metrics.case import Settings
@@ -25,7 +25,7 @@ from onnxdtd.metrics.scorer import Scorer
 from onnxdtd.metrics.survey import survey
 from onnxdtd.metrics.work import Work
 from onnxdtd.passes import PASSES, Explainer
-from onnxdtd.plan.target import Target, parse_target
+from onnxdtd.plan.target import Target
 from onnxdtd.registry import METRICS
 from onnxdtd.runs.progress import Ticker
 from onnxdtd.settings import Model
@@ -80,13 +80,17 @@ def evaluate(
         return base.by(method, options={"layout": chosen.layout} if takes_layout else {})
 
     by_label = isinstance(target, str) and target == LABEL
-    wanted = Target() if by_label else parse_target(target)
+    question = Target() if by_label else base.loaded.question(target)
+    if question.form is not None:
+        raise TargetError(
+            f"target {target!r} is no class: an evaluation takes top, label, or one index for all inputs"
+        )
     inputs = open_data(data, base.inputs, labels=labels, preprocess=prepare, limit=limit)
     if by_label and inputs.labels is None:
         raise UsageError(f"target label needs labels: an array '{LABELS}' in the .npz, or labels=")
-    scorer = Scorer(base, wanted.output, batch)
+    scorer = Scorer(base, question.output, batch)
     known = survey(inputs, scorer.inputs, base.input_range, chosen.layout)
-    work = Work(inputs, known, scorer, chosen, seed, wanted, by_label)
+    work = Work(inputs, known, scorer, chosen, seed, question, by_label)
     entries, left_out = work.applicable(_entries(metrics), named=metrics != "all")
     settled = {
         "onnxdtd": __version__,

@@ -18,7 +18,8 @@ from onnxdtd.metrics.journal import Journal
 from onnxdtd.metrics.scorer import Scorer
 from onnxdtd.metrics.sources import Ask, Source
 from onnxdtd.metrics.survey import Survey
-from onnxdtd.plan.target import Target, seed_mask
+from onnxdtd.plan.coefficients import seed_mask
+from onnxdtd.plan.target import Target
 
 Array = npt.NDArray[Any]
 Chunk = list[tuple[int, dict[str, Array]]]
@@ -36,7 +37,7 @@ class Work:
     scorer: Scorer
     settings: Settings
     seed: int
-    wanted: Target
+    question: Target
     by_label: bool
 
     def chunks(self) -> Iterator[Chunk]:
@@ -162,9 +163,9 @@ class Work:
                     f"label {labels.max()} is none of the {logits.shape[1]} classes of the output"
                 )
             return np.asarray(labels, np.intp)
-        if self.wanted.index is None:
+        if self.question.index is None:
             return np.asarray(np.argmax(logits, axis=1), np.intp)
-        mask = seed_mask(self.wanted, np.zeros((1, *self.scorer.shape)))
+        mask = seed_mask(self.question, np.zeros((1, *self.scorer.shape)))
         return np.full(len(logits), int(mask.argmax()), np.intp)
 
 

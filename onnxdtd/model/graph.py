@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import networkx as nx
 import numpy.typing as npt
@@ -23,6 +23,16 @@ from onnxdtd.model.node import Mark, Node, Value, needs
 __all__ = ["Graph", "Mark", "Node", "Value", "needs", "sort_nodes"]
 
 
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What makes an output of its logits: a `sigmoid` or a `softmax` (over axis, where known); or it is what a
+    suppression of overlapping boxes has `selected`. whole: all of the output, not a part of it only."""
+
+    kind: Literal["sigmoid", "softmax", "selected"]
+    axis: int | None = None
+    whole: bool = True
+
+
 @dataclass(frozen=True, eq=False)
 class Graph:
     """A whole model; equal only to itself.
@@ -30,8 +40,8 @@ class Graph:
     nodes: in topological order. inputs, outputs: value names as the user knows them. constants: initializers
     and folded constants by value name. values: what is known of every value's type and shape. opsets: version
     by domain. targets: for an output whose final Softmax or Sigmoid was set aside, the value explained in its
-    place. notes: one line per thing that a pass did. metadata: the model's metadata_props.
-    sha256: digest of the model file as it was read.
+    place. heads: by output, what makes it. notes: one line per thing that a pass did. metadata: the model's
+    metadata_props. sha256: digest of the model file as it was read.
     """
 
     name: str
@@ -43,6 +53,7 @@ class Graph:
     opsets: Mapping[str, int]
     ir_version: int = 10
     targets: Mapping[str, str] = field(default_factory=dict)
+    heads: Mapping[str, Head] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     metadata: Mapping[str, str] = field(default_factory=dict)
     sha256: str = ""

@@ -15,7 +15,6 @@ from onnxdtd.explanation import Explanation
 from onnxdtd.inputs.layout import layout_of
 from onnxdtd.passes.feature_map import above, feature_map
 from onnxdtd.plan.plan import Plan, make_plan
-from onnxdtd.plan.target import parse_target
 from onnxdtd.registry import many_passes
 from onnxdtd.walk.run import NumpyRun
 
@@ -47,7 +46,7 @@ def grad_cam(
     upper = make_plan(head, plan.method, plan.output, overrides=explainer.overrides)
     run = (OnnxRun if explainer.engine == "onnx" else NumpyRun)(upper, explainer.providers)
     feeds = {given: features if given == name else base.inputs[given] for given in head.inputs}
-    found = run(feeds, dataclasses.replace(parse_target(target), output=plan.output))
+    found = run(feeds, dataclasses.replace(explainer.loaded.question(target), output=plan.output))
     weights = found.relevance[name].mean(axis=(2, 3), keepdims=True, dtype=np.float64)
     small = np.maximum((weights * features).sum(axis=1), 0)
     empty = [

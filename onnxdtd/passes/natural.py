@@ -14,9 +14,9 @@ from onnxdtd.explainer import Explainer, Tell
 from onnxdtd.explanation import Explanation
 from onnxdtd.linear import Site
 from onnxdtd.model.point import Point
+from onnxdtd.plan.batch import samples
 from onnxdtd.plan.faults import describe
 from onnxdtd.plan.plan import Plan, Step
-from onnxdtd.plan.target import samples
 from onnxdtd.registry import many_passes
 from onnxdtd.runs.masks import mask_of
 from onnxdtd.walk.run import reads
@@ -49,7 +49,7 @@ def natural(explainer: Explainer, x: Any, target: Any = None, *, progress: Tell 
     sites = {s.node.name: s.build(Point(s.node, plan.graph, s.slots, values)) for s in plan.steps}
     sources = _origins(plan, sites, values)
     logits = values[plan.target]
-    seed = mask_of(base.target, logits.shape).astype(logits.dtype)
+    seed = mask_of(base.target, logits.shape, base.batch_axis).astype(logits.dtype)
     summands = _summands(plan, sites, sources, seed, values)
     relevance, start = {}, 0
     for name in plan.inputs:

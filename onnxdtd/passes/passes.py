@@ -14,8 +14,9 @@ from onnxdtd.domains.box import range_of
 from onnxdtd.errors import TargetError, UnsupportedError, UsageError
 from onnxdtd.explainer import Explainer, Tell
 from onnxdtd.explanation import Explanation
+from onnxdtd.plan.coefficients import seed_mask
 from onnxdtd.plan.plan import Plan, needed
-from onnxdtd.plan.target import Target, seed_mask
+from onnxdtd.plan.target import Target
 
 Array = npt.NDArray[Any]
 
@@ -87,7 +88,7 @@ class Passes:
         for rows in self.chunks(len(points)):
             feeds, wanted = self._feeds(points[rows], samples[rows]), self._target(samples[rows])
             found = self._run(feeds, wanted)
-            values.append(found.logits[found.mask][: len(rows)])
+            values.append(found.logits[found.seed.mask][: len(rows)])
             slopes.append(self._joined(found.relevance)[: len(rows)])
             self._tell(len(rows))
         self.gradient_points += len(points)

@@ -12,6 +12,7 @@ from onnxdtd.entries import OpEntry
 from onnxdtd.errors import TargetError, UnsupportedError
 from onnxdtd.model.graph import Graph, Node, needs
 from onnxdtd.plan.carry import Carried, carry
+from onnxdtd.plan.default import by_interest
 from onnxdtd.plan.faults import beside_fault
 from onnxdtd.plan.target import FORMS
 
@@ -98,7 +99,7 @@ def _pick(graph: Graph, output: str | None, carried: Carried) -> str:
     if output is not None and output not in graph.outputs:
         names = ", ".join(f"'{name}'" for name in graph.outputs)
         raise TargetError(f"no output '{output}'; the model's outputs are {names}; a target is {FORMS}")
-    candidates = graph.outputs if output is None else (output,)
+    candidates = by_interest(graph) if output is None else (output,)
     if reached := [name for name in candidates if graph.target(name) in carried.floats]:
         return min(reached, key=lambda name: graph.target(name) in carried.beside)
     before = _before(graph, candidates)

@@ -21,7 +21,8 @@ from onnxdtd.model.graph import Graph
 from onnxdtd.model.point import Point
 from onnxdtd.ops.window import spatial_of, window
 from onnxdtd.plan.plan import Plan, Step, needed
-from onnxdtd.plan.target import Target, seed_mask
+from onnxdtd.plan.seed import ask
+from onnxdtd.plan.target import Target
 from onnxdtd.primitives.windows import Windows
 from onnxdtd.theory.tape import Array, Variable, gradient, linear
 from onnxdtd.walk.forward import Forward
@@ -115,8 +116,8 @@ def layers_of(
     x = feeds[plan.inputs[0]]
     if len(x) != 1:
         raise UsageError(f"the recursion takes one sample, not {len(x)}; call it for each")
-    values = Forward(plan.graph, needed(plan), list(providers))(feeds)
-    explained = np.flatnonzero(seed_mask(target, values[plan.target]))
+    values = Forward(plan.graph, [*needed(plan), plan.output], list(providers))(feeds)
+    explained = np.flatnonzero(ask(target, plan.graph, plan.output, values, feeds).mask)
     if len(explained) != 1:
         raise TargetError(
             f"the recursion explains one number, the target has {len(explained)}; give an index"

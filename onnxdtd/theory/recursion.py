@@ -21,7 +21,6 @@ import numpy.typing as npt
 from onnxdtd.errors import UsageError
 from onnxdtd.explainer import Explainer
 from onnxdtd.inputs import check_inputs
-from onnxdtd.plan.target import parse_target
 from onnxdtd.theory.chain import Layer, layers_of
 from onnxdtd.theory.root_functions import Constant, Own, RootFunction, RuleRoot, check_size
 from onnxdtd.theory.tape import Array, Variable, gradient
@@ -149,9 +148,9 @@ def recursive_taylor(
     For chains of linear ops, ReLU, LeakyReLU and max pooling, of moderate size: with one root per neuron the
     cost is the product of the layers' widths. Raises UnsupportedError for other models.
     """
-    wanted = parse_target(target)
+    question = explainer.loaded.question(target)
     feeds = check_inputs(x, explainer.inputs)
-    layers, flat = layers_of(explainer.plan(wanted.output), feeds, wanted, explainer.providers)
+    layers, flat = layers_of(explainer.plan(question.output), feeds, question, explainer.providers)
     return recursion(layers, roots)(flat)
 
 

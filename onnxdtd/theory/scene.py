@@ -20,7 +20,7 @@ from onnxdtd.model.graph import Graph, Node
 from onnxdtd.model.point import Point
 from onnxdtd.ops import OPS
 from onnxdtd.plan.plan import Plan, Step, needed
-from onnxdtd.plan.target import parse_target, seed_mask, seed_relevance
+from onnxdtd.plan.seed import ask, start_of
 from onnxdtd.walk.backward import walk
 from onnxdtd.walk.run import reads
 
@@ -105,8 +105,8 @@ class Scene:
     @classmethod
     def of(cls, explainer: Explainer, x: Any, target: Any = None, sample: int = 0) -> Scene:
         """Run the model and the explainer's walk on one sample of x. Raises InputError, TargetError."""
-        wanted = parse_target(target)
-        plan = explainer.plan(wanted.output)
+        question = explainer.loaded.question(target)
+        plan = explainer.plan(question.output)
         feeds = {
             name: _sample(name, array, sample) for name, array in check_inputs(x, explainer.inputs).items()
         }
@@ -120,17 +120,17 @@ class Scene:
         usual = reads(plan)
         outcome = explainer.forward([*usual, *(v for v in beside if v not in usual)])(feeds)
         values = {name: outcome[name] for name in {*needed(plan), *beside}}
-        mask = seed_mask(wanted, values[plan.target])
+        seed = ask(question, plan.graph, plan.output, outcome, feeds)
         relevance: dict[str, Array] = {}
 
         def observe(step: Step, r: Any, shares: tuple[Any, ...]) -> None:
             if step.op.kind == "linear":
                 relevance[step.node.name] = r
 
-        seed = seed_relevance(plan.seed, mask, values[plan.target])
-        walk(plan, values, seed, observe=observe, free=False)
+        start = start_of(plan.seed, seed, values[plan.target])
+        walk(plan, values, start, observe=observe, free=False)
         graph = dataclasses.replace(plan.graph, constants=Doubles(plan.graph.constants))
-        return cls(plan, graph, values, mask, relevance)
+        return cls(plan, graph, values, seed.mask, relevance)
 
     def point(self, placed: Placed, lines: int = 1, values: MutableMapping[str, Any] | None = None) -> Point:
         """A node at this input, for so many lines at once; `values` where they differ from the scene's."""

@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from onnxdtd.plan.plan import Plan, needed
-from onnxdtd.plan.target import Target, seed_mask, seed_relevance
+from onnxdtd.plan.seed import Seed, ask, start_of
+from onnxdtd.plan.target import Target
 from onnxdtd.walk.backward import Observer, Tell, tell_nobody, walk, watch_nothing
 from onnxdtd.walk.forward import Arrays, Forward
 
@@ -20,12 +21,12 @@ SUMS_BYTES = 1 << 28
 
 @dataclass(frozen=True)
 class Outcome:
-    """outputs: of the model. logits: the explained value, and mask: its elements that are explained.
-    relevance: of each float input."""
+    """outputs: of the model. logits: the explained value. seed: what of it is explained. relevance: of each float
+    input."""
 
     outputs: dict[str, npt.NDArray[Any]]
     logits: npt.NDArray[Any]
-    mask: npt.NDArray[np.bool_]
+    seed: Seed
     relevance: dict[str, npt.NDArray[Any]]
 
 
@@ -98,13 +99,13 @@ class NumpyRun:
             sums = snapshot.sums
         outputs = {name: values[name] for name in plan.graph.outputs}
         logits = values[plan.target]
-        mask = seed_mask(target, logits)
-        seed = seed_relevance(plan.seed, mask, logits)
+        seed = ask(target, plan.graph, plan.output, values, feeds)
+        start = start_of(plan.seed, seed, logits)
         free = snapshot is None
         relevance = walk(
-            plan, values, seed, kept=self.kept, observe=observe, ledger=ledger, free=free, sums=sums
+            plan, values, start, kept=self.kept, observe=observe, ledger=ledger, free=free, sums=sums
         )
-        return Outcome(outputs, logits, mask, relevance)
+        return Outcome(outputs, logits, seed, relevance)
 
 
 def reads(plan: Plan) -> list[str]:

@@ -16,9 +16,11 @@ from onnxdtd.model.canonise.constants import constants
 from onnxdtd.model.canonise.group_normalization import group_normalization
 from onnxdtd.model.canonise.head import head
 from onnxdtd.model.canonise.identity import identity
+from onnxdtd.model.canonise.inner_head import inner_head
 from onnxdtd.model.canonise.ml import ml
 from onnxdtd.model.canonise.precision import precision
 from onnxdtd.model.canonise.products import products
+from onnxdtd.model.canonise.selected import selected
 from onnxdtd.model.canonise.shapes import shapes
 from onnxdtd.model.canonise.softmax import softmax
 from onnxdtd.model.canonise.split import split
@@ -42,6 +44,8 @@ PASSES: tuple[Callable[[Graph], Graph], ...] = (
     batch_normalization,
     products,
     head,
+    inner_head,
+    selected,
 )
 
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from onnx import TensorProto
 
-from onnxdtd.model.graph import Graph, Node
+from onnxdtd.model.graph import Graph, Head, Node
 
-_HEADS = {"Softmax", "LogSoftmax", "Sigmoid"}
+HEADS: dict[str, Literal["sigmoid", "softmax"]] = {
+    "Softmax": "softmax", "LogSoftmax": "softmax", "Sigmoid": "sigmoid",
+}  # fmt: skip
+_AXIS_COUNTS_ALONE = 13  # Until then a Softmax took all axes from `axis` on as one.
 _FLOATS = {TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16}
 _RESHAPING = ("Reshape", "Flatten", "Squeeze", "Unsqueeze")
 _SCALING = ("Identity", "LpNormalization")  # the order of what is divided by its norm stays
@@ -19,13 +24,20 @@ def head(graph: Graph) -> Graph:
     An index of y must mean the same in z: where the shape changes on the way, or may, the output is explained
     as it is.
     """
-    targets, notes = dict(graph.targets), []
+    targets, heads, notes = dict(graph.targets), dict(graph.heads), []
     for output in graph.outputs:
         final = None if output in targets else _final(graph, output)
         if final is not None:
-            targets[output] = final.inputs[0]
+            targets[output], heads[output] = final.inputs[0], made_by(graph, final)
             notes.append(f"final {final.op} '{final.name}' set aside: '{final.inputs[0]}' is explained")
-    return graph.replace(targets=targets).noting(*notes) if notes else graph
+    return graph.replace(targets=targets, heads=heads).noting(*notes) if notes else graph
+
+
+def made_by(graph: Graph, node: Node, whole: bool = True) -> Head:
+    """The head that a final activation is."""
+    kind = HEADS[node.op]
+    alone = kind == "softmax" and graph.opsets.get("", 1) >= _AXIS_COUNTS_ALONE
+    return Head(kind, int(node.attributes.get("axis", -1)) if alone else None, whole)
 
 
 def _final(graph: Graph, output: str) -> Node | None:
@@ -34,7 +46,7 @@ def _final(graph: Graph, output: str) -> Node | None:
     while node is not None and not node.domain and (_is_cast(node) or node.op in (*_SCALING, *_RESHAPING)):
         same_shape &= node.op not in _RESHAPING
         node = graph.producers.get(node.inputs[0])
-    if node is None or node.domain or node.op not in _HEADS or node.inputs[0] not in graph.producers:
+    if node is None or node.domain or node.op not in HEADS or node.inputs[0] not in graph.producers:
         return None
     shape = graph.value(node.inputs[0]).shape
     known = shape is not None and None not in shape and shape == graph.value(output).shape

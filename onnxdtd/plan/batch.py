@@ -1,0 +1,84 @@
+"""Which axis of an output holds the samples: by the name of the inputs' batch axis, else by its length."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from onnxdtd.model.graph import Graph
+from onnxdtd.model.node import Dimension
+
+# What exporters call the batch axis; an axis 0 of the inputs with another name serves where none is called so.
+NAMES = ("batch", "batch_size", "batchsize", "bs", "b", "n")
+
+
+def batch_axis(
+    graph: Graph, value: str, shape: Sequence[int], feeds: Mapping[str, npt.NDArray[Any]]
+) -> int | None:
+    """The axis of a value along which the samples lie; None where it has none: all its elements are one sample's.
+
+    shape: of the value in this run. A name that the inputs' batch axis and one axis of the value share decides. Else
+    axis 0 if it is as long as the batch; else, for a value of three axes or more, the one axis but the last that is.
+    Where a single sample was fed and no axis fits, the value has no batch axis. Where several were fed, it is axis 0,
+    as ONNX operators have it.
+    """
+    if not shape:
+        return None
+    sizes = graph.value(value).shape
+    name, count = _batch(graph, feeds)
+    if name is not None and sizes is not None and len(sizes) == len(shape):
+        if sizes.count(name) == 1:
+            return sizes.index(name)
+        if name not in sizes and _named(sizes[0], graph):
+            return None
+    if shape[0] == count:
+        return 0
+    if len(shape) > 2:
+        fitting = [axis for axis, size in enumerate(shape[:-1]) if size == count]
+        if len(fitting) == 1:
+            return fitting[0]
+    return None if count == 1 else 0
+
+
+def samples_first(array: npt.NDArray[Any], axis: int | None) -> npt.NDArray[Any]:
+    """A view with the samples on axis 0, of length 1 where there is no batch axis."""
+    return array[None] if axis is None else np.moveaxis(array, axis, 0)
+
+
+def samples(output: npt.NDArray[Any]) -> int:
+    """The number of samples in an output: the length of its first axis, 1 for a single number."""
+    return len(output) if output.ndim else 1
+
+
+def rows(array: npt.NDArray[Any], samples: int) -> npt.NDArray[Any]:
+    """(samples, D): each sample's part of the array. One whose first axis does not count the samples, such as the
+    relevance of an input that all of them share, stands whole in each row."""
+    if array.ndim and len(array) == samples:
+        return array.reshape(samples, -1)
+    return np.broadcast_to(array.reshape(1, -1), (samples, array.size))
+
+
+def as_it_was(array: npt.NDArray[Any], axis: int | None) -> npt.NDArray[Any]:
+    """The way back from `samples_first`."""
+    return array[0] if axis is None else np.moveaxis(array, 0, axis)
+
+
+def _batch(graph: Graph, feeds: Mapping[str, npt.NDArray[Any]]) -> tuple[str | None, int]:
+    """Name (None where it has none) and length of the inputs' batch axis."""
+    shapes = {name: graph.value(name).shape or () for name in graph.inputs}
+    for name, sizes in shapes.items():
+        for axis, size in enumerate(sizes):
+            if isinstance(size, str) and size.lower() in NAMES and np.ndim(feeds[name]) == len(sizes):
+                return size, feeds[name].shape[axis]
+    first = next(iter(feeds))
+    sizes = shapes.get(first, ())
+    leading = sizes[0] if sizes else None
+    return (leading if isinstance(leading, str) else None), len(feeds[first]) if np.ndim(feeds[first]) else 1
+
+
+def _named(size: Dimension, graph: Graph) -> bool:
+    """Whether a dimension has a name that an input has too, so that it is known to mean something else."""
+    return isinstance(size, str) and any(size in (graph.value(name).shape or ()) for name in graph.inputs)

@@ -1,0 +1,56 @@
+"""A function of the outputs' shapes as the target: each output that it weighs is explained, and they add up."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from onnxdtd.errors import TargetError
+from onnxdtd.explanation import Explanation
+from onnxdtd.plan.target import Function, Target, Weights
+
+
+def weighed(
+    function: Function, outputs: Mapping[str, npt.NDArray[Any]], explain: Callable[[Target], Explanation]
+) -> Explanation:
+    """The explanation of sum over outputs of coefficients * output, the coefficients as the function gives them.
+
+    Relevance is linear in what starts, so that of several outputs is the sum of theirs. Raises TargetError for
+    coefficients of no output, or of another shape.
+    """
+    weights = function.call({name: array.shape for name, array in outputs.items()})
+    if not isinstance(weights, Mapping) or not weights or set(weights) - set(outputs):
+        names = ", ".join(f"'{name}'" for name in outputs)
+        raise TargetError(
+            f"the function must return coefficients by output name, a dict; the outputs are {names}"
+        )
+    parts = []
+    for name, given in weights.items():
+        try:
+            coefficients = np.asarray(given, np.float64)
+        except (TypeError, ValueError):
+            raise TargetError(f"the coefficients of '{name}' are no array of numbers") from None
+        parts.append(explain(Target(name, form=Weights(coefficients, "a weighted sum of outputs"))))
+    return _sum(parts)
+
+
+def _sum(parts: list[Explanation]) -> Explanation:
+    """What several outputs of one input make together; `target` lists the elements of the first."""
+    whole = parts[0]
+    for part in parts[1:]:
+        relevance = dict(whole.relevance)
+        for name, r in part.relevance.items():
+            relevance[name] = relevance[name] + r if name in relevance else r
+        whole = dataclasses.replace(
+            whole,
+            relevance=relevance,
+            target_value=whole.target_value + part.target_value,
+            seed=whole.seed + part.seed,
+            nodes=(*whole.nodes, *part.nodes),
+            warnings=(*whole.warnings, *(w for w in part.warnings if w not in whole.warnings)),
+        )
+    return whole

@@ -1,0 +1,260 @@
+"""Targets: what each form means, by hand; which axis holds the samples; what is asked where nothing is said."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+
+import onnxdtd
+from onnxdtd.errors import TargetError
+from onnxdtd.plan.target_text import Names, read_target
+from tests.support.model_text import model
+
+ENGINES = ("numpy", "onnx")
+W = np.array([[1, 0, -1], [1, 1, -1]], np.float32)
+DENSE = "(float[N, 2] x) => (float[N, 3] y) { y = MatMul(x, w) }"
+X = np.array([[1, 2], [3, -1]], np.float32)  # y = (3, 2, -3), (2, -1, -2)
+
+
+def explained(
+    source: Any, x: Any, target: Any = None, engine: str = "numpy", method: str = "gradient_x_input"
+) -> Any:
+    return onnxdtd.Explainer(source, method, engine)(x, target)
+
+
+def labelled(*names: str) -> onnx.ModelProto:
+    proto = model(DENSE, w=W)
+    onnx.helper.set_model_props(proto, {"onnxdtd.labels": json.dumps(list(names))})
+    return proto
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(
+    ("target", "value", "relevance"),
+    [
+        ("0", [3, 2], [[1, 2], [3, -1]]),
+        ("0:2", None, None),
+        (":", [2, -1], [[0, 2], [0, -1]]),
+        ("0 - 1", [1, 3], [[1, 0], [3, 0]]),
+        (":1 - y:2", [5, 1], [[1, 4], [3, -2]]),
+        ((slice(0, 2),), [5, 1], [[1, 4], [3, -2]]),
+        (lambda shapes: {"y": np.array([2.0, 0, -1])}, [9, 6], [[3, 6], [9, -3]]),
+    ],
+)  # fmt: skip
+def test_forms_by_hand(engine: str, target: Any, value: Any, relevance: Any) -> None:
+    source = model(DENSE, w=W)
+    if value is None:
+        with pytest.raises(TargetError, match="no output '0'"):
+            explained(source, X, target, engine)
+        return
+    e = explained(source, X, target, engine)
+    np.testing.assert_allclose(e.target_value, value, rtol=1e-6)
+    np.testing.assert_allclose(e.relevance["x"], relevance, rtol=1e-6)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_rest_counts_by_its_softmax(engine: str) -> None:
+    e = explained(model(DENSE, w=W), X[:1], "0 - rest", engine)
+    share = np.exp([2, -3]) / np.exp([2, -3]).sum()
+    np.testing.assert_allclose(e.target_value, [3 - share @ [2, -3]], rtol=1e-6)
+    np.testing.assert_allclose(e.relevance["x"], [(W[:, 0] - W[:, 1:] @ share) * X[0]], rtol=1e-5)
+    assert e.label() == "0 - rest"
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_mask_of_ones_own(engine: str, tmp_path: Path) -> None:
+    np.save(tmp_path / "mask.npy", np.array([True, False, True]))
+    e = explained(model(DENSE, w=W), X, f"mask:{tmp_path / 'mask.npy'}", engine)
+    np.testing.assert_allclose(e.target_value, [0, 0], atol=1e-6)
+    assert e.target == (((0,), (2,)), ((0,), (2,)))
+    np.save(tmp_path / "mask.npy", np.ones(4))
+    with pytest.raises(TargetError, match=r"shape \(4,\) do not fit"):
+        explained(model(DENSE, w=W), X, f"mask:{tmp_path / 'mask.npy'}", engine)
+    with pytest.raises(TargetError, match="cannot be read"):
+        explained(model(DENSE, w=W), X, "mask:nowhere.npy", engine)
+
+
+NAMES = Names(("logits", "461"), ("tabby", "tiger cat", "7", "crane", "crane", "a - b", "top"))
+
+
+@pytest.mark.parametrize(
+    ("text", "output", "index"),
+    [("tabby", None, (0,)), ("tiger cat", None, (1,)), ("a - b", None, (5,)), ("logits", "logits", None),
+     ("461:0", "461", (0,)), ("-1", None, (-1,)), ("0, 3", None, (0, 3)), (":7", None, (7,)),
+     ("461:top", "461", None)],
+)  # fmt: skip
+def test_names_and_indices(text: str, output: str | None, index: Any) -> None:
+    target = read_target(text, NAMES)
+    assert (target.output, target.index, target.form) == (output, index, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("461", ["the output '461'", "an index", "461:top", "':461'"]),
+        ("7", ["class 2", "an index as well"]),
+        ("top", ["class 6"]),
+        ("crane", ["classes 3, 4", "all named 'crane'"]),
+        ("Tabby", ["did you mean 'tabby'", "'logits', '461'"]),
+        ("tabby - tiger", ["'tiger' is no class", "did you mean 'tiger cat'"]),
+        ("logit", ["did you mean 'logits'"]),
+        ("box:-1", ["box:best"]),
+        ("logits:1 - 461:1", ["two outputs"]),
+        ("", ["no output ''"]),
+    ],
+)
+def test_what_is_refused_helps(text: str, words: list[str]) -> None:
+    with pytest.raises(TargetError) as error:
+        read_target(text, NAMES)
+    assert [word for word in words if word not in str(error.value)] == []
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("shape", ["N, T, K", "T, N, K", "T, K"])
+def test_the_batch_axis_is_found_by_its_name(engine: str, shape: str, rng: np.random.Generator) -> None:
+    """x (N, T, C) -> y in three orders: T positions, each of N samples; or one sample whose batch axis is summed."""
+    w = rng.normal(size=(2, 3)).astype(np.float32)
+    last = {"N, T, K": "Identity(z)", "T, N, K": "Transpose<perm=[1, 0, 2]>(z)", "T, K": "Squeeze(z, a)"}[
+        shape
+    ]
+    text = f"(float[N, T, 2] x) => (float[{shape}] y) {{ z = MatMul(x, w) y = {last} }}"
+    samples = 1 if shape == "T, K" else 2
+    x = rng.normal(size=(samples, 5, 2)).astype(np.float32)
+    source = model(text, w=w, a=np.array([0]))
+    e = explained(source, x, "3,1", engine)
+    y = x @ w
+    np.testing.assert_allclose(e.target_value, y[:, 3, 1], rtol=1e-5)
+    expected = np.zeros_like(x)
+    expected[:, 3] = x[:, 3] * w[:, 1]
+    np.testing.assert_allclose(e.relevance["x"], expected, rtol=1e-5, atol=1e-7)
+    assert e.batch_axis == {"N, T, K": 0, "T, N, K": 1, "T, K": None}[shape]
+    top = explained(source, x, None, engine)
+    np.testing.assert_allclose(top.target_value, y.max(axis=2).sum(axis=1), rtol=1e-5)
+    assert top.label() == "the arg-max of each of 5 positions"
+    one = explained(source, x, "3,top", engine)
+    np.testing.assert_allclose(one.target_value, y[:, 3].max(axis=1), rtol=1e-5)
+
+
+def test_a_fixed_batch_axis_is_found_by_its_length(rng: np.random.Generator) -> None:
+    text = "(float[1, 6, 2] x) => (float[6, 1, 3] y) { z = MatMul(x, w) y = Transpose<perm=[1, 0, 2]>(z) }"
+    x = rng.normal(size=(1, 6, 2)).astype(np.float32)
+    e = explained(model(text, w=W), x, "4,0")
+    assert (e.batch_axis, e.target) == (1, (((4, 0),),))
+    np.testing.assert_allclose(e.relevance["x"][0, 4], x[0, 4], rtol=1e-6)
+
+
+TOKENS = """(int64[N, T] ids, int64[N, T] mask) => (float[N, T, 3] y) {
+  e = Gather(table, ids) m = Cast<to=1>(mask) k = Unsqueeze(m, last) h = Mul(e, k) y = MatMul(h, w) }"""
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_last_position_that_is_no_padding(engine: str, rng: np.random.Generator) -> None:
+    table = rng.normal(size=(9, 2)).astype(np.float32)
+    ids = np.array([[1, 2, 3, 0], [4, 5, 6, 7]])
+    mask = np.array([[1, 1, 1, 0], [1, 1, 1, 1]])
+    source = model(TOKENS, table=table, w=W, last=np.array([-1]))
+    e = explained(source, {"ids": ids, "mask": mask}, "y[last],2", engine)
+    assert e.target == (((2, 2),), ((3, 2),))
+    np.testing.assert_allclose(e.target_value, [table[3] @ W[:, 2], table[7] @ W[:, 2]], rtol=1e-5)
+    best = explained(source, {"ids": ids, "mask": mask}, "y[last]", engine)
+    assert [index[0][0] for index in best.target] == [2, 3]
+    with pytest.raises(TargetError, match="no positions"):
+        explained(model(DENSE, w=W), X, "y[last]", engine)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_map_behind_a_sigmoid_is_asked_where_it_is_above_zero(engine: str) -> None:
+    text = "(float[N, 1, 2, 3] x) => (float[N, 1, 2, 3] y) { z = Mul(x, two) y = Sigmoid(z) }"
+    x = np.array([[1, -2, 3, -4, 5, -6], [-1, -2, -3, -4, -5, -6]], np.float32).reshape(2, 1, 2, 3)
+    e = explained(model(text, two=np.float32(2)), x, None, engine)
+    np.testing.assert_allclose(e.target_value, [18, -2])
+    assert len(e.target[0]) == 3
+    assert e.target[1] == ((0, 0, 0),)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_segmenter_is_asked_for_the_class_of_most_positions(engine: str) -> None:
+    text = "(float[N, 2, 1, 3] x) => (float[N, 3, 1, 3] y) { y = Conv(x, k) }"
+    x = np.array([[[[1, 0, 1]], [[0, 2, 0]]]], np.float32)  # scores: x0, x1, 0 at three places
+    k = np.array([[1, 0], [0, 1], [0, 0]], np.float32).reshape(3, 2, 1, 1)
+    e = explained(model(text, k=k), x, None, engine)
+    assert e.target == (((0, 0, 0), (0, 0, 2)),)
+    assert e.label() == "class 0 at 2 positions"
+    np.testing.assert_allclose(e.relevance["x"], [[[[1, 0, 1]], [[0, 0, 0]]]])
+    whole = explained(model(text, k=k), x, "1,:,:", engine)
+    np.testing.assert_allclose(whole.relevance["x"], [[[[0, 0, 0]], [[0, 2, 0]]]])
+
+
+def test_a_picture_out_of_a_picture_is_refused_with_three_targets() -> None:
+    text = "(float[N, 3, 4, 4] x) => (float[N, 3, 4, 4] y) { y = Conv<pads=[1, 1, 1, 1]>(x, k) }"
+    k = np.ones((3, 3, 3, 3), np.float32)
+    with pytest.raises(TargetError, match=r"--target 1,2,2 .* --target 0,:,: .* --target mask:FILE.npy"):
+        explained(model(text, k=k), np.ones((1, 3, 4, 4), np.float32))
+
+
+def detector(rng: np.random.Generator, rows_last: bool) -> tuple[onnx.ModelProto, np.ndarray]:
+    """16 anchors of 4 box numbers and 3 class scores, the latter behind a Sigmoid, side by side."""
+    text = f"""(float[N, 7, 4, 4] x) => (float[N, {"16, 7" if rows_last else "7, 16"}] y) {{
+      flat = Reshape(x, sizes) box = Slice(flat, s0, s4, one) z = Slice(flat, s4, s7, one) p = Sigmoid(z)
+      a = Concat<axis=1>(box, p) y = {"Transpose<perm=[0, 2, 1]>(a)" if rows_last else "Identity(a)"} }}"""
+    x = rng.normal(size=(1, 7, 4, 4)).astype(np.float32)
+    x[0, :4] = np.abs(x[0, :4]) * 9 + 2
+    x[0, 4:] -= 3
+    x[0, :, 2, 1] = [50, 40, 20, 10, -5, 2.5, -4]  # anchor 9: class 1, logit 2.5
+    x[0, :, 2, 2] = [51, 40, 20, 10, -5, 2.0, -4]  # anchor 10: nearly the same box, less certain
+    x[0, :, 0, 3] = [8, 8, 4, 4, 1.5, -5, -4]  # anchor 3: class 0, logit 1.5
+    ends = {f"s{k}": np.array([k]) for k in (0, 4, 7)}
+    return model(text, sizes=np.array([0, 7, 16]), one=np.array([1]), **ends), x
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_detector_is_asked_for_its_best_box(engine: str, rng: np.random.Generator) -> None:
+    source, x = detector(rng, rows_last=False)
+    e = explained(source, x, None, engine, "epsilon_plus")
+    assert e.target == (((5, 9),),)
+    np.testing.assert_allclose(e.target_value, [2.5], rtol=1e-6)
+    assert e.corners == ((40, 35, 60, 45),)
+    assert np.count_nonzero(e.relevance["x"]) == 1
+    second = explained(source, x, "box:1", engine, "epsilon_plus")
+    assert second.target == (((4, 3),),)
+    np.testing.assert_allclose(second.target_value, [1.5], rtol=1e-6)
+    assert explained(source, x, "box:best", engine, "epsilon_plus").target == e.target
+    with pytest.raises(TargetError, match="the best is box:0"):
+        explained(source, x, "box:99", engine)
+    with pytest.raises(TargetError, match="no boxes"):
+        explained(model(DENSE, w=W), X, "box:best", engine)
+
+
+def test_the_logit_behind_an_inner_activation_is_explained(rng: np.random.Generator) -> None:
+    text = """(float[N, 2] x) => (float[N, 4] y) {
+      z = MatMul(x, w) p = Softmax<axis=1>(z) h = Slice(x, a, b, b) y = Concat<axis=1>(p, h) }"""
+    source = model(text, w=W, a=np.array([0]), b=np.array([1]))
+    e = explained(source, X, 0)
+    np.testing.assert_allclose(e.target_value, [3, 2])
+    np.testing.assert_allclose(explained(source, X, 3).target_value, [1, 3])
+    np.testing.assert_allclose(e.outputs["y"][:, :3].sum(axis=1), [1, 1], rtol=1e-6)
+
+
+def test_scores_come_before_corners() -> None:
+    text = """(float[N, 2] x) => (float[N, 2] box, float[N, 3] score) {
+      box = Identity(x) z = MatMul(x, w) score = Softmax<axis=1>(z) }"""
+    assert explained(model(text, w=W), X).output == "score"
+
+
+def test_deep_taylor_takes_no_difference() -> None:
+    with pytest.raises(TargetError, match="dtd_head"):
+        explained(model(DENSE, w=W), X, "0 - 1", method="dtd")
+
+
+def test_several_targets_give_several_results() -> None:
+    explainer = onnxdtd.Explainer(labelled("a", "b", "c"), "gradient_x_input")
+    results = explainer(X, targets=["a", 1, "b - c"])
+    assert [r.label() for r in results] == ["class 0 'a'", "class 1 'b'", "b - c"]
+    np.testing.assert_allclose(results[2].target_value, [5, 1])
+    with pytest.raises(TargetError, match="target= or targets="):
+        explainer(X, 0, targets=[1])
