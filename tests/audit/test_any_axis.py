@@ -9,7 +9,7 @@ import pytest
 
 from onnxdtd.audit import run_audit
 from onnxdtd.explainer import Explainer
-from onnxdtd.plan.target import rows
+from onnxdtd.plan.batch import rows
 from tests.support.model_text import model
 
 X = np.array([[1, 2, -1], [0.5, 1, 2]], np.float32)
