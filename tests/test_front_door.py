@@ -15,6 +15,8 @@ import pytest
 import onnxdtd
 from tests.support.paths import MODELS
 
+pytestmark = pytest.mark.quick
+
 MODEL, DIGIT, WINE = MODELS / "mnist_cnn.onnx", MODELS / "mnist_digit.npy", MODELS / "wine_mlp.onnx"
 SUBMODULES = [m.name for m in pkgutil.walk_packages(onnxdtd.__path__, "onnxdtd.")]
 

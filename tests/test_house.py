@@ -5,8 +5,12 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
+import pytest
+
 import onnxdtd
 from tests.support.paths import ROOT
+
+pytestmark = pytest.mark.quick
 
 PACKAGE = Path(onnxdtd.__file__).parent
 # From the ground up; entries on one floor may not import each other unless they are one folder.

@@ -12,6 +12,8 @@ import pytest
 from tests.support.paths import MODELS, ROOT
 from tools.tables import PAGES, filled
 
+pytestmark = pytest.mark.quick
+
 TEXT = (ROOT / "README.md").read_text()
 
 

@@ -48,7 +48,12 @@ def cli(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.
             "chelsea.png",
             ["282  tiger cat", "output 'logits'", "composite, picked by auto"],
         ),
-        ("mnist_cnn", "mnist_digit.npy", ["3  28.42", "dtd, picked by auto", "(100.0%)"]),
+        pytest.param(
+            "mnist_cnn",
+            "mnist_digit.npy",
+            ["3  28.42", "dtd, picked by auto", "(100.0%)"],
+            marks=pytest.mark.quick,
+        ),
         ("mnist_cnn_dynamo", "mnist_digit.npy", ["3  28.42", "(100.0%)"]),
         ("mnist_cnn_nonpositive_bias", "mnist_digit.npy", ["class 3 '3'", "(100.0%)"]),
         (

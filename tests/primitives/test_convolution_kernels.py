@@ -17,6 +17,7 @@ from onnxdtd.primitives.pooling import max_pool_adjoint, max_pool_select
 from tests.support.single_op import Example, X, model_of, run_ort
 
 Array = Any
+pytestmark = pytest.mark.quick
 SEEN = settings(max_examples=300, deadline=None, derandomize=True)
 
 

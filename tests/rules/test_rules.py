@@ -8,7 +8,7 @@ import pytest
 from onnxdtd.errors import UsageError
 from onnxdtd.registry import OPS, RULES
 from onnxdtd.rules import Facts
-from tests.support import dense_oracle
+from tests.support import checks, dense_oracle
 from tests.support.single_op import Example, X, draw, model_of, run_ort, run_reference, site_of
 
 _rng = np.random.default_rng(11)
@@ -46,7 +46,13 @@ VARIANTS = {
 ELSEWHERE = {"pass", "guided_backprop", "deconvnet"}
 CASES = [(name, p) for name, variants in VARIANTS.items() for p in variants]
 
-every_site = pytest.mark.parametrize("example", SITES, ids=str)
+# One dense site is enough to say that every rule is as its formula says.
+QUICK = "Gemm-bias"
+
+every_site = pytest.mark.parametrize(
+    "example",
+    [pytest.param(s, id=str(s), marks=[pytest.mark.quick] if str(s) == QUICK else []) for s in SITES],
+)
 every_case = pytest.mark.parametrize(("name", "parameters"), CASES, ids=lambda v: str(v))
 
 
@@ -92,8 +98,7 @@ def test_rule_equals_dense_oracle(
     expected = getattr(dense_oracle, name)(
         W, b, feeds["x0"].astype(np.float64).ravel(), r.ravel(), c, **parameters
     )
-    (found,) = RULES[name].make(**parameters)(site, r)
-    np.testing.assert_allclose(found.ravel(), expected, rtol=1e-6, atol=1e-9 * np.abs(expected).max())
+    checks.oracle(RULES[name].make(**parameters), site, r, expected)
 
 
 @every_site
@@ -113,26 +118,7 @@ def test_pruned_rule_is_the_same_where_the_facts_hold(
 @every_case
 def test_claims_hold(name: str, parameters: dict, example: Example, rng: np.random.Generator) -> None:
     _, site, r = prepare(example, rng)
-    rule = RULES[name].make(**parameters)
-    r = np.abs(r)
-    (found,) = rule(site, r)
-    if "nonnegative" in rule.claims:
-        assert found.min() >= -1e-12
-    if "conserves" in rule.claims:
-        lost = []
-        watched = site_of(
-            example, {"x0": site.inputs[0]}, site.output, lost=lambda _, a: lost.append(float(a()))
-        )
-        rule(watched, r)
-        np.testing.assert_allclose(found.sum() + sum(lost), r.sum(), rtol=1e-9)
-
-
-def test_a_rule_that_loses_one_percent_is_caught(rng: np.random.Generator) -> None:
-    _, site, r = prepare(SITES[3], rng)
-    (found,) = RULES["signed_zplus"].make()(site, r)
-    with pytest.raises(AssertionError):
-        np.testing.assert_allclose(0.99 * found.sum(), r.sum(), rtol=1e-3)
-    np.testing.assert_allclose(found.sum(), r.sum(), rtol=1e-9)
+    checks.claims(RULES[name].make(**parameters), site, r)
 
 
 @pytest.mark.parametrize("name", ["epsilon", "zplus", "gamma", "alpha_beta", "wsquare"])
