@@ -32,8 +32,9 @@ def compile(
             "--target",
             "-t",
             metavar="T",
-            help="runtime (an input says it), seed (an input gives the relevance that starts), or what holds for "
-            "every sample: a class by index (3) or name, an index tuple (0,3), or top.",
+            help="runtime (an input says it), coefficients (an input weighs all elements), seed (an input gives "
+            "the relevance that starts), or what holds for every sample: a class by index (3) or name, an index "
+            "tuple (0,3), slices (1,:,:), a difference (3 - 5), or top.",
         ),
     ] = "runtime",
     output_name: Annotated[

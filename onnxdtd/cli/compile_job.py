@@ -53,7 +53,11 @@ def compile(
 def _summary(made: CompiledModel) -> str:
     own, added = made.nodes
     used = ", ".join(f"{rule} x{count}" for rule, count in Counter(made.rules.values()).most_common())
-    starts = {"runtime": "one index per sample, or -1 for the arg-max", "seed": "the relevance that starts"}
+    starts = {
+        "runtime": "one index per sample, or -1 for the arg-max",
+        "coefficients": "one for each element of the explained value",
+        "seed": "the relevance that starts",
+    }
     given = f" ('{made.inputs[-1]}': {starts[made.target]})" if made.target in starts else ""
     fixed = "" if made.target in starts else f", for target {made.target}"
     times = (

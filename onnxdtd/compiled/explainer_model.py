@@ -11,20 +11,22 @@ from typing import Any, Literal
 
 from onnxdtd.compiled.confirm import confirmed
 from onnxdtd.compiled.export import check_path, complete, write
-from onnxdtd.compiled.start import RUNTIME, SEED, Start
+from onnxdtd.compiled.start import COEFFICIENTS, RUNTIME, SEED, Start
 from onnxdtd.compiled.trace import Compiled, compile_plan
 from onnxdtd.compiled.upgrade import upgrade
 from onnxdtd.domains.propagation import Range
 from onnxdtd.errors import TargetError, UnsupportedError, UsageError
+from onnxdtd.inputs import labels
 from onnxdtd.model.canonise import canonise
 from onnxdtd.model.graph import Graph
 from onnxdtd.plan.plan import Plan, make_plan
-from onnxdtd.plan.target import Target, check_target, parse_target
+from onnxdtd.plan.target import Target, check_target, described, parse_target
+from onnxdtd.plan.target_text import Names, read_target
 from onnxdtd.registry import PASSES
 from onnxdtd.settings import Model, Rules, check_names, graph_of, input_range_of, overrides
 from onnxdtd.version import __version__
 
-STARTS = ("runtime", "seed")
+STARTS = {"runtime": RUNTIME, "coefficients": COEFFICIENTS, "seed": SEED}
 WEIGHTS = ("store", "derive")
 
 
@@ -32,7 +34,7 @@ WEIGHTS = ("store", "derive")
 class CompiledModel:
     """A written explainer. files: the model and, above 2 GB, its weights. inputs, outputs: of the file, in order.
     relevance: the output that holds each input's relevance. explained: the value whose relevance it is: the logit
-    of `output` where a final activation was set aside. target: `runtime`, `seed`, `top` or an index. nodes: of the
+    of `output` where a final activation was set aside. target: one of `STARTS`, or the fixed question. nodes: of the
     model and of the explainer. nbytes: of all files, and source_nbytes: of the model's own weights."""
 
     files: tuple[Path, ...]
@@ -72,9 +74,10 @@ def compile(
     higher rank); another index that is not there explains nothing. It returns the model's outputs under their own
     names, then `relevance/NAME` (N, ...) for each explained input. Symbolic dimensions stay symbolic.
 
-    target: `runtime` as above; an index, an index tuple or `top`, which then holds for every sample and leaves no
-    input `target`; or `seed`, for an input `seed` of the explained value's type and shape, with which relevance
-    starts. Where the model has a value of that name, the input is called `onnxdtd/target` or `onnxdtd/seed`.
+    target: `runtime` as above; an index, slices, a difference or `top`, which then holds for every sample and leaves
+    no input `target`; `coefficients`, for an input of that name, of the explained value's type and shape: their sum,
+    each times the value, is explained; or `seed`, for an input that is the relevance with which the walk starts.
+    Where the model has a value of that name, the input is called `onnxdtd/target`, and so on.
     output: which one is explained; a model of several float outputs needs it. weights: what rules make of weights
     (such as W+) is stored, or derived in the graph from the model's own, which takes no room. method, input_range,
     bias, rules: as in `Explainer`.
@@ -105,24 +108,31 @@ def compile(
 
 def start_for(graph: Graph, target: Any, output: str | None) -> tuple[Start, str | None]:
     """How the compiled walk starts, and at which output. Raises TargetError or UsageError."""
-    wanted = Target() if isinstance(target, str) and target in STARTS else parse_target(target)
-    if wanted.per_sample:
+    start = STARTS.get(target) if isinstance(target, str) else None
+    question = Target() if start is not None else _question(graph, target)
+    if question.per_sample:
         raise TargetError("a fixed target is one index for all samples; target='runtime' takes one for each")
-    if output is not None and wanted.output not in (None, output):
+    if output is not None and question.output not in (None, output):
         raise TargetError(
-            f"target names output '{wanted.output}', and output is '{output}': give one of them"
+            f"target names output '{question.output}', and output is '{output}': give one of them"
         )
-    output = output or wanted.output
+    output = output or question.output
     floats = [name for name in graph.outputs if graph.value(name).is_float]
     if output is None and len(floats) > 1:
         names = ", ".join(f"'{name}'" for name in floats)
         raise UsageError(
             f"the model has the outputs {names}: say which one is explained (output=, --output-name)"
         )
-    if isinstance(target, str) and target in STARTS:
-        return (RUNTIME if target == "runtime" else SEED), output
-    index: Any = wanted.index
-    return Start("fixed", index), output
+    if start is not None:
+        return start, output
+    index: Any = question.index
+    return Start("fixed", index, question.form), output
+
+
+def _question(graph: Graph, target: Any) -> Target:
+    if isinstance(target, str):
+        return read_target(target, Names(graph.outputs, labels(graph.metadata) or ()))
+    return parse_target(target)
 
 
 def write_compiled(
@@ -136,6 +146,7 @@ def write_compiled(
     check_target(Target(plan.output, start.index), plan.graph.value(plan.target).shape)
     compiled = compile_plan(plan, start, weights)
     fixed = ",".join(map(str, start.index)) if start.index else "top"
+    fixed = fixed if start.form is None else described(start.form)
     target = fixed if start.kind == "fixed" else start.kind
     model = complete(compiled, _metadata(plan, compiled, target, weights))
     inputs, outputs = (tuple(v.name for v in values) for values in (model.graph.input, model.graph.output))

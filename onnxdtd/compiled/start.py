@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from onnxdtd.errors import TargetError
 from onnxdtd.model.graph import Graph
+from onnxdtd.plan.coefficients import fixed_coefficients
 from onnxdtd.plan.plan import Plan
-from onnxdtd.plan.target import Index, checked
+from onnxdtd.plan.seed import NO_DIFFERENCE
+from onnxdtd.plan.target import Form, Index, Target, checked
 from onnxdtd.primitives import (
     Traced,
     Tracer,
@@ -34,13 +35,13 @@ LISTED = 1024  # Of more elements, the numbers are counted in the graph instead 
 class Start:
     """kind: `runtime`, an input `target` names what is explained: int64, one flat index behind the batch axis per
     sample, or one for all; -1 is the arg-max of the last axis. `fixed`: index, behind the batch axis, or None for
-    the arg-max. `coefficients`: an input `coefficients`, of the explained value's type and shape: their sum, each
-    times the value, is explained; `weighed`: the same ones whenever it runs, of one sample. `seed`: an input `seed`
-    of that type and shape is the relevance that starts."""
+    the arg-max; or form: several elements, each with its coefficient. `coefficients`: an input of that name, of the
+    explained value's type and shape: their sum, each times the value, is explained. `seed`: an input of that type and
+    shape is the relevance that starts."""
 
-    kind: Literal["runtime", "fixed", "coefficients", "weighed", "seed"]
+    kind: Literal["runtime", "fixed", "coefficients", "seed"]
     index: Index | None = None
-    weights: npt.NDArray[Any] | None = None
+    form: Form | None = None
 
 
 RUNTIME = Start("runtime")
@@ -67,7 +68,7 @@ def _seed(plan: Plan, tracer: Tracer, logits: Traced, what: Start) -> tuple[Any,
         begin = relu(logits)
     elif plan.seed == "one":
         begin = expand_like(np.ones((1,) * logits.ndim, logits.dtype), logits)
-    if what.kind in ("coefficients", "weighed"):
+    if what.kind == "coefficients" or what.form is not None:
         return _weighed(plan, tracer, logits, begin, what)
     if logits.ndim < 2:
         if what.index:
@@ -97,10 +98,14 @@ def _weighed(
     """Coefficients times the value; zero where they are, whatever the value there."""
     asked: Traced | None = None
     coefficients: Any
-    if what.weights is None:
+    if what.form is None:
         coefficients = asked = tracer.value(free_name(plan.graph, "coefficients"), logits.dtype, logits.shape)
     else:
-        coefficients = expand_like(what.weights.astype(logits.dtype)[None], logits)
+        sizes = tuple(static(size) for size in logits.shape[1:])
+        fixed = fixed_coefficients(Target(form=what.form), sizes).astype(logits.dtype)
+        if plan.seed == "positive" and (fixed < 0).any():
+            raise TargetError(NO_DIFFERENCE)
+        coefficients = expand_like(fixed, logits)
     if plan.seed == "one":
         return coefficients, asked
     zero = np.zeros((), logits.dtype)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from onnxdtd.errors import TargetError
+from onnxdtd.errors import TargetError, UnsupportedError
 from onnxdtd.model.graph import Graph
 from onnxdtd.plan.boxes import Corners, detections
 from onnxdtd.plan.default import class_axis, pictures
@@ -31,6 +31,27 @@ class Answers:
     y: Array
     logits: Array
     corners: list[Corners | None] = field(default_factory=list)
+
+
+def fixed_coefficients(target: Target, sizes: tuple[int, ...]) -> Array:
+    """The coefficients (1, ...) of a target in an output of these sizes behind the batch axis, without its values.
+
+    Raises UnsupportedError for a question that only a forward pass answers: an arg-max, a box, the rest.
+    """
+    nothing = np.zeros((1, *sizes))
+    match target.form:
+        case None if target.index is not None and not target.per_sample:
+            return _at(target, nothing)
+        case Part(entries) if None not in entries:
+            return _part(entries, nothing)
+        case Weights(coefficients):
+            return _weights(coefficients, nothing)
+        case Against(plus, Target() as minus):
+            return _different(fixed_coefficients(plus, sizes), fixed_coefficients(minus, sizes))
+    raise UnsupportedError(
+        "this target depends on the values of a forward pass, so it cannot be compiled in: compile with target "
+        "'coefficients', which takes them as an input"
+    )
 
 
 def seed_mask(target: Target, logits: Array) -> npt.NDArray[np.bool_]:
@@ -153,10 +174,7 @@ def _against(plus: Target, minus: Target | None, answers: Answers) -> Array:
     """A - B; A - the softmax-weighted others (Gu et al. 2018)."""
     for_it, _ = coefficients_of(plus, answers)
     if minus is not None:
-        against, _ = coefficients_of(minus, answers)
-        if not (for_it - against).any():
-            raise TargetError("both sides of the difference are the same: nothing is left to explain")
-        return for_it - against
+        return _different(for_it, coefficients_of(minus, answers)[0])
     axis = class_axis(answers.logits.shape[1:], answers.graph, answers.output, pictures(answers.feeds))
     others = np.where(for_it == 0, answers.logits, -np.inf).astype(np.float64)
     rows = for_it.any(axis=axis, keepdims=True)
@@ -167,3 +185,9 @@ def _against(plus: Target, minus: Target | None, answers: Answers) -> Array:
     )
     total = odds.sum(axis=axis, keepdims=True)
     return np.asarray(for_it - rows * odds / total)
+
+
+def _different(plus: Array, minus: Array) -> Array:
+    if not (plus - minus).any():
+        raise TargetError("both sides of the difference are the same: nothing is left to explain")
+    return np.asarray(plus - minus)

@@ -18,6 +18,10 @@ from onnxdtd.plan.default import class_axis, default, pictures
 from onnxdtd.plan.target import Index, Target
 
 Array = npt.NDArray[Any]
+NO_DIFFERENCE = (
+    "this method starts from max(0, logit), of which no difference can be taken; take dtd_head or another method "
+    "that starts from the logit with its sign"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,8 +92,5 @@ def start_of(kind: Literal["value", "positive", "one"], seed: Seed, logits: Arra
     if kind == "value":
         return np.asarray(coefficients * asked)
     if (coefficients < 0).any():
-        raise TargetError(
-            "this method starts from max(0, logit), of which no difference can be taken; take dtd_head or another "
-            "method that starts from the logit with its sign"
-        )
+        raise TargetError(NO_DIFFERENCE)
     return np.asarray(coefficients * np.maximum(asked, 0))

@@ -164,6 +164,26 @@ def indexed(output: str | None, entries: tuple[int | slice | None, ...]) -> Targ
     return Target(output, form=Part(entries))
 
 
+def described(form: Form) -> str:
+    """A question that is no plain index, in words."""
+    match form:
+        case Part(entries):
+            return ",".join("top" if k is None else _spelled(k) for k in entries)
+        case Box(which):
+            return f"box:{which}"
+        case Last(index):
+            return "[last]" if index is None else f"[last],{index}"
+        case Weights(_, said) | Against(_, _, said):
+            return said
+    return "a function"
+
+
+def _spelled(entry: int | slice) -> str:
+    if isinstance(entry, int):
+        return str(entry)
+    return ":".join("" if end is None else str(end) for end in (entry.start, entry.stop))
+
+
 def check_target(target: Target, shape: Sequence[int | str | None] | None) -> None:
     """Raise TargetError where the model's own output shape tells that there is no such element.
 

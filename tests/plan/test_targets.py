@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 
 import onnxdtd
@@ -258,3 +259,25 @@ def test_several_targets_give_several_results() -> None:
     np.testing.assert_allclose(results[2].target_value, [5, 1])
     with pytest.raises(TargetError, match="target= or targets="):
         explainer(X, 0, targets=[1])
+
+
+@pytest.mark.parametrize("target", ["1", ":", "0 - 1", "b - c"])
+def test_a_fixed_question_compiles(tmp_path: Path, target: str) -> None:
+    source = labelled("a", "b", "c")
+    onnxdtd.compile(source, tmp_path / "e.onnx", method="attnlrp", target=target)
+    session = onnxruntime.InferenceSession(tmp_path / "e.onnx", providers=["CPUExecutionProvider"])
+    assert [i.name for i in session.get_inputs()] == ["x"]
+    (relevance,) = session.run(["relevance/x"], {"x": X})
+    expected = explained(source, X, target, method="attnlrp").relevance["x"]
+    np.testing.assert_allclose(relevance, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_coefficients_are_an_input(tmp_path: Path) -> None:
+    source = labelled("a", "b", "c")
+    onnxdtd.compile(source, tmp_path / "e.onnx", method="attnlrp", target="coefficients")
+    session = onnxruntime.InferenceSession(tmp_path / "e.onnx", providers=["CPUExecutionProvider"])
+    weights = np.array([[1, -1, 0], [0, 0, 2]], np.float32)
+    (relevance,) = session.run(["relevance/x"], {"x": X, "coefficients": weights})
+    np.testing.assert_allclose(relevance, X * (weights @ W.T), rtol=1e-5, atol=1e-6)
+    with pytest.raises(onnxdtd.UnsupportedError, match="'coefficients'"):
+        onnxdtd.compile(source, tmp_path / "f.onnx", method="attnlrp", target="a - rest")
