@@ -131,9 +131,21 @@ class AuditEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class Panel:
+    """How a metric's curves are drawn: what is along the axes, up to which bounds the curve goes (None: as it comes),
+    and the metrics whose panels stand in one row, by a word that they share ("": the metric has a row of its own)."""
+
+    across: str = "removed share"
+    up: str = "explained logit"
+    bounds: tuple[float, float] | None = None
+    row: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class MetricEntry:
     """One metric: `measure(case)` returns its scores. better: of each, by the last part of its name. needs: what it
-    cannot do without, else it is left out."""
+    cannot do without, else it is left out. order: its place among the metrics, which those of equal order take by
+    name; metrics that share what they ask the model stand together. panel: of its curves, if it has any."""
 
     name: str
     measure: Callable[..., Any]
@@ -141,3 +153,10 @@ class MetricEntry:
     better: Mapping[str, Literal["higher", "lower"]]
     source: str
     needs: Literal["", "places", "probability", "another explanation", "another class"] = ""
+    order: int = 100
+    panel: Panel = Panel()
+
+    @property
+    def title(self) -> str:
+        """The name in words."""
+        return self.name.replace("_", " ")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
+import networkx
 import pytest
 
 import onnxdtd
@@ -55,6 +56,28 @@ def test_imports_only_go_down() -> None:
             if other != room and FLOOR[other] >= FLOOR[room]:
                 faults.append(f"{where}:{line} imports {module}, which is not below it")
     assert faults == []
+
+
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    """Not even for the eyes of mypy only: what is imported under TYPE_CHECKING counts."""
+    files = {path.relative_to(PACKAGE.parent).with_suffix(""): path for path in PACKAGE.rglob("*.py")}
+    modules = {".".join(name.parts).removesuffix(".__init__"): path for name, path in files.items()}
+    arrows = []
+    for name, path in modules.items():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module in modules and name != DOOR:
+                inner = {f"{node.module}.{alias.name}" for alias in node.names} & set(modules)
+                arrows += [(name, other) for other in inner or {node.module}]
+    rings = [
+        ring for ring in networkx.strongly_connected_components(networkx.DiGraph(arrows)) if len(ring) > 1
+    ]
+    assert rings == []
+
+
+def test_no_room_bears_the_name_of_a_public_function() -> None:
+    """`import onnxdtd.NAME` would put the room in the function's place."""
+    rooms = {path.name.removesuffix(".py") for path in PACKAGE.iterdir()}
+    assert rooms & set(onnxdtd.__all__) == set()
 
 
 def test_the_command_line_imports_nothing_by_string() -> None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from onnxdtd.entries import Panel
 from onnxdtd.metrics.case import Case, Measured
 from onnxdtd.metrics.perturb import area, curves
 from onnxdtd.registry import metric
 
 SOURCE = "Petsiuk, Das and Saenko 2018"
 
+CHANCE = Panel(up="class probability", bounds=(-0.02, 1.03), row="class probability")
 
-@metric("deletion", better={"area": "lower"}, source=SOURCE, needs="probability")
+
+@metric("deletion", better={"area": "lower"}, source=SOURCE, needs="probability", order=3, panel=CHANCE)
 def deletion(case: Case) -> Measured:
     """Area under p(class | x with the k most relevant pixels set to the constant), over k from none to all.
 
@@ -19,7 +24,10 @@ def deletion(case: Case) -> Measured:
     return Measured({"area": area(chances)}, {"most": chances})
 
 
-@metric("insertion", better={"area": "higher"}, source=SOURCE, needs="probability")
+@metric(
+    "insertion", better={"area": "higher"}, source=SOURCE, needs="probability",
+    order=4, panel=replace(CHANCE, across="inserted share"),
+)  # fmt: skip
 def insertion(case: Case) -> Measured:
     """Area under p(class | the blurred input with its k most relevant pixels restored), over k from none to all.
 

@@ -17,7 +17,7 @@ BETTER = {
 }
 
 
-@metric("pixel_flipping", better=BETTER, source="Bach et al. 2015; Samek et al. 2017")
+@metric("pixel_flipping", better=BETTER, order=1, source="Bach et al. 2015; Samek et al. 2017")
 def pixel_flipping(case: Case) -> Measured:
     """mean over k of f(x_least,k) - f(x_most,k): pixels, or columns, removed one after the other.
 
@@ -31,7 +31,7 @@ def pixel_flipping(case: Case) -> Measured:
     return _measure(case, 1)
 
 
-@metric("region_perturbation", better=BETTER, source="Samek et al. 2017", needs="places")
+@metric("region_perturbation", better=BETTER, order=2, source="Samek et al. 2017", needs="places")
 def region_perturbation(case: Case) -> Measured:
     """The same with square regions side by side, by the sum of their relevance.
 

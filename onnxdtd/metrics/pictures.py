@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from onnxdtd.entries import MetricEntry
+from onnxdtd.metrics.curve import Curve, Curves
 from onnxdtd.metrics.sources import CONTROLS
+from onnxdtd.registry import METRICS
 from onnxdtd.render.canvas import DPI, GAP, HEADER, MARGIN, SMALL, Page, text_width
 from onnxdtd.render.colours import FAINT, INK
-
-if TYPE_CHECKING:
-    from onnxdtd.metrics.result import Curve, Evaluation
 
 __all__ = ["DPI", "draw"]
 
@@ -38,23 +38,20 @@ HUES = (
     "#5f6f00",
     "#30343b",
 )
-TITLES = {
-    "pixel_flipping": "pixel flipping",
-    "region_perturbation": "region perturbation",
-    "deletion": "deletion",
-    "insertion": "insertion",
-}
 
 
-def draw(evaluation: Evaluation, methods: tuple[str, ...]) -> Figure | None:
-    """Solid: the most relevant first; dashed: the least relevant first. None without curves."""
+def draw(curves: Curves, methods: tuple[str, ...], inputs: int) -> Figure | None:
+    """Solid: the most relevant first; dashed: the least relevant first. None without curves.
+
+    inputs: of how many the curves are the means.
+    """
     panels: dict[str, dict[str, Mapping[str, Curve]]] = {}
-    for name, curves in evaluation.curves.items():
+    for name, by_method in curves.items():
         panel, _, order = name.rpartition(".")
-        panels.setdefault(panel, {})[order] = {m: curves[m] for m in methods if m in curves}
+        panels.setdefault(panel, {})[order] = {m: by_method[m] for m in methods if m in by_method}
     if not panels:
         return None
-    ordered = sorted(panels, key=lambda p: list(TITLES).index(p.split(".")[0]))
+    ordered = sorted(panels, key=lambda panel: (_metric(panel).order, _metric(panel).name))
     rows = _rows(ordered)
     across = min(ACROSS, max(map(len, rows)))
     width = MARGIN + across * (LEFT + WIDTH) + (across - 1) * GAP + MARGIN
@@ -63,8 +60,8 @@ def draw(evaluation: Evaluation, methods: tuple[str, ...]) -> Figure | None:
     lines = -(-len(methods) // legend) + 1
     top = lines * LINE + GAP
     high = ABOVE + HEIGHT + BELOW
-    bands = len(methods) <= BANDS and evaluation.inputs > 1
-    count = f"{evaluation.inputs} input{'s' if evaluation.inputs > 1 else ''}"
+    bands = len(methods) <= BANDS and inputs > 1
+    count = f"{inputs} input{'s' if inputs > 1 else ''}"
     page = Page(
         width, top + len(rows) * high, f"Removal curves, means over {count}{', 95 % bands' if bands else ''}"
     )
@@ -72,27 +69,28 @@ def draw(evaluation: Evaluation, methods: tuple[str, ...]) -> Figure | None:
     for i, row in enumerate(rows):
         for j, panel in enumerate(row):
             x, y = MARGIN + j * (LEFT + WIDTH + GAP), top + i * high
-            metric, _, fill = panel.partition(".")
-            page.text(x, y, TITLES[metric] + (f", fill: {fill}" if fill else ""), HEADER, INK)
+            metric, fill = _metric(panel), panel.partition(".")[2]
+            page.text(x, y, metric.title + (f", fill: {fill}" if fill else ""), HEADER, INK)
             axes = page.place(x + LEFT, y + ABOVE, WIDTH, HEIGHT)
-            chance = metric in ("deletion", "insertion")
             _panel(axes, panels[panel], styles, bands)
-            axes.set_xlabel(
-                "inserted share" if metric == "insertion" else "removed share", fontsize=SMALL, color=GREY
-            )
-            if chance:
-                axes.set(ylim=(-0.02, 1.03))
-            page.text(x + LEFT, y + 32, "class probability" if chance else "explained logit", SMALL, GREY)
+            axes.set_xlabel(metric.panel.across, fontsize=SMALL, color=GREY)
+            if metric.panel.bounds is not None:
+                axes.set(ylim=metric.panel.bounds)
+            page.text(x + LEFT, y + 32, metric.panel.up, SMALL, GREY)
     return page.figure
 
 
 def _rows(panels: list[str]) -> list[list[str]]:
-    """The fills of one metric beside each other; deletion and insertion beside each other."""
+    """The fills of one metric beside each other, and so the metrics that share a row."""
     groups: dict[str, list[str]] = {}
     for panel in panels:
-        metric = panel.split(".")[0]
-        groups.setdefault("chances" if metric in ("deletion", "insertion") else metric, []).append(panel)
+        metric = _metric(panel)
+        groups.setdefault(metric.panel.row or metric.name, []).append(panel)
     return list(groups.values())
+
+
+def _metric(panel: str) -> MetricEntry:
+    return METRICS[panel.split(".")[0]]
 
 
 def _panel(

@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from onnxdtd.entries import MetricEntry
 from onnxdtd.errors import UsageError
 from onnxdtd.folder import plain
+from onnxdtd.metrics.curve import Curve, Curves
 from onnxdtd.metrics.journal import PICTURE, SCHEMA, Journal
 from onnxdtd.metrics.pictures import DPI, draw
 from onnxdtd.metrics.statistics import Summary, bootstrap
@@ -24,16 +25,6 @@ from onnxdtd.metrics.tables import blocks
 from onnxdtd.registry import METRICS
 
 Array = npt.NDArray[Any]
-
-
-@dataclass(frozen=True)
-class Curve:
-    """Over the removed (or inserted) share x: the mean over inputs, and 1.96 standard errors to either side."""
-
-    x: Array
-    mean: Array
-    low: Array
-    high: Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +38,7 @@ class Evaluation:
     methods: tuple[str, ...]
     scores: tuple[str, ...]
     values: Mapping[str, Array]
-    curves: Mapping[str, Mapping[str, Curve]]
+    curves: Curves
     settled: Mapping[str, Any]
     skipped: Mapping[str, str]
     left_out: Mapping[str, str]
@@ -91,7 +82,7 @@ class Evaluation:
 
     def figure(self, methods: Sequence[str] | None = None) -> Figure | None:
         """The curves, of all methods or of some (more than ten are hard to tell apart); None where there are none."""
-        return draw(self, tuple(methods or self.methods))
+        return draw(self.curves, tuple(methods or self.methods), self.inputs)
 
     def document(self) -> dict[str, Any]:
         """The content of evaluation.json, of which docs/evaluate.md describes every field."""
@@ -179,7 +170,7 @@ def gather(
     missing = np.full(count, np.nan)
     curves: dict[str, dict[str, Curve]] = {}
     for (name, method), total in sums.items():
-        curves.setdefault(name, {})[method] = _curve(total)
+        curves.setdefault(name, {})[method] = Curve.of(total)
     notes = [f"{m}: {text}" for m, text in warned.items()]
     for m in methods:
         for word, then in (("zero", "ordered at random there"), ("not finite", "which are left out")):
@@ -204,10 +195,3 @@ def gather(
             figure.savefig(journal.folder / PICTURE, dpi=DPI)
         journal.finish(result.document())
     return result
-
-
-def _curve(total: Array) -> Curve:
-    n, first, second = total
-    mean = first / n
-    error = 1.96 * np.sqrt(np.maximum(second / n - mean**2, 0) / np.maximum(n - 1, 1))
-    return Curve(np.linspace(0, 1, mean.size), mean, mean - error, mean + error)

@@ -32,8 +32,6 @@ from onnxdtd.settings import Model
 from onnxdtd.version import __version__
 
 LABEL = "label"
-# Those that ask the model most come first, and share what they ask; metrics of other names follow.
-FIRST = ("pixel_flipping", "region_perturbation", "deletion", "insertion", "sparseness", "stability")
 
 
 def evaluate(
@@ -118,14 +116,14 @@ def evaluate(
 
 
 def _entries(metrics: str | Sequence[str]) -> list[MetricEntry]:
-    """The metrics by these names, each once, in the order of the table. UsageError for an unknown name."""
+    """The metrics by these names, each once, in their order. UsageError for an unknown name."""
     wanted = [metrics] if isinstance(metrics, str) else list(metrics)
     wanted = [*METRICS] if wanted == ["all"] else wanted
     unknown = [name for name in wanted if name not in METRICS]
     if unknown or not wanted:
         raise UsageError(f"no metric {', '.join(unknown)}; the metrics are all, {', '.join(METRICS)}")
     chosen = [entry for name, entry in METRICS.items() if name in wanted]
-    return sorted(chosen, key=lambda entry: (*FIRST, entry.name).index(entry.name))
+    return sorted(chosen, key=lambda entry: (entry.order, entry.name))
 
 
 def _known(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,10 @@ from onnxdtd.registry import metric
 
 
 @metric(
-    "sparseness", better={"gini": "higher"}, source="Hurley and Rickard 2009, table I; Chalasani et al. 2020"
+    "sparseness",
+    better={"gini": "higher"},
+    source="Hurley and Rickard 2009, table I; Chalasani et al. 2020",
+    order=5,
 )
 def sparseness(case: Case) -> Measured:
     """G = 1 - 2 sum_k (|r|_(k) / |r|_1) (n - k + 1/2) / n: Gini index of |relevance| of n pixels or columns.

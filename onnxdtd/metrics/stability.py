@@ -10,7 +10,7 @@ from onnxdtd.registry import metric
 
 @metric(
     "stability", better={"max_sensitivity": "lower", "lipschitz": "lower"},
-    source="Yeh et al. 2019, eq. (2); Alvarez-Melis and Jaakkola 2018", needs="another explanation",
+    source="Yeh et al. 2019, eq. (2); Alvarez-Melis and Jaakkola 2018", needs="another explanation", order=6,
 )  # fmt: skip
 def stability(case: Case) -> Measured:
     """max over draws of |R(x + u) - R(x)| / |R(x)|, u uniform noise of 2 % of the input's range; class held.

@@ -4,17 +4,34 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from onnxdtd.metrics.statistics import Summary
-
-if TYPE_CHECKING:
-    from onnxdtd.metrics.result import Evaluation
 
 COLUMNS = 3
 
 
-def blocks(evaluation: Evaluation, scores: Sequence[str]) -> str:
+class Scored(Protocol):
+    """What a table asks of an evaluation."""
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """In their order."""
+
+    def summary(self, method: str, score: str) -> Summary:
+        """Mean over inputs with its interval."""
+
+    def difference(self, score: str, a: str, b: str) -> Summary:
+        """The same of a - b."""
+
+    def higher_is_better(self, score: str) -> bool:
+        """Which way the score counts."""
+
+    def ranking(self, score: str) -> tuple[str, ...]:
+        """The methods that have it, the best first."""
+
+
+def blocks(evaluation: Scored, scores: Sequence[str]) -> str:
     """Up to three scores beside each other, a row for each method, the best of the first score on top."""
     parts = []
     for start in range(0, len(scores), COLUMNS):
@@ -30,12 +47,12 @@ def blocks(evaluation: Evaluation, scores: Sequence[str]) -> str:
     return "\n\n".join(parts)
 
 
-def _head(evaluation: Evaluation, score: str) -> str:
+def _head(evaluation: Scored, score: str) -> str:
     way = "higher" if evaluation.higher_is_better(score) else "lower"
     return f"{score.rpartition('.')[2].replace('_', ' ')}, {way}"
 
 
-def _column(evaluation: Evaluation, score: str, methods: Sequence[str]) -> list[str]:
+def _column(evaluation: Scored, score: str, methods: Sequence[str]) -> list[str]:
     found = {m: evaluation.summary(m, score) for m in methods}
     best = next(iter(evaluation.ranking(score)), None)
     sizes = [abs(v) for s in found.values() for v in (s.mean, s.low, s.high) if math.isfinite(v)]

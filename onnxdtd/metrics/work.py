@@ -20,9 +20,10 @@ from onnxdtd.metrics.sources import Ask, Source
 from onnxdtd.metrics.survey import Survey
 from onnxdtd.plan.coefficients import seed_mask
 from onnxdtd.plan.target import Target
+from onnxdtd.runs.batches import Arrays, alike
 
 Array = npt.NDArray[Any]
-Chunk = list[tuple[int, dict[str, Array]]]
+Chunk = list[tuple[int, Arrays]]
 
 DIGITS = 6
 """Of the curves, which are for pictures; scores are kept in full."""
@@ -45,17 +46,7 @@ class Work:
 
         The same chunks whatever was done before, so that an interrupted run finds the numbers of a whole one.
         """
-        chunk: Chunk = []
-        for i, feeds in enumerate(self.data):
-            shapes = {name: a.shape for name, a in feeds.items()}
-            if chunk and (
-                len(chunk) == self.scorer.batch or shapes != {n: a.shape for n, a in chunk[0][1].items()}
-            ):
-                yield chunk
-                chunk = []
-            chunk.append((i, feeds))
-        if chunk:
-            yield chunk
+        return alike(self.data, self.scorer.batch)
 
     def ask(self, chunk: Chunk) -> tuple[Ask, Array]:
         """What a method is asked of a chunk, and the logits (N, K)."""

@@ -17,6 +17,7 @@ from onnxdtd.explanation import Explanation
 from onnxdtd.plan.coefficients import seed_mask
 from onnxdtd.plan.plan import Plan, needed
 from onnxdtd.plan.target import Target
+from onnxdtd.runs.batches import Rows, chunks, filled, taken
 
 Array = npt.NDArray[Any]
 
@@ -29,9 +30,10 @@ class Passes:
     """f(x_1 ... x_D) of each of N samples: the explained logit over all explained inputs, one behind the other.
 
     base: the explanation of x by one gradient pass, which fixes each sample's target. x: (N, D) float64. low, high:
-    (N, D), the stated input range, infinite where there is none. fixed: the model takes no other batch.
-    forward_points, gradient_points: evaluated so far. A row of `points` belongs to the sample of the same row of
-    `samples`, whose target and integer inputs it takes. Raises TargetError where a sample explains several elements.
+    (N, D), the stated input range, infinite where there is none. fixed: the only batch that the model takes, None for
+    any. forward_points, gradient_points: evaluated so far. A row of `points` belongs to the sample of the same row
+    of `samples`, whose target and integer inputs it takes. Raises TargetError where a sample explains several
+    elements.
     """
 
     def __init__(
@@ -43,7 +45,8 @@ class Passes:
         self._check()
         self._run = explainer.run(self.plan.output)
         self._forward = explainer.forward([self.plan.target])
-        self._rows, self.fixed = _rows(self.plan, self.base, batch)
+        self.fixed = _fixed(self.plan, self.base)
+        self._rows = self.fixed or _rows(self.plan, batch)
         self._progress, self._done, self._expected = progress, 0, 0
         self.forward_points = self.gradient_points = 0
         self.x = self._joined({name: self.base.inputs[name] for name in self.plan.floats})
@@ -66,10 +69,9 @@ class Passes:
         """Say how many points are to come at most, for the progress."""
         self._expected = self._done + points
 
-    def chunks(self, points: int) -> Iterator[npt.NDArray[np.intp]]:
+    def chunks(self, points: int) -> Iterator[Rows]:
         """0 .. points - 1 in runs that fit in memory."""
-        for start in range(0, points, self._rows):
-            yield np.arange(start, min(start + self._rows, points))
+        return chunks(points, self._rows)
 
     def values(self, points: Array, samples: npt.NDArray[np.intp]) -> Array:
         """f at each of M points (M, D): (M,) float64."""
@@ -167,17 +169,13 @@ class Passes:
             )
 
     def _feeds(self, points: Array, samples: npt.NDArray[np.intp]) -> dict[str, Array]:
-        missing = self._rows - len(points) if self.fixed else 0
-        padded = np.concatenate([samples, np.repeat(samples[-1:], missing)])
-        rows = np.concatenate([points, np.repeat(points[-1:], missing, axis=0)])
-        return {name: array[padded] for name, array in self.base.inputs.items()} | self.split(rows)
+        rows = filled(np.arange(len(points)), self.fixed)
+        return taken(self.base.inputs, samples[rows]) | self.split(points[rows])
 
     def _target(self, samples: npt.NDArray[np.intp]) -> Target:
         if self.base.outputs[self.plan.output].ndim < 2:
             return Target(self.plan.output)
-        missing = self._rows - len(samples) if self.fixed else 0
-        padded = [*samples, *[samples[-1]] * missing]
-        return Target(self.plan.output, tuple(self.base.target[s][0] for s in padded))
+        return Target(self.plan.output, tuple(self.base.target[s][0] for s in filled(samples, self.fixed)))
 
     def _joined(self, parts: Mapping[str, Array]) -> Array:
         rows = [np.reshape(parts[name], (len(parts[name]), -1)) for name in self.plan.floats]
@@ -189,19 +187,22 @@ class Passes:
             self._progress(min(self._done, self._expected), self._expected)
 
 
-def _rows(plan: Plan, base: Explanation, wanted: int | None) -> tuple[int, bool]:
-    """Rows of a chunk, and whether every chunk must have that many because the model's batch is fixed."""
+def _fixed(plan: Plan, base: Explanation) -> int | None:
+    """The batch that every chunk must have, if an input or the target states one."""
     # An output of one row, whatever the batch, is a sum over it: further points would be added to it.
     shapes = [plan.graph.value(name).shape for name in (*plan.graph.inputs, plan.target)]
-    fixed = [shape for shape in shapes if shape and isinstance(shape[0], int)]
-    if fixed or base.outputs[plan.output].ndim == 0:
-        return len(base.target), True
-    if wanted is not None:
-        if wanted < 1:
-            raise UsageError(f"batch is the number of points of one pass, at least 1, not {wanted}")
-        return wanted, False
+    stated = any(shape and isinstance(shape[0], int) for shape in shapes)
+    return len(base.target) if stated or base.outputs[plan.output].ndim == 0 else None
+
+
+def _rows(plan: Plan, batch: int | None) -> int:
+    """Rows of a chunk: as the user says, or so many that their values fit in memory."""
+    if batch is not None:
+        if batch < 1:
+            raise UsageError(f"batch is the number of points of one pass, at least 1, not {batch}")
+        return batch
     values = [plan.graph.value(name) for name in needed(plan)]
     if any(v.shape is None or not all(isinstance(d, int) for d in v.shape[1:]) for v in values):
-        return ROWS_OF_UNKNOWN_SIZE, False
+        return ROWS_OF_UNKNOWN_SIZE
     size = sum(math.prod(int(d or 1) for d in (v.shape or ())[1:]) * v.dtype.itemsize for v in values)
-    return max(1, min(MOST_ROWS, MEMORY // max(size, 1))), False
+    return max(1, min(MOST_ROWS, MEMORY // max(size, 1)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,21 @@ def chunks(count: int, rows: int) -> Iterator[Rows]:
     """0 .. count - 1 in runs of at most so many rows."""
     for start in range(0, count, rows):
         yield np.arange(start, min(start + rows, count))
+
+
+def alike(stream: Iterable[Arrays], rows: int) -> Iterator[list[tuple[int, Arrays]]]:
+    """Inputs with their numbers, in their order, in runs of at most so many; a run ends where the shapes change."""
+    run: list[tuple[int, Arrays]] = []
+    shapes: dict[str, tuple[int, ...]] = {}
+    for i, feeds in enumerate(stream):
+        here = {name: array.shape for name, array in feeds.items()}
+        if run and (len(run) == rows or here != shapes):
+            yield run
+            run = []
+        shapes = here
+        run.append((i, feeds))
+    if run:
+        yield run
 
 
 def filled(rows: Rows, batch: int | None) -> Rows:

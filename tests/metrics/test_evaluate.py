@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from onnxdtd.entries import MetricEntry, Panel
 from onnxdtd.errors import InputError, TargetError, UsageError
 from onnxdtd.explainer import Explainer
 from onnxdtd.inputs import Preprocess
-from onnxdtd.metrics import Evaluation, evaluate
+from onnxdtd.metrics import METRICS, Evaluation, evaluate
+from onnxdtd.metrics.case import Case, Measured
 from onnxdtd.metrics.journal import Journal
 from tests.support.command_line import PHOTO
 from tests.support.metric_cases import TABLE, WEIGHTS, by_hand, linear, linear_image
@@ -347,3 +349,24 @@ def test_the_table_marks_what_is_not_told_apart() -> None:
     assert [(line.split()[0], line.split()[-1]) for line in lines] == [
         ("one", "*"), ("same", "="), ("flat", "0.000]"),
     ]  # fmt: skip
+
+
+def test_a_new_metric_with_a_curve_is_drawn_without_a_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    def half_of_it(case: Case) -> Measured:
+        return Measured({"half": 0.5}, {"most": np.full(3, 0.5)})
+
+    panel = Panel(across="share of columns", up="a half", bounds=(0.0, 2.0))
+    entry = MetricEntry(
+        "half_of_it", half_of_it, "Always a half.", {"half": "higher"}, "this test", panel=panel
+    )
+    monkeypatch.setitem(METRICS, entry.name, entry)
+    result = evaluate(linear(WEIGHTS), TABLE, "random", metrics=["half_of_it", "pixel_flipping"], **FAST)
+    figure = result.figure()
+    assert figure is not None
+    assert [axes.get_xlabel() for axes in figure.axes] == [
+        "removed share",
+        "removed share",
+        "share of columns",
+    ]
+    assert figure.axes[-1].get_ylim() == (0.0, 2.0)
+    assert [text.get_text() for text in figure.texts].count("half of it") == 1
