@@ -85,7 +85,8 @@ class MethodEntry:
     seed: where relevance starts: `value` (the target logit), `positive` (max(0, logit)) or `one`.
     bias: the default of the switch, `absorb` or `redistribute`. finish: what is done last to what arrives at an
     input: nothing, `times_input` or `square`. needs_range: its first layer takes the rule of the input's range.
-    covers: the kinds of op that its theory covers, None for a method that rests on none.
+    covers: the kinds of op that its theory covers, None for a method that rests on none. waives: the audits of
+    claims that it does not make.
     """
 
     name: str
@@ -96,6 +97,7 @@ class MethodEntry:
     doc: str
     needs_range: bool = False
     covers: tuple[Kind, ...] | None = None
+    waives: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

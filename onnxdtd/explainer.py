@@ -173,8 +173,11 @@ class Explainer:
         if isinstance(question.form, Function):
             outputs = self.forward(self.graph.outputs)(check_inputs(x, self.inputs))
             return weighed(question.form, outputs, lambda part: self(x, part, progress=progress))
-        if self.method in PASSES:
-            explain = PASSES[self.method].explain
+        passes = self.method if self.method in PASSES else ""
+        if self.method == "auto":
+            passes = self.plan(question.output).passes
+        if passes:
+            explain = PASSES[passes].explain
             composed: Explanation = explain(self, x, target, progress=progress, **self.options)
             return composed
         return self.one_pass(x, target, progress=progress)

@@ -63,7 +63,7 @@ def check(model: Model, method: str = "auto", output: str | None = None, *, rule
     others = {name: fault for name, fault in found.items() if name != (chosen or asked)}
     return Check(
         graph=graph,
-        method=plan.method if plan and method not in PASSES else method,
+        method=plan.by if plan and method not in PASSES else method,
         reason=plan.reason if plan else "",
         output=chosen,
         inputs=plan.inputs if plan else (),

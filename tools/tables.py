@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 from onnxdtd import METHODS, OPS, PASSES, RULES
+from onnxdtd.cli.tables import AUTO
 from tools.paths import DOCS, FIGURES, ROOT
 
 
@@ -26,7 +27,7 @@ def methods() -> str:
     rows = [(f"`{name}`", *facts) for name, facts in sorted(found.items())]
     return table(
         ("method", "what it is", "bias"),
-        [("`auto`", "`attnlrp` for attention, else `composite` or `dtd`, by depth", ""), *rows],
+        [("`auto`", AUTO, ""), *rows],
     )
 
 

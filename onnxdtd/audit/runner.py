@@ -114,7 +114,10 @@ def chosen(only: Sequence[str] | None = None, quick: bool = False) -> list[Audit
 
 
 def perform(entry: AuditEntry, plan: Plan, explanation: Explanation, rerun: Rerun) -> list[Finding]:
-    """One audit's findings, with its name and source."""
+    """One audit's findings, with its name and source; no value where the method does not claim what is asked."""
+    if entry.name in METHODS[plan.method].waives:
+        told = f"{plan.method} does not claim what {entry.name} asks for, so this does not apply to it."
+        return [_signed(entry, Finding(name, None, 0.0, "above", told)) for name in entry.findings]
     found = entry.perform(plan, explanation, rerun)
     return [_signed(entry, f) for f in ([found] if isinstance(found, Finding) else found)]
 

@@ -44,7 +44,7 @@ def audit(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of NumPy and matplotlib
         with Progress(quiet=as_json) as progress:
-            explanation = asked.explainer(asked.x, asked.targets[0])
+            explanation = asked.explainer.one_pass(asked.x, asked.targets[0])
             report = run_audit(asked.explainer, explanation, only, quick=quick, progress=progress)
         folder = report.save(output)
     written = json.loads((folder / MANIFEST).read_text("utf-8"))

@@ -55,7 +55,7 @@ def inspect(
             "outputs": {name: shapes[name] for name in graph.outputs},
             "explained": plan.output,
             "target": plan.target,
-            "method": plan.method,
+            "method": plan.by,
             "reason": plan.reason,
             "notes": list(graph.notes),
             "warnings": list(plan.warnings),
@@ -67,7 +67,7 @@ def inspect(
         ("input", [f"'{name}' {_text(shapes[name])}" for name in graph.inputs]),
         ("output", [f"'{name}' {_text(shapes[name])}" for name in graph.outputs]),
         ("explained", [f"'{plan.output}'{logit}"]),
-        ("method", [plan.method + (f", picked by auto: {plan.reason}" if plan.reason else "")]),
+        ("method", [plan.by + (f", picked by auto: {plan.reason}" if plan.reason else "")]),
         ("graph", list(graph.notes)),
         ("warning", list(plan.warnings)),
     ]

@@ -20,6 +20,7 @@ a node, the last one counts:
   op = "Conv"        # and/or kind, family, name = "block1/*", first, last
   use = "gamma"      # a rule with its parameters, or "stop": none goes on
   gamma = 0.1"""
+AUTO = "epsilon_gamma where there are convolutions; natural for a sum of functions of single inputs; else attnlrp."
 METHODS_LEGEND = (
     "SEED: what starts at the target: its value, its value if that is positive, or one. BIAS: whether biases "
     "absorb their share or it is redistributed among the inputs; --bias overrules it."
@@ -114,12 +115,7 @@ def methods(json_: options.Json = False) -> str:
         return json.dumps({"methods": rows, "neighbours": neighbours})
     for row in rows:
         row["doc"] += f" Takes --set {', '.join(row['settings'])}." if row["settings"] else ""
-    auto = {
-        "method": "auto",
-        "doc": "attnlrp for attention, composite for a deep network, else dtd.",
-        "seed": "",
-        "bias": "",
-    }
+    auto = {"method": "auto", "doc": AUTO, "seed": "", "bias": ""}
     head = {"method": "METHOD", "seed": "SEED", "bias": "BIAS", "doc": "WHICH RULES"}
     return "\n\n".join([_shown([auto, *rows], head, METHODS_LEGEND), _neighbours(neighbours)])
 

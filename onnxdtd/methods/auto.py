@@ -1,22 +1,23 @@
-"""`auto`: which method fits the graph, and why."""
+"""`auto`: which method fits the graph, and why.
+
+What decides is the kind of network, by measurements where the answer is known (docs/methods.md).
+"""
 
 from __future__ import annotations
 
-DEEP = 8
+from onnxdtd.methods.place import Network
 
 
-def choose(layers: int, attends: bool = False) -> tuple[str, str]:
-    """(method, reason) for a network with that many convolutions and dense layers in a row.
+def choose(network: Network) -> tuple[str, str]:
+    """(method, reason); the method takes one walk or many.
 
-    attends: a product of two values behind a Softmax is on the way, which only AttnLRP's rules are made for.
-    Rules that use positive weights only forget the upper layers as depth grows (Sixt, Granz and Landgraf 2020),
-    so a deep network takes `composite`, which keeps inhibition in its upper half.
+    Whatever is chosen looks at the input: no rule of an unbounded domain (w-square), which shares by weights alone.
     """
-    if attends:
-        return "attnlrp", "attention: a Softmax whose result multiplies another value"
-    count = (
-        "1 convolution or dense layer" if layers == 1 else f"{layers} convolutions and dense layers in a row"
-    )
-    if layers > DEEP:
-        return "composite", f"{count}, more than {DEEP}: rules by depth"
-    return "dtd", f"{count}, at most {DEEP}: rules derived from domains"
+    if network.adds:
+        return "natural", "a sum of functions of single inputs: its summands, which are exact"
+    if network.convolves:
+        return "epsilon_gamma", "convolutions: gamma on them, epsilon on dense layers"
+    if network.attends:
+        return "attnlrp", "attention without convolutions"
+    kind = "recurrence" if network.recurs else "trees" if network.trees else "dense layers"
+    return "attnlrp", f"{kind} without convolutions: epsilon, which keeps signs"

@@ -76,7 +76,7 @@ def _expanded(name: str, entry: Any, native: Callable[[str], Explainer], scorer:
         if entry not in _names():
             raise UsageError(f"no method '{entry}'; choose among {', '.join(_names())}")
         if name == entry == "auto":
-            name = native("auto").plan(scorer.output).method
+            name = native("auto").plan(scorer.output).by
         return [_known(name, entry, native, scorer, False)]
     if isinstance(entry, Explainer):
         return [Candidate(name, lambda: Native(entry, scorer))]

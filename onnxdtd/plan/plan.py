@@ -7,46 +7,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal, get_args
+from typing import Literal
 
 from onnxdtd.domains.box import Boxes
 from onnxdtd.domains.interval import ANY
 from onnxdtd.domains.propagation import Domain, Range, domains
-from onnxdtd.entries import Finish, Kind, MethodEntry, OpEntry
+from onnxdtd.entries import Finish, MethodEntry
 from onnxdtd.errors import UnsupportedError, UsageError
-from onnxdtd.linear import Site
 from onnxdtd.methods import METHODS, Options, Place
 from onnxdtd.methods.auto import choose
 from onnxdtd.methods.overrides import Override
 from onnxdtd.model.graph import Graph, Node
-from onnxdtd.model.point import Point
 from onnxdtd.model.units import units
 from onnxdtd.plan.facts import facts
-from onnxdtd.plan.masks import masks
-from onnxdtd.plan.reach import Reach, attends, reach
+from onnxdtd.plan.limits import limits
+from onnxdtd.plan.network import heads, network
+from onnxdtd.plan.reach import Reach, reach
+from onnxdtd.plan.step import Step as Step
 from onnxdtd.registry import PASSES
 from onnxdtd.rules import Rule
 from onnxdtd.rules.passing import passing
-
-
-@dataclass(frozen=True)
-class Step:
-    """One node of the walk: the slots through which relevance goes on, its rule, and the rule without work that
-    is known to be zero."""
-
-    node: Node
-    op: OpEntry
-    slots: tuple[int, ...]
-    place: Place
-    rule: Rule
-    pruned: Rule
-
-    def build(self, point: Point) -> Site:
-        """The node's site at a point."""
-        if self.op.site is None:
-            raise UnsupportedError(f"{self.node}: a {self.op.kind} carries no relevance")
-        site: Site = self.op.site(point)
-        return site
 
 
 @dataclass(frozen=True)
@@ -54,8 +34,9 @@ class Plan:
     """An assignment of rules to the nodes between the inputs and one output.
 
     output: the explained output's name; target: the value that is explained (its logit). method: by name;
-    reason: why `auto` took it. steps: in topological order (the walk goes backwards). inputs: those
-    that receive relevance, floats and tokens. seed, finish: of the method. warnings: what the user should know.
+    reason: why `auto` took it. steps: in topological order (the walk goes backwards). inputs: those that receive
+    relevance, floats and tokens. seed, finish: of the method. warnings: what the user should know. passes: the
+    method of many passes that `auto` took, whose walks these are.
     """
 
     graph: Graph
@@ -69,6 +50,12 @@ class Plan:
     finish: Finish
     warnings: tuple[str, ...] = ()
     domains: Mapping[str, Domain] = field(default_factory=dict, repr=False)
+    passes: str = ""
+
+    @property
+    def by(self) -> str:
+        """The method that explains, of one walk or of many."""
+        return self.passes or self.method
 
     @property
     def floats(self) -> tuple[str, ...]:
@@ -113,15 +100,24 @@ def make_plan(
         names = ", ".join(sorted({*METHODS, *PASSES}))
         raise UsageError(f"no method {method!r}; the methods are auto, {names}")
     found = reach(graph, output, lambda node: any(o.stops(node) for o in overrides))
-    reason = ""
+    reason = passes = ""
     if method == "auto":
-        method, reason = choose(found.layers, attends(found))
+        kind = network(graph, found)
+        # What the user sets of rules is meant for a walk.
+        ruled = bool(overrides) or bias is not None
+        method, reason = choose(replace(kind, adds=False) if ruled else kind)
+    if method in PASSES:
+        method, passes = PASSES[method].base, method
     entry = METHODS[method]
     ranges = domains(graph, input_range)
-    options = Options(bias or entry.bias)
+    options = Options(bias or entry.bias, chosen=bias is not None)
+    head = heads(found)
     boxes = Boxes(graph, input_range, ranges)
     unit_steps = units(graph)
-    places = [_place(node, found, ranges, boxes, node.name in unit_steps) for node in found.nodes]
+    places = [
+        _place(node, found, ranges, boxes, head=node.name in head, units=node.name in unit_steps)
+        for node in found.nodes
+    ]
     rules = {place.node.name: _rule(place, entry, options, overrides) for place in places}
     faults = [
         f"rule {rules[p.node.name]} cannot serve {p.node} (kind {p.op.kind}, family {p.op.family}); "
@@ -148,8 +144,9 @@ def make_plan(
         inputs=found.inputs,
         seed=entry.seed,
         finish=entry.finish,
-        warnings=(*_warnings(graph, found, ranges, entry), *_flat(steps)),
+        warnings=limits(graph, found, ranges, entry, steps),
         domains=ranges,
+        passes=passes,
     )
 
 
@@ -167,15 +164,6 @@ def prune(
         sealed,
     )
     return tuple(replace(step, pruned=step.rule.prune(signs[step.node.name])) for step in steps)
-
-
-def _flat(steps: Sequence[Step]) -> list[str]:
-    return [
-        f"{step.node} is piecewise constant, so no gradient comes through it; a method such as epsilon_plus "
-        "explains it by the paths that are taken"
-        for step in steps
-        if step.op.flat and step.rule.differentiates
-    ]
 
 
 def _rule(place: Place, entry: MethodEntry, options: Options, overrides: Sequence[Override]) -> Rule:
@@ -199,7 +187,9 @@ def _refuse_idle(overrides: Sequence[Override], places: Sequence[Place], graph: 
         raise UsageError("\n".join(idle))
 
 
-def _place(node: Node, found: Reach, ranges: Mapping[str, Domain], boxes: Boxes, units: bool) -> Place:
+def _place(
+    node: Node, found: Reach, ranges: Mapping[str, Domain], boxes: Boxes, *, head: bool, units: bool
+) -> Place:
     values = [node.inputs[slot] for slot in found.slots[node.name]]
     known = [ranges.get(value, ANY) for value in values]
     first = node.name in found.first
@@ -208,42 +198,10 @@ def _place(node: Node, found: Reach, ranges: Mapping[str, Domain], boxes: Boxes,
         op=found.ops[node.name],
         first=first,
         last=node.name in found.last,
+        head=head,
         depth=found.depth[node.name],
         layers=found.layers,
         domain=Domain(min(d.low for d in known), max(d.high for d in known)),
         box=boxes.at(values[0]) if first else None,
         units=units,
     )
-
-
-def _warnings(
-    graph: Graph, found: Reach, ranges: Mapping[str, Domain], entry: MethodEntry
-) -> tuple[str, ...]:
-    warnings = [
-        f"input '{name}' is a weight or setting of {node} and is held fixed: it is given no relevance"
-        for name, node in found.held.items()
-    ]
-    warnings += [
-        f"input '{name}' is read by no node: it is given no relevance"
-        for name in graph.inputs
-        if name not in graph.consumers and name not in graph.outputs
-    ]
-    warnings += [
-        f"input '{name}' is shaped as the tokens and not looked up: it is taken for their mask and given no relevance"
-        for name in masks(graph)
-    ]
-    open_ended = [name for name in found.inputs if name in ranges and not ranges[name].bounded]
-    if entry.needs_range and open_ended and found.first:
-        names = ", ".join(map(repr, open_ended))
-        warnings.append(
-            f"the range of input {names} is not known, so the first layer takes the rule of an "
-            "unbounded domain (w-square), which does not look at the input; give --input-range LO HI if it is known"
-        )
-    uncovered = () if entry.covers is None else {*get_args(Kind)} - {*entry.covers}
-    ops = [op for op in found.ops.values() if op.kind in uncovered and not op.flat]
-    if others := sorted({op.name for op in ops}):
-        warnings.append(
-            f"Deep Taylor's theory does not cover {', '.join(others)} (products of two values, norms): there "
-            "AttnLRP's rules serve, and relevance may be negative; see --method attnlrp"
-        )
-    return tuple(warnings)

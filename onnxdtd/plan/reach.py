@@ -86,14 +86,6 @@ def reach(graph: Graph, output: str | None, stops: Callable[[Node], bool] = lamb
     )
 
 
-def attends(way: Reach) -> bool:
-    """Whether a product of two values, one of them made by a Softmax, is on the way."""
-    return any(
-        node.mark is not None and node.mark.meaning == "attention" and way.ops[node.name].kind == "gate"
-        for node in way.nodes
-    )
-
-
 def _pick(graph: Graph, output: str | None, carried: Carried) -> str:
     """The output at which relevance enters."""
     if output is not None and output not in graph.outputs:

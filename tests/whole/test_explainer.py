@@ -127,8 +127,8 @@ def test_leaving_the_range_is_said() -> None:
 
 def test_auto_says_what_it_took_and_why() -> None:
     e = onnxdtd.explain(MODELS / "mnist_cnn.onnx", DIGIT)
-    assert e.method == "dtd"
-    assert "5 convolutions and dense layers" in e.reason
+    assert e.method == "epsilon_gamma"
+    assert "convolutions: gamma" in e.reason
 
 
 def test_rules_override_by_name_kind_first_and_last() -> None:

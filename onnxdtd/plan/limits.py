@@ -1,0 +1,58 @@
+"""What the user should know of a plan: inputs without relevance, and where a method's theory ends."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import get_args
+
+from onnxdtd.domains.propagation import Domain
+from onnxdtd.entries import Kind, MethodEntry
+from onnxdtd.model.graph import Graph
+from onnxdtd.plan.masks import masks
+from onnxdtd.plan.reach import Reach
+from onnxdtd.plan.step import Step
+
+
+def limits(
+    graph: Graph, way: Reach, ranges: Mapping[str, Domain], entry: MethodEntry, steps: Sequence[Step]
+) -> tuple[str, ...]:
+    """The warnings of a plan."""
+    warnings = [
+        f"input '{name}' is a weight or setting of {node} and is held fixed: it is given no relevance"
+        for name, node in way.held.items()
+    ]
+    warnings += [
+        f"input '{name}' is read by no node: it is given no relevance"
+        for name in graph.inputs
+        if name not in graph.consumers and name not in graph.outputs
+    ]
+    warnings += [
+        f"input '{name}' is shaped as the tokens and not looked up: it is taken for their mask and given no relevance"
+        for name in masks(graph)
+    ]
+    open_ended = [name for name in way.inputs if name in ranges and not ranges[name].bounded]
+    # A rule that is a product with the input looks at it, whatever is known of its range.
+    blind = any(step.place.first and not step.rule.product for step in steps)
+    if entry.needs_range and open_ended and blind:
+        names = ", ".join(map(repr, open_ended))
+        warnings.append(
+            f"the range of input {names} is not known, so the first layer takes the rule of an "
+            "unbounded domain (w-square), which does not look at the input; give --input-range LO HI if it is known"
+        )
+    uncovered = () if entry.covers is None else {*get_args(Kind)} - {*entry.covers}
+    ops = [op for op in way.ops.values() if op.kind in uncovered and not op.flat]
+    if others := sorted({op.name for op in ops}):
+        warnings.append(
+            f"Deep Taylor's theory does not cover {', '.join(others)} (products of two values, norms): there "
+            "AttnLRP's rules serve, and relevance may be negative; see --method attnlrp"
+        )
+    return (*warnings, *_flat(steps))
+
+
+def _flat(steps: Sequence[Step]) -> list[str]:
+    return [
+        f"{step.node} is piecewise constant, so no gradient comes through it; a method such as epsilon_plus "
+        "explains it by the paths that are taken"
+        for step in steps
+        if step.op.flat and step.rule.differentiates
+    ]

@@ -1,0 +1,156 @@
+"""On which elements of the inputs each value depends: on one alone, or on several; and so whether a model adds up.
+
+A model is a sum of functions of single inputs, f(x) = c + sum_p s_p(x_p), where the graph says so: as long as a value
+depends on one element, any activation may act on it; from where elements are summed, only linear ops may follow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from onnx.reference import ReferenceEvaluator
+
+from onnxdtd.entries import OpEntry
+from onnxdtd.errors import UnsupportedError
+from onnxdtd.linear import Site
+from onnxdtd.model.graph import Graph, Node, needs
+from onnxdtd.model.point import Point
+from onnxdtd.plan.faults import describe
+from onnxdtd.plan.reach import Reach
+
+Array = npt.NDArray[Any]
+
+# What a sum of functions of single inputs may be made of.
+ADDITIVE = ("route", "linear", "elementwise")
+# The origin of a value that depends on several inputs; 0: on none; p + 1: on input element p alone.
+MIXED = -1
+NOT_A_SUM = (
+    "so the model is not a sum of functions of single inputs; take another method, such as epsilon_plus"
+)
+
+
+def adds(graph: Graph, way: Reach) -> bool:
+    """Whether the model is a sum of functions of single inputs, by its graph alone.
+
+    Looked at with one sample of zeros: origins do not depend on what the values are. Input axes of unknown length,
+    the batch aside, leave it open, and open is no.
+    """
+    inputs = [graph.value(name) for name in graph.inputs]
+    lengths = [length for value in inputs for length in (value.shape or ("?", "?"))[1:]]
+    if not all(isinstance(length, int) for length in lengths) or any(
+        way.ops[node.name].kind not in ADDITIVE for node in way.nodes
+    ):
+        return False
+    if not all(graph.value(name).is_float for name in way.inputs):
+        return False
+    read = {v for node in way.nodes for v in (*node.inputs, node.output) if v} - set(graph.constants)
+    try:
+        values = _at_zero(graph, sorted(read))
+        origins(graph, [(n, way.ops[n.name], way.slots[n.name]) for n in way.nodes], way.inputs, values)
+    except (
+        UnsupportedError,
+        RuntimeError,
+        ValueError,
+    ):  # the latter two: an op that onnx has not, another batch
+        return False
+    return True
+
+
+def _at_zero(graph: Graph, names: Sequence[str]) -> dict[str, Array]:
+    """These values for one sample of zeros, by onnx's reference implementation."""
+    feeds = {
+        name: np.zeros([n if isinstance(n, int) else 1 for n in value.shape or ()], value.dtype)
+        for name in graph.inputs
+        for value in [graph.value(name)]
+    }
+    made = [name for name in names if name not in feeds]
+    run: Any = ReferenceEvaluator(graph.replace(outputs=tuple(made), targets={}).to_proto())
+    with np.errstate(all="ignore"):
+        return {**feeds, **dict(zip(made, run.run(None, feeds), strict=True))}
+
+
+def origins(
+    graph: Graph,
+    way: Iterable[tuple[Node, OpEntry, tuple[int, ...]]],
+    inputs: Sequence[str],
+    values: Mapping[str, Array],
+) -> dict[str, Array]:
+    """For each value on the way, the origin of every element.
+
+    way: the nodes in topological order, what each is, and its slots through which relevance goes on. Raises
+    UnsupportedError naming the first node that mixes inputs nonlinearly.
+    """
+    found: dict[str, Array] = {}
+    count = 0
+    for name in inputs:
+        shape, size = values[name].shape, values[name][0].size
+        numbers = np.arange(count + 1, count + size + 1, dtype=np.float64).reshape(1, *shape[1:])
+        found[name] = np.broadcast_to(numbers, shape)
+        count += size
+    moving = _moving(graph, inputs)
+    for node, op, slots in way:
+        before = [found[node.inputs[slot]] for slot in slots]
+        beside = [v for i, v in enumerate(node.inputs) if i not in slots and v in moving]
+        if beside:
+            raise UnsupportedError(
+                f"{describe(graph, node)}: its operand '{beside[0]}' depends on the input too, {NOT_A_SUM}"
+            )
+        point = Point(node, graph, slots, values)
+        found[node.output] = _through(graph, node, op, point, before, count)
+    return found
+
+
+def _through(graph: Graph, node: Node, op: OpEntry, point: Point, before: list[Array], count: int) -> Array:
+    where = describe(graph, node)
+    if op.kind not in ADDITIVE or op.site is None:
+        raise UnsupportedError(f"{where}: a {op.kind} of several values is not a sum, {NOT_A_SUM}")
+    if op.kind == "elementwise":
+        if (before[0] == MIXED).any():
+            raise UnsupportedError(f"{where}: acts nonlinearly on a combination of inputs, {NOT_A_SUM}")
+        return before[0]
+    site = op.site(point)
+    if op.kind == "route":
+        return np.asarray(sum(m.apply(None, o) for m, o in zip(site.maps, before, strict=True)))
+    return _sums(site, before, count)
+
+
+def _sums(site: Site, before: list[Array], count: int) -> Array:
+    """The origins of weighted sums: that of all terms with a weight other than 0 if it is the same, else MIXED.
+
+    Compared bit by bit: all terms have a bit of their number set, or none has.
+    """
+
+    def reached(marks: list[Array]) -> Array:
+        like = site.output.dtype
+        connected = (
+            None if m.weights is None else (np.asarray(m.weights) != 0).astype(like) for m in site.maps
+        )
+        parts = (m.apply(w, o.astype(like)) for m, w, o in zip(site.maps, connected, marks, strict=True))
+        return np.broadcast_to(np.asarray(sum(parts)), site.output.shape)
+
+    single = [o > 0 for o in before]
+    terms = reached(single)
+    mixed = reached([o == MIXED for o in before]) > 0
+    origin = np.zeros(site.output.shape)
+    for bit in range(count.bit_length()):
+        having = reached(
+            [
+                s & ((np.maximum(o, 0).astype(np.int64) >> bit) & 1 == 1)
+                for s, o in zip(single, before, strict=True)
+            ]
+        )
+        mixed |= (having > 0) & (having < terms)
+        origin += 2.0**bit * (having > 0)
+    return np.where(mixed, MIXED, origin)
+
+
+def _moving(graph: Graph, inputs: Sequence[str]) -> set[str]:
+    """The floating-point values that depend on the explained inputs in any way."""
+    moving = set(inputs)
+    for node in graph.nodes:
+        if not moving.isdisjoint(needs(node)):
+            moving.update(filter(None, node.outputs))
+    return {value for value in moving if graph.value(value).is_float}
