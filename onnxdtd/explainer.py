@@ -173,10 +173,7 @@ class Explainer:
         if isinstance(question.form, Function):
             outputs = self.forward(self.graph.outputs)(check_inputs(x, self.inputs))
             return weighed(question.form, outputs, lambda part: self(x, part, progress=progress))
-        passes = self.method if self.method in PASSES else ""
-        if self.method == "auto":
-            passes = self.plan(question.output).passes
-        if passes:
+        if passes := self.method if self.method in PASSES else self.plan(question.output).passes:
             explain = PASSES[passes].explain
             composed: Explanation = explain(self, x, target, progress=progress, **self.options)
             return composed

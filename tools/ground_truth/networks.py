@@ -85,7 +85,7 @@ class Attention(nn.Module):
 
     def __init__(self, channels: int, heads: int = 4) -> None:
         super().__init__()
-        self.heads = heads
+        self.heads, self.width = heads, channels // heads
         self.before, self.behind = nn.LayerNorm(channels), nn.LayerNorm(channels)
         self.query, self.key, self.value, self.out = (nn.Linear(channels, channels) for _ in range(4))
         self.mlp = nn.Sequential(
@@ -96,7 +96,7 @@ class Attention(nn.Module):
         tokens = x.flatten(2).transpose(1, 2)
         y = self.before(tokens)
         q, k, v = (self._split(one(y)) for one in (self.query, self.key, self.value))
-        weights = (q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1])).softmax(-1)
+        weights = (q @ k.transpose(-1, -2) / math.sqrt(self.width)).softmax(-1)
         tokens = tokens + self.out((weights @ v).transpose(1, 2).flatten(2))
         tokens = tokens + self.mlp(self.behind(tokens))
         return tokens.transpose(1, 2).reshape(x.shape)
