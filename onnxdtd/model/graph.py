@@ -119,7 +119,7 @@ class Graph:
         """The graph as an ONNX model; `outputs` replaces its outputs, `constants` says whether to copy them in."""
         wanted = self.outputs if outputs is None else tuple(outputs)
         graph = onnx.GraphProto(name=self.name or "graph")
-        graph.node.extend(node.to_proto(self.opsets) for node in self.nodes)
+        graph.node.extend(proto for node in self.nodes for proto in node.to_protos(self.opsets))
         graph.input.extend(_value_info(self.value(name)) for name in self.inputs)
         graph.output.extend(_value_info(self.value(name)) for name in wanted)
         if constants:

@@ -53,7 +53,11 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One operator application. An empty input name is an optional input left out, as in ONNX."""
+    """One operator application. An empty input name is an optional input left out, as in ONNX.
+
+    bias: the name of a constant that is added to the output, where the operator itself takes none such; in a file the
+    sum is a node of its own.
+    """
 
     name: str
     op: str
@@ -62,6 +66,7 @@ class Node:
     attributes: Mapping[str, Any] = field(default_factory=dict)
     domain: str = ""
     mark: Mark | None = None
+    bias: str = ""
 
     @property
     def output(self) -> str:
@@ -77,6 +82,15 @@ class Node:
         attributes = {a.name: _attribute(a) for a in proto.attribute}
         domain = "" if proto.domain == "ai.onnx" else proto.domain
         return cls(name, proto.op_type, tuple(proto.input), tuple(proto.output), attributes, domain)
+
+    def to_protos(self, opsets: Mapping[str, int]) -> list[onnx.NodeProto]:
+        """The node as it stands in a file, with the sum of its bias behind it."""
+        proto = self.to_proto(opsets)
+        if not self.bias:
+            return [proto]
+        y, bare = self.output, f"{self.output}/without_bias"
+        proto.output[0] = bare
+        return [proto, helper.make_node("Add", [bare, self.bias], [y], f"{self.name}/bias")]
 
     def to_proto(self, opsets: Mapping[str, int]) -> onnx.NodeProto:
         """Write a NodeProto; the schema tells the type of attributes that are empty lists."""
@@ -112,6 +126,7 @@ def needs(node: Node) -> tuple[str, ...]:
         for graph in attribute if isinstance(attribute, (list, tuple)) else [attribute]:
             if isinstance(graph, onnx.GraphProto):
                 captured.update(dict.fromkeys(_captured(graph)))
+    captured.update(dict.fromkeys([node.bias] if node.bias else []))
     return (*node.inputs, *(name for name in captured if name not in node.inputs))
 
 

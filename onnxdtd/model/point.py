@@ -91,6 +91,9 @@ class Point:
     ) -> Site:
         """The node's site: one map per data slot, in the order of `slots`."""
         inputs = tuple(self.value(slot) for slot in self.slots)
+        if self.node.bias:
+            constant = self.graph.constants[self.node.bias]
+            bias = constant if bias is None else bias + constant
         return Site(
             f"{self.node.name}:{self.which}" if self.which else self.node.name,
             maps,

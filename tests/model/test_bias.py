@@ -31,24 +31,48 @@ def test_conv_and_add(opset, op, group, shape, own):
     assert ops(after) == [op]
 
 
+OF_ANY_SHAPE = {
+    "rank 3": ("(float[N, 4, 3] x) => (float[N, 4, 2] y) { h = MatMul(x, w) y = Add(h, b) }", ["MatMul"]),
+    "by row": ("(float[2, 3] x) => (float[2, 2] y) { h = MatMul(x, w) y = Add(h, column) }", ["MatMul"]),
+    "used twice": (
+        "(float[N, 3] x) => (float[N, 2] y) { h = MatMul(x, w) a = Add(h, b) y = Mul(a, h) }",
+        ["MatMul", "Gemm", "Mul"],
+    ),
+    "an output": (
+        "(float[N, 3] x) => (float[N, 2] y, float[N, 2] h) { h = MatMul(x, w) y = Add(h, b) }",
+        ["MatMul", "Gemm"],
+    ),
+    "weight first": ("(float[2, N] x) => (float[3, N] y) { h = MatMul(w, x) y = Add(h, one) }", ["MatMul"]),
+    "by pixel": ("(float[N, 1, 2, 2] x) => (float[N, 1, 2, 2] y) { h = Conv(x, k) y = Add(h, b) }", ["Conv"]),
+    "contraction": (
+        '(float[N, 4, 3] x) => (float[N, 2, 4] y) { h = Einsum<equation = "ntc,cd->ndt">(x, w) y = Sub(h, one) }',
+        ["Einsum"],
+    ),
+}
+
+
+def constants():
+    given = {"w": normal(3, 2), "v": normal(3, 1), "b": normal(2), "column": normal(2, 1), "one": normal(1)}
+    return given | {"deep": normal(1, 1, 2), "k": normal(1, 1, 1, 1)}
+
+
+@pytest.mark.parametrize("case", OF_ANY_SHAPE)
+def test_constants_of_any_shape_are_biases_and_a_value_in_between_keeps_a_copy(case):
+    text, expected = OF_ANY_SHAPE[case]
+    assert sorted(ops(changed(graph(text, **constants()), bias))) == sorted(expected)
+
+
 NO_BIAS = {
-    "rank 3": "(float[N, 4, 3] x) => (float[N, 4, 2] y) { h = MatMul(x, w) y = Add(h, b) }",
     "unknown rank": "(float x) => (float y) { h = MatMul(x, w) y = Add(h, b) }",
     "widened": "(float[N, 3] x) => (float[N, 2] y) { h = MatMul(x, v) y = Add(h, b) }",
-    "by row": "(float[2, 3] x) => (float[2, 2] y) { h = MatMul(x, w) y = Add(h, column) }",
     "higher rank": "(float[N, 3] x) => (float[1, N, 2] y) { h = MatMul(x, w) y = Add(h, deep) }",
-    "used twice": "(float[N, 3] x) => (float[N, 2] y) { h = MatMul(x, w) a = Add(h, b) y = Mul(a, h) }",
-    "an output": "(float[N, 3] x) => (float[N, 2] y, float[N, 2] h) { h = MatMul(x, w) y = Add(h, b) }",
     "no constant": "(float[N, 3] x, float[2] z) => (float[N, 2] y) { h = MatMul(x, w) y = Add(h, z) }",
-    "weight first": "(float[2, N] x) => (float[3, N] y) { h = MatMul(w, x) y = Add(h, one) }",
-    "by pixel": "(float[N, 1, 2, 2] x) => (float[N, 1, 2, 2] y) { h = Conv(x, k) y = Add(h, b) }",
 }
 
 
 @pytest.mark.parametrize("case", NO_BIAS)
 def test_adds_that_are_no_bias_stay(case):
-    given = {"w": normal(3, 2), "v": normal(3, 1), "b": normal(2), "column": normal(2, 1), "one": normal(1)}
-    found = graph(NO_BIAS[case], **given, deep=normal(1, 1, 2), k=normal(1, 1, 1, 1))
+    found = graph(NO_BIAS[case], **constants())
     if case == "unknown rank":
         found.values["x"].shape and pytest.fail("the rank is known")
     unchanged(found, bias)

@@ -25,6 +25,7 @@ from onnxdtd.model.canonise.shapes import shapes
 from onnxdtd.model.canonise.softmax import softmax
 from onnxdtd.model.canonise.split import split
 from onnxdtd.model.canonise.stamp import stamp
+from onnxdtd.model.canonise.weighted_sum import weighted_sum
 from onnxdtd.model.canonise.zipmap import zipmap
 from onnxdtd.model.graph import Graph
 
@@ -40,6 +41,7 @@ PASSES: tuple[Callable[[Graph], Graph], ...] = (
     identity,
     split,
     softmax,
+    weighted_sum,
     bias,
     batch_normalization,
     products,

@@ -4,30 +4,52 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+
 from onnxdtd.model.canonise.affine import Affine, per_channel
-from onnxdtd.model.canonise.draft import Draft, nodes
-from onnxdtd.model.graph import Graph
+from onnxdtd.model.canonise.draft import Array, Draft, free, nodes
+from onnxdtd.model.graph import Graph, Node
+
+_WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul", "Einsum")
 
 
 def bias(graph: Graph) -> Graph:
-    """(W x + b) + c = W x + (b + c): the Add of a constant c per channel goes into the Conv, ConvTranspose,
-    Gemm or MatMul (of rank 2; it becomes a Gemm) before it, if nothing else needs the value between.
+    """(W x + b) + c = W x + (b + c): a constant c that is added to a Conv, ConvTranspose, Gemm, MatMul or Einsum, or
+    taken off it, is its bias: an input of the operator where c is per channel, else (`Node.bias`) of any shape that
+    broadcasts to the output. Where something else reads the value between, that keeps a copy of the node.
     """
     draft = Draft(graph)
     count = 0
     for node in graph.nodes:
-        if node.op != "Add" or node.domain or draft.opset < 7:
-            continue
-        for slot in (0, 1):
-            affine = Affine.read(draft.maker(node.inputs[slot]), draft)
-            added = draft.array(node, 1 - slot)
-            if affine is None or added is None or draft.only_user(node.inputs[slot]) is None:
+        for slot in (0, 1) if node.op in ("Add", "Sub") and not node.domain and draft.opset >= 7 else ():
+            added, maker = draft.array(node, 1 - slot), draft.maker(node.inputs[slot])
+            if added is None or maker is None or (node.op == "Sub" and slot == 1):
                 continue
-            vector = per_channel(added, affine.channels, affine.rank)
-            if vector is not None:
+            merged = _merged(maker, -added if node.op == "Sub" else added, draft)
+            if merged is not None:
                 draft.remove(node)
-                written = replace(affine, bias=affine.bias + vector).written(draft)
-                draft.put(replace(written, outputs=node.outputs))
+                is_read = draft.users(maker.output) or draft.is_end(maker.output)
+                name = free(f"{maker.name}/with_bias", draft.nodes) if is_read else maker.name
+                draft.put(replace(merged, name=name, outputs=node.outputs), at=maker)
                 count += 1
                 break
     return draft.graph(f"Add folded into the bias before it: {nodes(count)}") if count else graph
+
+
+def _merged(maker: Node, added: Array, draft: Draft) -> Node | None:
+    """The node with the constant in its bias; None where it has no weights, or would change its shape."""
+    affine = Affine.read(maker, draft)
+    vector = None if affine is None else per_channel(added, affine.channels, affine.rank)
+    if affine is not None and vector is not None and not maker.bias:
+        return replace(affine, bias=affine.bias + vector).written(draft)
+    data = [value for value in maker.inputs[:2] if value not in draft.constants]
+    if maker.domain or maker.op not in _WEIGHTED or len(data) != 1 or added.dtype.kind != "f":
+        return None
+    shape = draft.value(maker.output).shape
+    if shape is None or added.ndim > len(shape):
+        return None
+    if any(n not in (1, size) for n, size in zip(added.shape[::-1], shape[::-1], strict=False)):
+        return None
+    if maker.bias:
+        added = np.asarray(draft.constants[maker.bias] + added, added.dtype)
+    return replace(maker, bias=draft.constant(f"{maker.name}/bias", added))
