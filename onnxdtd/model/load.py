@@ -106,6 +106,8 @@ def _require_text(model: ModelProto) -> None:
     names = [graph.name, *(thing.name for thing in named), *(s.values.name for s in graph.sparse_initializer)]
     for node in all_nodes(graph.node):
         names += (*node.input, *node.output, node.op_type, node.domain, *(a.name for a in node.attribute))
+    kinds = (value.type.tensor_type for value in chain(graph.input, graph.output, graph.value_info))
+    names += [dimension.dim_param for kind in kinds for dimension in kind.shape.dim]
     names += [text for entry in model.metadata_props for text in (entry.key, entry.value)]
     names += [entry.domain for entry in model.opset_import]
     if not all(isinstance(name, str) for name in names):

@@ -86,23 +86,38 @@ def test_two_in_a_row_before_and_after():
 
 
 @pytest.mark.parametrize("padding", ["pads = [1, 1, 1, 1]", 'auto_pad = "SAME_UPPER"'])
-def test_padding_allows_a_scale_but_no_shift(padding):
+def test_a_shift_in_front_of_padding_is_a_bias_by_position(padding):
     text = f"""(float[N, 4, 5, 5] x) => (float[N, 2, 5, 5] y) {{
         a = Relu(x) h = {BN}(a, s, o, m, v) y = Conv<{padding}>(h, w)
     }}"""
     given = statistics(4)
-    unchanged(graph(text, w=normal(2, 4, 3, 3), **given), batch_normalization)
-    given |= {"o": np.zeros(4, np.float32), "m": np.zeros(4, np.float32)}
     after = changed(graph(text, w=normal(2, 4, 3, 3), **given), batch_normalization)
     assert ops(after) == ["Relu", "Conv"]
+    assert after.constants[after.nodes[1].bias].shape == (1, 2, 5, 5)
+    given |= {"o": np.zeros(4, np.float32), "m": np.zeros(4, np.float32)}
+    after = changed(graph(text, w=normal(2, 4, 3, 3), **given), batch_normalization)
+    assert (ops(after), after.nodes[1].bias) == (["Relu", "Conv"], "")
 
 
-def test_a_transposed_convolution_takes_a_scale_but_no_shift():
+def test_a_shift_in_front_of_padding_stays_where_sizes_are_open():
+    text = f"""(float[N, 4, H, W] x) => (float[N, 2, H, W] y) {{
+        a = Relu(x) h = {BN}(a, s, o, m, v) y = Conv<pads = [1, 1, 1, 1]>(h, w)
+    }}"""
+    unchanged(graph(text, w=normal(2, 4, 3, 3), **statistics(4)), batch_normalization)
+
+
+def test_a_change_of_units_stays():
+    text = f"(float[N, 4] x) => (float[N, 2] y) {{ h = {BN}(x, s, o, m, v) y = MatMul(h, w) }}"
+    unchanged(graph(text, w=normal(4, 2), **statistics(4)), batch_normalization)
+
+
+def test_a_shift_in_front_of_a_transposed_convolution():
     text = f"""(float[N, 4, 5, 5] x) => (float[N, 6, 7, 7] y) {{
         a = Relu(x) h = {BN}(a, s, o, m, v) y = ConvTranspose<group = 2>(h, w)
     }}"""
     given = statistics(4)
-    unchanged(graph(text, w=normal(4, 3, 3, 3), **given), batch_normalization)
+    after = changed(graph(text, w=normal(4, 3, 3, 3), **given), batch_normalization)
+    assert ops(after) == ["Relu", "ConvTranspose"]
     given |= {"o": np.zeros(4, np.float32), "m": np.zeros(4, np.float32)}
     after = changed(graph(text, w=normal(4, 3, 3, 3), **given), batch_normalization)
     assert ops(after) == ["Relu", "ConvTranspose"]
@@ -133,12 +148,61 @@ def test_float16_is_folded_in_double_and_not_where_it_overflows():
     unchanged(graph(text, w=normal(3, 2).astype(np.float16), b=half["o"], **half), batch_normalization)
 
 
+COPIED = {
+    "used twice": (
+        f"""(float[N, 3] x) => (float[N, 4] y) {{
+        h = MatMul(x, w) a = {BN}(h, s, o, m, v) y = Add(a, h) }}""",
+        ["MatMul", "Gemm", "Add"],
+    ),
+    "an output": (
+        f"""(float[N, 3] x) => (float[N, 4] y, float[N, 4] h) {{
+        h = MatMul(x, w) y = {BN}(h, s, o, m, v) }}""",
+        ["MatMul", "Gemm"],
+    ),
+    "one user is not affine": (
+        f"""(float[N, 4] x) => (float[N, 4] y, float[N, 4] z) {{
+        a = Relu(x) h = {BN}(a, s, o, m, v) y = MatMul(h, k) z = Exp(h) }}""",
+        ["Relu", "BatchNormalization", "Gemm", "Exp"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", COPIED)
+def test_a_value_that_is_read_elsewhere_keeps_a_copy(case):
+    text, expected = COPIED[case]
+    given = statistics(4) | {"w": normal(3, 4), "k": normal(4, 4)}
+    assert sorted(ops(changed(graph(text, **given), batch_normalization))) == sorted(expected)
+
+
+STEPS = {
+    "product and sum": "t = Mul(h, c) y = Add(d, t)",
+    "difference and quotient": "t = Sub(h, d) y = Div(t, c)",
+    "difference from the other side": "t = Sub(d, h) y = Mul(c, t)",
+}
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_steps_that_are_written_out_are_folded_behind_a_map(step):
+    text = f"(float[N, 4, 5, 5] x) => (float[N, 2, 5, 5] y) {{ h = Conv<pads = [1, 1, 1, 1]>(x, w) {STEPS[step]} }}"
+    after = changed(
+        graph(text, w=normal(2, 4, 3, 3), c=normal(2, 1, 1), d=normal(1, 2, 1, 1)), batch_normalization
+    )
+    assert ops(after) == ["Conv"]
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_steps_that_are_written_out_are_folded_before_a_map(step):
+    steps = STEPS[step].replace("y =", "z =")
+    text = f"""(float[N, 4, 5, 5] x) => (float[N, 2, 5, 5] y) {{
+        h = Relu(x) {steps} y = Conv<pads = [1, 1, 1, 1]>(z, w) }}"""
+    after = changed(
+        graph(text, w=normal(2, 4, 3, 3), c=normal(4, 1, 1), d=normal(1, 4, 1, 1)), batch_normalization
+    )
+    assert ops(after) == ["Relu", "Conv"]
+
+
 UNFOLDED = {
     "after Relu": f"(float[N, 4] x) => (float[N, 4] y) {{ h = Relu(x) y = {BN}(h, s, o, m, v) }}",
-    "used twice": f"""(float[N, 3] x) => (float[N, 4] y) {{
-        h = MatMul(x, w) a = {BN}(h, s, o, m, v) y = Add(a, h) }}""",
-    "an output": f"""(float[N, 3] x) => (float[N, 4] y, float[N, 4] h) {{
-        h = MatMul(x, w) y = {BN}(h, s, o, m, v) }}""",
     "rank 3": f"""(float[N, 4, 3] x) => (float[N, 4, 4] y) {{
         h = MatMul(x, w) y = {BN}(h, s, o, m, v) }}""",
     "training": """(float[N, 3] x) => (float[N, 4] y) {
@@ -149,8 +213,6 @@ UNFOLDED = {
         h = MatMul(x, w) y = {BN}(h, t, o, m, v) }}""",
     "bias by row": f"""(float[4, 3] x) => (float[4, 4] y) {{
         h = Gemm(x, w, column) y = {BN}(h, s, o, m, v) }}""",
-    "one user is not affine": f"""(float[N, 4] x) => (float[N, 4] y, float[N, 4] z) {{
-        a = Relu(x) h = {BN}(a, s, o, m, v) y = MatMul(h, k) z = Exp(h) }}""",
     "transposed input": f"""(float[4, 4] x) => (float[4, 4] y) {{
         a = Relu(x) h = {BN}(a, s, o, m, v) y = Gemm<transA = 1>(h, k) }}""",
 }
@@ -177,7 +239,8 @@ def test_what_a_subgraph_reads_stays():
             else_branch = g2 () => (float[N, 4] e) {{ e = Exp(h) }}
         >
     }}"""
-    unchanged(graph(text, w=normal(3, 4), k=normal(4, 2), **statistics(4)), batch_normalization)
+    after = changed(graph(text, w=normal(3, 4), k=normal(4, 2), **statistics(4)), batch_normalization)
+    assert {"r", "h"} <= {value for node in after.nodes for value in node.outputs}
 
 
 def test_a_variance_below_minus_epsilon_stays():

@@ -38,7 +38,13 @@ def test_a_product_with_a_gate_of_its_own(body: str, signal: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", ["g = Sigmoid(v) y = Mul(x, g)", "y = Mul(x, v)", "f = Floor(x) y = Mul(v, f)", "y = Mul(x, two)"]
+    "body",
+    [
+        "a = Sigmoid(x) b = Sigmoid(v) y = Mul(a, b)",
+        "y = Mul(x, v)",
+        "f = Floor(x) y = Mul(v, f)",
+        "y = Mul(x, two)",
+    ],
 )
 def test_other_products_are_not_marked(body: str) -> None:
     assert mark_of(graph(f"{XV} {{ {body} }}", **CONSTANTS)) is None

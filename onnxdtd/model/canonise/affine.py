@@ -11,12 +11,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+from onnx import helper
+from onnx.reference import ReferenceEvaluator
 
 from onnxdtd.model.canonise.draft import Array, Draft
 from onnxdtd.model.graph import Node
 
+REFERENCE = 17
+"""The opset in which Conv and ConvTranspose are evaluated; none of theirs means another thing."""
 _FLOATS = (np.float16, np.float32, np.float64)
 
 
@@ -95,6 +100,31 @@ class Affine:
         )
         weight = self._times(scale.reshape(groups, 1, -1, 1))
         return replace(self, weight=weight, bias=self.bias + self.factor * moved.reshape(-1))
+
+    def moved(self, shift: Array, sizes: tuple[int, ...]) -> Array | None:
+        """W c at every position [1, out, *spatial], where x has these spatial sizes: padding has no c. None where
+        onnx cannot compute it.
+        """
+        seen = self._seen(self.weight)
+        taps = np.einsum(
+            "goit,gi->got", seen, shift.reshape(len(seen), -1), dtype=np.float64, casting="same_kind"
+        )
+        kernel = taps.reshape(self.channels, 1, *self.weight.shape[2:])
+        kernel = kernel.swapaxes(0, 1) if self.node.op == "ConvTranspose" else kernel
+        place = {key: value for key, value in self.node.attributes.items() if key != "group"}
+        alone = helper.make_graph(
+            [helper.make_node(self.node.op, ["x", "w"], ["y"], **place)],
+            "moved",
+            [helper.make_empty_tensor_value_info(name) for name in "xw"],
+            [helper.make_empty_tensor_value_info("y")],
+        )
+        ones = np.ones((1, 1, *sizes))
+        try:
+            run: Any = ReferenceEvaluator(alone, opsets={"": REFERENCE})
+            [y] = run.run(None, {"x": ones, "w": kernel})
+            return np.asarray(y, self.weight.dtype)
+        except Exception:  # the reference implementation lacks this form of the op
+            return None
 
     def written(self, draft: Draft) -> Node:
         """The node with new constants (other nodes may share the old ones); a MatMul becomes a Gemm."""
