@@ -12,7 +12,8 @@ import numpy as np
 from onnx import helper
 
 from onnxdtd.primitives import Tracer
-from onnxdtd.primitives.traced import PREFIX, SMALL, stored
+from onnxdtd.primitives.stored import SMALL, stored
+from onnxdtd.primitives.traced import PREFIX
 
 Weights = Literal["all", "store", "derive"]
 

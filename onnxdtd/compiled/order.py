@@ -14,6 +14,7 @@ import numpy as np
 import onnx
 from onnx import helper
 
+from onnxdtd.model.node import reads
 from onnxdtd.primitives import Tracer
 
 LARGE = 1 << 14  # Elements in a sample: from there on a denominator is worth a node.
@@ -27,7 +28,7 @@ def walk_last(tracer: Tracer, nodes: Sequence[onnx.NodeProto], seed: str) -> lis
     """
     arrived, before, after = {seed}, [], []
     for node in nodes:
-        if arrived.intersection(node.input):
+        if arrived.intersection(reads(node)):
             arrived.update(node.output)
             after.append(node)
         else:

@@ -22,6 +22,7 @@ from onnxdtd.compiled.order import walk_last
 from onnxdtd.compiled.start import RUNTIME, Start, start
 from onnxdtd.errors import UnsupportedError
 from onnxdtd.linear import Site, ignore
+from onnxdtd.model.node import reads
 from onnxdtd.model.point import Point
 from onnxdtd.plan.faults import describe
 from onnxdtd.plan.plan import Plan, Step, needed
@@ -159,10 +160,10 @@ def _apply(apply: Callable[[Any, Any], Any], keeps_batch: bool, w: Any, x: Any) 
 
 
 def _alive(nodes: Sequence[onnx.NodeProto], outputs: Any) -> tuple[list[onnx.NodeProto], set[str]]:
-    """The nodes that the outputs need, and every value that they read."""
+    """The nodes that the outputs need, and every value that they or their bodies read."""
     used, alive = set(outputs), []
     for node in reversed(nodes):
         if used.intersection(node.output):
             alive.append(node)
-            used.update(node.input)
+            used.update(reads(node))
     return alive[::-1], used

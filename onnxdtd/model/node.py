@@ -130,12 +130,17 @@ def needs(node: Node) -> tuple[str, ...]:
     return (*node.inputs, *(name for name in captured if name not in node.inputs))
 
 
+def reads(proto: onnx.NodeProto) -> tuple[str, ...]:
+    """Every value that a node of the file reads, as `needs`."""
+    return needs(Node.from_proto(proto, proto.name))
+
+
 def _captured(graph: onnx.GraphProto) -> list[str]:
     own = {v.name for v in graph.input} | {t.name for t in graph.initializer}
     own |= {t.values.name for t in graph.sparse_initializer}
     own |= {name for node in graph.node for name in node.output}
     used: list[str] = []
     for proto in graph.node:
-        used += needs(Node.from_proto(proto, proto.name))
+        used += reads(proto)
     used += [value.name for value in graph.output]
     return [name for name in used if name and name not in own]

@@ -2,7 +2,8 @@
 
 Read `seam` first (how one call serves both engines), then `traced` (the graph writer), then the primitives:
 `arithmetic`, `shaping`, `sliding` (whose NumPy bodies are `convolution` and `pooling`), `sampling` (weighted
-look-ups), and `operator`: any ONNX operator (NumPy bodies: `indexing`), and the adjoint of those that move values.
+look-ups), `operator`: any ONNX operator (NumPy bodies: `indexing`), and the adjoint of those that move values; and
+`control`: a loop and a branch (their traced form is written by `body`).
 """
 
 from onnxdtd.primitives.arithmetic import (
@@ -22,10 +23,11 @@ from onnxdtd.primitives.arithmetic import (
     where,
 )
 from onnxdtd.primitives.contraction import einsum
+from onnxdtd.primitives.control import cond, scan
 from onnxdtd.primitives.operator import MEETING, operator, positions, put_back, ungather
 from onnxdtd.primitives.picking import groups, put_along, take_along, top_places
 from onnxdtd.primitives.sampling import clipped, floor, round_even, sample, unsample
-from onnxdtd.primitives.seam import Array, at_hand, primitive, tracer_of
+from onnxdtd.primitives.seam import Array, at_hand, primitive
 from onnxdtd.primitives.shaping import (
     along,
     concat,
@@ -60,7 +62,7 @@ from onnxdtd.primitives.smooth import (
     sqrt,
 )
 from onnxdtd.primitives.statistics import reduce_mean
-from onnxdtd.primitives.traced import Traced, Tracer
+from onnxdtd.primitives.traced import Traced, Tracer, tracer_of
 
 __all__ = [
     "MEETING",
@@ -76,6 +78,7 @@ __all__ = [
     "clipped",
     "cofactors",
     "concat",
+    "cond",
     "conv",
     "conv_transpose",
     "cos",
@@ -112,6 +115,7 @@ __all__ = [
     "reshape_like",
     "round_even",
     "sample",
+    "scan",
     "sigmoid",
     "sign",
     "sin",

@@ -16,8 +16,9 @@ from onnx.reference import ReferenceEvaluator
 from onnxdtd.errors import UnsupportedError
 from onnxdtd.primitives.arithmetic import cast_like
 from onnxdtd.primitives.indexing import BODIES
-from onnxdtd.primitives.seam import Array, primitive, tracer_of
+from onnxdtd.primitives.seam import Array, primitive
 from onnxdtd.primitives.shaping import pad, reshape, reshape_like, slice_axes, static, unsqueeze
+from onnxdtd.primitives.traced import tracer_of
 
 # The first version whose Scatter ops can add.
 ADDS_SINCE = 16

@@ -5,20 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from onnx import helper
 
 from onnxdtd.primitives.seam import Array, primitive
 from onnxdtd.primitives.shaping import expand_like
-from onnxdtd.primitives.traced import PREFIX, Traced
 
 
 def _trace_top_places(x: Any, y: Any, k: Any, **attributes: Any) -> Any:
-    tracer = x.tracer
-    number = k if isinstance(k, Traced) else tracer.constant(k)
-    name = f"{PREFIX}TopK_{len(tracer.nodes)}"
-    outputs = [f"{name}/values", f"{name}/places"]
-    tracer.nodes.append(helper.make_node("TopK", [x.name, number.name], outputs, name, **attributes))
-    return tracer.value(outputs[1], np.int64, y.shape)
+    return x.tracer.emit_all("TopK", x, k, shapes=(y.shape, y.shape), **attributes)[1]
 
 
 @primitive(trace=_trace_top_places)

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from onnxdtd.primitives.traced import Traced, Tracer
+from onnxdtd.primitives.traced import tracer_of
 
 # np.ndarray (eager) or Traced. Ops and rules may ask for shape, dtype and ndim, and use + - * / and the
 # primitives; nothing else is common to both. A Traced shape may hold names for symbolic dimensions.
@@ -47,18 +47,6 @@ def primitive(
         return call  # type: ignore[return-value]
 
     return declare
-
-
-def tracer_of(*arrays: Any) -> Tracer | None:
-    """The tracer of the first traced argument, None when all are NumPy."""
-    for array in arrays:
-        if isinstance(array, Traced):
-            return array.tracer
-        if isinstance(array, (list, tuple)):
-            found = tracer_of(*array)
-            if found is not None:
-                return found
-    return None
 
 
 def at_hand(*arrays: Any) -> bool:

@@ -7,7 +7,6 @@ shapes come from ONNX's own inference of each node, so a symbolic batch stays sy
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
@@ -19,11 +18,10 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper, shape_inference
 
 from onnxdtd.errors import UnsupportedError
+from onnxdtd.primitives.stored import fingerprint, stored
 
 Dimension = int | str | None
 PREFIX = "onnxdtd/"
-# Of a smaller constant a copy is cheaper than the nodes that would read it in another order.
-SMALL = 1024
 BROADCAST = {"Add", "Sub", "Mul", "Div"}
 
 
@@ -32,13 +30,15 @@ class Tracer:
     """Collects nodes and constants; names start with `PREFIX`, which the model being explained must not use.
 
     opset: the default domain's version that the nodes are written for (13 or newer: axes are inputs there).
-    shapes: of what the nodes make.
+    shapes: of what the nodes make. prefix: how the names begin; depth: how many graphs lie around, see `body`.
     """
 
     opset: int
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     shapes: dict[str, tuple[Dimension, ...]] = field(default_factory=dict)
     constants: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
+    prefix: str = PREFIX
+    depth: int = 0
     _numbers: Iterator[int] = field(default_factory=count, repr=False)
     _by_content: dict[Any, Any] = field(default_factory=dict, repr=False)
     _expanded: dict[str, npt.NDArray[Any]] = field(default_factory=dict, repr=False)
@@ -50,7 +50,7 @@ class Tracer:
     def constant(self, array: npt.ArrayLike, name: str = "") -> Traced:
         """An initializer, written once for equal contents. `name`: the one it already has in the graph."""
         data, order, mirrored = stored(np.asarray(array), not name)
-        key = _key(data)
+        key = fingerprint(data)
         if key not in self._by_content:
             label = name or f"{PREFIX}constant_{next(self._numbers)}"
             self.constants[label] = data
@@ -66,7 +66,7 @@ class Tracer:
 
     def label(self, data: npt.NDArray[Any]) -> str | None:
         """The name under which equal data are stored, None where they are not."""
-        found: str | None = self._by_content.get(_key(data))
+        found: str | None = self._by_content.get(fingerprint(data))
         return found
 
     def expanded(self, x: Any) -> npt.NDArray[Any] | None:
@@ -77,34 +77,54 @@ class Tracer:
         self, op: str, *inputs: Any, shape: Sequence[Dimension] | None = None, **attributes: Any
     ) -> Traced:
         """Add one node and return its first output; NumPy inputs and numbers become constants, None is an
-        optional input left out.
+        optional input left out. The node goes into the deepest graph that an input belongs to.
 
         shape: given where inference cannot know it (a Reshape to another tensor's shape).
         """
+        return self.emit_all(op, *inputs, shapes=(shape,), **attributes)[0]
+
+    def emit_all(
+        self, op: str, *inputs: Any, shapes: Sequence[Sequence[Dimension] | None], **attributes: Any
+    ) -> tuple[Traced, ...]:
+        """As `emit`, but all outputs: as many as there are shapes, of which each may be None."""
+        inner = tracer_of(*inputs)
+        if inner is not None and inner.depth > self.depth:
+            return inner.emit_all(op, *inputs, shapes=shapes, **attributes)
         inputs = self._narrowed(inputs) if op in BROADCAST else inputs
         dtype = _promoted(inputs)
         given = [x if x is None or isinstance(x, Traced) else self.constant(_like(x, dtype)) for x in inputs]
         tensors = [t for t in given if t is not None]
         names = ["" if t is None else t.name for t in given]
-        key = (op, tuple(names), repr(sorted(attributes.items())))
-        if key in self._by_content:
-            known: Traced = self._by_content[key]
-            return known
-        output = f"{PREFIX}{op}_{len(self.nodes)}"
-        node = helper.make_node(op, names, [output], name=output, **attributes)
-        kind, inferred = self._infer(node, tensors)
-        if shape is None and inferred is None:
-            raise UnsupportedError(
-                f"{op} cannot be compiled: the rank of its result is not known before run time; use engine='numpy'"
-            )
-        sizes = inferred if shape is None else tuple(shape)
-        traced = Traced(self, output, np.dtype(helper.tensor_dtype_to_np_dtype(kind)), sizes or ())
-        self.nodes.append(node)
-        self.shapes[output] = traced.shape
-        self._by_content[key] = traced
-        if op == "Expand" and tensors[0].name in self.constants:
-            self._expanded[output] = self.constants[tensors[0].name]
+        key = (op, tuple(names), len(shapes), repr(sorted(attributes.items())))
+        if key not in self._by_content:
+            label = f"{self.prefix}{op}_{len(self.nodes)}"
+            outputs = [f"{label}{f'_{i}' if i else ''}" for i in range(len(shapes))]
+            node = helper.make_node(op, names, outputs, name=label, **attributes)
+            types = [
+                (kind, inferred if shape is None else tuple(shape))
+                for (kind, inferred), shape in zip(self._infer(node, tensors), shapes, strict=True)
+            ]
+            self._by_content[key] = self.put(node, types)
+            if op == "Expand" and tensors[0].name in self.constants:
+                self._expanded[label] = self.constants[tensors[0].name]
+        traced: tuple[Traced, ...] = self._by_content[key]
         return traced
+
+    def put(
+        self, node: onnx.NodeProto, types: Sequence[tuple[int, tuple[Dimension, ...] | None]]
+    ) -> tuple[Traced, ...]:
+        """Add a node whose outputs have these element types and shapes."""
+        if any(shape is None for _, shape in types):
+            raise UnsupportedError(
+                f"{node.op_type} cannot be compiled: the rank of its result is not known before run time; "
+                "use engine='numpy'"
+            )
+        self.nodes.append(node)
+        self.shapes.update({name: shape or () for name, (_, shape) in zip(node.output, types, strict=True)})
+        return tuple(
+            self.value(name, helper.tensor_dtype_to_np_dtype(kind), self.shapes[name])
+            for name, (kind, _) in zip(node.output, types, strict=True)
+        )
 
     def _narrowed(self, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
         """An operand that was expanded to the shape of the other one, as the constant it was: it broadcasts."""
@@ -115,7 +135,9 @@ class Tracer:
                 return (x, other) if one is None else (one, y)
         return inputs
 
-    def _infer(self, node: onnx.NodeProto, tensors: list[Traced]) -> tuple[int, tuple[Dimension, ...] | None]:
+    def _infer(
+        self, node: onnx.NodeProto, tensors: list[Traced]
+    ) -> list[tuple[int, tuple[Dimension, ...] | None]]:
         schema = onnx.defs.get_schema(node.op_type, self.opset)
         types = {t.name: t.type_proto for t in tensors}
         small = {
@@ -124,14 +146,8 @@ class Tracer:
             if t.name in self.constants and self.constants[t.name].size <= 64
         }
         opsets = [helper.make_opsetid("", self.opset)]
-        found = shape_inference.infer_node_outputs(schema, node, types, small, None, opsets)
-        tensor = found[node.output[0]].tensor_type
-        if not tensor.HasField("shape"):
-            return tensor.elem_type, None
-        dims = tuple(
-            d.dim_value if d.HasField("dim_value") else (d.dim_param or None) for d in tensor.shape.dim
-        )
-        return tensor.elem_type, dims
+        inferred = shape_inference.infer_node_outputs(schema, node, types, small, None, opsets)
+        return [_described(inferred[name].tensor_type) for name in node.output]
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,6 +201,24 @@ class Traced:
         return self.tracer.emit("Neg", self)
 
 
+def tracer_of(*arrays: Any) -> Tracer | None:
+    """The tracer of the traced arguments, None when all are NumPy: of nested ones the deepest, whose graph sees the
+    values of those around it."""
+    deepest: Tracer | None = None
+    for array in arrays:
+        inner = tracer_of(*array) if isinstance(array, (list, tuple)) else getattr(array, "tracer", None)
+        if inner is not None and (deepest is None or inner.depth > deepest.depth):
+            deepest = inner
+    return deepest
+
+
+def _described(tensor: Any) -> tuple[int, tuple[Dimension, ...] | None]:
+    if not tensor.HasField("shape"):
+        return tensor.elem_type, None
+    dims = (d.dim_value if d.HasField("dim_value") else (d.dim_param or None) for d in tensor.shape.dim)
+    return tensor.elem_type, tuple(dims)
+
+
 def _promoted(inputs: Sequence[Any]) -> np.dtype[Any]:
     """The dtype that numbers take: that of the first floating operand, traced ones before arrays."""
     traced = [x.dtype for x in inputs if isinstance(x, Traced)]
@@ -198,29 +232,3 @@ def _like(x: Any, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
         return np.asarray(x, dtype)
     array = np.asarray(x)
     return array.astype(dtype, copy=False) if array.dtype.kind == dtype.kind == "f" else array
-
-
-def _key(data: npt.NDArray[Any]) -> tuple[Any, ...]:
-    return data.dtype.str, data.shape, hashlib.sha1(data.reshape(-1).view(np.uint8).data).digest()
-
-
-def stored(
-    array: npt.NDArray[Any], free: bool = True
-) -> tuple[npt.NDArray[Any], tuple[int, ...], tuple[int, ...]]:
-    """(data, order, mirrored): the array is `data`, in C order, transposed by `order` and then mirrored along axes.
-
-    A view of an array that lies in C order is taken apart; anything else, and what is not free to, is brought into
-    C order.
-    """
-    whole = tuple(range(array.ndim))
-    if free and array.nbytes > SMALL and not array.flags.c_contiguous:
-        mirrored = tuple(i for i in whole if array.strides[i] < 0 and array.shape[i] > 1)
-        ahead = array[tuple(slice(None, None, -1 if i in mirrored else None) for i in whole)]
-        # Axes of length 1 have no order of their own and stay where they are.
-        long = [i for i in whole if array.shape[i] > 1]
-        moved = dict(zip(long, sorted(long, key=lambda i: -ahead.strides[i]), strict=True))
-        order = [moved.get(i, i) for i in whole]
-        data = ahead.transpose(order)
-        if data.flags.c_contiguous:
-            return data, tuple(int(i) for i in np.argsort(order)), mirrored
-    return np.ascontiguousarray(array).reshape(array.shape), whole, ()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from onnxdtd.compiled import order
-from onnxdtd.compiled.trace import compile_plan
+from onnxdtd.compiled.trace import _alive, compile_plan
 from onnxdtd.explainer import Explainer
+from onnxdtd.primitives import Tracer, scan
 from tests.support.paths import MODELS
 
 
@@ -32,3 +34,16 @@ def test_denominators_are_computed_when_relevance_has_arrived(monkeypatch: pytes
 def test_small_denominators_are_not_worth_a_node() -> None:
     model = compile_plan(Explainer(MODELS / "mnist_cnn.onnx", "epsilon_plus").plan()).model
     assert not any(node.name.endswith("_late") for node in model.graph.node)
+
+
+def test_what_a_body_captures_is_alive_and_stands_before_it() -> None:
+    """The body reads what comes of the seed and what does not; nothing else reads them."""
+    tracer = Tracer(17)
+    x, seed = (tracer.value(name, np.float32, ("T", 4)) for name in ("x", "seed"))
+    factor, late, unread = x * 2.0, seed * 3.0, x * 5.0
+    _, (y,) = scan(lambda _, s: ((), (s[0] * factor + late,)), (), (x,))
+    nodes, used = _alive(order.walk_last(tracer, tracer.nodes, "seed"), [y.name])
+    names = [node.output[0] for node in nodes]
+    assert unread.name not in used
+    assert {factor.name, late.name, "x", "seed"} <= used
+    assert names.index(factor.name) < names.index(late.name) < names.index(y.name) == len(nodes) - 1

@@ -1,0 +1,69 @@
+"""A graph inside a node: the body of a Scan, a branch of an If.
+
+A body reads the values of the graphs around it by their names: they are captured, not handed over. Constants are
+stored once, in the outermost graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy.typing as npt
+import onnx
+from onnx import helper
+
+from onnxdtd.primitives.traced import Dimension, Traced, Tracer
+
+
+@dataclass
+class Body(Tracer):
+    """Collects the nodes of a graph inside a node of `outer`; what its own nodes read decides whether a node belongs
+    here: one that reads outer values only goes out, and so is computed once."""
+
+    outer: Tracer = field(kw_only=True)
+
+    @classmethod
+    def within(cls, outer: Tracer) -> Body:
+        """An empty body, whose names are those of no other graph of the model."""
+        return cls(
+            outer.opset,
+            shapes=outer.shapes,
+            constants=outer.constants,
+            prefix=f"{outer.prefix}body_{next(outer._numbers)}/",
+            depth=outer.depth + 1,
+            _expanded=outer._expanded,
+            outer=outer,
+        )
+
+    def constant(self, array: npt.ArrayLike, name: str = "") -> Traced:
+        """An initializer of the outermost graph."""
+        return self.outer.constant(array, name)
+
+    def input(self, number: int, dtype: npt.DTypeLike, shape: Sequence[Dimension]) -> Traced:
+        """One of the values that the body is called with."""
+        return self.value(f"{self.prefix}in_{number}", dtype, shape)
+
+    def captured(self, x: Any) -> Any:
+        """An outer value under its own name, but what is computed from it is computed in here."""
+        return self.value(x.name, x.dtype, x.shape) if isinstance(x, Traced) else x
+
+    def closed(
+        self, inputs: Sequence[Traced], results: Sequence[Any]
+    ) -> tuple[onnx.GraphProto, tuple[Traced, ...]]:
+        """The finished graph and its outputs, which a graph must make itself, each under a name of its own."""
+        own = {name for node in self.nodes for name in node.output}
+        outputs: list[Traced] = []
+        for number, result in enumerate(results):
+            value = result if isinstance(result, Traced) else self.constant(result)
+            if value.name not in own:
+                label = f"{self.prefix}out_{number}"
+                self.nodes.append(helper.make_node("Identity", [value.name], [label], label))
+                value = self.value(label, value.dtype, value.shape)
+            own.discard(value.name)
+            outputs.append(value)
+        begin, end = (
+            [helper.make_value_info(v.name, v.type_proto) for v in ends] for ends in (inputs, outputs)
+        )
+        return helper.make_graph(self.nodes, self.prefix.rstrip("/"), begin, end), tuple(outputs)

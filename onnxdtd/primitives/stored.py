@@ -1,0 +1,39 @@
+"""How a constant lies in the file: in C order, once, and read from there in whatever order it is used."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+# Of a smaller constant a copy is cheaper than the nodes that would read it in another order.
+SMALL = 1024
+
+
+def fingerprint(data: npt.NDArray[Any]) -> tuple[Any, ...]:
+    """What equal data have in common."""
+    return data.dtype.str, data.shape, hashlib.sha1(data.reshape(-1).view(np.uint8).data).digest()
+
+
+def stored(
+    array: npt.NDArray[Any], free: bool = True
+) -> tuple[npt.NDArray[Any], tuple[int, ...], tuple[int, ...]]:
+    """(data, order, mirrored): the array is `data`, in C order, transposed by `order` and then mirrored along axes.
+
+    A view of an array that lies in C order is taken apart; anything else, and what is not free to, is brought into
+    C order.
+    """
+    whole = tuple(range(array.ndim))
+    if free and array.nbytes > SMALL and not array.flags.c_contiguous:
+        mirrored = tuple(i for i in whole if array.strides[i] < 0 and array.shape[i] > 1)
+        ahead = array[tuple(slice(None, None, -1 if i in mirrored else None) for i in whole)]
+        # Axes of length 1 have no order of their own and stay where they are.
+        long = [i for i in whole if array.shape[i] > 1]
+        moved = dict(zip(long, sorted(long, key=lambda i: -ahead.strides[i]), strict=True))
+        order = [moved.get(i, i) for i in whole]
+        data = ahead.transpose(order)
+        if data.flags.c_contiguous:
+            return data, tuple(int(i) for i in np.argsort(order)), mirrored
+    return np.ascontiguousarray(array).reshape(array.shape), whole, ()
