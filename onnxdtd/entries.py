@@ -59,7 +59,7 @@ class OpEntry:
             return replace(self, kind=chosen[0][0], family=chosen[0][1])
         if slots in self.otherwise:
             return replace(self, kind=self.otherwise[slots], family=self.otherwise[slots])
-        if self.family == "sum" and len(slots) == 1:
+        if self.family == "sum" and self.data is None and len(slots) == 1:  # a sum with constants only
             return replace(self, family="scale")
         multiplies = sum(slot in self.factors for slot in slots) > 1
         return replace(self, kind="gate", family="gate") if multiplies else self

@@ -195,7 +195,7 @@ class Explainer:
         question = self.loaded.question(target)
         plan = self.plan(question.output)
         feeds = check_inputs(x, self.inputs)
-        ledger = Ledger(len(plan.steps), progress)
+        ledger = Ledger(plan, feeds, progress)
         run = self.run(plan.output, samples(feeds))
         outcome = run(feeds, question, ledger.observe, ledger.listen, snapshot)
         seed = outcome.seed
@@ -225,7 +225,10 @@ class Explainer:
             nodes=tuple(reversed(ledger.reports)),
             model=self.loaded.facts,
             notes=(*run.plan.graph.notes, *filter(None, notes)),
-            warnings=remarks(plan, feeds, self.input_range, started, outcome.relevance),
+            warnings=(
+                *remarks(plan, feeds, self.input_range, started, outcome.relevance),
+                *ledger.alarm(started),
+            ),
             labels=self.loaded.labels,
             versions=VERSIONS,
         )

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from onnxdtd.conservation import Conservation, NodeReport
+from onnxdtd.conservation import Conservation, NodeReport, Samples
 from onnxdtd.errors import InputError, TargetError
 from onnxdtd.folder import MANIFEST, describe, plain, read_arrays, read_manifest, write_arrays, write_folder
 
@@ -70,10 +70,18 @@ class Explanation:
 
     @property
     def conservation(self) -> Conservation:
-        """What started, arrived and was lost, in total and node by node."""
+        """What started, arrived and was lost: in total, node by node, and of each sample."""
         arrived = math.fsum(float(np.sum(r, dtype=np.float64)) for r in self.relevance.values())
         lost = math.fsum(amount for node in self.nodes for amount in node.lost.values())
-        return Conservation(float(np.sum(self.seed, dtype=np.float64)), arrived, lost, self.nodes)
+        each = sum(_by_sample(r, len(self.seed)) for r in self.relevance.values())
+        return Conservation(
+            target=float(np.sum(self.seed, dtype=np.float64)),
+            relevance=arrived,
+            lost=lost,
+            nodes=self.nodes,
+            targets=tuple(map(float, self.seed)),
+            relevances=tuple(map(float, np.broadcast_to(each, len(self.seed)))),
+        )
 
     @property
     def rules(self) -> dict[str, str]:
@@ -153,7 +161,7 @@ class Explanation:
             fields[group] = {name: describe(array) for name, array in fields[group].items()}
         for name, r in self.relevance.items():
             fields["relevance"][name]["sum"] = np.sum(r, dtype=np.float64)
-        fields["nodes"] = [{**vars(node), "error": node.error} for node in self.nodes]
+        fields["nodes"] = [_written(node) for node in self.nodes]
         total = {"target": c.target, "relevance": c.relevance, "lost": c.lost, "causes": c.causes}
         fields["conservation"] = {**total, "error": c.error, "relative": c.relative}
         return dict(plain(fields))
@@ -200,7 +208,26 @@ class Explanation:
 _ARRAYS = ("relevance", "inputs", "outputs")
 
 
+def _by_sample(r: Array, count: int) -> Array:
+    """The sum of each sample; NaN where r has no batch axis."""
+    if r.ndim and len(r) == count:
+        return np.asarray(np.sum(r.reshape(count, -1), axis=1, dtype=np.float64))
+    return np.full(count, np.sum(r, dtype=np.float64) if count == 1 else np.nan)
+
+
+def _written(node: NodeReport) -> dict[str, Any]:
+    samples = node.samples and {**vars(node.samples), "error": node.samples.error}
+    return {**vars(node), "error": node.error, "samples": samples}
+
+
 def _node(fields: Mapping[str, Any]) -> NodeReport:
-    known = {f.name: fields[f.name] for f in dataclasses.fields(NodeReport)}
-    numbers = {name: float(fields[name]) for name in ("arrived", "left")}
-    return NodeReport(**{**known, **numbers, "lost": {c: float(v) for c, v in fields["lost"].items()}})
+    words: dict[str, Any] = {name: fields[name] for name in ("name", "op", "kind", "rule", "depth")}
+    words |= {name: float(fields[name]) for name in ("arrived", "left")}
+    lost = {cause: float(amount) for cause, amount in fields["lost"].items()}
+    samples = fields.get("samples")  # which older results of this schema lack
+    return NodeReport(**words, lost=lost, samples=samples and _samples(samples))
+
+
+def _samples(fields: Mapping[str, Any]) -> Samples:
+    arrived, left = (tuple(map(float, fields[name])) for name in ("arrived", "left"))
+    return Samples(arrived, left, {cause: tuple(map(float, v)) for cause, v in fields["lost"].items()})

@@ -14,12 +14,17 @@ from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from onnxdtd.primitives import Array
+import numpy as np
+
+from onnxdtd.primitives import expand_like
 
 Bilinear = Callable[[Any, Any], Any]
+Claim = Callable[[str, Any, Callable[[], Any], float], None]
+"""Told (cause, flow, share, factor) of relevance that reaches no input: at each output element, flow * share() *
+factor."""
 
 
-def ignore(cause: str, amount: Callable[[], Array]) -> None:
+def ignore(cause: str, flow: Any, share: Callable[[], Any], factor: float) -> None:
     """The observer of losses that observes nothing."""
 
 
@@ -49,25 +54,49 @@ class LinearMap:
 class Site:
     """An op at the point of the forward pass: output = sum over data inputs of apply(weights, x) + bias.
 
-    name: of the node, and of the output if it is not the first one. inputs: one x per map. bias: broadcastable to the
-    output, or None. output: z as the forward pass computed it. jacobian: the maps of the derivative, where rules are
-    to see simpler ones (a norm with its statistics held fixed). spread_dead: where z = 0 because every x in reach is
-    zero, relevance is shared by the weights instead of being lost (average pooling). kept: where derived weights are
-    kept, by (node, map, weight map). lost: told of relevance that reaches no input, with its cause; calling it is
-    free when nobody listens, since the amount is a function. sums: where a rule's sums are kept, which only depend on
-    the point, by (node, rule); None where no further walk will ask for them.
+    name: of the node, and of the output if it is not the first one. inputs: one x per map. constant: the bias,
+    broadcastable to the output, or a function that makes it on demand, or None. output: z as the forward pass
+    computed it. jacobian: the maps of the derivative, where rules are to see simpler ones (a norm with its
+    statistics held fixed). spread_dead: where z = 0 because every x in reach is zero, relevance is shared by the
+    weights instead of being lost (average pooling). fills: in some places of the output stands padding or a
+    constant, where no input does. kept: where derived weights are kept, by (node, map, weight map). lost: told of
+    relevance that reaches no input, see `Claim`; calling it is free when nobody listens, since the share is a
+    function. sums: where a rule's sums are kept, which only depend on the point, by (node, rule); None where no
+    further walk will ask for them. at_zero: f(0) of a curve of one value, None of other ops.
     """
 
     name: str
     maps: tuple[LinearMap, ...]
     inputs: tuple[Any, ...]
-    bias: Any
+    constant: Any
     output: Any
     jacobian: tuple[LinearMap, ...] = ()
     spread_dead: bool = False
+    fills: bool = False
     kept: MutableMapping[Any, Any] = field(default_factory=dict)
-    lost: Callable[[str, Callable[[], Array]], None] = ignore
+    lost: Claim = ignore
     sums: MutableMapping[Any, Any] | None = None
+    at_zero: float | None = None
+
+    @property
+    def shift(self) -> Any:
+        """What the output is where no input is: f(0) of a curve, else the bias; None for nothing."""
+        if self.at_zero is None:
+            return self.bias
+        return np.asarray(self.at_zero, self.output.dtype) if self.at_zero else None
+
+    @property
+    def bias(self) -> Any:
+        """The bias, None where there is none."""
+        return self.constant() if callable(self.constant) else self.constant
+
+    def filled(self) -> Any:
+        """The part of each output element that no input fills, but padding or a constant: 1 - sum of A(1) 1."""
+        parts = [
+            m.apply(None, expand_like(np.ones((1,) * x.ndim, self.output.dtype), x))
+            for m, x in zip(self.maps, self.inputs, strict=True)
+        ]
+        return 1.0 - sum(parts[1:], parts[0])
 
     def derive(self, which: int, change: Callable[[Any], Any]) -> Any:
         """change(weights) of one map, computed once if the weights are constant."""

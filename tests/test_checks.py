@@ -63,7 +63,7 @@ def test_a_forward_pass_off_by_a_hundredth_of_a_percent(rng: np.random.Generator
     site, y, _ = at_a_point(rng)
     checks.forward(site, y)
     caught(lambda: checks.forward(replace(site, maps=(off(site.maps[0], apply=1.0001),)), y))
-    caught(lambda: checks.forward(replace(site, bias=None), y))
+    caught(lambda: checks.forward(replace(site, constant=None), y))
 
 
 def test_a_jacobian_off_by_a_percent(rng: np.random.Generator) -> None:

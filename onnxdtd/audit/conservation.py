@@ -19,7 +19,7 @@ CAUSES = {
     "bias": "was given to biases",
     "dead": "was lost at neurons that only their bias keeps active",
     "epsilon": "was taken by the stabiliser epsilon",
-    "border": "was left on padded borders",
+    "border": "fell on padding or constants",
 }
 
 

@@ -17,7 +17,7 @@ CAUSES = {
     "bias": "biases",
     "dead": "neurons that only their bias keeps active",
     "epsilon": "the stabiliser, which damps small sums",
-    "border": "the padding at the borders",
+    "border": "padding and constants",
 }
 # Notes on what changes no number, and on the final activation, which the target's line tells.
 ROUTINE = ("Constant lifted", "constants folded", "no-ops dropped", "final ")

@@ -21,7 +21,7 @@ from onnxdtd.compiled.derive import Weights, derive
 from onnxdtd.compiled.order import walk_last
 from onnxdtd.compiled.start import RUNTIME, Start, start
 from onnxdtd.errors import UnsupportedError
-from onnxdtd.linear import Site, ignore
+from onnxdtd.linear import Claim, Site, ignore
 from onnxdtd.model.node import reads
 from onnxdtd.model.point import Point
 from onnxdtd.plan.faults import describe
@@ -89,7 +89,7 @@ def _walked(
     """The walk; whatever cannot be traced is refused by the node where that happens."""
     reached: list[Step] = []
 
-    def note(step: Step) -> Callable[[str, Callable[[], Any]], None]:
+    def note(step: Step, output: str) -> Claim:
         reached.append(step)
         return ignore
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from onnxdtd.errors import UnsupportedError
-from onnxdtd.linear import LinearMap, Site, ignore
+from onnxdtd.linear import Claim, LinearMap, Site, ignore
 from onnxdtd.model.graph import Graph, Node
 
 
@@ -27,7 +27,7 @@ class Point:
     slots: tuple[int, ...]
     values: Mapping[str, Any]
     kept: MutableMapping[Any, Any] = field(default_factory=dict)
-    lost: Callable[[str, Callable[[], Any]], None] = ignore
+    lost: Claim = ignore
     sums: MutableMapping[Any, Any] | None = None
     which: int = 0
 
@@ -88,8 +88,9 @@ class Point:
         bias: Any = None,
         jacobian: tuple[LinearMap, ...] = (),
         spread_dead: bool = False,
+        fills: bool = False,
     ) -> Site:
-        """The node's site: one map per data slot, in the order of `slots`."""
+        """The node's site: one map per data slot, in the order of `slots`; see `Site`."""
         inputs = tuple(self.value(slot) for slot in self.slots)
         if self.node.bias:
             constant = self.graph.constants[self.node.bias]
@@ -102,6 +103,7 @@ class Point:
             self.output,
             jacobian,
             spread_dead,
+            fills,
             self.kept,
             self.lost,
             self.sums,

@@ -18,7 +18,7 @@ from onnxdtd.domains.rows import curve
 from onnxdtd.linear import Site
 from onnxdtd.model.point import Point
 from onnxdtd.ops.curves import clipped_line
-from onnxdtd.ops.scale import scaled
+from onnxdtd.ops.scale import scaled, tangent
 from onnxdtd.ops.window import per_channel
 from onnxdtd.primitives import (
     absolute,
@@ -37,10 +37,9 @@ from onnxdtd.registry import op
 INPUT, SLOPE = 0, 1
 
 
-def diagonal(point: Point, slope: Callable[[], Any], at_zero: float | None = None) -> Site:
-    """The site of an elementwise op; slope makes dy/dx on demand. at_zero: f(0), where it is not 0."""
-    bias = None if at_zero is None else np.asarray(at_zero, point.output.dtype)
-    return point.site(scaled(slope, point.x), bias=bias)
+def diagonal(point: Point, slope: Callable[[], Any], at_zero: float = 0.0) -> Site:
+    """The site of an elementwise op; slope makes dy/dx on demand. at_zero: f(0)."""
+    return tangent(point, scaled(slope, point.x), at_zero)
 
 
 @op(

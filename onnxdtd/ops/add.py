@@ -67,7 +67,7 @@ def _unmasked(site: Site) -> Site:
     parts = [m.apply(m.weights, x) for m, x in zip(site.maps, inputs, strict=True)]
     parts = parts if bias is None else [*parts, bias]
     output = _finite(site.output, sum(parts[1:], parts[0]))
-    return replace(site, inputs=inputs, bias=bias, output=output)
+    return replace(site, inputs=inputs, constant=bias, output=output)
 
 
 def _finite(x: Any, otherwise: Any = None) -> Any:

@@ -15,7 +15,7 @@ from onnxdtd.errors import UnsupportedError
 from onnxdtd.linear import LinearMap, Site
 from onnxdtd.model.point import Point
 from onnxdtd.ops.reduce import axes_of
-from onnxdtd.ops.scale import scaled
+from onnxdtd.ops.scale import scaled, tangent
 from onnxdtd.primitives import cast_like, equal, greater, inverse, unbroadcast, where
 from onnxdtd.registry import op, without_site
 
@@ -96,7 +96,7 @@ def clip(point: Point) -> Site:
     """y = x within the bounds, where its slope is 1 (bounds included); else the bound, which takes all."""
     x, y = point.value(INPUT), point.output
     if point.slots == (INPUT,):
-        return point.site(scaled(lambda: cast_like(equal(x, y), y), x))
+        return tangent(point, scaled(lambda: cast_like(equal(x, y), y), x))
     shares, left = {}, 1.0
     for slot in (INPUT, HIGH, LOW):
         if point.has(slot):
@@ -110,7 +110,7 @@ def _selection(point: Point, shares: Mapping[int, Any]) -> Site:
     maps = [_shared(shares[slot], point.value(slot)) for slot in point.slots]
     fixed = [_shared(share, 0.0).apply(None, point.value(slot)) for slot, share in shares.items()
              if slot not in point.slots]  # fmt: skip
-    return point.site(*maps, bias=sum(fixed[1:], fixed[0]) if fixed else None)
+    return point.site(*maps, bias=sum(fixed[1:], fixed[0]) if fixed else None, fills=bool(fixed))
 
 
 def _shared(share: Any, x: Any) -> LinearMap:

@@ -21,7 +21,7 @@ def gated(signal: int, point: Point) -> Site:
         m if slot == signal else _nothing(point.value(slot))
         for slot, m in zip(point.slots, product.maps, strict=True)
     )
-    return replace(product, maps=maps, jacobian=product.maps, bias=None)
+    return replace(product, maps=maps, jacobian=product.maps, constant=None)
 
 
 def _nothing(x: Any) -> LinearMap:

@@ -49,7 +49,8 @@ def max_pool(point: Point) -> Site:
     def adjoint(w: Any, r: Any) -> Any:
         return max_pool_adjoint(x, y, r, **geometry)
 
-    return point.site(LinearMap(None, apply, adjoint))
+    # Only a window with holes can lie in the padding with all of its cells.
+    return point.site(LinearMap(None, apply, adjoint), fills=max(stated.dilations) > 1 and any(stated.pads))
 
 
 @op("GlobalMaxPool", kind="select", range=same, pieces=_everywhere)

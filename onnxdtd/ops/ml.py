@@ -16,7 +16,7 @@ DOMAIN = "ai.onnx.ml"
 
 @op("Imputer", kind="route", domain=DOMAIN)
 def imputer(point: Point) -> Site:
-    """y = x, or a constant of the model where x is missing: that constant is a bias."""
+    """y = x, or a constant of the model where x is missing."""
     x, y = point.x, point.output
     kept, zero = equal(x, y), np.zeros((), y.dtype)  # NaN equals nothing
 
@@ -24,10 +24,9 @@ def imputer(point: Point) -> Site:
         return where(kept, v, zero)
 
     def adjoint(w: Any, r: Any) -> Any:
-        point.lost("bias", lambda: np.sum(where(kept, zero, r), dtype=np.float64))
         return where(kept, r, zero)
 
-    return point.site(LinearMap(None, apply, adjoint), bias=where(kept, zero, y))
+    return point.site(LinearMap(None, apply, adjoint), bias=where(kept, zero, y), fills=True)
 
 
 @op("OneHotEncoder", kind="barrier", data=(), embeds=(0,), domain=DOMAIN)

@@ -59,7 +59,7 @@ def moved(point: Point, *data: int) -> Site:
     maps = [map_of(slot) for slot in point.slots]
     fixed = [slot for slot in data if slot not in point.slots and point.has(slot)]
     parts = [rerun(slot, point.value(slot)) for slot in fixed]
-    return point.site(*maps, bias=sum(parts[1:], parts[0]) if parts else None)
+    return point.site(*maps, bias=sum(parts[1:], parts[0]) if parts else None, fills=bool(parts))
 
 
 def zeros_like(x: Any, like: Any) -> Any:
@@ -182,7 +182,7 @@ def choose(point: Point) -> Site:
         return LinearMap(None, lambda w, v: side(slot, v), lambda w, r: unbroadcast(side(slot, r), x))
 
     fixed = [side(slot, point.value(slot)) for slot in (1, 2) if slot not in point.slots]
-    return point.site(*map(map_of, point.slots), bias=fixed[0] if fixed else None)
+    return point.site(*map(map_of, point.slots), bias=fixed[0] if fixed else None, fills=bool(fixed))
 
 
 @op("Trilu", "ReverseSequence", kind="route", range=or_zero)
@@ -193,7 +193,7 @@ def self_adjoint(point: Point) -> Site:
     def run(w: Any, v: Any) -> Any:
         return operator(node.op, v, *others, opset=point.opset, **node.attributes)
 
-    return point.site(LinearMap(None, run, run))
+    return point.site(LinearMap(None, run, run), fills=node.op == "Trilu")
 
 
 @op("DepthToSpace", "SpaceToDepth", kind="route", range=same)
@@ -235,4 +235,4 @@ def unpool(point: Point) -> Site:
     def adjoint(w: Any, r: Any) -> Any:
         return reshape_like(operator("Gather", reshape(r, shape=[-1]), indices, opset=opset, axis=0), x)
 
-    return point.site(LinearMap(None, apply, adjoint))
+    return point.site(LinearMap(None, apply, adjoint), fills=True)

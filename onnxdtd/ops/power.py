@@ -19,7 +19,7 @@ from onnxdtd.errors import UnsupportedError
 from onnxdtd.linear import Site
 from onnxdtd.model.point import Point
 from onnxdtd.ops.activation import diagonal
-from onnxdtd.ops.scale import scaled
+from onnxdtd.ops.scale import scaled, tangent
 from onnxdtd.primitives import absolute, cast_like, equal, greater, inverse, less, log, near_zero, where
 from onnxdtd.registry import op
 
@@ -71,7 +71,7 @@ def power(point: Point) -> Site:
     slopes = {LEFT: scaled(lambda: p * factor(), x), RIGHT: scaled(by_exponent, p)}
     jacobian = tuple(slopes[slot] for slot in point.slots)
     if len(jacobian) == 1:
-        return point.site(*jacobian)
+        return tangent(point, jacobian[0])
     held = (scaled(factor, x), scaled(np.zeros((), p.dtype), p))
     return point.site(*held, bias=y * at_zero(), jacobian=jacobian)
 
@@ -98,4 +98,5 @@ def remainder(point: Point) -> Site:
     """y = a - n b, with n = a / b rounded to a whole number; slopes 1 and -n."""
     a, b, y = point.value(LEFT), point.value(RIGHT), point.output
     maps = {LEFT: scaled(np.ones((), y.dtype), a), RIGHT: scaled(lambda: (y - a) * inverse(b), b)}
-    return point.site(*(maps[slot] for slot in point.slots))
+    chosen = [maps[slot] for slot in point.slots]
+    return tangent(point, chosen[0]) if len(chosen) == 1 else point.site(*chosen)

@@ -136,4 +136,5 @@ def _largest(point: Point, regions: list[tuple[int, Array, Array]]) -> Site:
             np.add.at(back[image], (channels, index[None]), share * part.reshape(x.shape[1], -1, 1))
         return back.reshape(x.shape) * (1.0 if w is None else w)
 
-    return point.site(LinearMap(np.ones((), x.dtype), apply, adjoint))
+    # A cell outside the image reads nothing.
+    return point.site(LinearMap(np.ones((), x.dtype), apply, adjoint), fills=True)

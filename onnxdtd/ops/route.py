@@ -95,7 +95,7 @@ def concatenate(point: Point) -> Site:
     maps = [_part(y, places[slot]) for slot in point.slots]
     others = [slot for slot in range(len(lengths)) if slot not in point.slots]
     fixed = [unslice(point.value(slot), y, **places[slot]) for slot in others]
-    return point.site(*maps, bias=sum(fixed[1:], fixed[0]) if fixed else None)
+    return point.site(*maps, bias=sum(fixed[1:], fixed[0]) if fixed else None, fills=bool(fixed))
 
 
 def _part(whole: Any, place: Place) -> LinearMap:
@@ -139,7 +139,7 @@ def center(point: Point) -> Site:
     def adjoint(w: Any, r: Any) -> Any:
         return unslice(slice_axes(r, **outer), x, **inner)
 
-    return point.site(LinearMap(None, apply, adjoint))
+    return point.site(LinearMap(None, apply, adjoint), fills=bool(laid))
 
 
 def _between(bounds: dict[int, tuple[int, int]]) -> Place:
@@ -213,7 +213,8 @@ def padding(point: Point) -> Site:
         else None
     )
     bias = apply(None, x) if 0 not in point.slots else bias
-    return point.site(*(maps[slot] for slot in point.slots), bias=bias)
+    fills = mode == "constant" if point.slots == (0,) else 0 not in point.slots
+    return point.site(*(maps[slot] for slot in point.slots), bias=bias, fills=fills)
 
 
 def _copies(length: int, begin: int, end: int, mode: str) -> Any:

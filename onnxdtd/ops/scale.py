@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,12 @@ def scaled(w: Any, x: Any, constant: bool = False) -> LinearMap:
         return unbroadcast(r if _is_one(w) else w * r, x)
 
     return LinearMap(w, apply, adjoint, constant)
+
+
+def tangent(point: Point, linear: LinearMap, at_zero: float = 0.0) -> Site:
+    """The site of a curve of one value: at the point its tangent, whose constant (y less slope x) is the bias."""
+    site = point.site(linear, bias=lambda: point.output - linear.apply(linear.weights, point.x))
+    return replace(site, at_zero=at_zero)
 
 
 def _is_one(w: Any) -> bool:
@@ -64,7 +71,7 @@ def divide(point: Point) -> Site:
     divisor = point.value(1)
     by_divisor = scaled(lambda: -point.output / divisor, divisor)
     if point.slots == (1,):
-        return point.site(by_divisor)
+        return tangent(point, by_divisor)
     by_dividend = scaled(1.0 / divisor, point.value(0), point.is_constant(1))
     if point.slots == (0,):
         return point.site(by_dividend)

@@ -107,4 +107,4 @@ def _chosen(point: Point, places: Places) -> Site:
     chosen = [maps[slot] for slot in point.slots]
     alone = len(chosen) == 1
     bias = y - chosen[0].apply(None, point.x) if alone else None
-    return point.site(*chosen, bias=bias)
+    return point.site(*chosen, bias=bias, fills=alone)

@@ -9,7 +9,7 @@ import numpy as np
 
 from onnxdtd.entries import OpEntry
 from onnxdtd.linear import Site
-from onnxdtd.primitives import absolute, less, reduce_sum, relu, stabilised, where
+from onnxdtd.primitives import absolute, less, relu, stabilised, where
 from onnxdtd.registry import rule
 from onnxdtd.rules.rule import Facts
 from onnxdtd.rules.terms import Bias, label
@@ -31,6 +31,7 @@ class Passing:
     differentiates: bool = False
     products: int = 0
     derived: int = 0
+    accounts: bool = True
 
     def __str__(self) -> str:
         return label("pass", defaults={"bias": "redistribute"}, bias=self.bias)
@@ -50,13 +51,17 @@ class Passing:
 
     def __call__(self, site: Site, r: Any) -> tuple[Any, ...]:
         """One relevance per data input."""
-        if self.bias == "absorb" and site.bias is not None:
+        shift = site.shift
+        if self.bias == "absorb" and shift is not None:
             # What overflows carries nothing: no finite logit depends on it.
             infinite = np.asarray(np.inf, site.output.dtype)
-            y = where(less(absolute(site.output), infinite), site.output, site.bias)
+            y = where(less(absolute(site.output), infinite), site.output, shift)
             q = r / stabilised(y, epsilon=EPSILON)
-            site.lost("bias", lambda: _total(site.bias * q))
-            r = (y - site.bias) * q
+            site.lost("bias", q, lambda: shift, 1.0)
+            site.lost("epsilon", q, lambda: np.copysign(np.asarray(EPSILON, y.dtype), y), 1.0)
+            r = (y - shift) * q
+        if site.fills:
+            site.lost("border", r, site.filled, 1.0)
         return tuple(linear.adjoint(None, r) for linear in site.maps)
 
 
@@ -76,6 +81,7 @@ class Gradient:
     differentiates: bool = True
     products: int = 1
     derived: int = 0
+    accounts: bool = False
 
     def __str__(self) -> str:
         return self.label
@@ -92,10 +98,6 @@ class Gradient:
         """One relevance per data input."""
         r = relu(r) if self.clamps else r
         return tuple(m.adjoint(m.weights if self.masks else None, r) for m in site.jacobian or site.maps)
-
-
-def _total(r: Any) -> Any:
-    return reduce_sum(r, axes=tuple(range(r.ndim)), keepdims=False)
 
 
 @rule("pass")

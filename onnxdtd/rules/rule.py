@@ -48,6 +48,10 @@ class Rule(Protocol):
     def derived(self) -> int:
         """How many other weights it makes of a linear op's own."""
 
+    @property
+    def accounts(self) -> bool:
+        """Whether it tells `site.lost` of all relevance that it does not hand on, so that books can be kept."""
+
     def serves(self, op: OpEntry) -> bool:
         """Whether the rule means something at such an op."""
 

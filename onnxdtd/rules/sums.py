@@ -4,23 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from onnxdtd.linear import Site
-from onnxdtd.primitives import absolute, at_hand, near_zero, relu, stabilised
+from onnxdtd.primitives import absolute, at_hand, mean_size, near_zero, relu, stabilised
 from onnxdtd.rules.algebra import PLAIN, Kinds, fixed, is_zero, kinds, plus
 from onnxdtd.rules.maps import Bound, negative, positive
 from onnxdtd.rules.rule import Facts
 
 
 class Denominator(NamedTuple):
-    """value: the stabilised sum. sign: its sign, where it is known. dead: where the sum is zero, made on demand."""
+    """value: the stabilised sum. sign: its sign, where it is known. dead: where the sum is zero; step: the size of
+    what the stabiliser added to it; both made on demand."""
 
     value: Any
     sign: int
     dead: Callable[[], Any]
+    step: Callable[[], Any]
 
 
 @dataclass(slots=True)
@@ -62,9 +65,10 @@ class Sums:
         if kind is not None and made and not self.relative and (sign or not step):
             self.known.append((kind, sign * step, value))
         if self.relative:
-            return Denominator(value, sign, lambda: near_zero(z if offset is None else z + offset))
+            plain = partial(plus, offset, z)
+            return Denominator(value, sign, lambda: near_zero(plain()), lambda: mean_size(plain()) * step)
         floor = value.dtype.type(max(step, np.finfo(value.dtype).tiny))
-        return Denominator(value, sign, lambda: absolute(value) <= floor if step else near_zero(value))
+        return Denominator(value, sign, partial(_within, value, floor, sign), lambda: step)
 
     @property
     def _sealed(self) -> bool:
@@ -140,6 +144,13 @@ class Sums:
         if key not in site.kept:
             site.kept[key] = linear.apply(weights, term.x(np.broadcast_to(np.zeros((), x.dtype), shape)))
         return site.kept[key]
+
+
+def _within(value: Any, floor: Any, sign: int) -> Any:
+    """Where |value| is at most the floor; of values of one sign, the least tells whether there are such."""
+    if sign and value.size and (value.min() > floor if sign > 0 else value.max() < -floor):
+        return False
+    return absolute(value) <= floor
 
 
 def _whole(z: Any, site: Site) -> bool:

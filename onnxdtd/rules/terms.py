@@ -12,12 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Literal
+
+import numpy as np
 
 from onnxdtd.entries import OpEntry
 from onnxdtd.linear import Site
-from onnxdtd.primitives import at_hand, beyond, near_zero, quotient, reduce_sum, unbroadcast
+from onnxdtd.primitives import at_hand, beyond, equal, near_zero, quotient
 from onnxdtd.rules.algebra import Entries, by_weights, is_zero, plus, times, weighted
 from onnxdtd.rules.maps import identity, negative, ones, positive, zero
 from onnxdtd.rules.rule import Facts
@@ -74,6 +76,11 @@ class TermRule:
         return self.label
 
     @property
+    def accounts(self) -> bool:
+        """Of every table the losses are known."""
+        return True
+
+    @property
     def product(self) -> bool:
         """Whether every term vanishes with x."""
         return all(t.x in (identity, positive, negative) for g in self.groups for t in g.terms)
@@ -105,6 +112,7 @@ class TermRule:
 
     def __call__(self, site: Site, r: Any) -> tuple[Any, ...]:
         """Relevance of each data input, shaped like it."""
+        spreads = site.spread_dead and self.product
         gathered: list[dict[Entries, Any]] = [{} for _ in site.maps]
         exact = self.relative or not self.epsilon
         for group, (served, d) in zip(self.groups, self._sums(site), strict=True):
@@ -116,11 +124,11 @@ class TermRule:
                         back = times(linear.adjoint(weights, q), abs(factor))
                         gathered[i][entries] = plus(gathered[i].get(entries), back, 1 if factor > 0 else -1)
             self._report(group, site, r, served, d, q)
-        if any(group.where != "any" for group in self.groups) and not site.spread_dead:
+        if any(group.where != "any" for group in self.groups) and not spreads:
             # Groups by the sign of z leave out the outputs that are exactly zero.
-            site.lost("dead", lambda: _total(r * near_zero(site.output)))
+            site.lost("dead", r, lambda: equal(site.output, 0.0), 1.0)
         shares = [_product(backs, x) for backs, x in zip(gathered, site.inputs, strict=True)]
-        if site.spread_dead and self.product:
+        if spreads:
             shares = _spread(site, shares, r)
         return tuple(shares)
 
@@ -138,15 +146,40 @@ class TermRule:
         return pairs
 
     def _report(self, group: Group, site: Site, r: Any, served: Any, d: Denominator, q: Any) -> None:
+        """What a group does not hand on: q times the bias column, and r - q z: all of r where z is zero (dead), else
+        what the stabiliser takes."""
+        factor = group.coefficient
         if self.bias == "absorb" and site.bias is not None:
             for term in group.terms:
                 if term.b is not zero:
-                    factor = term.sign * group.coefficient
-                    site.lost("bias", partial(_bias_share, term.b, site.bias, q, factor))
-        if self.product:
-            # Where pooling spreads what is dead, only that is lost which a bias keeps alive.
-            rest = (lambda: 1.0 - near_zero(site.output)) if site.spread_dead else (lambda: 1.0)
-            site.lost("dead", lambda: _total(_served(r, served) * d.dead() * rest()) * group.coefficient)
+                    site.lost("bias", q, partial(_column, term.b, site), term.sign * factor)
+        spreads = site.spread_dead and self.product
+
+        @lru_cache(maxsize=1)
+        def dead() -> Any:
+            gone = d.dead()
+            if gone is not False and served is not None:
+                gone = gone & served
+            return gone if np.any(gone) else False
+
+        def lost() -> Any:
+            """Where pooling spreads what is dead, only that is lost which a bias keeps alive."""
+            gone = dead()
+            return gone & ~near_zero(site.output) if spreads and gone is not False else gone
+
+        def alive() -> Any:
+            gone = dead()
+            return True if gone is False else ~gone
+
+        def damped() -> Any:
+            gone, step = dead(), np.copysign(d.step(), d.value)
+            return step if gone is False else np.where(gone, np.zeros((), step.dtype), step)
+
+        site.lost("dead", r, lost, factor)
+        if self.epsilon and d.sign and not self.relative:
+            site.lost("epsilon", q, alive, factor * d.sign * self.epsilon)
+        elif self.epsilon:
+            site.lost("epsilon", q, damped, factor)
 
 
 def label(name: str, *, defaults: Mapping[str, Any] = DEFAULTS, **parameters: Any) -> str:
@@ -154,6 +187,10 @@ def label(name: str, *, defaults: Mapping[str, Any] = DEFAULTS, **parameters: An
     told = {k: v for k, v in parameters.items() if k not in defaults or defaults[k] != v}
     words = [f"{k}={v:g}" if isinstance(v, float) else f"{k}={v}" for k, v in told.items()]
     return f"{name}({', '.join(words)})" if words else name
+
+
+def _column(b: Map, site: Site) -> Any:
+    return b(site.bias)
 
 
 def _product(backs: Mapping[Entries, Any], x: Any) -> Any:
@@ -174,22 +211,12 @@ def _spread(site: Site, shares: list[Any], r: Any) -> list[Any]:
         part = linear.apply(linear.weights, ones(site.inputs[i]))
         reach = part if reach is None else reach + part
     q = quotient(r, reach, dead)
+    # Where nothing is in reach, the window lies in the padding.
+    site.lost("border", r, lambda: dead & near_zero(reach), 1.0)
     return [s + m.adjoint(m.weights, q) for s, m in zip(shares, site.maps, strict=True)]
-
-
-def _served(r: Any, served: Any) -> Any:
-    return r if served is None else r * served
 
 
 def _for_nonnegative(terms: tuple[Term, ...]) -> tuple[Term, ...]:
     """x+ is x, and x- is zero."""
     kept = (t for t in terms if t.x is not negative)
     return tuple(replace(t, x=identity) if t.x is positive else t for t in kept)
-
-
-def _bias_share(b: Map, bias: Any, q: Any, factor: float) -> Any:
-    return _total(b(bias) * unbroadcast(q, bias)) * factor
-
-
-def _total(r: Any) -> Any:
-    return reduce_sum(r, axes=tuple(range(r.ndim)), keepdims=False)

@@ -10,20 +10,20 @@ from typing import Any
 
 import numpy as np
 
-from onnxdtd.linear import ignore
+from onnxdtd.linear import Claim, ignore
 from onnxdtd.model.point import Point
 from onnxdtd.plan.plan import Plan, Step
 from onnxdtd.primitives import cast_like, equal, where
 
 Observer = Callable[[Step, Any, tuple[Any, ...]], None]
-Tell = Callable[[Step], Callable[[str, Callable[[], Any]], None]]
+Tell = Callable[[Step, str], Claim]
 
 
 def watch_nothing(step: Step, r: Any, shares: tuple[Any, ...]) -> None:
     """The observer that observes nothing."""
 
 
-def tell_nobody(step: Step) -> Callable[[str, Callable[[], Any]], None]:
+def tell_nobody(step: Step, output: str) -> Claim:
     """Losses are told to nobody."""
     return ignore
 
@@ -44,7 +44,7 @@ def walk(
 
     values: every activation that the plan needs, by name; with `free`, one is dropped once the walk has passed the
     node that makes it. seed: relevance of the target, shaped like it. kept: derived weights, kept between calls.
-    observe(step, r, shares): told of each such output after the rule. ledger(step): who is told of that node's
+    observe(step, r, shares): told of each such output after the rule. ledger(step, output): who is told of its
     losses. sums: what rules make of these very values, kept for further walks from them. Returns the relevance of
     each input, shaped like it; zeros never stand in for a missing path.
     """
@@ -57,7 +57,7 @@ def walk(
             r = relevance.pop(name)
             if step.op.family == "embedding":
                 r = _finish(plan, r, values[name])
-            point = Point(step.node, plan.graph, step.slots, values, kept, ledger(step), sums, which)
+            point = Point(step.node, plan.graph, step.slots, values, kept, ledger(step, name), sums, which)
             shares = step.pruned(step.build(point), r)
             observe(step, r, shares)
             for slot, share in zip(step.slots, shares, strict=True):

@@ -62,7 +62,11 @@ def oracle(rule: Any, site: Site, r: Array, expected: Array) -> None:
 def claims(rule: Any, site: Site, r: Array) -> None:
     """What the rule says of itself holds for r >= 0: no relevance below zero; none lost but what it reports."""
     losses: list[float] = []
-    watched = replace(site, lost=lambda _, amount: losses.append(float(np.sum(amount()))))
+
+    def listen(cause: str, flow: Array, share: Callable[[], Any], factor: float) -> None:
+        losses.append(float((flow * share()).sum() * factor))
+
+    watched = replace(site, lost=listen)
     relevance = rule(watched, np.abs(r))
     if "nonnegative" in rule.claims:
         assert min(part.min() for part in relevance) >= -1e-12

@@ -90,7 +90,7 @@ def test_what_rules_derive_is_kept_for_each_output(pair: Any) -> None:
     }"""
     source = graph(text, one=np.ones(6, np.float32), ten=np.float32(10))
     plan = make_plan(source, "gradient")
-    ledger = Ledger(len(plan.steps))
+    ledger = Ledger(plan, {"x": X})
     values = dict(zip(needed(plan), [X] * 9, strict=False))
     assert set(values) >= {"x", "a", "b", "t"}
     kept: dict[Any, Any] = {}
