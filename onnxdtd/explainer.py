@@ -202,9 +202,8 @@ class Explainer:
         self.loaded.first_input(self.graph, feeds, outcome.outputs, self.verify)
         refuse_not_finite(self.graph, feeds, outcome.logits[seed.mask])
         value = seed.per_sample(start_of("value", seed, outcome.logits))
-        started = value
-        if plan.seed != "value":
-            started = seed.per_sample(start_of(plan.seed, seed, outcome.logits))
+        started = seed.per_sample(start_of(plan.seed, seed, outcome.logits))
+        warnings = remarks(plan, feeds, self.input_range, started, outcome.relevance)
         notes = [self._engines.notes.get(plan.output), self.loaded.first_input.note]
         return Explanation(
             inputs=feeds,
@@ -225,10 +224,7 @@ class Explainer:
             nodes=tuple(reversed(ledger.reports)),
             model=self.loaded.facts,
             notes=(*run.plan.graph.notes, *filter(None, notes)),
-            warnings=(
-                *remarks(plan, feeds, self.input_range, started, outcome.relevance),
-                *ledger.alarm(started),
-            ),
+            warnings=(*warnings, *ledger.alarm(started)),
             labels=self.loaded.labels,
             versions=VERSIONS,
         )
