@@ -8,8 +8,8 @@ import pytest
 from onnxdtd.model.canonise import canonise
 from onnxdtd.model.graph import Graph, Mark
 from onnxdtd.model.load import load
-from tests.support.long_graphs import Chain
 from tests.support.model_text import graph
+from tools.bench.long_graphs import Chain
 
 X = "(float[N, 4] x) => (float[N, 4] y)"
 XV = "(float[N, 4] x, float[N, 4] v) => (float[N, 4] y)"

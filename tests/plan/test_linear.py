@@ -22,7 +22,7 @@ from onnxdtd.model.graph import Graph
 from onnxdtd.model.load import load
 from onnxdtd.plan.cost import cost
 from onnxdtd.plan.plan import Plan, make_plan
-from tests.support.long_graphs import PATTERNS, Chain, long_graph
+from tools.bench.long_graphs import PATTERNS, Chain, long_graph
 
 SHORT, LONG = 60, 240
 PER_NODE = 1.25

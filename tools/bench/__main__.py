@@ -5,11 +5,11 @@
 
 Writes one JSON file: machine facts, and for each case every time of every contender with the median, ratios, the
 time to compile and to start, and peak memory; then how the time of ResNet50 grows with the batch and with the
-input's side. A case that FILE.json already holds is not run again, so that a run that was stopped goes on where it
-was. Contenders take turns, after one warm-up call each, so that noise hits all alike; absolute times do not carry
-over to another machine, the ratios do. torch runs on `--threads` threads, onnxruntime and NumPy on their
-defaults. zennit and captum are optional; torch is needed to make the networks, unless `--cache` holds their
-ONNX files from an earlier run.
+input's side, and how the time of long graphs grows with their nodes. A case that FILE.json already holds is not run
+again, so that a run that was stopped goes on where it was. Contenders take turns, after one warm-up call each, so
+that noise hits all alike; absolute times do not carry over to another machine, the ratios do. torch runs on
+`--threads` threads, onnxruntime and NumPy on their defaults. zennit and captum are optional; torch is needed to
+make the networks, unless `--cache` holds their ONNX files from an earlier run.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ from tools.bench.contenders import (
 )
 from tools.bench.growth import growth
 from tools.bench.memory import measure
+from tools.bench.nodes import by_nodes
 from tools.bench.start import start_times
 
 # Seconds before each call, in which the threads of the one before stop waiting busily for more work.
@@ -75,7 +76,7 @@ def prepare_network(name: str, cache: Path, threads: int) -> tuple[Path, object]
         if path.exists():
             return path, None
         raise SystemExit(f"torch is not installed and {path} does not exist: pip install torch") from None
-    import networks
+    from tools.bench import networks
 
     torch.set_num_threads(threads)
     network = networks.build(name)
@@ -165,7 +166,9 @@ def one_case(
 
 def wanted(options: argparse.Namespace, cache: Path, held: set[str]) -> Iterator[dict[str, Any]]:
     """Each case that is asked for and not held yet."""
-    names = options.only.split(",") if options.only else [*(f"{n}/{b}" for n, b, _ in CASES), "growth"]
+    names = (
+        options.only.split(",") if options.only else [*(f"{n}/{b}" for n, b, _ in CASES), "growth", "nodes"]
+    )
     for name, batch, methods in CASES:
         if f"{name}/{batch}" in names and f"{name}/{batch}" not in held:
             print(f"{name}, batch {batch}", file=sys.stderr)
@@ -173,6 +176,8 @@ def wanted(options: argparse.Namespace, cache: Path, held: set[str]) -> Iterator
     if "growth" in names and "growth" not in held:
         print("growth", file=sys.stderr)
         yield {"case": "growth", **growth(prepare_network("resnet50", cache, options.threads)[0], cache)}
+    if "nodes" in names and "nodes" not in held:
+        yield {"case": "nodes", **by_nodes()}
 
 
 def main() -> None:
