@@ -15,14 +15,15 @@ from onnxdtd.domains.rows import anywhere, curve, within
 from onnxdtd.linear import Site
 from onnxdtd.model.point import Point
 from onnxdtd.ops.activation import diagonal
-from onnxdtd.primitives import cos, cosh, exp, inverse, relu, sin, sinh, sqrt
+from onnxdtd.primitives import cos, cosh, exp, inverse, less, relu, sin, sinh, sqrt, where
 from onnxdtd.registry import op
 
 
 @op("Exp", kind="elementwise", offset=True, range=curve(np.exp), pieces=smooth)
 def exponential(point: Point) -> Site:
-    """y = e^x; slope y."""
-    return diagonal(point, lambda: point.output, 1.0)
+    """y = e^x; slope y, 0 where it overflows: what is finite does not depend on it there."""
+    y = point.output
+    return diagonal(point, lambda: where(less(y, np.asarray(np.inf, y.dtype)), y, np.zeros((), y.dtype)), 1.0)
 
 
 @op("Log", kind="elementwise", range=curve(lambda x: math.log(x) if x > 0 else -math.inf), pieces=smooth)

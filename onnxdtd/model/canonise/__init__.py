@@ -22,6 +22,7 @@ from onnxdtd.model.canonise.precision import precision
 from onnxdtd.model.canonise.products import products
 from onnxdtd.model.canonise.selected import selected
 from onnxdtd.model.canonise.shapes import shapes
+from onnxdtd.model.canonise.sigmoid import sigmoid
 from onnxdtd.model.canonise.softmax import softmax
 from onnxdtd.model.canonise.split import split
 from onnxdtd.model.canonise.stamp import stamp
@@ -40,6 +41,7 @@ PASSES: tuple[Callable[[Graph], Graph], ...] = (
     ml,
     identity,
     split,
+    sigmoid,
     softmax,
     weighted_sum,
     bias,
