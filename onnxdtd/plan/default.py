@@ -14,6 +14,8 @@ from onnxdtd.model.graph import Graph
 from onnxdtd.plan.boxes import Corners, detections
 
 Array = npt.NDArray[Any]
+PICTURE = 8
+"""Height and width from which on an output that is as large as an input is a picture."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ def default(
         return Default(_above_zero(logits), "the elements above 0 (probability above 1/2)")
     if len(behind) == 2:
         return Default(_largest(logits, -1), f"the arg-max of each of {behind[0]} positions")
-    if head is None and behind in shapes and min(behind[-2:]) > 1:
+    if head is None and behind in shapes and sorted(behind)[-2] >= PICTURE:
         raise TargetError(undecided(output, behind))
     axis = class_axis(behind, graph, output, shapes)
     return Default(_most_frequent(logits, axis))

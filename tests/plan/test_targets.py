@@ -192,16 +192,17 @@ def test_a_segmenter_is_asked_for_the_class_of_most_positions(engine: str) -> No
 
 
 def test_a_picture_out_of_a_picture_is_refused_with_three_targets() -> None:
-    text = "(float[N, 3, 4, 4] x) => (float[N, 3, 4, 4] y) { y = Conv<pads=[1, 1, 1, 1]>(x, k) }"
+    text = "(float[N, 3, 8, 8] x) => (float[N, 3, 8, 8] y) { y = Conv<pads=[1, 1, 1, 1]>(x, k) }"
     k = np.ones((3, 3, 3, 3), np.float32)
-    with pytest.raises(TargetError, match=r"--target 1,2,2 .* --target 0,:,: .* --target mask:FILE.npy"):
-        explained(model(text, k=k), np.ones((1, 3, 4, 4), np.float32))
+    with pytest.raises(TargetError, match=r"--target 1,4,4 .* --target 0,:,: .* --target mask:FILE.npy"):
+        explained(model(text, k=k), np.ones((1, 3, 8, 8), np.float32))
 
 
 def detector(rng: np.random.Generator, rows_last: bool) -> tuple[onnx.ModelProto, np.ndarray]:
     """16 anchors of 4 box numbers and 3 class scores, the latter behind a Sigmoid, side by side."""
     text = f"""(float[N, 7, 4, 4] x) => (float[N, {"16, 7" if rows_last else "7, 16"}] y) {{
-      flat = Reshape(x, sizes) box = Slice(flat, s0, s4, one) z = Slice(flat, s4, s7, one) p = Sigmoid(z)
+      h = Mul(x, two) flat = Reshape(h, sizes)
+      box = Slice(flat, s0, s4, one) z = Slice(flat, s4, s7, one) p = Sigmoid(z)
       a = Concat<axis=1>(box, p) y = {"Transpose<perm=[0, 2, 1]>(a)" if rows_last else "Identity(a)"} }}"""
     x = rng.normal(size=(1, 7, 4, 4)).astype(np.float32)
     x[0, :4] = np.abs(x[0, :4]) * 9 + 2
@@ -210,7 +211,7 @@ def detector(rng: np.random.Generator, rows_last: bool) -> tuple[onnx.ModelProto
     x[0, :, 2, 2] = [51, 40, 20, 10, -5, 2.0, -4]  # anchor 10: nearly the same box, less certain
     x[0, :, 0, 3] = [8, 8, 4, 4, 1.5, -5, -4]  # anchor 3: class 0, logit 1.5
     ends = {f"s{k}": np.array([k]) for k in (0, 4, 7)}
-    return model(text, sizes=np.array([0, 7, 16]), one=np.array([1]), **ends), x
+    return model(text, sizes=np.array([0, 7, 16]), one=np.array([1]), two=np.float32(2), **ends), x / 2
 
 
 @pytest.mark.parametrize("engine", ENGINES)

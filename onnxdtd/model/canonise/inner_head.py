@@ -46,12 +46,7 @@ def _ways_back(graph: Graph, output: str) -> tuple[list[Node], list[Node], bool]
         if value in seen:
             continue
         seen.add(value)
-        if (
-            maker is not None
-            and not maker.domain
-            and maker.op in HEADS
-            and maker.inputs[0] in graph.producers
-        ):
+        if maker is not None and not maker.domain and maker.op in HEADS and _computed(graph, maker.inputs[0]):
             finals.append(maker)
         elif maker is not None and not maker.domain and maker.op in _MOVES and graph.value(value).is_float:
             moves[maker.name] = maker
@@ -59,6 +54,14 @@ def _ways_back(graph: Graph, output: str) -> tuple[list[Node], list[Node], bool]
         else:
             whole = False
     return finals, [node for node in graph.nodes if node.name in moves], whole
+
+
+def _computed(graph: Graph, value: str) -> bool:
+    """Whether the model computes the value: an input, however it is moved, is none of its logits."""
+    maker = graph.producers.get(value)
+    while maker is not None and not maker.domain and maker.op in _MOVES:
+        maker = graph.producers.get(maker.inputs[0])
+    return maker is not None
 
 
 def _twin(draft: Draft, moves: list[Node], twins: dict[str, str], output: str) -> str:
