@@ -14,18 +14,16 @@ from onnxdtd.engines import Engines
 from onnxdtd.errors import Faults, TargetError
 from onnxdtd.explanation import Explanation
 from onnxdtd.inputs import check_inputs, features
-from onnxdtd.loaded import VERSIONS, Loaded
+from onnxdtd.loaded import Loaded
+from onnxdtd.methods.entry import Method
 from onnxdtd.model.graph import Graph, Value
 from onnxdtd.model.names import values_named
 from onnxdtd.plan.plan import Plan, make_plan
-from onnxdtd.plan.seed import start_of
 from onnxdtd.plan.target import Function
-from onnxdtd.registry import PASSES
-from onnxdtd.remarks import remarks
-from onnxdtd.settings import Model, Rules, check_names, check_options, input_range_of, overrides
+from onnxdtd.results import explanation_of
+from onnxdtd.settings import Model, Rules, check_names, check_options, input_range_of, overrides, passes_entry
 from onnxdtd.walk.forward import Forward, providers_for
 from onnxdtd.walk.ledger import Ledger
-from onnxdtd.walk.original import refuse_not_finite
 from onnxdtd.walk.run import Run, Snapshot, samples
 from onnxdtd.weighed import weighed
 
@@ -39,16 +37,17 @@ CACHE = "ONNXDTD_CACHE"
 class Explainer:
     """A model made ready to be explained; call it with inputs as often as you like.
 
-    model: a path, the bytes, an onnx.ModelProto, or the `graph` of another explainer. method: by name, or
-    `auto`. engine: `numpy` (the reference, reports every node), `onnx` (the same walk as one ONNX model, run by
-    onnxruntime) or `auto` (onnx once there are samples enough to repay the compiling). input_range: (low, high)
-    of the input, numbers or arrays that broadcast to it, or a dict by input name; by default what the model's
-    own metadata say. bias: `absorb` or `redistribute`, by default the method's. rules: a TOML file, or a list
-    of dicts, on top of the method. providers: of onnxruntime, such as "cuda"; CPU by default. On the first
-    input the outputs are compared with those of the file as onnxruntime runs it (not of 256 MB and more);
-    verify: always, and after each pass of canonisation. CheckError where they differ. options: of a method of
-    many passes, such as {"steps": 128}. cache_dir: where what engine `onnx` compiles is kept on disk, by
-    content; by default the environment variable ONNXDTD_CACHE, else nowhere.
+    model: a path, the bytes, an onnx.ModelProto, or the `graph` of another explainer. method: by name, `auto`, or
+    your own function (place, options) -> rule, see docs/extend.md. engine: `numpy` (the reference, reports every
+    node), `onnx` (the same walk as one ONNX model, run by onnxruntime) or `auto` (onnx once there are samples enough
+    to repay the compiling). input_range: (low, high) of the input, numbers or arrays that broadcast to it, or a dict
+    by input name; by default what the model's own metadata say. bias: `absorb` or `redistribute`, by default the
+    method's. rules: a TOML file, or a list of dicts, on top of the method; one that matches nothing is a warning, or
+    with strict_rules a UsageError. providers: of onnxruntime, such as "cuda"; CPU by default. On the first input the
+    outputs are compared with those of the file as onnxruntime runs it (not of 256 MB and more); verify: always, and
+    after each pass of canonisation. CheckError where they differ. options: of a method of many passes, such as
+    {"steps": 128}. cache_dir: where what engine `onnx` compiles is kept on disk, by content; by default the
+    environment variable ONNXDTD_CACHE, else nowhere.
 
     It pickles and copies, used or not; its sessions are then started anew. Raises ModelError, UnsupportedError,
     UsageError, ProviderError, with a line for every fault of the arguments; see `onnxdtd.errors`.
@@ -57,12 +56,13 @@ class Explainer:
     def __init__(
         self,
         model: Model | Loaded,
-        method: str = "auto",
+        method: Method = "auto",
         engine: Engine = "numpy",
         *,
         input_range: Range = None,
         bias: Literal["absorb", "redistribute"] | None = None,
         rules: Rules = None,
+        strict_rules: bool = False,
         providers: Sequence[str] | str | None = None,
         verify: bool = False,
         options: Mapping[str, Any] | None = None,
@@ -82,12 +82,14 @@ class Explainer:
             self.input_range = input_range_of(self.loaded.graph, input_range)
         faults.stop()
         self.method, self.engine, self.bias, self.verify = method, engine, bias, verify
-        self.cache_dir = cache_dir or os.environ.get(CACHE)
+        self.strict_rules, self.cache_dir = strict_rules, cache_dir or os.environ.get(CACHE)
         self._stated_range = input_range
         self._plans: dict[str | None, Plan] = {}
-        self._engines = Engines(self.loaded, engine, self.providers, self.cache_dir, method in PASSES)
+        self._engines = Engines(
+            self.loaded, engine, self.providers, self.cache_dir, bool(passes_entry(method))
+        )
 
-    def by(self, method: str | None = None, **changes: Any) -> Explainer:
+    def by(self, method: Method | None = None, **changes: Any) -> Explainer:
         """An explainer of the same loaded model: by another method, or with other arguments of the constructor.
 
         What is not named stays as it is here, the options only with the method. Nothing is read again, and sessions,
@@ -97,9 +99,11 @@ class Explainer:
         same: dict[str, Any] = {
             "engine": self.engine, "input_range": self._stated_range, "bias": self.bias, "rules": self.overrides,
             "providers": self.providers, "options": options, "cache_dir": self.cache_dir, "verify": self.verify,
+            "strict_rules": self.strict_rules,
         }  # fmt: skip
         other = Explainer(self.loaded, method or self.method, **{**same, **changes})
-        if other._one_walk == self._one_walk and not changes.keys() & {"input_range", "bias", "rules"}:
+        plans_differ = changes.keys() & {"input_range", "bias", "rules", "strict_rules"}
+        if other._one_walk == self._one_walk and not plans_differ:
             other._plans = self._plans
         return other
 
@@ -119,9 +123,10 @@ class Explainer:
         return features(self.graph.metadata)
 
     @property
-    def _one_walk(self) -> str:
+    def _one_walk(self) -> Method:
         """The method of a single walk: of a method of many passes, that of its gradient passes."""
-        return PASSES[self.method].base if self.method in PASSES else self.method
+        entry = passes_entry(self.method)
+        return entry.base if entry else self.method
 
     def plan(self, output: str | None = None) -> Plan:
         """The assignment of rules for an output (None: the first one that the float inputs reach).
@@ -133,11 +138,12 @@ class Explainer:
             self._plans[output] = self._plans[plan.output] = plan
         return self._plans[output]
 
-    def plan_for(self, graph: Graph, method: str, output: str | None) -> Plan:
+    def plan_for(self, graph: Graph, method: Method, output: str | None) -> Plan:
         """The plan of another method, or of a copy of the graph, with everything else as it is set here."""
         return make_plan(
-            graph, method, output, input_range=self.input_range, bias=self.bias, overrides=self.overrides
-        )
+            graph, method, output,
+            input_range=self.input_range, bias=self.bias, overrides=self.overrides, strict=self.strict_rules,
+        )  # fmt: skip
 
     def activations(self, x: Inputs, names: str | Sequence[str] | None = None) -> Arrays:
         """Values inside the model at x, by name, from one forward pass.
@@ -173,9 +179,8 @@ class Explainer:
         if isinstance(question.form, Function):
             outputs = self.forward(self.graph.outputs)(check_inputs(x, self.inputs))
             return weighed(question.form, outputs, lambda part: self(x, part, progress=progress))
-        if passes := self.method if self.method in PASSES else self.plan(question.output).passes:
-            explain = PASSES[passes].explain
-            composed: Explanation = explain(self, x, target, progress=progress, **self.options)
+        if entry := passes_entry(self.method) or passes_entry(self.plan(question.output).passes):
+            composed: Explanation = entry.explain(self, x, target, progress=progress, **self.options)
             return composed
         return self.one_pass(x, target, progress=progress)
 
@@ -198,43 +203,18 @@ class Explainer:
         ledger = Ledger(plan, feeds, progress)
         run = self.run(plan.output, samples(feeds))
         outcome = run(feeds, question, ledger.observe, ledger.listen, snapshot)
-        seed = outcome.seed
         self.loaded.first_input(self.graph, feeds, outcome.outputs, self.verify)
-        refuse_not_finite(self.graph, feeds, outcome.logits[seed.mask])
-        value = seed.per_sample(start_of("value", seed, outcome.logits))
-        started = seed.per_sample(start_of(plan.seed, seed, outcome.logits))
-        warnings = remarks(plan, feeds, self.input_range, started, outcome.relevance)
-        notes = [self._engines.notes.get(plan.output), self.loaded.first_input.note]
-        return Explanation(
-            inputs=feeds,
-            outputs=outcome.outputs,
-            relevance=outcome.relevance,
-            output=plan.output,
-            target=seed.elements,
-            question=seed.said,
-            batch_axis=seed.axis,
-            class_axis=seed.class_axis,
-            corners=seed.corners,
-            target_value=value,
-            seed=started,
-            method=plan.method,
-            reason=plan.reason,
-            engine=run.engine,
-            provider=self.providers[0],
-            nodes=tuple(reversed(ledger.reports)),
-            model=self.loaded.facts,
-            notes=(*run.plan.graph.notes, *filter(None, notes)),
-            warnings=(*warnings, *ledger.alarm(started)),
-            labels=self.loaded.labels,
-            versions=VERSIONS,
-        )
+        return explanation_of(
+            run, plan, feeds, outcome, ledger, self.loaded,
+            stated=self.input_range, provider=self.providers[0], note=self._engines.notes.get(plan.output),
+        )  # fmt: skip
 
 
 def explain(
     model: Model,
     x: Inputs,
     target: Any = None,
-    method: str = "auto",
+    method: Method = "auto",
     engine: Engine = "numpy",
     **options: Any,
 ) -> Explanation:
@@ -242,7 +222,7 @@ def explain(
     return Explainer(model, method, engine, **options)(x, target)
 
 
-def explainer_of(model: Model | Explainer, method: str, **settings: Any) -> Explainer:
+def explainer_of(model: Model | Explainer, method: Method, **settings: Any) -> Explainer:
     """An explainer by this method: of the same loaded model, where it is an explainer already, which then also tells
     what a setting of None stands for."""
     stated = {name: value for name, value in settings.items() if value is not None}

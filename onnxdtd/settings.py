@@ -12,8 +12,10 @@ import numpy as np
 import onnx
 
 from onnxdtd.domains.propagation import Range
+from onnxdtd.entries import PassesEntry
 from onnxdtd.errors import Faults, UsageError
 from onnxdtd.inputs import Preprocess, read_metadata_range
+from onnxdtd.methods.entry import Method, method_name
 from onnxdtd.methods.overrides import Override, parse_overrides, read_overrides
 from onnxdtd.model.graph import Graph
 from onnxdtd.model.load import load
@@ -34,10 +36,13 @@ def graph_of(model: Model) -> Graph:
     return model if isinstance(model, Graph) else load(model)
 
 
-def check_names(method: str, engine: str, bias: str | None) -> None:
-    """UsageError, a line for each of them that is no method (of one walk or of many passes), engine or bias."""
+def check_names(method: Method, engine: str, bias: str | None) -> None:
+    """UsageError, a line for each of them that is no method (of one walk or of many passes, or a callable), engine or
+    bias."""
     faults = Faults()
-    words = [("method", method, ("auto", *sorted({*METHODS, *PASSES}))), ("engine", engine, ENGINES)]
+    words: list[tuple[str, Any, tuple[str, ...]]] = [("engine", engine, ENGINES)]
+    if not callable(method):
+        words.insert(0, ("method", method, ("auto", *sorted({*METHODS, *PASSES}))))
     for what, word, choice in [*words, *([("bias", bias, BIASES)] if bias is not None else [])]:
         with faults:
             if word not in choice:
@@ -45,17 +50,18 @@ def check_names(method: str, engine: str, bias: str | None) -> None:
     faults.stop()
 
 
-def check_options(method: str, options: Mapping[str, Any]) -> dict[str, Any]:
+def check_options(method: Method, options: Mapping[str, Any]) -> dict[str, Any]:
     """The options, all of which the method must know, each of the kind that its signature says."""
-    names = PASSES[method].options if method in PASSES else ()
+    entry = passes_entry(method)
+    names = entry.options if entry else ()
     faults = Faults()
     with faults:
         if surplus := sorted(set(options) - set(names)):
             takes = ", ".join(names) or "none"
-            raise UsageError(f"{method} has no option {', '.join(surplus)}; it takes {takes}")
+            raise UsageError(f"{method_name(method)} has no option {', '.join(surplus)}; it takes {takes}")
     for name in [name for name in options if name in names]:
         with faults:
-            _check_kind(method, name, options[name])
+            _check_kind(method_name(method), name, options[name])
     faults.stop()
     return dict(options)
 
@@ -66,6 +72,11 @@ def _check_kind(method: str, name: str, value: Any) -> None:
     fits = (default == "None" and value is None) or isinstance(value, KINDS.get(kind, object))
     if not fits or (isinstance(value, bool) and kind in ("int", "float")):
         raise UsageError(f"{method} takes {name} as {kind}, not {value!r}")
+
+
+def passes_entry(method: Method) -> PassesEntry | None:
+    """The entry of a method of many passes, None for a method of one walk."""
+    return PASSES.get(method) if isinstance(method, str) else None
 
 
 def overrides(rules: Rules) -> tuple[Override, ...]:

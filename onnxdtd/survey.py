@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 from onnxdtd.errors import TargetError, UnsupportedError
 from onnxdtd.explainer import Explainer
+from onnxdtd.methods.entry import Method, method_name
 from onnxdtd.model.graph import Graph, Node
 from onnxdtd.ops import OPS
 from onnxdtd.plan.cost import Cost, cost
-from onnxdtd.registry import PASSES
-from onnxdtd.settings import Model, Rules
+from onnxdtd.settings import Model, Rules, passes_entry
 
 NOT_ON_THE_WAY = "not on the way"
 UNKNOWN = "unknown"
@@ -45,7 +45,7 @@ class Check:
         return self.output is not None
 
 
-def check(model: Model, method: str = "auto", output: str | None = None, *, rules: Rules = None) -> Check:
+def check(model: Model, method: Method = "auto", output: str | None = None, *, rules: Rules = None) -> Check:
     """Say whether and how a model can be explained, from its file alone.
 
     output: the one to explain, by default the first that can be. Raises ModelError or UsageError for a file or
@@ -63,7 +63,7 @@ def check(model: Model, method: str = "auto", output: str | None = None, *, rule
     others = {name: fault for name, fault in found.items() if name != (chosen or asked)}
     return Check(
         graph=graph,
-        method=plan.by if plan and method not in PASSES else method,
+        method=plan.by if plan and not passes_entry(method) else method_name(method),
         reason=plan.reason if plan else "",
         output=chosen,
         inputs=plan.inputs if plan else (),

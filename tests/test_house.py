@@ -18,8 +18,8 @@ PACKAGE = Path(onnxdtd.__file__).parent
 FLOORS = [
     {"entries", "errors", "version"}, {"registry"}, {"primitives"}, {"linear"}, {"model"}, {"domains"},
     {"ops", "rules"}, {"methods"}, {"folder"}, {"inputs"}, {"conservation", "plan", "settings"}, {"walk"},
-    {"compiled"}, {"explanation", "loaded", "remarks", "runs"}, {"engines", "weighed"}, {"explainer"},
-    {"predict", "theory"},
+    {"compiled"}, {"explanation", "loaded", "remarks", "runs"}, {"engines", "results", "weighed"},
+    {"explainer", "extend"}, {"predict", "theory"},
     {"passes", "survey"}, {"render"}, {"audit", "metrics", "interop"}, {"comparison"}, {"cli"}, {"__main__"},
 ]  # fmt: skip
 FLOOR = {name: height for height, names in enumerate(FLOORS) for name in names}

@@ -76,9 +76,10 @@ class Rerun:
 
         def remake(graph: Graph, wanted: str) -> Plan:
             overrides = [o for o in explainer.overrides if wanted == method or o.rule is None]
+            own = callable(explainer.method) and wanted == method
             return free_of_seed(
                 make_plan(
-                    graph, wanted, output,
+                    graph, explainer.method if own else wanted, output,
                     input_range=explainer.input_range, bias=explainer.bias, overrides=overrides,
                 )
             )  # fmt: skip

@@ -20,6 +20,7 @@ from onnxdtd.inputs import check_inputs
 from onnxdtd.plan.plan import Plan
 from onnxdtd.registry import AUDITS, METHODS, PASSES
 from onnxdtd.runs.progress import Tell, Ticker
+from onnxdtd.settings import passes_entry
 from onnxdtd.walk.run import Snapshot, samples
 
 
@@ -83,7 +84,7 @@ def audited(explainer: Explainer, x: Inputs, target: Any = None, *, progress: Te
     """
     feeds = check_inputs(x, explainer.inputs)
     snapshot = Snapshot() if few(explainer.graph, samples(feeds)) else None
-    if explainer.method in PASSES:
+    if passes_entry(explainer.method):
         return explainer(feeds, target, progress=progress)
     explanation = explainer.one_pass(feeds, target, progress=progress, snapshot=snapshot)
     findings = quick(explainer, explanation, snapshot)

@@ -84,7 +84,7 @@ def _relevance(e: Explanation) -> list[str]:
     account = e.conservation
     if e.method in PASSES and PASSES[e.method].adds_up:
         return [f"{account.relevance:.4g} in sum, of {account.target:.4g} that the method explains"]
-    if e.method in PASSES or METHODS[e.method].seed == "one":
+    if e.method in PASSES or (e.method in METHODS and METHODS[e.method].seed == "one"):
         return [f"{account.relevance:.4g} in sum (by this method it need not add up to the target)"]
     if not e.seed.any():
         return ["none, since none started at the target"]

@@ -82,7 +82,7 @@ class Case:
         """By a method of ours."""
         e, row = explainer(self.feeds, self.questions[number]), self.row
         entry = PASSES.get(e.method)
-        adds_up = entry.adds_up if entry else METHODS[e.method].seed != "one"
+        adds_up = entry.adds_up if entry else (e.method not in METHODS or METHODS[e.method].seed != "one")
         extras = {
             k: v[row] if isinstance(v, list) and len(v) == len(e.target) else v for k, v in e.extras.items()
         }

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+from onnx import helper
 
 from onnxdtd.errors import InputError
 from onnxdtd.model.graph import Graph
@@ -22,10 +24,12 @@ CLASH = -1
 
 @dataclass(frozen=True)
 class Trial:
-    """A forward pass. sizes: the length of each named dimension where it is met first; shapes: of every value."""
+    """A forward pass. sizes: the length of each named dimension where it is met first; shapes, types: of every
+    value."""
 
     sizes: Mapping[Dimension, int]
     shapes: Mapping[str, tuple[int, ...]]
+    types: Mapping[str, np.dtype[Any]]
 
     def contradicts(self, size: Dimension, length: int) -> bool:
         """Whether a dimension that is said to be `size` has another length."""
@@ -48,6 +52,10 @@ def confirmed(plan: Plan) -> Plan:
     for name in trials[0].shapes:
         value = graph.value(name)
         shape = _shown(value, trials)
+        if not value.elem_type:
+            values[name] = value = replace(
+                value, elem_type=helper.np_dtype_to_tensor_dtype(trials[0].types[name])
+            )
         if shape != value.shape:
             values[name] = replace(value, shape=shape)
             notes.append(f"the shape of '{name}' is {shape} in a run, not {value.shape}")
@@ -95,7 +103,8 @@ def _trial(graph: Graph, run: Arrays) -> Trial:
             # Two sizes that onnx cannot infer may have one name.
             clash = sizes.setdefault(symbol, length) != length and str(symbol).startswith(UNKNOWN)
             sizes[symbol] = CLASH if clash else sizes[symbol]
-    return Trial(sizes, {name: array.shape for name, array in run.items()})
+    shapes = {name: array.shape for name, array in run.items()}
+    return Trial(sizes, shapes, {name: array.dtype for name, array in run.items()})
 
 
 def _shown(value: Value, trials: Sequence[Trial]) -> tuple[Dimension, ...]:

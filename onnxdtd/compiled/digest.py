@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Callable
+import itertools
+import secrets
+import weakref
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,36 +17,74 @@ from onnxdtd.plan.plan import Plan
 from onnxdtd.version import __version__
 from onnxdtd.walk.forward import RUNTIME_VERSION
 
+OURS = __name__.split(".")[0]
+PROCESS = f"#{secrets.token_hex(8)}-"
+"""What the name of a function of someone else's is followed by, and its number: another process may have another
+function by that name, or the same one with other code."""
+
+_numbers: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
+_next = itertools.count()
+
 
 def digest(plan: Plan) -> str:
-    """sha256 over the graph, its weights, the rule of every node, the target, and the versions of what compiles.
+    """sha256 over the graph, its weights, the op and the rule of every node, the target, and the versions of what
+    compiles.
 
     Weights count by content: a model whose weights lie in other files has a digest of its own without them.
     """
     versions = (__version__, onnx.__version__, RUNTIME_VERSION)
-    steps = [(s.node.name, s.slots, s.op.kind, s.op.family, spelled(s.pruned)) for s in plan.steps]
-    found = hashlib.sha256(repr((versions, plan.target, plan.seed, plan.finish, plan.inputs, steps)).encode())
-    found.update(plan.graph.to_proto(constants=False).SerializeToString(deterministic=True))
+    about = (versions, plan.target, plan.seed, plan.finish, plan.inputs, _steps(plan))
+    content = hashlib.sha256(repr(about).encode())
+    content.update(plan.graph.to_proto(constants=False).SerializeToString(deterministic=True))
     for name, array in plan.graph.constants.items():
-        found.update(repr((name, array.dtype.str, array.shape)).encode())
+        content.update(repr((name, array.dtype.str, array.shape)).encode())
         if array.dtype == object:
-            found.update(repr(array.tolist()).encode())
+            content.update(repr(array.tolist()).encode())
         else:
-            found.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
-    return found.hexdigest()
+            content.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+    return content.hexdigest()
+
+
+def lasting(plan: Plan) -> bool:
+    """Whether another process would find the same digest: only where all ops and rules are the package's own."""
+    return PROCESS not in repr(_steps(plan))
+
+
+def _steps(plan: Plan) -> list[Any]:
+    return [
+        (s.node.name, s.slots, s.op.kind, s.op.family, spelled(s.op.site), spelled(s.pruned))
+        for s in plan.steps
+    ]
 
 
 def spelled(thing: Any) -> str:
-    """A rule, written out in full and the same in every process: functions by name, sets in order."""
-    if dataclasses.is_dataclass(thing):
+    """A rule, written out in full and the same in every process: functions by name, sets in order. Functions and
+    classes of someone else's are told apart by which they are, since their code is not known by their names."""
+    if dataclasses.is_dataclass(thing) and not isinstance(thing, type):
         fields = [f"{f.name}={spelled(getattr(thing, f.name))}" for f in dataclasses.fields(thing)]
-        return f"{_named(type(thing))}({', '.join(fields)})"
+        return f"{spelled(type(thing))}({', '.join(fields)})"
     if isinstance(thing, (frozenset, set)):
         return f"{{{', '.join(sorted(map(spelled, thing)))}}}"
     if isinstance(thing, (tuple, list)):
         return f"[{', '.join(map(spelled, thing))}]"
-    return _named(thing) if callable(thing) else repr(thing)
+    if isinstance(thing, dict):
+        return f"dict{spelled(list(thing.items()))}"
+    if isinstance(thing, partial):
+        return f"partial{spelled([thing.func, thing.args, sorted(thing.keywords.items())])}"
+    if isinstance(thing, np.ndarray):
+        return f"{thing.dtype.str}{thing.shape}{hashlib.sha256(np.ascontiguousarray(thing).tobytes()).hexdigest()}"
+    if not callable(thing):
+        return repr(thing)
+    named = thing if hasattr(thing, "__qualname__") else type(thing)
+    name = f"{named.__module__}.{named.__qualname__}"
+    return name if name.startswith(f"{OURS}.") else f"{name}{PROCESS}{_number(thing)}"
 
 
-def _named(thing: Callable[..., Any]) -> str:
-    return f"{thing.__module__}.{thing.__qualname__}"
+def _number(thing: Any) -> int:
+    """Of the thing itself, as long as it lives; of what cannot be remembered, a new one each time."""
+    try:
+        if thing not in _numbers:
+            _numbers[thing] = next(_next)
+        return _numbers[thing]
+    except TypeError:  # neither hashed nor referred to weakly
+        return next(_next)

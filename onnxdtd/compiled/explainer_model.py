@@ -17,13 +17,13 @@ from onnxdtd.compiled.upgrade import upgrade
 from onnxdtd.domains.propagation import Range
 from onnxdtd.errors import TargetError, UnsupportedError, UsageError
 from onnxdtd.inputs import labels
+from onnxdtd.methods.entry import Method
 from onnxdtd.model.canonise import canonise
 from onnxdtd.model.graph import Graph
 from onnxdtd.plan.plan import Plan, make_plan
 from onnxdtd.plan.target import Target, check_target, described, parse_target
 from onnxdtd.plan.target_text import Names, read_target
-from onnxdtd.registry import PASSES
-from onnxdtd.settings import Model, Rules, check_names, graph_of, input_range_of, overrides
+from onnxdtd.settings import Model, Rules, check_names, graph_of, input_range_of, overrides, passes_entry
 from onnxdtd.version import __version__
 
 STARTS = {"runtime": RUNTIME, "coefficients": COEFFICIENTS, "seed": SEED}
@@ -59,7 +59,7 @@ def compile(
     model: Model,
     path: str | os.PathLike[str],
     *,
-    method: str = "auto",
+    method: Method = "auto",
     target: Any = "runtime",
     output: str | None = None,
     weights: Literal["store", "derive"] = "store",
@@ -172,11 +172,11 @@ def write_compiled(
     )
 
 
-def _refuse_passes(method: str) -> None:
-    if method in PASSES:
+def _refuse_passes(method: Method) -> None:
+    if entry := passes_entry(method):
         raise UnsupportedError(
             f"{method} takes many passes, which one graph cannot hold; compile a method of one walk, such as "
-            f"{PASSES[method].base}, or use onnxdtd run"
+            f"{entry.base}, or use onnxdtd run"
         )
 
 

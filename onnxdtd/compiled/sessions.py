@@ -21,7 +21,7 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import helper, numpy_helper
 
 from onnxdtd.compiled.confirm import confirmed
-from onnxdtd.compiled.digest import digest
+from onnxdtd.compiled.digest import digest, lasting
 from onnxdtd.compiled.start import RUNTIME, Start
 from onnxdtd.compiled.trace import Compiled, compile_plan
 from onnxdtd.errors import ModelError, UnsupportedError, UsageError
@@ -105,7 +105,8 @@ def ready(
     what: Start = RUNTIME,
 ) -> Ready:
     """The plan compiled, to start as `what` says, with a session on these providers: one that is in use, one of the
-    last `KEPT` (of at most `KEPT_BYTES`), or a new one. cache_dir: where compiled walks are kept on disk, by digest.
+    last `KEPT` (of at most `KEPT_BYTES`), or a new one. cache_dir: where compiled walks are kept on disk, by digest;
+    those with ops or rules from outside the package are not, since only the running process knows what these do.
 
     Raises what `compile_plan` raises, and UsageError where cache_dir cannot be written.
     """
@@ -115,7 +116,9 @@ def ready(
         found = _known.get(key)
         if found is None:
             found = Ready(
-                _stored(plan, made, Path(cache_dir), what) if cache_dir else _compiled(plan, what),
+                _stored(plan, made, Path(cache_dir), what)
+                if cache_dir and lasting(plan)
+                else _compiled(plan, what),
                 providers,
                 sum(multiplications(plan)) < SMALL,
             )

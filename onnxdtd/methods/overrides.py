@@ -6,7 +6,8 @@
     gamma = 0.1
 
 All conditions of an entry must hold; where several entries match, the last one counts. `use = "stop"` (with op and
-name only) takes what a node computes as a constant: no relevance goes through it.
+name only) takes what a node computes as a constant: no relevance goes through it. In Python, `use` may also be a rule
+itself: {"op": "Conv", "use": gamma(0.1)}.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from onnxdtd.methods.place import Place
 from onnxdtd.model.graph import Node
 from onnxdtd.registry import RULES
 from onnxdtd.rules import Rule
+from onnxdtd.rules.rule import is_rule
 from onnxdtd.rules.terms import Bias
 
 BIASES: tuple[str, ...] = get_args(Bias)
@@ -107,6 +109,10 @@ def _parse(table: Mapping[str, Any]) -> Override:
         if entry or set(conditions) - {"op", "name"}:
             raise UsageError('use = "stop" goes with op and name only')
         return Override(conditions, None)
+    if is_rule(name):
+        if entry:
+            raise UsageError(f"{', '.join(sorted(entry))} beside a rule that is made already")
+        return Override(conditions, name)
     if not isinstance(name, str) or name not in RULES:
         raise UsageError(f"use = {name!r} is not a rule; the rules are {', '.join(sorted(RULES))}, stop")
     known = inspect.signature(RULES[name].make).parameters

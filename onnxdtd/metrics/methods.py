@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from onnxdtd.errors import OnnxdtdError, UsageError
+from onnxdtd.methods.entry import method_name
 from onnxdtd.metrics.scorer import Scorer
 from onnxdtd.metrics.sources import CONTROLS, Ask, Called, Control, Given, Native, Source
 from onnxdtd.passes import PASSES, Explainer
@@ -99,7 +100,7 @@ def _known(
 
 def _name(entry: Any) -> str:
     if isinstance(entry, Explainer):
-        return entry.method
+        return method_name(entry.method)
     if isinstance(entry, (np.ndarray, Mapping)):
         raise UsageError("arrays of relevance need a name: give methods as a dict, {'mine': array}")
     return entry if isinstance(entry, str) else str(getattr(entry, "__name__", type(entry).__name__))

@@ -1,4 +1,4 @@
-"""What the user should know of a plan: inputs without relevance, and where a method's theory ends."""
+"""What the user should know of a plan: idle rules, inputs without relevance, and where a method's theory ends."""
 
 from __future__ import annotations
 
@@ -7,10 +7,22 @@ from typing import get_args
 
 from onnxdtd.domains.propagation import Domain
 from onnxdtd.entries import Kind, MethodEntry
+from onnxdtd.methods import Place
+from onnxdtd.methods.overrides import Override
 from onnxdtd.model.graph import Graph
 from onnxdtd.plan.masks import masks
 from onnxdtd.plan.reach import Reach
 from onnxdtd.plan.step import Step
+
+
+def idle_rules(overrides: Sequence[Override], places: Sequence[Place], graph: Graph) -> list[str]:
+    """A line for each rule of the user's that matches nothing: perhaps a slip, but a file of rules may also serve
+    several models."""
+    return [
+        f"the rule for {o.described()} matches no node on the way to the explained output; see `onnxdtd inspect`"
+        for o in overrides
+        if not any(o.matches(place) for place in places) and not any(map(o.stops, graph.nodes))
+    ]
 
 
 def limits(

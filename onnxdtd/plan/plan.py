@@ -14,13 +14,14 @@ from onnxdtd.domains.interval import ANY
 from onnxdtd.domains.propagation import Domain, Range, domains
 from onnxdtd.entries import Finish, MethodEntry
 from onnxdtd.errors import UnsupportedError, UsageError
-from onnxdtd.methods import METHODS, Options, Place
+from onnxdtd.methods import Options, Place
 from onnxdtd.methods.auto import choose
+from onnxdtd.methods.entry import Method, method_entry
 from onnxdtd.methods.overrides import Override
 from onnxdtd.model.graph import Graph, Node
 from onnxdtd.model.units import units
 from onnxdtd.plan.facts import facts
-from onnxdtd.plan.limits import limits
+from onnxdtd.plan.limits import idle_rules, limits
 from onnxdtd.plan.network import heads, network
 from onnxdtd.plan.reach import Reach, reach
 from onnxdtd.plan.step import Step as Step
@@ -83,22 +84,23 @@ def needed(plan: Plan) -> list[str]:
 
 def make_plan(
     graph: Graph,
-    method: str = "auto",
+    method: Method = "auto",
     output: str | None = None,
     *,
     input_range: Range = None,
     bias: Literal["absorb", "redistribute"] | None = None,
     overrides: Sequence[Override] = (),
+    strict: bool = False,
 ) -> Plan:
     """Assign a rule to every node between the inputs and an output.
 
     output: a name, or None for the first output that the float inputs reach. input_range: (low, high) of the
-    input, numbers or arrays that broadcast to it, or a dict by input name. Raises UnsupportedError listing every
-    op without an entry and every rule that does not fit its op; UsageError for unknown names.
+    input, numbers or arrays that broadcast to it, or a dict by input name. strict: refuse overrides that match
+    nothing, instead of warning of them. Raises UnsupportedError listing every op without an entry and every rule that
+    does not fit its op; UsageError for unknown names.
     """
-    if method != "auto" and method not in METHODS:
-        names = ", ".join(sorted({*METHODS, *PASSES}))
-        raise UsageError(f"no method {method!r}; the methods are auto, {names}")
+    if method != "auto":
+        method_entry(method)
     found = reach(graph, output, lambda node: any(o.stops(node) for o in overrides))
     reason = passes = ""
     if method == "auto":
@@ -106,9 +108,9 @@ def make_plan(
         # What the user sets of rules is meant for a walk.
         ruled = bool(overrides) or bias is not None
         method, reason = choose(replace(kind, adds=False) if ruled else kind)
-    if method in PASSES:
-        method, passes = PASSES[method].base, method
-    entry = METHODS[method]
+        if method in PASSES:
+            method, passes = PASSES[method].base, method
+    entry = method_entry(method)
     ranges = domains(graph, input_range)
     options = Options(bias or entry.bias, chosen=bias is not None)
     head = heads(found)
@@ -127,7 +129,9 @@ def make_plan(
     ]
     if faults:
         raise UnsupportedError(faults)
-    _refuse_idle(overrides, places, graph)
+    idle = idle_rules(overrides, places, graph)
+    if strict and idle:
+        raise UsageError("\n".join(idle))
     sealed = found.target if entry.seed == "positive" else None
     whole = [
         Step(p.node, p.op, found.slots[p.node.name], p, rules[p.node.name], rules[p.node.name])
@@ -138,13 +142,13 @@ def make_plan(
         graph=graph,
         output=found.output,
         target=found.target,
-        method=method,
+        method=entry.name,
         reason=reason,
         steps=steps,
         inputs=found.inputs,
         seed=entry.seed,
         finish=entry.finish,
-        warnings=limits(graph, found, ranges, entry, steps),
+        warnings=(*idle, *limits(graph, found, ranges, entry, steps)),
         domains=ranges,
         passes=passes,
     )
@@ -174,17 +178,6 @@ def _rule(place: Place, entry: MethodEntry, options: Options, overrides: Sequenc
         return passing()
     rule: Rule = entry.assign(place, options)
     return rule
-
-
-def _refuse_idle(overrides: Sequence[Override], places: Sequence[Place], graph: Graph) -> None:
-    """A rule that matches nothing is a slip of its writer, not a wish."""
-    idle = [
-        f"the rule for {o.described()} matches no node on the way to the explained output; see `onnxdtd inspect`"
-        for o in overrides
-        if not any(o.matches(place) for place in places) and not any(map(o.stops, graph.nodes))
-    ]
-    if idle:
-        raise UsageError("\n".join(idle))
 
 
 def _place(

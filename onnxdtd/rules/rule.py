@@ -22,31 +22,40 @@ class Facts:
 
 
 class Rule(Protocol):
-    """(site, r) -> one relevance per data input, each shaped like its input; r is shaped like the output."""
+    """(site, r) -> one relevance per data input, each shaped like its input; r is shaped like the output.
+
+    A class that derives from it says what differs from what is written here.
+    """
 
     @property
     def product(self) -> bool:
         """Whether R = x * c: relevance vanishes where the input does."""
+        return False
 
     @property
     def claims(self) -> frozenset[str]:
         """What holds by construction: `conserves`, `nonnegative` (for r >= 0)."""
+        return frozenset()
 
     @property
     def passes(self) -> bool:
         """Whether each value keeps what relevance it has: none comes from where none arrives."""
+        return False
 
     @property
     def differentiates(self) -> bool:
         """Whether it hands on the derivative, so that nothing comes through an op that is piecewise constant."""
+        return False
 
     @property
     def products(self) -> int:
         """How often it applies a node's map or its adjoint; a sum that the forward pass made is not made again."""
+        return 2
 
     @property
     def derived(self) -> int:
         """How many other weights it makes of a linear op's own."""
+        return 0
 
     @property
     def accounts(self) -> bool:
@@ -54,9 +63,17 @@ class Rule(Protocol):
 
     def serves(self, op: OpEntry) -> bool:
         """Whether the rule means something at such an op."""
+        return True
 
     def prune(self, facts: Facts) -> Rule:
         """The same rule, without work that the facts show to be zero."""
+        return self
 
     def __call__(self, site: Site, r: Any) -> tuple[Any, ...]:
         """Share the relevance r."""
+
+
+def is_rule(thing: Any) -> bool:
+    """Whether it has what a rule has. A class is none: it makes rules."""
+    parts = ("product", "claims", "passes", "differentiates", "products", "derived", "serves", "prune")
+    return callable(thing) and not isinstance(thing, type) and all(hasattr(thing, part) for part in parts)

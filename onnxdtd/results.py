@@ -1,0 +1,61 @@
+"""What a walk found out, as an `Explanation`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy.typing as npt
+
+from onnxdtd.domains.propagation import Range
+from onnxdtd.explanation import Explanation
+from onnxdtd.loaded import VERSIONS, Loaded
+from onnxdtd.plan.plan import Plan
+from onnxdtd.plan.seed import start_of
+from onnxdtd.remarks import remarks
+from onnxdtd.walk.ledger import Ledger
+from onnxdtd.walk.original import refuse_not_finite
+from onnxdtd.walk.run import Outcome, Run
+
+
+def explanation_of(
+    run: Run,
+    plan: Plan,
+    feeds: Mapping[str, npt.NDArray[Any]],
+    outcome: Outcome,
+    ledger: Ledger,
+    loaded: Loaded,
+    *,
+    stated: Range,
+    provider: str,
+    note: str | None,
+) -> Explanation:
+    """The explanation of one batch. run: of the plan, perhaps in a newer opset. stated: the range of the input. note:
+    which engine was taken, and why. Raises InputError where the explained value is not finite."""
+    seed = outcome.seed
+    refuse_not_finite(loaded.graph, feeds, outcome.logits[seed.mask])
+    value = seed.per_sample(start_of("value", seed, outcome.logits))
+    started = seed.per_sample(start_of(plan.seed, seed, outcome.logits))
+    return Explanation(
+        inputs=feeds,
+        outputs=outcome.outputs,
+        relevance=outcome.relevance,
+        output=plan.output,
+        target=seed.elements,
+        question=seed.said,
+        batch_axis=seed.axis,
+        class_axis=seed.class_axis,
+        corners=seed.corners,
+        target_value=value,
+        seed=started,
+        method=plan.method,
+        reason=plan.reason,
+        engine=run.engine,
+        provider=provider,
+        nodes=tuple(reversed(ledger.reports)),
+        model=loaded.facts,
+        notes=(*run.plan.graph.notes, *filter(None, (note, loaded.first_input.note))),
+        warnings=(*remarks(plan, feeds, stated, started, outcome.relevance), *ledger.alarm(started)),
+        labels=loaded.labels,
+        versions=VERSIONS,
+    )
