@@ -19,7 +19,7 @@ docs/extend.md has the rest.
 
 from __future__ import annotations
 
-from onnxdtd import primitives
+import onnxdtd.primitives as primitives
 from onnxdtd.domains.interval import Domain
 from onnxdtd.domains.pieces import corner, smooth
 from onnxdtd.domains.rows import curve, same

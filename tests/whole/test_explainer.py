@@ -165,12 +165,6 @@ def test_a_rule_that_cannot_serve_is_refused() -> None:
         explainer(DIGIT)
 
 
-def test_a_rule_that_matches_nothing_is_refused() -> None:
-    rules = [{"kind": "nokind", "use": "flat"}, {"op": "Conv", "use": "flat"}]
-    with pytest.raises(UsageError, match="rule for kind = 'nokind' matches no node"):
-        onnxdtd.Explainer(MODELS / "mnist_cnn.onnx", rules=rules).plan()
-
-
 def test_a_range_that_is_no_range_is_refused() -> None:
     for given in ((1, 0), (np.nan, 1)):
         with pytest.raises(UsageError, match="must be a number that does not exceed high"):
