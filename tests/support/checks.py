@@ -14,6 +14,7 @@ from onnxdtd.compiled.sessions import Ready
 from onnxdtd.compiled.trace import Compiled
 from onnxdtd.explainer import Explainer
 from onnxdtd.linear import LinearMap, Site
+from onnxdtd.plan.batch import batch_axis, samples_first
 
 Array = np.ndarray
 Feeds = Mapping[str, Array]
@@ -75,11 +76,10 @@ def claims(rule: Any, site: Site, r: Array) -> None:
         np.testing.assert_allclose(arrived + sum(losses), np.abs(r).sum(), rtol=1e-9)
 
 
-def run(compiled: Compiled, feeds: Feeds) -> dict[str, Array]:
-    """What a compiled walk gives for its own target."""
-    ready = Ready(compiled, ["CPUExecutionProvider"])
-    target = {compiled.given: np.array([-1])} if compiled.given else {}
-    inputs = {**feeds, **target}
+def run(ready: Ready, feeds: Feeds, places: Array) -> dict[str, Array]:
+    """What a compiled walk gives for these flat indices behind the first axis; -1 is its own choice."""
+    walk = ready.compiled
+    inputs = {**feeds, walk.given: places} if walk.given else dict(feeds)
     return dict(zip(ready.names, ready.session_for(inputs).run(ready.names, inputs), strict=True))
 
 
@@ -90,9 +90,18 @@ def close(ours: Array, theirs: Array, tolerance: float = 1e-4) -> bool:
 
 
 def engines(compiled: Compiled, explainer: Explainer, feeds: Feeds) -> None:
-    """The compiled walk gives the relevance of the NumPy walk at every input."""
-    values = run(compiled, feeds)
-    for name, r in explainer(dict(feeds)).relevance.items():
+    """The compiled walk gives the relevance of the NumPy walk at every input, for the largest element in each place of
+    the first axis: of one number a sample, all."""
+    ready, plan = Ready(compiled, ["CPUExecutionProvider"]), explainer.plan()
+    logits = run(ready, feeds, np.array([-1]))[compiled.logits]
+    asked, places = np.ones(logits.shape), np.array([-1])
+    if logits.ndim > 1:
+        flat = logits.reshape(len(logits), -1)
+        places = flat.argmax(axis=1)
+        asked = (places[:, None] == np.arange(flat.shape[1])).reshape(logits.shape)
+    rows = samples_first(asked, batch_axis(plan.graph, plan.target, logits.shape, feeds))
+    values = run(ready, feeds, places)
+    for name, r in explainer(dict(feeds), lambda _: {plan.output: rows}).relevance.items():
         traced = values[f"relevance/{name}"]
         assert close(traced, r), name
         np.testing.assert_allclose(traced, r, rtol=1e-4, atol=1e-5, err_msg=name)
