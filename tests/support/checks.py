@@ -15,6 +15,7 @@ from onnxdtd.compiled.trace import Compiled
 from onnxdtd.explainer import Explainer
 from onnxdtd.linear import LinearMap, Site
 from onnxdtd.plan.batch import batch_axis, samples_first
+from onnxdtd.plan.target import Target, Weights
 
 Array = np.ndarray
 Feeds = Mapping[str, Array]
@@ -90,8 +91,8 @@ def close(ours: Array, theirs: Array, tolerance: float = 1e-4) -> bool:
 
 
 def engines(compiled: Compiled, explainer: Explainer, feeds: Feeds) -> None:
-    """The compiled walk gives the relevance of the NumPy walk at every input, for the largest element in each place of
-    the first axis: of one number a sample, all."""
+    """The compiled walk gives the relevance of the NumPy walk at every input, for the largest element of each place
+    on the first axis; of one number a sample, for all."""
     ready, plan = Ready(compiled, ["CPUExecutionProvider"]), explainer.plan()
     logits = run(ready, feeds, np.array([-1]))[compiled.logits]
     asked, places = np.ones(logits.shape), np.array([-1])
@@ -101,7 +102,8 @@ def engines(compiled: Compiled, explainer: Explainer, feeds: Feeds) -> None:
         asked = (places[:, None] == np.arange(flat.shape[1])).reshape(logits.shape)
     rows = samples_first(asked, batch_axis(plan.graph, plan.target, logits.shape, feeds))
     values = run(ready, feeds, places)
-    for name, r in explainer(dict(feeds), lambda _: {plan.output: rows}).relevance.items():
+    target = Target(plan.output, form=Weights(rows))
+    for name, r in explainer(dict(feeds), target).relevance.items():
         traced = values[f"relevance/{name}"]
         assert close(traced, r), name
         np.testing.assert_allclose(traced, r, rtol=1e-4, atol=1e-5, err_msg=name)
