@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from onnxdtd.errors import TargetError, UnsupportedError
 from onnxdtd.model.graph import Graph
+from onnxdtd.plan.batch import as_it_was, samples_first
 from onnxdtd.plan.boxes import Corners, detections
 from onnxdtd.plan.default import class_axis, pictures
 from onnxdtd.plan.masks import masks
@@ -22,7 +23,7 @@ Array = npt.NDArray[Any]
 @dataclass(frozen=True, eq=False)
 class Answers:
     """What one forward pass says of an output, the samples first: y as the model returns it, the explained logits;
-    and what else a question may look at."""
+    axis: along which the samples lie in the output itself; and what else a question may look at."""
 
     graph: Graph
     output: str
@@ -30,6 +31,7 @@ class Answers:
     feeds: Mapping[str, Array]
     y: Array
     logits: Array
+    axis: int | None
     corners: list[Corners | None] = field(default_factory=list)
 
 
@@ -78,7 +80,9 @@ def coefficients_of(target: Target, answers: Answers) -> tuple[Array, str]:
         case Last(index):
             return _last(index, answers)
         case Weights(coefficients, said):
-            return _weights(coefficients, answers.logits), said
+            whole = np.shape(coefficients) == as_it_was(answers.logits, answers.axis).shape
+            moved = samples_first(coefficients, answers.axis) if whole else coefficients
+            return _weights(moved, answers.logits), said
         case Against(plus, minus, said):
             return _against(plus, minus, answers), said
         case Function():

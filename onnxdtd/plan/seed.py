@@ -71,7 +71,8 @@ def ask(
     if target.per_sample and axis is None:
         axis = 0  # who gives one index for each sample says where the samples are
     y = values[output] if values[output].shape == logits.shape else logits
-    answers = Answers(graph, output, values, feeds, samples_first(y, axis), samples_first(logits, axis))
+    first = samples_first(logits, axis)
+    answers = Answers(graph, output, values, feeds, samples_first(y, axis), first, axis)
     classes = class_axis(answers.logits.shape[1:], graph, output, pictures(feeds)) - 1
     if target.is_top:
         chosen = default(graph, output, values, answers.y, answers.logits, feeds)

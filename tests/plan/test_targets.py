@@ -282,3 +282,13 @@ def test_coefficients_are_an_input(tmp_path: Path) -> None:
     np.testing.assert_allclose(relevance, X * (weights @ W.T), rtol=1e-5, atol=1e-6)
     with pytest.raises(onnxdtd.UnsupportedError, match="'coefficients'"):
         onnxdtd.compile(source, tmp_path / "f.onnx", method="attnlrp", target="a - rest")
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_coefficients_have_the_output_s_own_shape(engine: str, rng: np.random.Generator) -> None:
+    text = "(float[N, T, 2] x) => (float[T, N, 3] y) { z = MatMul(x, w) y = Transpose<perm=[1, 0, 2]>(z) }"
+    x = rng.normal(size=(2, 4, 2)).astype(np.float32)
+    weights = rng.normal(size=(4, 2, 3)).astype(np.float32)
+    e = explained(model(text, w=W), x, lambda shapes: {"y": weights}, engine)
+    expected = np.einsum("tnk,nti,ik->nti", weights, x, W)
+    np.testing.assert_allclose(e.relevance["x"], expected, rtol=1e-4, atol=1e-6)
