@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
 from tools.ground_truth.measures import cell_mask, hit, share
+from tools.ground_truth.page import mean, networks, page
 from tools.ground_truth.photographs import MissingError, package_file
 from tools.ground_truth.scenes import BRIGHTEST, FAINTEST, mosaics, textured
 from tools.ground_truth.subjects import box_mask, overlap
+from tools.paths import DOCS, FIGURES
+
+RESULTS = json.loads((FIGURES / "ground_truth.json").read_text())["networks"]
 
 
 def test_the_share_counts_positive_relevance_of_summed_channels() -> None:
@@ -62,3 +68,30 @@ def test_boxes() -> None:
 def test_what_is_not_installed_is_named_with_what_mends_it() -> None:
     with pytest.raises(MissingError, match=r"no_such_package/data.*pip install"):
         package_file("no_such_package", "data")
+
+
+def test_the_page_is_what_the_json_says() -> None:
+    assert page(RESULTS) == (DOCS / "ground_truth.md").read_text("utf-8"), (
+        "run python -m tools.ground_truth --words"
+    )
+
+
+def test_auto_is_close_to_the_best_in_the_grid() -> None:
+    """Its mean is within .05 of the best single method's, on no network it is more than .15 behind."""
+    played = networks(RESULTS, "grid")
+    names = [n for n in RESULTS[played[0]]["grid"] if n != "auto" and not n.startswith("gamma")]
+    best = np.nanmax([mean(RESULTS, "grid", name) for name in names])
+    assert mean(RESULTS, "grid", "auto") > best - 0.05
+    for network in played:
+        shares = {name: one["share"]["mean"] for name, one in RESULTS[network]["grid"].items()}
+        assert shares["auto"] > max(shares[name] for name in names if name in shares) - 0.15
+
+
+def test_z_box_in_front_is_worse_on_strokes() -> None:
+    """What decided the first layer's rule: grid and stroke together."""
+    for gamma in ("gamma 0.25", "gamma 0.5", "gamma 1"):
+        both = [
+            mean(RESULTS, "grid", name) + mean(RESULTS, "stroke", name)
+            for name in (gamma, gamma + ", z-box first")
+        ]
+        assert both[0] > both[1] + 0.1

@@ -6,26 +6,30 @@
     python -m tools.ground_truth --work ... --only plain mnist_resnet --methods auto epsilon_plus
 
 Networks are trained into the work folder, once for a seed; what is not installed is left out with a message. Scores
-are kept there, a file for each network; the summary goes to docs/figures/ground_truth.json.
+are kept there, a file for each network; the summary goes to docs/figures/ground_truth.json and docs/ground_truth.md
+(--words: only the latter, from the former).
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from tools.ground_truth import candidates, subjects
 from tools.ground_truth.games import play
+from tools.ground_truth.page import page
 from tools.ground_truth.photographs import MissingError
 from tools.ground_truth.subjects import Subject
-from tools.ground_truth.summary import GAMES, document, table
-from tools.paths import FIGURES
+from tools.ground_truth.summary import document
+from tools.paths import DOCS, FIGURES
 
 TRAINED = (
     "plain", "shallow", "residual", "depthwise_relu6", "depthwise_silu", "squeeze_excite", "attention",
 )  # fmt: skip
+SUMMARY, PAGE = FIGURES / "ground_truth.json", DOCS / "ground_truth.md"
 OTHERS = ("mnist_resnet", "mnist_cnn", "efficientnet_lite0", "nudenet_320n")
 
 
@@ -61,36 +65,41 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--work", type=Path, required=True, help="where networks and scores are kept")
-    parser.add_argument("--out", type=Path, default=FIGURES / "ground_truth.json")
+    parser.add_argument("--work", type=Path, default=Path("out/ground_truth"), help="where all is kept")
+    parser.add_argument("--words", action="store_true", help="only write the page anew")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", nargs="+", choices=(*TRAINED, *OTHERS), default=(*TRAINED, *OTHERS))
     parser.add_argument("--methods", nargs="+", help="candidates by name; all by default")
     asked = parser.parse_args()
-    asked.work.mkdir(parents=True, exist_ok=True)
+    if not asked.words:
+        results = played(asked.only, asked.work, asked.seed, asked.methods)
+        if asked.methods:
+            print(json.dumps(results, indent=1))
+            return
+        SUMMARY.write_text(json.dumps({"seed": asked.seed, "networks": results}, indent=1) + "\n")
+    PAGE.write_text(page(json.loads(SUMMARY.read_text())["networks"]), "utf-8")
+
+
+def played(names: Sequence[str], work: Path, seed: int, methods: Sequence[str] | None) -> dict[str, Any]:
+    """The results of each network, kept in the work folder unless only some methods were asked for."""
+    work.mkdir(parents=True, exist_ok=True)
     results: dict[str, Any] = {}
-    for name in asked.only:
-        kept = asked.work / f"{name}-{asked.seed}.json"
-        if not kept.exists() or asked.methods:
-            try:
-                found = measured(subject(name, asked.work, asked.seed), asked.methods)
-            except MissingError as error:
-                print(f"{name} is left out: {error}", flush=True)
-                continue
-            if asked.methods:
-                results[name] = found
-                continue
-            kept.write_text(json.dumps(found, indent=1) + "\n")
-        results[name] = json.loads(kept.read_text())
-    for game in GAMES:
-        if any(game in by for by in results.values()):
-            names = list(next(by[game] for by in results.values() if game in by))
-            print(f"\n{game}\n\n{table(results, game, names)}")
-    if not asked.methods:
-        asked.out.write_text(json.dumps({"seed": asked.seed, "networks": results}, indent=1) + "\n")
+    for name in names:
+        kept = work / f"{name}-{seed}.json"
+        if kept.exists() and not methods:
+            results[name] = json.loads(kept.read_text())
+            continue
+        try:
+            results[name] = measured(subject(name, work, seed), methods)
+        except MissingError as error:
+            print(f"{name} is left out: {error}", flush=True)
+            continue
+        if not methods:
+            kept.write_text(json.dumps(results[name], indent=1) + "\n")
+    return results
 
 
-def measured(one: Subject, methods: list[str] | None) -> dict[str, Any]:
+def measured(one: Subject, methods: Sequence[str] | None) -> dict[str, Any]:
     """By game, the document of its scores."""
     every = {**candidates.methods(), **candidates.variants(*one.input_range)}
     chosen = {name: c for name, c in every.items() if not methods or name in ("auto", *methods)}

@@ -15,7 +15,8 @@ import onnxruntime as ort
 from tools.ground_truth.games import Question, grid, strokes
 from tools.ground_truth.photographs import package_file, people, photographs, square
 from tools.ground_truth.scenes import Textured, mosaics, textured
-from tools.models.common import MODELS, softmax, unit
+from tools.models.common import softmax, unit
+from tools.paths import MODELS
 
 Array = npt.NDArray[Any]
 

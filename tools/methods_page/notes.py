@@ -100,7 +100,8 @@ def measured(told: Told) -> str:
         f"`{m}` {', '.join(f'{k} {v}' for k, v in given.items())}" for m, given in p["options"].items()
     )
     names = list(dict.fromkeys(name.split(",")[0] for name in p["names"]))
-    left = {m: why for study in (d, p) for m, why in study["left_out"].items() if m != "natural"}
+    left = {m: why for m, why in p["left_out"].items() if m not in d["left_out"]}
+    newer = ", ".join(f"`{m}` ({why})" for m, why in d["left_out"].items() if m != "natural")
     return f"""
 ## How it was measured
 
@@ -112,7 +113,7 @@ def measured(told: Told) -> str:
   square of 0.6 of the shorter side. {p["settings"]["steps"]} steps, {p["settings"]["draws"]} draws, fills
   {" and ".join(p["settings"]["fills"])}; deletion to 0, which is grey here. Smaller than their defaults for
   the sake of time: {options}.
-- **Left out**: `natural`, on both: the models are no sums of functions of single inputs. On photographs
+- **Left out**: `natural`, on both: the models are no sums of functions of single inputs; {newer}. On photographs
   {"; ".join(f"`{m}`: {why}" for m, why in left.items())} (one explanation of the cat took the time of
   {told["cat"]["passes"]["taylor"]:,} forward passes, on a busy machine; the removal curves of one input
   take {_passes(p)} in all).

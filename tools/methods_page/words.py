@@ -39,7 +39,7 @@ def top(told: Told) -> str:
 
 Every native method on {d["inputs"]} held-out digits and on {p["inputs"]} views of {p["groups"]}
 photographs, scored by every metric of [evaluate.md](evaluate.md); and heatmaps side by side, with LIME and
-KernelSHAP. In short:
+KernelSHAP. Where the place of the evidence is known, [other methods lead](ground_truth.md). In short:
 
 - **On digits**, `epsilon_gamma_box` is best where removed pixels become the data's mean or a blur: a
   most-minus-least of {score_of(d, "epsilon_gamma_box", MEAN)} logits by the mean fill, ahead of `composite`
