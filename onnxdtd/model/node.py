@@ -121,13 +121,21 @@ def _attribute_types(op: str, version: int, domain: str) -> dict[str, int]:
 
 def needs(node: Node) -> tuple[str, ...]:
     """Every value that a node reads, those captured by its subgraphs included (behind its own slots)."""
-    captured: dict[str, None] = {}
-    for attribute in node.attributes.values():
-        for graph in attribute if isinstance(attribute, (list, tuple)) else [attribute]:
-            if isinstance(graph, onnx.GraphProto):
-                captured.update(dict.fromkeys(_captured(graph)))
+    if not (bodies := _bodies(node)) and not node.bias:
+        return node.inputs
+    captured = dict.fromkeys(name for body in bodies for name in _captured(body))
     captured.update(dict.fromkeys([node.bias] if node.bias else []))
     return (*node.inputs, *(name for name in captured if name not in node.inputs))
+
+
+def _bodies(node: Node) -> list[onnx.GraphProto]:
+    """The subgraphs of a node. Passes ask this of every node, so a list is looked at by its first element."""
+    bodies = []
+    for value in node.attributes.values():
+        values = value if isinstance(value, (list, tuple)) else (value,)
+        if values and isinstance(values[0], onnx.GraphProto):
+            bodies += values
+    return bodies
 
 
 def reads(proto: onnx.NodeProto) -> tuple[str, ...]:
