@@ -53,8 +53,7 @@ if TYPE_CHECKING:
     from onnxdtd.theory.root_functions import RuleRoot
     from onnxdtd.theory.roots import roots
 
-# What is loaded on first use, so that `onnxdtd --help` need not import onnx, onnxruntime and matplotlib. `Explainer`
-# comes through `passes`, so that the methods of many passes are there with it.
+# What is loaded on first use, so that `onnxdtd --help` need not import onnx, onnxruntime and matplotlib.
 _LATER = {
     "AUDITS": "onnxdtd.audit",
     "METHODS": "onnxdtd.methods",
@@ -142,6 +141,8 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name in _LATER:
+        # `auto` may choose a method of many passes, and these are registered when their package is loaded.
+        importlib.import_module("onnxdtd.passes")
         return getattr(importlib.import_module(_LATER[name]), name)
     raise AttributeError(f"module 'onnxdtd' has no attribute {name!r}")
 

@@ -18,6 +18,7 @@ from onnxdtd.loaded import Loaded
 from onnxdtd.methods.entry import Method
 from onnxdtd.model.graph import Graph, Value
 from onnxdtd.model.names import values_named
+from onnxdtd.plan.ground import Ground
 from onnxdtd.plan.plan import Plan, make_plan
 from onnxdtd.plan.target import Function
 from onnxdtd.results import explanation_of
@@ -85,6 +86,7 @@ class Explainer:
         self.strict_rules, self.cache_dir = strict_rules, cache_dir or os.environ.get(CACHE)
         self._stated_range = input_range
         self._plans: dict[str | None, Plan] = {}
+        self._ground = Ground(self.graph, self.input_range, self.overrides)
         self._engines = Engines(
             self.loaded, engine, self.providers, self.cache_dir, bool(passes_entry(method))
         )
@@ -102,6 +104,8 @@ class Explainer:
             "strict_rules": self.strict_rules,
         }  # fmt: skip
         other = Explainer(self.loaded, method or self.method, **{**same, **changes})
+        if not changes.keys() & {"input_range", "rules"}:
+            other._ground = self._ground
         plans_differ = changes.keys() & {"input_range", "bias", "rules", "strict_rules"}
         if other._one_walk == self._one_walk and not plans_differ:
             other._plans = self._plans
@@ -143,6 +147,7 @@ class Explainer:
         return make_plan(
             graph, method, output,
             input_range=self.input_range, bias=self.bias, overrides=self.overrides, strict=self.strict_rules,
+            ground=self._ground if graph is self.graph else None,
         )  # fmt: skip
 
     def activations(self, x: Inputs, names: str | Sequence[str] | None = None) -> Arrays:

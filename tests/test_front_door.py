@@ -5,14 +5,18 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
 import onnxdtd
+from tests.support.model_text import model
 from tests.support.paths import MODELS
 
 pytestmark = pytest.mark.quick
@@ -61,3 +65,11 @@ def test_every_public_function_can_be_called(name: str, tmp_path: Path) -> None:
 
 def test_every_public_function_is_called_here() -> None:
     assert set(CALLS) == {name for name in onnxdtd.__all__ if inspect.isfunction(getattr(onnxdtd, name))}
+
+
+def test_auto_finds_methods_of_many_passes_whatever_is_called_first(tmp_path: Path) -> None:
+    """A sum of functions of single inputs takes `natural`, which nothing has asked to load."""
+    onnx.save(model("(float[N, 3] x) => (float[N, 3] y) { y = Relu (x) }"), tmp_path / "relu.onnx")
+    script = f"import onnxdtd; print(onnxdtd.check({str(tmp_path / 'relu.onnx')!r}).ok)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (done.stdout.strip(), done.stderr) == ("True", "")

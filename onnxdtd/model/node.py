@@ -130,7 +130,7 @@ def needs(node: Node) -> tuple[str, ...]:
 
 def _bodies(node: Node) -> list[onnx.GraphProto]:
     """The subgraphs of a node. Passes ask this of every node, so a list is looked at by its first element."""
-    bodies = []
+    bodies: list[onnx.GraphProto] = []
     for value in node.attributes.values():
         values = value if isinstance(value, (list, tuple)) else (value,)
         if values and isinstance(values[0], onnx.GraphProto):

@@ -11,7 +11,7 @@ from typing import Literal
 
 from onnxdtd.domains.box import Boxes
 from onnxdtd.domains.interval import ANY
-from onnxdtd.domains.propagation import Domain, Range, domains
+from onnxdtd.domains.propagation import Domain, Range
 from onnxdtd.entries import Finish, MethodEntry
 from onnxdtd.errors import UnsupportedError, UsageError
 from onnxdtd.methods import Options, Place
@@ -19,8 +19,8 @@ from onnxdtd.methods.auto import choose
 from onnxdtd.methods.entry import Method, method_entry
 from onnxdtd.methods.overrides import Override
 from onnxdtd.model.graph import Graph, Node
-from onnxdtd.model.units import units
 from onnxdtd.plan.facts import facts
+from onnxdtd.plan.ground import Ground
 from onnxdtd.plan.limits import idle_rules, limits
 from onnxdtd.plan.network import heads, network
 from onnxdtd.plan.reach import Reach, reach
@@ -91,17 +91,20 @@ def make_plan(
     bias: Literal["absorb", "redistribute"] | None = None,
     overrides: Sequence[Override] = (),
     strict: bool = False,
+    ground: Ground | None = None,
 ) -> Plan:
     """Assign a rule to every node between the inputs and an output.
 
     output: a name, or None for the first output that the float inputs reach. input_range: (low, high) of the
     input, numbers or arrays that broadcast to it, or a dict by input name. strict: refuse overrides that match
-    nothing, instead of warning of them. Raises UnsupportedError listing every op without an entry and every rule that
-    does not fit its op; UsageError for unknown names.
+    nothing, instead of warning of them. ground: of the same graph, range and overrides, from another plan. Raises
+    UnsupportedError listing every op without an entry and every rule that does not fit its op; UsageError for
+    unknown names.
     """
     if method != "auto":
         method_entry(method)
-    found = reach(graph, output, lambda node: any(o.stops(node) for o in overrides))
+    ground = ground or Ground(graph, input_range, overrides)
+    found = reach(ground.carried, output)
     reason = passes = ""
     if method == "auto":
         kind = network(graph, found)
@@ -111,13 +114,11 @@ def make_plan(
         if method in PASSES:
             method, passes = PASSES[method].base, method
     entry = method_entry(method)
-    ranges = domains(graph, input_range)
+    ranges = ground.ranges
     options = Options(bias or entry.bias, chosen=bias is not None)
     head = heads(found)
-    boxes = Boxes(graph, input_range, ranges)
-    unit_steps = units(graph)
     places = [
-        _place(node, found, ranges, boxes, head=node.name in head, units=node.name in unit_steps)
+        _place(node, found, ranges, ground.boxes, head=node.name in head, units=node.name in ground.units)
         for node in found.nodes
     ]
     rules = {place.node.name: _rule(place, entry, options, overrides) for place in places}

@@ -5,13 +5,12 @@ Every op on the way must have an entry; all faults are reported at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from onnxdtd.entries import OpEntry
 from onnxdtd.errors import TargetError, UnsupportedError
 from onnxdtd.model.graph import Graph, Node, needs
-from onnxdtd.plan.carry import Carried, carry
+from onnxdtd.plan.carry import Carried
 from onnxdtd.plan.default import by_interest
 from onnxdtd.plan.faults import beside_fault
 from onnxdtd.plan.target import FORMS
@@ -39,14 +38,13 @@ class Reach:
     last: frozenset[str]
 
 
-def reach(graph: Graph, output: str | None, stops: Callable[[Node], bool] = lambda node: False) -> Reach:
+def reach(carried: Carried, output: str | None) -> Reach:
     """Find the way from the inputs to an output (None: the first one that they reach).
 
-    stops: nodes whose outputs are taken as constants. Raises TargetError for an output that does not exist or
+    carried: what relevance can go along in the whole graph. Raises TargetError for an output that does not exist or
     depends on no input, UnsupportedError for ops without an entry, or if all ways end at ops that carry nothing.
     """
-    carried = carry(graph, stops)
-    slots, ops = carried.slots, carried.ops
+    graph, slots, ops = carried.graph, carried.slots, carried.ops
     output = _pick(graph, output, carried)
     target = graph.target(output)
     on_way = _between(graph, slots, target)

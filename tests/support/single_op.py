@@ -17,6 +17,7 @@ from onnxdtd.model.load import load
 from onnxdtd.model.ml_shapes import ml_values
 from onnxdtd.model.point import Point
 from onnxdtd.ops import OPS
+from onnxdtd.plan.carry import carry
 from onnxdtd.plan.reach import reach
 from tests.support.forward_oracle import FORWARD
 
@@ -150,7 +151,7 @@ def site_of(
     graph: Graph = load(model_of(example))
     constants = {k: v.astype(np.float64) if v.dtype.kind == "f" else v for k, v in graph.constants.items()}
     graph = graph.replace(constants=constants | (precise or {}))
-    found = reach(graph, None)
+    found = reach(carry(graph, lambda node: False), None)
     (node,) = found.nodes
     values = {k: v.astype(np.float64) for k, v in feeds.items()} | {"y": y.astype(np.float64)}
     return OPS[node.domain, node.op].site(Point(node, graph, found.slots[node.name], values, **options))

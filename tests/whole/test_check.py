@@ -11,7 +11,11 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import onnxdtd
+from onnxdtd.domains.propagation import domains
+from onnxdtd.plan import ground
+from onnxdtd.plan.carry import carry
 from tests.support.command_line import Cli, command_line
+from tests.support.model_text import model
 from tests.support.paths import MODELS
 
 
@@ -110,3 +114,17 @@ def test_the_command_refuses_with_exit_code_4_and_the_whole_report(
         assert "a branch" in facts["faults"][0]
     else:
         assert "cannot be explained" in out
+
+
+def test_the_graph_is_followed_once_however_many_outputs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plan for each of 40 outputs, one of them not served; what they have in common is worked out once."""
+    followed = []
+    monkeypatch.setattr(ground, "carry", lambda *a: followed.append(1) or carry(*a))
+    monkeypatch.setattr(ground, "domains", lambda *a: followed.append(2) or domains(*a))
+    names = [f"y{i}" for i in range(40)]
+    lines = [f"{name} = Relu (x)" for name in names[1:]]
+    outputs = ", ".join(f"float[N, 3] {name}" for name in names)
+    checked = onnxdtd.check(model(f"(float[N, 3] x) => ({outputs}) {{ y0 = Round (x) {' '.join(lines)} }}"))
+    assert (checked.output, sorted(checked.others)) == ("y1", sorted({*names} - {"y1"}))
+    assert [name for name, fault in checked.others.items() if fault] == ["y0"]
+    assert followed == [1, 2]

@@ -1,0 +1,40 @@
+"""What the plans of one graph have in common, whatever the output and the method: worked out once for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+
+from onnxdtd.domains.box import Boxes
+from onnxdtd.domains.propagation import Domain, Range, domains
+from onnxdtd.methods.overrides import Override
+from onnxdtd.model.graph import Graph
+from onnxdtd.model.units import units
+from onnxdtd.plan.carry import Carried, carry
+
+
+class Ground:
+    """A graph, the range of its inputs, and what the user lets relevance stop at."""
+
+    def __init__(self, graph: Graph, input_range: Range = None, overrides: Sequence[Override] = ()) -> None:
+        self.graph, self._input_range, self._overrides = graph, input_range, tuple(overrides)
+
+    @cached_property
+    def carried(self) -> Carried:
+        """What relevance can go along."""
+        return carry(self.graph, lambda node: any(o.stops(node) for o in self._overrides))
+
+    @cached_property
+    def ranges(self) -> dict[str, Domain]:
+        """Where every value lies."""
+        return domains(self.graph, self._input_range)
+
+    @cached_property
+    def boxes(self) -> Boxes:
+        """The same elementwise, of the values that a first layer reads."""
+        return Boxes(self.graph, self._input_range, self.ranges)
+
+    @cached_property
+    def units(self) -> frozenset[str]:
+        """The steps that say in which unit an input is written."""
+        return units(self.graph)
