@@ -11,8 +11,11 @@ from onnxdtd.errors import UnsupportedError
 from onnxdtd.loaded import Loaded
 from onnxdtd.model.graph import Graph
 from onnxdtd.plan.choice import MANY, choose
-from onnxdtd.plan.plan import Plan
+from onnxdtd.plan.plan import Inside, Plan
 from onnxdtd.walk.run import NumpyRun, Run, reads
+
+MOST_INSIDE = 8
+"""Engines of plans that do something inside the model, which are kept for further calls."""
 
 
 class Engines:
@@ -32,7 +35,7 @@ class Engines:
         self._loaded, self._engine, self._providers = loaded, engine, list(providers)
         self._cache_dir, self._many = cache_dir, many
         self.notes: dict[str, str] = {}
-        self._runs: dict[tuple[str, str], Run] = {}
+        self._runs: dict[tuple[str, Inside, str], Run] = {}
         self._asked: dict[str, int] = {}
         self._uncompilable: dict[str, str] = {}
 
@@ -62,7 +65,11 @@ class Engines:
         return run
 
     def _start(self, plan: Plan, engine: str, remake: Callable[[Graph], Plan]) -> Run:
-        key = (plan.output, engine)
+        key = (plan.output, plan.inside, engine)
+        if plan.inside != Inside():
+            older = [k for k in self._runs if k[1] != Inside() and k != key]
+            for k in older[: 1 - MOST_INSIDE]:
+                del self._runs[k]
         if key not in self._runs and engine == "onnx":
             newer = self._loaded.newer
             plan = plan if newer is plan.graph else remake(newer)

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
-from typing import Any, Literal, overload
+from typing import Any, Literal, Unpack, overload
 
 import numpy.typing as npt
 
 from onnxdtd.domains.propagation import Range
 from onnxdtd.engines import Engines
-from onnxdtd.errors import Faults, TargetError
+from onnxdtd.errors import Faults, TargetError, UsageError
 from onnxdtd.explanation import Explanation
 from onnxdtd.inputs import check_inputs, features
 from onnxdtd.loaded import Loaded
 from onnxdtd.methods.entry import Method
 from onnxdtd.model.graph import Graph, Value
 from onnxdtd.model.names import values_named
+from onnxdtd.plan.focus import Asks
 from onnxdtd.plan.ground import Ground
-from onnxdtd.plan.plan import Plan, make_plan
+from onnxdtd.plan.inside import focused, looking_inside
+from onnxdtd.plan.plan import Inside, Plan, make_plan
 from onnxdtd.plan.target import Function
 from onnxdtd.results import explanation_of
 from onnxdtd.settings import Model, Rules, check_names, check_options, input_range_of, overrides, passes_entry
@@ -165,52 +166,65 @@ class Explainer:
         return self.loaded.forward(values, self.providers)
 
     @overload
-    def __call__(self, x: Inputs, target: Any = None, *, progress: Tell = None) -> Explanation: ...
-    @overload
-    def __call__(self, x: Inputs, *, targets: Sequence[Any], progress: Tell = None) -> list[Explanation]: ...
     def __call__(
-        self, x: Inputs, target: Any = None, *, targets: Sequence[Any] | None = None, progress: Tell = None
-    ) -> Explanation | list[Explanation]:
+        self, x: Inputs, target: Any = None, *, progress: Tell = None, **inside: Unpack[Asks]
+    ) -> Explanation: ...
+    @overload
+    def __call__(
+        self, x: Inputs, *, targets: Sequence[Any], progress: Tell = None, **inside: Unpack[Asks]
+    ) -> list[Explanation]: ...
+    def __call__(
+        self, x: Inputs, target: Any = None, *, targets: Any = None, progress: Tell = None, **inside: Unpack[Asks]
+    ) -> Explanation | list[Explanation]:  # fmt: skip
         """Explain one batch: x is an array (N, ...) for a model of one input, or a dict by input name.
 
-        target: what is explained, in any form of docs/targets.md; targets: several, each with an explanation of its
-        own. progress: told (done, total) after each node, or each pass. Raises InputError or TargetError.
+        target: in any form of docs/targets.md; targets: several, each with an explanation of its own. progress: told
+        (done, total) after each node, or each pass. inside (docs/inside.md): keep, values inside the model whose
+        relevance is returned as well; only, by value, the channels at which relevance goes on; start, by value, the
+        relevance that begins there instead of at a target. Raises InputError, TargetError, UsageError.
         """
+        if sum(way is not None for way in (target, targets, inside.get("start"))) > 1:
+            raise TargetError("give one of target=, targets= and start=")
         if targets is not None:
-            if target is not None:
-                raise TargetError("give target= or targets=, not both")
-            return [self(x, one, progress=progress) for one in targets]
+            return [self(x, one, progress=progress, **inside) for one in targets]
         question = self.loaded.question(target)
         if isinstance(question.form, Function):
             outputs = self.forward(self.graph.outputs)(check_inputs(x, self.inputs))
-            return weighed(question.form, outputs, lambda part: self(x, part, progress=progress))
+            return weighed(question.form, outputs, lambda part: self(x, part, progress=progress, **inside))
         if entry := passes_entry(self.method) or passes_entry(self.plan(question.output).passes):
+            if any(inside.values()):
+                raise UsageError(f"{entry.name} takes many passes; keep, only and start go with one walk")
             composed: Explanation = entry.explain(self, x, target, progress=progress, **self.options)
             return composed
-        return self.one_pass(x, target, progress=progress)
+        return self.one_pass(x, target, progress=progress, **inside)
 
-    def run(self, output: str | None = None, samples: int = 0) -> Run:
+    def run(self, output: str | None = None, samples: int = 0, inside: Inside | None = None) -> Run:
         """The engine, ready for the plan of an output. samples: how many more it is to explain, for `auto`."""
-        plan = self.plan(output)
-        remake = partial(self.plan_for, method=self._one_walk, output=plan.output)
+        plan = looking_inside(self.plan(output), inside or Inside())
+
+        def remake(graph: Graph) -> Plan:
+            return looking_inside(self.plan_for(graph, self._one_walk, plan.output), plan.inside)
+
         return self._engines.run(plan, samples, remake)
 
     def one_pass(
-        self, x: Inputs, target: Any = None, *, progress: Tell = None, snapshot: Snapshot | None = None
-    ) -> Explanation:
+        self, x: Inputs, target: Any = None, *,
+        progress: Tell = None, snapshot: Snapshot | None = None, **inside: Unpack[Asks],
+    ) -> Explanation:  # fmt: skip
         """One forward pass and one walk by the plan: for a method of many passes, what each of them takes.
 
-        snapshot: filled, by the NumPy engine, with what further walks from the same point can start from.
+        snapshot: filled, by the NumPy engine, with what further walks from the same point can start from. inside:
+        keep, only, start.
         """
         question = self.loaded.question(target)
-        plan = self.plan(question.output)
+        plan, focus = focused(self.plan, question.output, **inside)
         feeds = check_inputs(x, self.inputs)
         ledger = Ledger(plan, feeds, progress)
-        run = self.run(plan.output, samples(feeds))
-        outcome = run(feeds, question, ledger.observe, ledger.listen, snapshot)
+        run = self.run(plan.output, samples(feeds), plan.inside)
+        outcome = run(feeds, question, ledger.observe, ledger.listen, snapshot, focus)
         self.loaded.first_input(self.graph, feeds, outcome.outputs, self.verify)
         return explanation_of(
-            run, plan, feeds, outcome, ledger, self.loaded,
+            run, plan, feeds, outcome, ledger, self.loaded, focus.only,
             stated=self.input_range, provider=self.providers[0], note=self._engines.notes.get(plan.output),
         )  # fmt: skip
 

@@ -38,8 +38,10 @@ class Explanation:
     batch_axis: of the explained output, None where all of it is one sample's. class_axis: behind the batch axis,
     along which the labels lie. corners: left, top, right, bottom of each sample's explained box, in pixels of the
     input. reason: why `method="auto"` chose the method, else "". model: name, path (or None), sha256, opset,
-    producer. notes: what canonisation did. labels: class names along the class axis of the output.
-    extras: what a method of many passes found out besides: numbers, words, or lists with one for each sample.
+    producer. notes: what canonisation did. labels: class names along the class axis of the output. kept: the
+    relevance that arrived at values inside the model, each shaped like its value, where `keep` asked for it. only:
+    the channels that it was restricted to, by value and axis. start: the values at which it started, if not at the
+    target. extras: what a method of many passes found out besides: numbers, words, or lists with one for each sample.
     findings, sentence: how far to trust it, by the cheapest audits (docs/audit.md); empty where none were run.
     """
 
@@ -64,6 +66,9 @@ class Explanation:
     batch_axis: int | None = 0
     class_axis: int = -1
     corners: tuple[tuple[float, float, float, float] | None, ...] = ()
+    kept: Mapping[str, Array] = dataclasses.field(default_factory=dict)
+    only: Mapping[str, Mapping[str, list[int]]] = dataclasses.field(default_factory=dict)
+    start: tuple[str, ...] = ()
     extras: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     findings: tuple[Mapping[str, Any], ...] = ()
     sentence: str = ""
@@ -136,7 +141,8 @@ class Explanation:
         lines = [f"Explanation of '{model}' by {self.method}"]
         lines[0] += f" ({self.reason})" if self.reason else ""
         for i, value in list(enumerate(self.target_value))[:4]:
-            lines.append(f"  target        sample {i}: {self.label(i)} of '{self.output}' = {value:.4g}")
+            where = "" if self.start else f" of '{self.output}'"
+            lines.append(f"  target        sample {i}: {self.label(i)}{where} = {value:.4g}")
         if len(self.target) > 4:
             lines.append(f"                ... {len(self.target)} samples")
         for name, r in self.relevance.items():
@@ -159,8 +165,9 @@ class Explanation:
         fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         for group in _ARRAYS:
             fields[group] = {name: describe(array) for name, array in fields[group].items()}
-        for name, r in self.relevance.items():
-            fields["relevance"][name]["sum"] = np.sum(r, dtype=np.float64)
+        for group in ("relevance", "kept"):
+            for name, r in getattr(self, group).items():
+                fields[group][name]["sum"] = np.sum(r, dtype=np.float64)
         fields["nodes"] = [_written(node) for node in self.nodes]
         total = {"target": c.target, "relevance": c.relevance, "lost": c.lost, "causes": c.causes}
         fields["conservation"] = {**total, "error": c.error, "relative": c.relative}
@@ -169,14 +176,15 @@ class Explanation:
     def save(
         self, directory: str | Path, *, overwrite: bool = True, extras: Callable[[Path], object] | None = None
     ) -> Path:
-        """Write relevance.npz, inputs.npz, outputs.npz and explanation.json, whole or not at all.
+        """Write relevance.npz, inputs.npz, outputs.npz, kept.npz if there is any, and explanation.json, whole or not
+        at all.
 
         extras(folder) may write further files, such as heatmap.png, into the unfinished folder. An earlier
         result is replaced if `overwrite`. UsageError, and nothing touched, if the folder holds anything else.
         """
 
         def fill(unfinished: Path) -> dict[str, Any]:
-            for group in _ARRAYS:
+            for group in [group for group in _ARRAYS if getattr(self, group) or group != "kept"]:
                 write_arrays(unfinished / f"{group}.npz", getattr(self, group))
             if extras is not None:
                 extras(unfinished)
@@ -190,13 +198,15 @@ class Explanation:
         document = read_manifest(directory, SCHEMA)
         try:
             fields = {f.name: document[f.name] for f in dataclasses.fields(cls)}
-            for group in _ARRAYS:
+            for group in [group for group in _ARRAYS if document[group] or group != "kept"]:
                 fields[group] = read_arrays(Path(directory) / f"{group}.npz", document[group])
             fields["target"] = tuple(tuple(map(tuple, indices)) for indices in document["target"])
             for name in ("target_value", "seed"):
                 fields[name] = np.array([float(value) for value in document[name]])
             fields["nodes"] = tuple(_node(node) for node in document["nodes"])
-            fields.update({name: tuple(document[name]) for name in ("notes", "warnings", "findings")})
+            fields.update(
+                {name: tuple(document[name]) for name in ("notes", "warnings", "findings", "start")}
+            )
             fields["corners"] = tuple(None if box is None else tuple(box) for box in document["corners"])
             fields["labels"] = None if document["labels"] is None else tuple(document["labels"])
         except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -205,7 +215,7 @@ class Explanation:
         return cls(**fields)
 
 
-_ARRAYS = ("relevance", "inputs", "outputs")
+_ARRAYS = ("relevance", "inputs", "outputs", "kept")
 
 
 def _by_sample(r: Array, count: int) -> Array:

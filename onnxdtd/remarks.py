@@ -22,12 +22,12 @@ def remarks(
 ) -> tuple[str, ...]:
     """Warnings of the plan, then of this input. started: the relevance that each sample starts with."""
     warnings = [*plan.warnings]
-    if not started.all() and plan.seed == "positive":
+    if not plan.inside.starts and not started.all() and plan.seed == "positive":
         warnings.append(
             f"{_samples(started == 0)}: the target's logit is not positive, so Deep Taylor has nothing to explain "
             "and all relevance is zero; dtd_head starts from the logit with its sign"
         )
-    if plan.seed == "value" and (started < 0).any():
+    if not plan.inside.starts and plan.seed == "value" and (started < 0).any():
         warnings.append(
             f"{_samples(started < 0)}: the target's logit is negative, so what is explained is evidence against it: "
             "negative relevance speaks against the target, positive for it"

@@ -25,21 +25,30 @@ def explanation_of(
     outcome: Outcome,
     ledger: Ledger,
     loaded: Loaded,
+    only: Mapping[str, Mapping[int, tuple[int, ...]]],
     *,
     stated: Range,
     provider: str,
     note: str | None,
 ) -> Explanation:
-    """The explanation of one batch. run: of the plan, perhaps in a newer opset. stated: the range of the input. note:
+    """The explanation of one batch. run: of the plan, perhaps in a newer opset. only: where
+    it was restricted. stated: the range of the input. note:
     which engine was taken, and why. Raises InputError where the explained value is not finite."""
     seed = outcome.seed
     refuse_not_finite(loaded.graph, feeds, outcome.logits[seed.mask])
-    value = seed.per_sample(start_of("value", seed, outcome.logits))
-    started = seed.per_sample(start_of(plan.seed, seed, outcome.logits))
+    value = started = outcome.begun
+    if value is None or started is None:
+        value = seed.per_sample(start_of("value", seed, outcome.logits))
+        started = seed.per_sample(start_of(plan.seed, seed, outcome.logits))
     return Explanation(
         inputs=feeds,
         outputs=outcome.outputs,
         relevance=outcome.relevance,
+        kept=outcome.kept,
+        only={
+            name: {str(axis): list(places) for axis, places in axes.items()} for name, axes in only.items()
+        },
+        start=plan.inside.starts,
         output=plan.output,
         target=seed.elements,
         question=seed.said,

@@ -13,6 +13,8 @@ from onnxdtd.errors import TargetError
 from onnxdtd.explanation import Explanation
 from onnxdtd.plan.target import Function, Target, Weights
 
+Array = npt.NDArray[Any]
+
 
 def weighed(
     function: Function, outputs: Mapping[str, npt.NDArray[Any]], explain: Callable[[Target], Explanation]
@@ -42,15 +44,17 @@ def _sum(parts: list[Explanation]) -> Explanation:
     """What several outputs of one input make together; `target` lists the elements of the first."""
     whole = parts[0]
     for part in parts[1:]:
-        relevance = dict(whole.relevance)
-        for name, r in part.relevance.items():
-            relevance[name] = relevance[name] + r if name in relevance else r
         whole = dataclasses.replace(
             whole,
-            relevance=relevance,
+            relevance=_added(whole.relevance, part.relevance),
+            kept=_added(whole.kept, part.kept),
             target_value=whole.target_value + part.target_value,
             seed=whole.seed + part.seed,
             nodes=(*whole.nodes, *part.nodes),
             warnings=(*whole.warnings, *(w for w in part.warnings if w not in whole.warnings)),
         )
     return whole
+
+
+def _added(some: Mapping[str, Array], more: Mapping[str, Array]) -> dict[str, Array]:
+    return {**some, **{name: some[name] + r if name in some else r for name, r in more.items()}}

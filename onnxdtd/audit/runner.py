@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Unpack
 
 from onnxdtd.audit import class_similarity, conservation, gradient_x_input
 from onnxdtd.audit.finding import Finding, honest
@@ -17,6 +17,7 @@ from onnxdtd.explainer import Explainer, Inputs
 from onnxdtd.explanation import Explanation
 from onnxdtd.folder import plain
 from onnxdtd.inputs import check_inputs
+from onnxdtd.plan.focus import Asks
 from onnxdtd.plan.plan import Plan
 from onnxdtd.registry import AUDITS, METHODS, PASSES
 from onnxdtd.runs.progress import Tell, Ticker
@@ -39,6 +40,8 @@ def run_audit(
     """
     entries = chosen(only, quick)
     check_method(explanation.method)
+    if explanation.only or explanation.start:
+        raise UsageError("audits speak of whole walks: explain without only= and start=")
     ticker = Ticker(len(entries), progress, 1000)
     rerun = dataclasses.replace(Rerun.of(explainer, explanation), tick=ticker)
     plan = explainer.plan(explanation.output)
@@ -77,16 +80,21 @@ def quick(explainer: Explainer, explanation: Explanation, snapshot: Snapshot | N
     return [_signed(AUDITS[name], finding) for name, finding in findings.items()]
 
 
-def audited(explainer: Explainer, x: Inputs, target: Any = None, *, progress: Tell = None) -> Explanation:
+def audited(
+    explainer: Explainer, x: Inputs, target: Any = None, *, progress: Tell = None, **inside: Unpack[Asks]
+) -> Explanation:
     """The explanation of x with its `quick` findings, as documents, and the honest sentence that follows from them.
 
     The forward pass, the plan and the sums that rules make are those of the explanation: two walks more.
+    A walk that is restricted (`only`) or starts inside has no findings: audits speak of whole ones.
     """
     feeds = check_inputs(x, explainer.inputs)
     snapshot = Snapshot() if few(explainer.graph, samples(feeds)) else None
     if passes_entry(explainer.method):
-        return explainer(feeds, target, progress=progress)
-    explanation = explainer.one_pass(feeds, target, progress=progress, snapshot=snapshot)
+        return explainer(feeds, target, progress=progress, **inside)
+    explanation = explainer.one_pass(feeds, target, progress=progress, snapshot=snapshot, **inside)
+    if explanation.only or explanation.start:
+        return explanation
     findings = quick(explainer, explanation, snapshot)
     documents = tuple(plain(finding.document()) for finding in findings)
     return dataclasses.replace(explanation, findings=documents, sentence=honest(findings))
@@ -116,7 +124,7 @@ def chosen(only: Sequence[str] | None = None, quick: bool = False) -> list[Audit
 
 def perform(entry: AuditEntry, plan: Plan, explanation: Explanation, rerun: Rerun) -> list[Finding]:
     """One audit's findings, with its name and source; no value where the method does not claim what is asked."""
-    if entry.name in METHODS[plan.method].waives:
+    if plan.method in METHODS and entry.name in METHODS[plan.method].waives:
         told = f"{plan.method} does not claim what {entry.name} asks for, so this does not apply to it."
         return [_signed(entry, Finding(name, None, 0.0, "above", told)) for name in entry.findings]
     found = entry.perform(plan, explanation, rerun)

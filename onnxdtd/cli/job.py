@@ -16,7 +16,7 @@ import numpy as np
 import onnxdtd
 from onnxdtd.audit import audited
 from onnxdtd.cli.progress import Progress
-from onnxdtd.cli.settings import setting
+from onnxdtd.cli.settings import restriction, restrictions, setting
 from onnxdtd.cli.summary import SHOWN, summary
 from onnxdtd.cli.text import message
 from onnxdtd.errors import Faults, InputError, UsageError
@@ -36,13 +36,16 @@ def explain(
     preprocess: Path | None,
     image: Mapping[str, Any],
     *,
+    keep: Sequence[str],
+    only: Sequence[str],
     audit: bool,
     as_json: bool,
 ) -> str:
     """Explain one input, write the folder, and tell of it: a summary, or one JSON object. Of several targets each has
     a folder of its own in `output`, and the JSON object lists them as `results`."""
     folders = [output] if len(targets) == 1 else [output / place for place in _places(targets)]
-    checks = [partial(check_folder, folder, SCHEMA) for folder in folders]
+    checks: list[Callable[[], object]] = [partial(check_folder, folder, SCHEMA) for folder in folders]
+    checks += [partial(restriction, text) for text in only]
     asked = ask(model, input, targets, options, preprocess, image, *checks)
     explainer, prepare = asked.explainer, asked.prepare
     made = partial(audited, explainer) if audit else explainer
@@ -54,7 +57,7 @@ def explain(
                 "ignore"
             )  # of NumPy and matplotlib; what matters to the user is in e.warnings
             with Progress(quiet=as_json) as progress:
-                e = made(asked.x, target, progress=progress)
+                e = made(asked.x, target, progress=progress, keep=keep, only=restrictions(only))
             saved = e.save(folder, extras=partial(_drawn, e, shown, explainer.features))
         written = json.loads((folder / MANIFEST).read_text("utf-8"))
         if as_json:

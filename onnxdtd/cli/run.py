@@ -35,7 +35,24 @@ def run(
             help="For a method of many passes, such as steps=128; may be repeated.",
         ),
     ] = None,
+    keep: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="GLOB", help="Save relevance at values inside, by value or node name; may be repeated."
+        ),
+    ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="VALUE=3,17",
+            help="Let relevance go on only at these channels of a value inside (axis 1; VALUE=3,17@-1 names another "
+            "axis); may be repeated.",
+        ),
+    ] = None,
     rules: options.Rules = None,
+    strict_rules: Annotated[
+        bool, typer.Option("--strict-rules", help="Refuse rules that match no node, instead of a warning.")
+    ] = False,
     bias: options.Bias = None,
     input_range: options.InputRange = None,
     engine: Annotated[
@@ -66,9 +83,11 @@ def run(
         output,
         target,
         {"method": method, "engine": engine, "bias": bias, "rules": rules, "providers": provider,
-         "input_range": input_range, "settings": settings or (), "verify": verify},
+         "input_range": input_range, "settings": settings or (), "verify": verify, "strict_rules": strict_rules},
         preprocess,
         image,
+        keep=keep or (),
+        only=only or (),
         audit=not no_audit,
         as_json=json_,
     )  # fmt: skip

@@ -1,13 +1,16 @@
-"""`--set NAME=VALUE`: the settings of a method of many passes, read by what its signature says of them."""
+"""`--set NAME=VALUE`: the settings of a method of many passes, read by what its signature says of them; and `--only`:
+channels of values inside the model."""
 
 from __future__ import annotations
 
 import inspect
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import onnxdtd
 from onnxdtd.errors import UsageError
+from onnxdtd.plan.focus import CHANNELS
 
 WORDS = {bool: "true or false", int: "a whole number", float: "a number"}
 
@@ -40,3 +43,24 @@ def _kind(parameter: inspect.Parameter) -> type:
     if isinstance(parameter.default, bool | float):
         return type(parameter.default)
     return int
+
+
+def restrictions(texts: Sequence[str]) -> dict[str, dict[int, list[int]]]:
+    """What several `--only` say together: channels by value and axis."""
+    only: dict[str, dict[int, list[int]]] = {}
+    for text in texts:
+        value, axis, channels = restriction(text)
+        only.setdefault(value, {}).setdefault(axis, []).extend(channels)
+    return only
+
+
+def restriction(text: str) -> tuple[str, int, list[int]]:
+    """Value, axis and channels of `VALUE=3,17`, or of `VALUE=3,17@-1` for another axis than 1. Raises UsageError."""
+    value, _, rest = text.rpartition("=")
+    channels, at, axis = rest.partition("@")
+    parts = [part.strip() for part in channels.split(",")]
+    if not value or not all(map(str.isdecimal, parts)) or (at and not axis.removeprefix("-").isdecimal()):
+        raise UsageError(
+            f"--only {text}: give a value and channels, such as conv5=3,17, or conv5=3,17@-1 on the last axis"
+        )
+    return value, int(axis) if at else CHANNELS, [int(part) for part in parts]

@@ -18,6 +18,7 @@ CAUSES = {
     "dead": "neurons that only their bias keeps active",
     "epsilon": "the stabiliser, which damps small sums",
     "border": "padding and constants",
+    "masked": "channels that were left out",
 }
 # Notes on what changes no number, and on the final activation, which the target's line tells.
 ROUTINE = ("Constant lifted", "constants folded", "no-ops dropped", "final ")

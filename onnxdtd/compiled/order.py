@@ -8,7 +8,7 @@ held, before the walk begins.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import onnx
@@ -20,13 +20,13 @@ from onnxdtd.primitives import Tracer
 LARGE = 1 << 14  # Elements in a sample: from there on a denominator is worth a node.
 
 
-def walk_last(tracer: Tracer, nodes: Sequence[onnx.NodeProto], seed: str) -> list[onnx.NodeProto]:
-    """The nodes that do not depend on the seed, then the others; each in the order they had.
+def walk_last(tracer: Tracer, nodes: Sequence[onnx.NodeProto], seeds: Iterable[str]) -> list[onnx.NodeProto]:
+    """The nodes that do not depend on the seeds, then the others; each in the order they had.
 
     A denominator is handed over by a Reshape to its own shape, which costs nothing, since onnxruntime appends to the
     file what it makes of a convolution.
     """
-    arrived, before, after = {seed}, [], []
+    arrived, before, after = {*seeds}, [], []
     for node in nodes:
         if arrived.intersection(reads(node)):
             arrived.update(node.output)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from onnx import helper
 
 from onnxdtd.compiled.sessions import Ready, ready
 from onnxdtd.compiled.start import COEFFICIENTS
@@ -15,12 +18,13 @@ from onnxdtd.model.node import Dimension
 from onnxdtd.plan.batch import batch_axis
 from onnxdtd.plan.coefficients import seed_mask
 from onnxdtd.plan.default import ranks_positions
+from onnxdtd.plan.focus import NOWHERE, Focus
 from onnxdtd.plan.plan import Plan
-from onnxdtd.plan.seed import ask, start_of
+from onnxdtd.plan.seed import Seed, ask, start_of
 from onnxdtd.plan.target import Target
 from onnxdtd.walk.backward import Observer, Tell, tell_nobody, watch_nothing
 from onnxdtd.walk.forward import Arrays, Forward, run_session
-from onnxdtd.walk.run import Outcome, Snapshot
+from onnxdtd.walk.run import Outcome, Snapshot, seed_inside
 
 TOP = np.full(1, -1, np.int64)
 
@@ -48,29 +52,71 @@ class OnnxRun:
         observe: Observer = watch_nothing,
         ledger: Tell = tell_nobody,
         snapshot: Snapshot | None = None,
+        focus: Focus = NOWHERE,
     ) -> Outcome:
         """Explain one batch."""
+        inside, values = self._inside(focus, feeds), dict[str, Any]()
+        if focus.start:
+            values = self._ran(self._ready, feeds, inside)
+            begin = {name: inside[asks] for name, asks in self._ready.compiled.starts.items()}
+            seed, begun = seed_inside(begin, self.plan, values[self.plan.target], feeds)
+            return replace(self._outcome(self._ready, values, seed), begun=begun)
         place = self._place(target, feeds)
         if place is not None:
-            outcome = self._run(self._ready, feeds, target, place)
+            values = self._ran(self._ready, feeds, inside, place)
+            seed = ask(target, self.plan.graph, self.plan.output, values, feeds)
             # Where the samples lie, only a run shows for certain.
-            if outcome.seed.axis == 0 and (place.size or outcome.seed.coefficients.all()):
-                return outcome
+            if seed.axis == 0 and (place.size or seed.coefficients.all()):
+                return self._outcome(self._ready, values, seed)
         graph = self.plan.graph
         values = self._forward(feeds)
         logits = values[self.plan.target]
         seed = ask(target, graph, self.plan.output, values, feeds)
         start_of(self.plan.seed, seed, logits)  # refuses what the method cannot start from
-        return self._run(self._by_coefficients, feeds, target, seed.coefficients.astype(logits.dtype))
+        ready = self._by_coefficients
+        values = self._ran(ready, feeds, inside, seed.coefficients.astype(logits.dtype))
+        return self._outcome(ready, values, ask(target, graph, self.plan.output, values, feeds))
 
-    def _run(self, compiled: Ready, feeds: Arrays, target: Target, asked: npt.NDArray[np.generic]) -> Outcome:
-        walk, graph = compiled.compiled, self.plan.graph
-        given = {**feeds, walk.given: asked} if walk.given else feeds
-        values = run_session(compiled.session_for(given), compiled.names, given)
-        outputs = {name: values[name] for name in graph.outputs}
-        relevance = {name: values[output] for name, output in walk.relevance.items()}
-        seed = ask(target, graph, self.plan.output, values, feeds)
-        return Outcome(outputs, values[walk.logits], seed, relevance)
+    def _ran(
+        self, ready: Ready, feeds: Arrays, inside: Arrays, asked: npt.NDArray[np.generic] | None = None
+    ) -> dict[str, Any]:
+        fed = {**feeds, **inside}
+        if asked is not None and ready.compiled.given:
+            fed[ready.compiled.given] = asked
+        return run_session(ready.session_for(fed), ready.names, fed)
+
+    def _outcome(self, ready: Ready, values: Arrays, seed: Seed) -> Outcome:
+        walk = ready.compiled
+        outputs = {name: values[name] for name in self.plan.graph.outputs}
+        arrived = {name: values[output] for name, output in walk.relevance.items()}
+        relevance = {name: arrived[name] for name in self.plan.inputs}
+        kept = {name: arrived[name] for name in self.plan.inside.keep}
+        return Outcome(outputs, values[walk.logits], seed, relevance, kept)
+
+    def _inside(self, focus: Focus, feeds: Arrays) -> dict[str, npt.NDArray[Any]]:
+        """What is fed for values inside the model: the relevance that starts there, and where it goes on."""
+        walk = self._ready.compiled
+        names = {**walk.masks, **walk.starts}
+        if not names:
+            return {}
+        types = {v.name: v.type.tensor_type for v in walk.model.graph.input}
+        shaped: dict[str, Any] = {}
+        for name, asks in names.items():
+            dims = [d.dim_value if d.HasField("dim_value") else d.dim_param for d in types[asks].shape.dim]
+            sizes = self._lengths(dims, feeds)
+            if None in sizes:
+                values = self._forward_inside(feeds)
+                shaped = {name: values[name] for name in names}
+                break
+            shaped[name] = np.broadcast_to(
+                np.zeros((), helper.tensor_dtype_to_np_dtype(types[asks].elem_type)), [s or 0 for s in sizes]
+            )
+        begins = focus.begin(shaped)
+        masks = focus.masks({name: shaped[name].shape for name in focus.only})
+        return {
+            **{asks: begins[name] for name, asks in walk.starts.items()},
+            **{asks: masks[name] for name, asks in walk.masks.items()},
+        }
 
     @cached_property
     def _by_coefficients(self) -> Ready:
@@ -80,6 +126,11 @@ class OnnxRun:
     def _forward(self) -> Forward:
         names = dict.fromkeys((*self.plan.graph.outputs, self.plan.target))
         return Forward(self.plan.graph, [*names], self._providers)
+
+    @cached_property
+    def _forward_inside(self) -> Forward:
+        walk = self._ready.compiled
+        return Forward(self.plan.graph, [*{**walk.masks, **walk.starts}], self._providers)
 
     def _place(self, target: Target, feeds: Arrays) -> npt.NDArray[np.int64] | None:
         """The compiled model's target: a flat index behind the batch axis, of each sample or one for all, -1 for the
@@ -101,9 +152,12 @@ class OnnxRun:
         return np.asarray(np.argmax(mask.reshape(count, -1), axis=1), np.int64)
 
     def _sizes(self, feeds: Arrays) -> list[int | None]:
-        """The explained value's shape: sizes that are fixed or named as an input's; None for others."""
+        """The explained value's shape, as far as it is known."""
+        return self._lengths(self._ready.compiled.shape, feeds)
+
+    def _lengths(self, sizes: Sequence[Dimension], feeds: Arrays) -> list[int | None]:
+        """Sizes that are fixed or named as an input's; None for others."""
         named: dict[Dimension, int] = {}
         for name, x in feeds.items():
             named |= dict(zip(self.plan.graph.value(name).shape or (), x.shape, strict=False))
-        sizes = self._ready.compiled.shape
         return [size if isinstance(size, int) else named.get(size) if size else None for size in sizes]

@@ -163,7 +163,9 @@ def _packed(compiled: Compiled) -> bytes:
     model = onnx.ModelProto()
     model.CopyFrom(compiled.model)
     model.graph.initializer.extend(numpy_helper.from_array(a, n) for n, a in compiled.constants.items())
-    facts = {name: getattr(compiled, name) for name in ("logits", "relevance", "given", "shape")}
+    facts = {
+        name: getattr(compiled, name) for name in ("logits", "relevance", "given", "shape", "starts", "masks")
+    }
     helper.set_model_props(model, {FACTS: json.dumps(facts)})
     content: bytes = model.SerializeToString()
     return hashlib.sha256(content).digest() + content
@@ -177,5 +179,4 @@ def _unpacked(data: bytes) -> Compiled:
     constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
     facts: dict[str, Any] = json.loads({entry.key: entry.value for entry in model.metadata_props}[FACTS])
     del model.graph.initializer[:], model.metadata_props[:]
-    shape = tuple(facts["shape"])
-    return Compiled(model, constants, facts["logits"], facts["relevance"], facts["given"], shape)
+    return Compiled(model, constants, **{**facts, "shape": tuple(facts["shape"])})

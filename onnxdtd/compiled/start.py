@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 
-from onnxdtd.errors import TargetError
+from onnxdtd.errors import TargetError, UsageError
 from onnxdtd.model.graph import Graph
 from onnxdtd.plan.coefficients import fixed_coefficients
 from onnxdtd.plan.plan import Plan
@@ -110,6 +111,28 @@ def _weighed(
         return coefficients, asked
     zero = np.zeros((), logits.dtype)
     return where(equal(coefficients, zero), zero, coefficients * begin), asked
+
+
+def starts_inside(plan: Plan, tracer: Tracer, values: Mapping[str, Traced]) -> dict[str, Traced]:
+    """The inputs whose relevance begins at values inside, each shaped like its value."""
+    return {
+        name: tracer.value(f"{PREFIX}start/{name}", values[name].dtype, values[name].shape)
+        for name in plan.inside.starts
+    }
+
+
+def masks_inside(plan: Plan, tracer: Tracer, values: Mapping[str, Traced]) -> dict[str, Traced]:
+    """The inputs that say where relevance goes on at values inside: True there, 1 long on the axes that do not
+    matter. Raises UsageError for an axis that is not there."""
+    masks = {}
+    for name, axes in plan.inside.masked:
+        shape = values[name].shape
+        for axis in axes:
+            if not -len(shape) <= axis < len(shape):
+                raise UsageError(f"only: '{name}' of shape {shape} has no axis {axis}")
+        sizes = [size if {a, a - len(shape)} & {*axes} else 1 for a, size in enumerate(shape)]
+        masks[name] = tracer.value(f"{PREFIX}only/{name}", np.bool_, sizes)
+    return masks
 
 
 def free_name(graph: Graph, name: str) -> str:

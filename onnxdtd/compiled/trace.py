@@ -8,7 +8,7 @@ for each explained input. What depends on no input is computed here, once, and s
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -19,7 +19,7 @@ from onnx import helper
 
 from onnxdtd.compiled.derive import Weights, derive
 from onnxdtd.compiled.order import walk_last
-from onnxdtd.compiled.start import RUNTIME, Start, start
+from onnxdtd.compiled.start import RUNTIME, Start, masks_inside, start, starts_inside
 from onnxdtd.errors import UnsupportedError
 from onnxdtd.linear import Claim, Site, ignore
 from onnxdtd.model.node import reads
@@ -35,9 +35,10 @@ LOWEST_OPSET = 13
 
 @dataclass(frozen=True)
 class Compiled:
-    """model: without initializers; constants: its initializers; logits: the name of the explained value;
-    relevance: the output that holds each input's relevance; given: the input that names the target or carries the
-    seed, "" where there is none; shape: of the explained value."""
+    """model: without initializers; constants: its initializers; logits: the name of the explained value; relevance:
+    the output that holds the relevance of each input, and of each value that is kept; given: the input that names the
+    target or carries the seed, "" where there is none; shape: of the explained value; starts, masks: the inputs that
+    carry the relevance which begins at a value inside, and where it goes on."""
 
     model: onnx.ModelProto
     constants: Mapping[str, npt.NDArray[Any]]
@@ -45,6 +46,8 @@ class Compiled:
     relevance: Mapping[str, str]
     given: str
     shape: tuple[Dimension, ...]
+    starts: Mapping[str, str] = field(default_factory=dict)
+    masks: Mapping[str, str] = field(default_factory=dict)
 
 
 def compile_plan(plan: Plan, what: Start = RUNTIME, weights: Weights = "all") -> Compiled:
@@ -62,31 +65,42 @@ def compile_plan(plan: Plan, what: Start = RUNTIME, weights: Weights = "all") ->
             tracer.constant(array, name)
     values = {name: _traced(plan, tracer, name) for name in needed(plan)}
     model = graph.to_proto(constants=False)
-    seed, given = start(plan, tracer, values[plan.target], what)
+    starts, masks = starts_inside(plan, tracer, values), masks_inside(plan, tracer, values)
+    asked, seed = [*starts.values(), *masks.values()], dict(starts)
+    given = None
+    if not starts:
+        seed[plan.target], given = start(plan, tracer, values[plan.target], what)
+        asked += [given] if given is not None else []
     kept: dict[Any, Any] = {}
     seen: dict[Any, Any] = {}
     steps = tuple(_folding(step, seen) for step in plan.steps)
-    arrived = _walked(replace(plan, steps=steps), values, seed, kept)
+    begin = seed if starts else seed[plan.target]
+    arrived = _walked(replace(plan, steps=steps), values, begin, kept, masks)
     derive(tracer, kept, seen, weights)
     relevance = {name: f"relevance/{name}" for name in arrived}
     for name, r in arrived.items():
         tracer.nodes.append(helper.make_node("Identity", [r.name], [relevance[name]], relevance[name]))
         kind = helper.np_dtype_to_tensor_dtype(r.dtype)
-        shape = graph.value(name).shape
+        shape = values[name].shape
         model.graph.output.append(helper.make_tensor_value_info(relevance[name], kind, shape))
-    nodes, used = _alive(walk_last(tracer, tracer.nodes, seed.name), relevance.values())
+    begins = [traced.name for traced in seed.values()]
+    nodes, used = _alive(walk_last(tracer, tracer.nodes, begins), relevance.values())
     model.graph.node.extend(nodes)
-    if given is not None:
-        model.graph.input.append(helper.make_value_info(given.name, given.type_proto))
+    model.graph.input.extend(helper.make_value_info(traced.name, traced.type_proto) for traced in asked)
     constants = {name: a for name, a in tracer.constants.items() if name in used} | dict(graph.constants)
     asks = given.name if given is not None else ""
-    return Compiled(model, constants, plan.target, relevance, asks, values[plan.target].shape)
+    names = [{value: traced.name for value, traced in group.items()} for group in (starts, masks)]
+    return Compiled(model, constants, plan.target, relevance, asks, values[plan.target].shape, *names)
 
 
 def _walked(
-    plan: Plan, values: Mapping[str, Traced], seed: Traced, kept: MutableMapping[Any, Any]
+    plan: Plan,
+    values: Mapping[str, Traced],
+    seed: Any,
+    kept: MutableMapping[Any, Any],
+    masks: Mapping[str, Traced],
 ) -> dict[str, Any]:
-    """The walk; whatever cannot be traced is refused by the node where that happens."""
+    """The walk, and what it keeps inside; whatever cannot be traced is refused by the node where that happens."""
     reached: list[Step] = []
 
     def note(step: Step, output: str) -> Claim:
@@ -94,7 +108,9 @@ def _walked(
         return ignore
 
     try:
-        return walk(plan, dict(values), seed, kept=kept, ledger=note, free=False)
+        inner: dict[str, Any] = {}
+        arrived = walk(plan, dict(values), seed, kept=kept, ledger=note, free=False, masks=masks, inner=inner)
+        return arrived | inner
     except (RuntimeError, ValueError, IndexError) as error:  # onnx's inference raises the first
         line = (str(error).strip().splitlines() or [type(error).__name__])[0]
         where = describe(plan.graph, reached[-1].node)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
 from onnxdtd.errors import UsageError
@@ -27,10 +28,17 @@ def values_named(graph: Graph, patterns: Iterable[str] | None) -> list[str]:
         ]
         chosen.update(matching)
         if not matching:
-            faults.append(f"no value and no node is named '{pattern}'; `onnxdtd inspect` shows the names")
+            faults.append(f"no value and no node is named '{pattern}'{_near(graph, values, pattern)}")
     if faults:
         raise UsageError("\n".join(faults))
     return [value for value in values if value in chosen]
+
+
+def _near(graph: Graph, values: Sequence[str], pattern: str) -> str:
+    names = [*dict.fromkeys((*values, *graph.by_name))]
+    near = get_close_matches(pattern, names, 3, 0.5) or [n for n in names if pattern.strip("*?") in n][:3]
+    listed = ", ".join(f"'{name}'" for name in near)
+    return f"; did you mean {listed}?" if near else "; `onnxdtd inspect` shows the names"
 
 
 def _matching(names: Sequence[str], pattern: str) -> list[str]:

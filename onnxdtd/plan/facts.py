@@ -19,9 +19,10 @@ def facts(
     ops: Mapping[str, OpEntry],
     ranges: Mapping[str, Domain],
     sealed: str | None,
+    starts: Sequence[str] = (),
 ) -> dict[str, Facts]:
     """The facts of each node on the way, by name; nodes: in topological order. sealed: the target, if no relevance
-    starts there where it is <= 0.
+    starts there where it is <= 0. starts: other values where relevance starts, of any sign and anywhere.
 
     No relevance arrives where a value is <= 0: at a consumer with R = x c if its x is never negative; through a
     ReLU, or a move or selection of values, if that is so behind it. So one pass from the output to the input tells.
@@ -43,7 +44,11 @@ def facts(
     for node in reversed(nodes):
         for value in ops[node.name].carried(node.outputs):
             users = [user for user in graph.consumers.get(value, ()) if user.name in rules]
-            if all(hides(user, value) for user in users) and (users or value == sealed):
+            if (
+                value not in starts
+                and all(hides(user, value) for user in users)
+                and (users or value == sealed)
+            ):
                 vanishing.add(value)
     return {
         node.name: Facts(

@@ -31,13 +31,24 @@ from onnxdtd.rules.passing import passing
 
 
 @dataclass(frozen=True)
+class Inside:
+    """What a walk does at values inside the model, by name. keep: relevance that arrives there is returned. masked:
+    values with the axes along which only some relevance goes on. starts: where relevance begins instead of at the
+    target."""
+
+    keep: tuple[str, ...] = ()
+    masked: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    starts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Plan:
     """An assignment of rules to the nodes between the inputs and one output.
 
     output: the explained output's name; target: the value that is explained (its logit). method: by name;
     reason: why `auto` took it. steps: in topological order (the walk goes backwards). inputs: those that receive
     relevance, floats and tokens. seed, finish: of the method. warnings: what the user should know. passes: the
-    method of many passes that `auto` took, whose walks these are.
+    method of many passes that `auto` took, whose walks these are. inside: what happens at values on the way.
     """
 
     graph: Graph
@@ -52,6 +63,7 @@ class Plan:
     warnings: tuple[str, ...] = ()
     domains: Mapping[str, Domain] = field(default_factory=dict, repr=False)
     passes: str = ""
+    inside: Inside = Inside()
 
     @property
     def by(self) -> str:
@@ -156,9 +168,13 @@ def make_plan(
 
 
 def prune(
-    graph: Graph, steps: Sequence[Step], ranges: Mapping[str, Domain], sealed: str | None
+    graph: Graph,
+    steps: Sequence[Step],
+    ranges: Mapping[str, Domain],
+    sealed: str | None,
+    starts: Sequence[str] = (),
 ) -> tuple[Step, ...]:
-    """The steps, each rule without what the graph shows to be zero; sealed: see `facts`."""
+    """The steps, each rule without what the graph shows to be zero; sealed, starts: see `facts`."""
     signs = facts(
         graph,
         [step.node for step in steps],
@@ -167,6 +183,7 @@ def prune(
         {step.node.name: step.op for step in steps},
         ranges,
         sealed,
+        starts,
     )
     return tuple(replace(step, pruned=step.rule.prune(signs[step.node.name])) for step in steps)
 

@@ -9,19 +9,20 @@ import numpy as np
 from onnxdtd.plan.plan import Plan
 
 
-def axes_of_samples(plan: Plan, axis: int | None) -> dict[str, tuple[int, ...]]:
+def axes_of_samples(plan: Plan, first: str, axis: int | None) -> dict[str, tuple[int, ...]]:
     """For each value of the walk, the axes that may hold the batch, the likeliest first.
 
-    axis: that of the explained value. Others have it where an axis is named as that one; where none is, on one of
-    unknown length. A model of fixed batch names none, so there it is taken to be the first axis.
+    first: the value where relevance starts; axis: its batch axis. Others have it where an axis is named as that one;
+    where none is, on one of unknown length. A model of fixed batch names none, so there it is taken to be the first
+    axis.
     """
     graph = plan.graph
-    shape = graph.value(plan.target).shape
+    shape = graph.value(first).shape
     symbol = None if axis is None or shape is None else shape[axis]
     names = {v for step in plan.steps for v in (*step.node.outputs, *step.node.inputs) if v}
     shapes = {name: graph.value(name).shape for name in names if name not in graph.constants}
     axes = {name: _candidates(shape, symbol) for name, shape in shapes.items()}
-    return axes if axis is None else {**axes, plan.target: (axis,)}
+    return axes if axis is None else {**axes, first: (axis,)}
 
 
 def _candidates(shape: tuple[int | str | None, ...] | None, symbol: int | str | None) -> tuple[int, ...]:

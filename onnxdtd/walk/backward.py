@@ -5,7 +5,8 @@ load -> graph -> canonise -> assign (method) -> plan -> forward -> **backward** 
 
 from __future__ import annotations
 
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from onnxdtd.model.point import Point
 from onnxdtd.plan.plan import Plan, Step
 from onnxdtd.primitives import cast_like, equal, where
 
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 Observer = Callable[[Step, Any, tuple[Any, ...]], None]
 Tell = Callable[[Step, str], Claim]
 
@@ -38,27 +40,35 @@ def walk(
     ledger: Tell = tell_nobody,
     free: bool = True,
     sums: MutableMapping[Any, Any] | None = None,
+    masks: Mapping[str, Any] = NOTHING,
+    inner: MutableMapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Carry relevance from the plan's target to its inputs. A node's rule is asked once for each output that
     relevance reached, and the shares add up.
 
     values: every activation that the plan needs, by name; with `free`, one is dropped once the walk has passed the
-    node that makes it. seed: relevance of the target, shaped like it. kept: derived weights, kept between calls.
-    observe(step, r, shares): told of each such output after the rule. ledger(step, output): who is told of its
-    losses. sums: what rules make of these very values, kept for further walks from them. Returns the relevance of
-    each input, shaped like it; zeros never stand in for a missing path.
+    node that makes it. seed: relevance of the target, shaped like it; of a plan that starts inside, by the value
+    where it starts. kept: derived weights, kept between calls. observe(step, r, shares): told of each such output
+    after the rule. ledger(step, output): who is told of its losses. sums: what rules make of these very values, kept
+    for further walks from them. masks: by restricted value, True where relevance goes on. inner: filled with what
+    arrives, from all consumers and before a mask, at each value that the plan keeps. Returns the relevance of each
+    input, shaped like it; zeros never stand in for a missing path.
     """
-    relevance: dict[str, Any] = {plan.target: seed}
+    relevance: dict[str, Any] = dict(seed) if plan.inside.starts else {plan.target: seed}
+    inner = {} if inner is None else inner
     kept = {} if kept is None else kept
     for step in reversed(plan.steps):
         for which, name in enumerate(step.node.outputs):
             if name not in relevance:
                 continue
             r = relevance.pop(name)
+            if name in plan.inside.keep:
+                inner[name] = cast_like(r, values[name]) if plan.graph.value(name).is_float else r
             if step.op.family == "embedding":
                 r = _finish(plan, r, values[name])
-            point = Point(step.node, plan.graph, step.slots, values, kept, ledger(step, name), sums, which)
-            shares = step.pruned(step.build(point), r)
+            claim = ledger(step, name)
+            point = Point(step.node, plan.graph, step.slots, values, kept, claim, sums, which)
+            shares = step.pruned(step.build(point), _through(masks.get(name), r, claim))
             observe(step, r, shares)
             for slot, share in zip(step.slots, shares, strict=True):
                 value = step.node.inputs[slot]
@@ -66,7 +76,17 @@ def walk(
         if free:
             for value in step.node.outputs:
                 values.pop(value, None)
-    return {name: _at_input(plan, relevance[name], values[name], name) for name in plan.inputs}
+    arrived = {name: _at_input(plan, relevance[name], values[name], name) for name in plan.inputs}
+    inner.update({name: arrived[name] for name in plan.inside.keep if name in arrived})
+    return arrived
+
+
+def _through(mask: Any, r: Any, claim: Claim) -> Any:
+    """The relevance that a mask lets on; the rest is claimed as lost to it."""
+    if mask is None:
+        return r
+    claim("masked", r, lambda: 1.0 - cast_like(mask, r), 1.0)
+    return where(mask, r, np.zeros((), r.dtype))
 
 
 def _at_input(plan: Plan, r: Any, x: Any, name: str) -> Any:

@@ -41,7 +41,7 @@ class Amount(NamedTuple):
 class Ledger:
     """Observer of the NumPy walk; `reports` is what it has seen, in the walk's order.
 
-    feeds: the inputs, by which the batch axis of the explained value, the first that it sees, is told.
+    feeds: the inputs, by which the batch axis of the first value that it sees, where relevance starts, is told.
     """
 
     def __init__(self, plan: Plan, feeds: Arrays, progress: Callable[[int, int], None] | None = None) -> None:
@@ -107,9 +107,9 @@ class Ledger:
 
     def _begin(self, first: Any) -> None:
         if not self._count:
-            axis = batch_axis(self._plan.graph, self._plan.target, first.shape, self._feeds)
+            axis = batch_axis(self._plan.graph, self._value, first.shape, self._feeds)
             self._count = 1 if axis is None else first.shape[axis]
-            self._axes = axes_of_samples(self._plan, axis) if self._count > 1 else {}
+            self._axes = axes_of_samples(self._plan, self._value, axis) if self._count > 1 else {}
 
     def alarm(self, started: Any) -> list[str]:
         """A warning, if more than 1 % of what started in a sample, or in the batch, is lost and nobody claims it.
@@ -124,6 +124,8 @@ class Ledger:
         errors = np.array([(node.error, *s.error) for (node, _), s in zip(books, samples, strict=True)])
         passed = np.array([(node.arrived, *s.arrived) for (node, _), s in zip(books, samples, strict=True)])
         whole = np.array([started.sum(), *started])
+        if len(whole) != errors.shape[1]:  # a start inside the model may not tell the samples apart
+            errors, passed, whole = errors[:, :1], passed[:, :1], whole[:1]
         # Where large amounts cancel in the target, they are off by more than it by rounding.
         least = np.maximum(LIMIT * np.abs(whole), ROUNDING * np.abs(passed).max(axis=0))
         (fires,) = np.nonzero(np.abs(errors.sum(axis=0)) > least)
@@ -133,7 +135,7 @@ class Ledger:
         worst, step = books[int(np.argmax(np.abs(errors[:, column])))]
         of = f" of sample {column - 1}" if column and len(started) > 1 else ""
         return [
-            f"{errors[:, column].sum():.3g} of the {whole[column]:.4g} that started at the target{of} neither "
+            f"{errors[:, column].sum():.3g} of the {whole[column]:.4g} that started{of} neither "
             f"arrived nor was lost to a cause, most of it at {step.node}, by rule {worst.rule}: relevance is wrong "
             "there, by a fault of onnxdtd, or since float32 is too coarse for these values"
         ]

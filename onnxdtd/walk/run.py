@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from onnxdtd.plan.batch import batch_axis, samples_first
+from onnxdtd.plan.focus import NOWHERE, Focus
 from onnxdtd.plan.plan import Plan, needed
 from onnxdtd.plan.seed import Seed, ask, start_of
 from onnxdtd.plan.target import Target
@@ -22,12 +24,15 @@ SUMS_BYTES = 1 << 28
 @dataclass(frozen=True)
 class Outcome:
     """outputs: of the model. logits: the explained value. seed: what of it is explained. relevance: of each float
-    input."""
+    input. kept: of each value that the plan keeps. begun: where relevance started inside, of each sample, how
+    much."""
 
     outputs: dict[str, npt.NDArray[Any]]
     logits: npt.NDArray[Any]
     seed: Seed
     relevance: dict[str, npt.NDArray[Any]]
+    kept: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
+    begun: npt.NDArray[np.float64] | None = None
 
 
 @dataclass
@@ -59,8 +64,10 @@ class Run(Protocol):
         observe: Observer = watch_nothing,
         ledger: Tell = tell_nobody,
         snapshot: Snapshot | None = None,
+        focus: Focus = NOWHERE,
     ) -> Outcome:
-        """Explain one batch; only the NumPy engine tells its observers of every node, and fills a snapshot."""
+        """Explain one batch; only the NumPy engine tells its observers of every node, and fills a snapshot. focus:
+        what the plan's `inside` was made of."""
 
 
 class NumpyRun:
@@ -90,6 +97,7 @@ class NumpyRun:
         observe: Observer = watch_nothing,
         ledger: Tell = tell_nobody,
         snapshot: Snapshot | None = None,
+        focus: Focus = NOWHERE,
     ) -> Outcome:
         """Explain one batch."""
         plan, sums = self.plan, None
@@ -98,14 +106,40 @@ class NumpyRun:
             snapshot.fill(values)
             sums = snapshot.sums
         outputs = {name: values[name] for name in plan.graph.outputs}
-        logits = values[plan.target]
-        seed = ask(target, plan.graph, plan.output, values, feeds)
-        start = start_of(plan.seed, seed, logits)
-        free = snapshot is None
+        logits, begun = values[plan.target], None
+        begin: Any
+        if plan.inside.starts:
+            begin = focus.begin(values)
+            seed, begun = seed_inside(begin, plan, logits, feeds)
+        else:
+            seed = ask(target, plan.graph, plan.output, values, feeds)
+            begin = start_of(plan.seed, seed, logits)
+        masks = focus.masks({name: values[name].shape for name in focus.only})
+        kept: dict[str, Any] = {}
         relevance = walk(
-            plan, values, start, kept=self.kept, observe=observe, ledger=ledger, free=free, sums=sums
-        )
-        return Outcome(outputs, logits, seed, relevance)
+            plan, values, begin,
+            kept=self.kept, observe=observe, ledger=ledger, free=snapshot is None, sums=sums, masks=masks, inner=kept,
+        )  # fmt: skip
+        return Outcome(outputs, logits, seed, relevance, kept, begun)
+
+
+def seed_inside(
+    begin: Mapping[str, npt.NDArray[Any]], plan: Plan, logits: npt.NDArray[Any], feeds: Arrays
+) -> tuple[Seed, npt.NDArray[np.float64]]:
+    """The seed of a walk that starts inside, which explains no element of the output; and how much relevance starts
+    in each sample. Where a value does not tell the samples apart, each has the same part of it."""
+    axis = batch_axis(plan.graph, plan.target, logits.shape, feeds)
+    said = f"the relevance given at {', '.join(repr(name) for name in begin)}"
+    seed = Seed(np.zeros_like(logits), axis, said=said)
+    count = len(seed.elements)
+    total = np.zeros(count)
+    for name, r in begin.items():
+        rows = samples_first(r, batch_axis(plan.graph, name, r.shape, feeds))
+        if len(rows) % count:
+            total += r.sum(dtype=np.float64) / count
+        else:
+            total += rows.reshape(count, -1).sum(axis=1, dtype=np.float64)
+    return seed, total
 
 
 def reads(plan: Plan) -> list[str]:
