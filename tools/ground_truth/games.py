@@ -71,7 +71,7 @@ def explained(
 ) -> Array:
     """Relevance (N, C, H, W); a picture whose relevance is not finite has none."""
     explainer = Explainer(
-        model, candidate.method, "auto", rules=list(candidate.rules) or None, input_range=input_range
+        model, candidate.method, rules=list(candidate.rules) or None, input_range=input_range
     )
     batch = max(1, int(PIXELS // question.pictures[0].size))
     parts = []
