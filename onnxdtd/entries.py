@@ -28,7 +28,8 @@ class OpEntry:
     if the inputs lie in their domains, None for anywhere. pieces(point): where it bends, as a switch
     (`domains.pieces`), None where it is straight; kinds gate, norm and recurrent are curves. work(at): its
     multiplications for one sample, where they count. outputs: the places of the outputs that carry relevance, None
-    for all. flat: it is piecewise constant, so its derivative is zero wherever it exists.
+    for all. value(point): what it makes, of ops whose every piece is linear without a constant. flat: it is
+    piecewise constant, so its derivative is zero wherever it exists.
     """
 
     name: str
@@ -51,6 +52,7 @@ class OpEntry:
     range: Callable[..., Any] | None = None
     pieces: Callable[..., Any] | None = None
     work: Callable[..., int] | None = None
+    value: Callable[..., Any] | None = None
 
     def at(self, slots: tuple[int, ...], attributes: Mapping[str, Any]) -> OpEntry:
         """The entry of a node with these attributes, at which relevance goes on through these slots."""
@@ -71,11 +73,13 @@ class OpEntry:
 
 @dataclass(frozen=True, slots=True)
 class RuleEntry:
-    """One rule: `make(**parameters)` returns it."""
+    """One rule: `make(**parameters)` returns it. direction: along which Deep Taylor looks for its root, see
+    `rules.directions`; None for a rule that is not derived so."""
 
     name: str
     make: Callable[..., Any]
     doc: str
+    direction: Callable[..., Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,11 +71,11 @@ def without_site(kind: Kind, *names: str, reason: str, domain: str = "", **more:
         _add(OPS, (domain, name), OpEntry(name, domain, kind, kind, (), (), None, reason, **more))
 
 
-def rule(name: str) -> Callable[[T], T]:
+def rule(name: str, *, direction: Callable[..., Any] | None = None) -> Callable[[T], T]:
     """Register a rule under the name used by methods, `--rules` files and results."""
 
     def register(make: T) -> T:
-        _add(RULES, name, RuleEntry(name, make, _summary(make)))
+        _add(RULES, name, RuleEntry(name, make, _summary(make), direction))
         return make
 
     return register

@@ -9,6 +9,10 @@ import networkx
 import pytest
 
 import onnxdtd
+from onnxdtd.methods import METHODS
+from onnxdtd.ops import OPS
+from onnxdtd.passes import PASSES
+from onnxdtd.rules import RULES
 from tests.support.paths import ROOT
 
 pytestmark = pytest.mark.quick
@@ -104,6 +108,29 @@ def test_whether_a_value_is_traced_is_asked_by_primitives_and_compiled_only() ->
         if isinstance(node, ast.ImportFrom) and any(alias.name == "Traced" for alias in node.names)
     }
     assert users == {"compiled", "primitives"}
+
+
+def test_what_an_op_a_rule_or_a_method_is_like_is_declared_and_not_asked_by_name() -> None:
+    """The walk and what plans it compare no names, wherever they come from: an entry says what is needed of it.
+
+    What is written is no question (an ONNX node, a registration), nor is a default. `methods/auto` picks by purpose.
+    """
+    names = {name for _, name in OPS} | {*RULES, *METHODS, *PASSES}
+    faults = []
+    for room in ("plan", "walk", "compiled", "theory", "methods"):
+        for path in sorted((PACKAGE / room).rglob("*.py")):
+            tree = ast.parse(path.read_text())
+            functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+            calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+            stated = [part for f in functions for part in (*f.decorator_list, *f.args.defaults)]
+            stated += [call for call in calls if getattr(call.func, "attr", "") in ("emit", "make_node")]
+            exempt = {id(n) for part in stated for n in ast.walk(part)}
+            faults += [
+                f"{path.relative_to(PACKAGE)}:{node.lineno} {node.value}"
+                for node in ast.walk(tree)
+                if isinstance(node, ast.Constant) and node.value in names and id(node) not in exempt
+            ]
+    assert [fault for fault in faults if not fault.startswith("methods/auto.py")] == []
 
 
 def test_public_names_exist_and_are_sorted() -> None:

@@ -16,6 +16,7 @@ from onnx import helper
 
 from onnxdtd.model.node import reads
 from onnxdtd.primitives import Tracer
+from onnxdtd.primitives.traced import QUOTIENT
 
 LARGE = 1 << 14  # Elements in a sample: from there on a denominator is worth a node.
 
@@ -36,7 +37,7 @@ def walk_last(tracer: Tracer, nodes: Sequence[onnx.NodeProto], seeds: Iterable[s
     made = {value for node in before for value in node.output}
     handed: dict[str, onnx.NodeProto] = {}
     for node in after:
-        if node.op_type == "Div" and node.input[1] in made and _size(tracer, node.input[1]) >= LARGE:
+        if node.op_type == QUOTIENT and node.input[1] in made and _size(tracer, node.input[1]) >= LARGE:
             value = node.input[1]
             same = tracer.constant(np.zeros(len(tracer.shapes[value]), np.int64)).name
             label = f"{value}_late"

@@ -48,6 +48,7 @@ def diagonal(point: Point, slope: Callable[[], Any], at_zero: float = 0.0) -> Si
     kind="elementwise",
     range=curve(lambda x: max(x, 0.0)),
     pieces=lambda point: corner(0.0, 1.0),
+    value=lambda point: relu(point.x),
 )
 def rectified(point: Point) -> Site:
     """y = max(x, 0); slope 1 where x > 0, else 0."""
@@ -60,6 +61,7 @@ def rectified(point: Point) -> Site:
     kind="elementwise",
     range=curve(lambda x, alpha: x if x > 0 else alpha * x, 0, alpha=0.01),
     pieces=lambda point: corner(point.attribute("alpha", 0.01), 1.0),
+    value=lambda point: relu(point.x) + negative_part(point.x) * point.attribute("alpha", 0.01),
 )
 def leaky_relu(point: Point) -> Site:
     """y = x where x > 0, else alpha x."""

@@ -6,6 +6,7 @@ from math import prod
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from onnxdtd.domains.rows import same
 from onnxdtd.domains.selections import Selection
@@ -35,7 +36,19 @@ def _everywhere(point: Point) -> Selection:
     return Selection(np.arange(prod(point.x.shape[1:])).reshape(channels, -1).T, out)
 
 
-@op("MaxPool", kind="select", range=same, pieces=_windows)
+def _largest(point: Point) -> npt.NDArray[Any]:
+    x, pooled = point.x, np.full(point.output.shape, -np.inf)
+    stated = window(point, point.attribute("kernel_shape"), x)
+    begins = stated.pads[: len(stated.kernel)]
+    windows = Windows(
+        spatial_of(x), spatial_of(point.output), stated.kernel, stated.strides, begins, stated.dilations
+    )
+    for tap in windows.taps():
+        np.maximum(pooled[tap.windows], x[tap.reads], out=pooled[tap.windows])
+    return pooled
+
+
+@op("MaxPool", kind="select", range=same, pieces=_windows, value=_largest)
 def max_pool(point: Point) -> Site:
     """y = the largest value of each window."""
     x, y = point.x, point.output

@@ -22,7 +22,8 @@ from onnxdtd.primitives.stored import fingerprint, stored
 
 Dimension = int | str | None
 PREFIX = "onnxdtd/"
-BROADCAST = {"Add", "Sub", "Mul", "Div"}
+QUOTIENT = "Div"
+BROADCAST = {"Add", "Sub", "Mul", QUOTIENT}
 
 
 @dataclass
@@ -192,10 +193,10 @@ class Traced:
         return self.tracer.emit("Mul", other, self)
 
     def __truediv__(self, other: Any) -> Traced:
-        return self.tracer.emit("Div", self, other)
+        return self.tracer.emit(QUOTIENT, self, other)
 
     def __rtruediv__(self, other: Any) -> Traced:
-        return self.tracer.emit("Div", other, self)
+        return self.tracer.emit(QUOTIENT, other, self)
 
     def __neg__(self) -> Traced:
         return self.tracer.emit("Neg", self)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from onnxdtd.registry import rule
+from onnxdtd.rules.directions import along_boosted
 from onnxdtd.rules.maps import Boosted, negative, positive, zero
 from onnxdtd.rules.terms import Bias, Group, Term, TermRule, label
 
@@ -22,7 +23,7 @@ def gamma_plain(gamma: float = 0.25, epsilon: float = 1e-6, bias: Bias = "absorb
     )
 
 
-@rule("gamma")
+@rule("gamma", direction=along_boosted)
 def gamma(gamma: float = 0.25, epsilon: float = 1e-6, bias: Bias = "absorb") -> TermRule:
     """Where z > 0 shares of x+ (w + g w+) + x- (w + g w-); where z < 0 of x+ (w + g w-) + x- (w + g w+).
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from onnxdtd.registry import rule
+from onnxdtd.rules.directions import along_weights
 from onnxdtd.rules.maps import ones, square
 from onnxdtd.rules.terms import Bias, Group, Term, TermRule, label
 
 
-@rule("wsquare")
+@rule("wsquare", direction=along_weights)
 def wsquare(epsilon: float = 1e-6, bias: Bias = "absorb") -> TermRule:
     """R_i = sum_j w_ij^2 / (sum_i w_ij^2 + b_j^2) r_j: the input layer's rule for an unbounded domain.
 

@@ -7,11 +7,12 @@ import numpy.typing as npt
 
 from onnxdtd.errors import UsageError
 from onnxdtd.registry import rule
+from onnxdtd.rules.directions import within_box
 from onnxdtd.rules.maps import Bound, identity, negative, positive, zero
 from onnxdtd.rules.terms import Group, Term, TermRule, label
 
 
-@rule("zbox")
+@rule("zbox", direction=within_box)
 def zbox(low: npt.ArrayLike = 0.0, high: npt.ArrayLike = 1.0, epsilon: float = 1e-6) -> TermRule:
     """R_i = sum_j (x_i w_ij - l_i w_ij+ - h_i w_ij-) / (its sum over i) r_j, for l <= x <= h.
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from onnxdtd.registry import rule
+from onnxdtd.rules.directions import along_exciting
 from onnxdtd.rules.maps import negative, positive, zero
 from onnxdtd.rules.terms import Bias, Group, Term, TermRule, label
 
 EXCITING = (Term(positive, positive, positive), Term(negative, negative, zero))
 
 
-@rule("zplus")
+@rule("zplus", direction=along_exciting)
 def zplus(epsilon: float = 1e-6, bias: Bias = "absorb") -> TermRule:
     """R_i = sum_j (x_i+ w_ij+ + x_i- w_ij-) r_j / (sum_i (x_i+ w_ij+ + x_i- w_ij-) + b_j+).
 

@@ -19,18 +19,17 @@ import numpy.typing as npt
 from onnxdtd.errors import TargetError, UnsupportedError, UsageError
 from onnxdtd.model.graph import Graph
 from onnxdtd.model.point import Point
-from onnxdtd.ops.window import spatial_of, window
+from onnxdtd.ops import OPS
 from onnxdtd.plan.plan import Plan, Step, needed
 from onnxdtd.plan.seed import ask
 from onnxdtd.plan.target import Target
-from onnxdtd.primitives.windows import Windows
 from onnxdtd.theory.tape import Array, Variable, gradient, linear
 from onnxdtd.walk.forward import Forward
 
 Map = Callable[[Variable], Variable]
 Shape = tuple[int, ...]
 
-BENDS = ("LeakyRelu", "MaxPool", "Relu")
+BENDS = tuple(sorted(op.name for op in OPS.values() if op.value is not None))
 """What may stand between linear ops: piecewise linear, with no constant part at the point."""
 
 LARGEST_MATRIX = 1 << 26
@@ -138,7 +137,7 @@ def _check_chain(plan: Plan) -> None:
             faults.append(
                 f"{step.node}: the recursion follows a single path, and this node joins or splits paths"
             )
-        elif step.op.kind not in ("linear", "route") and step.node.op not in BENDS:
+        elif step.op.kind not in ("linear", "route") and step.op.value is None:
             faults.append(f"{step.node}: the recursion takes linear ops and {', '.join(BENDS)} only")
         before = step.node.output
     if faults:
@@ -184,22 +183,10 @@ def _run(
         # Linear sites read the shape of their output only; whoever reads its values would spread NaN.
         y = np.broadcast_to(np.nan, (count, *shapes[node.output]))
         point = Point(node, graph, step.slots, {node.inputs[step.slots[0]]: x, node.output: y})
-        if node.op in ("MaxPool", "Relu"):
-            seen = np.maximum(x, 0) if node.op == "Relu" else _pooled(point, y.shape)
-            point = replace(point, values={**point.values, node.output: seen})
+        if step.op.value is not None:
+            point = replace(point, values={**point.values, node.output: step.op.value(point)})
         site = step.build(point)
         (at,) = site.maps
         a = linear(a, partial(at.apply, at.weights), partial(at.adjoint, at.weights))
         a = a if site.bias is None else a + site.bias
     return a.reshape(count, math.prod(a.shape[1:]))
-
-
-def _pooled(point: Point, shape: Shape) -> Array:
-    """The largest value of each window, which the site of a MaxPool is to be told."""
-    x, pooled = point.x, np.full(shape, -np.inf)
-    stated = window(point, point.attribute("kernel_shape"), x)
-    begins = stated.pads[: len(stated.kernel)]
-    windows = Windows(spatial_of(x), shape[2:], stated.kernel, stated.strides, begins, stated.dilations)
-    for tap in windows.taps():
-        np.maximum(pooled[tap.windows], x[tap.reads], out=pooled[tap.windows])
-    return pooled

@@ -17,13 +17,15 @@ import numpy as np
 import numpy.typing as npt
 
 from onnxdtd.errors import UsageError
+from onnxdtd.rules import RULES
 from onnxdtd.theory.chain import Layer
 from onnxdtd.theory.tape import Array, Variable, variable
 
 RootFunction = Callable[[Variable, Layer], Variable]
 """(a (N, inputs), layer) -> one root for all upper neurons (N, inputs), or one for each (N, outputs, inputs)."""
 
-RULES = ("epsilon", "gamma", "wsquare", "zbox", "zplus")
+SEARCHED = tuple(sorted(name for name, entry in RULES.items() if entry.direction is not None))
+"""Those that declare a search direction."""
 
 NUDGE = 2.0**-30
 """A rule's root lies on its neuron's kink, where the derivative is one-sided: it is approached from a up to this
@@ -42,23 +44,14 @@ def direction(
 ) -> tuple[Array, Array]:
     """The search direction v_j(a) = share a + offset of every neuron, both (..., outputs, inputs).
 
-    a (..., inputs), w (..., outputs, inputs). epsilon: v = a; gamma: a (1 + gamma 1[a w > 0]); zplus:
-    a 1[a w > 0]; wsquare: w; zbox: a - low 1[w > 0] - high 1[w < 0]. UsageError for any other rule.
+    a (..., inputs), w (..., outputs, inputs). low, high: the domain, of zbox; gamma: of gamma. See
+    `rules.directions`. UsageError for any other rule.
     """
-    exciting = a[..., None, :] * w > 0
-    none, whole = np.zeros(exciting.shape), np.ones(exciting.shape)
-    match rule:
-        case "epsilon":
-            return whole, none
-        case "gamma":
-            return whole + gamma * exciting, none
-        case "zplus":
-            return whole * exciting, none
-        case "wsquare":
-            return none, none + w
-        case "zbox":
-            return whole, none - np.asarray(low) * (w > 0) - np.asarray(high) * (w < 0)
-    raise UsageError(f"no rule {rule!r} has a root function; the rules are {', '.join(RULES)}")
+    if rule not in SEARCHED:
+        raise UsageError(f"no rule {rule!r} has a root function; the rules are {', '.join(SEARCHED)}")
+    search: Any = RULES[rule].direction
+    share, offset = search(a, w, low, high, gamma)
+    return share, offset
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import pytest
 
 from onnxdtd.theory.chain import dense
 from onnxdtd.theory.recursion import recursion
-from onnxdtd.theory.root_functions import RULES, RuleRoot
+from onnxdtd.theory.root_functions import SEARCHED, RuleRoot
 from onnxdtd.theory.tape import Variable, gradient
 
 Array = np.ndarray
@@ -51,7 +51,7 @@ def test_the_worked_example(rule: str | RuleRoot, root: tuple, relevance: tuple)
     np.testing.assert_allclose(found.unresolved[0], 0, atol=1e-9)
 
 
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", SEARCHED)
 def test_the_rules_roots_move_as_their_derivative_says(rule: str, rng: np.random.Generator) -> None:
     layer, x = dense(rng.standard_normal((4, 5)), -rng.random(4) / 10), rng.random((1, 5)) + 0.1
     root, seed = RuleRoot(rule, 0.0, 2.0), rng.standard_normal((1, 4, 5))
