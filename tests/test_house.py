@@ -133,6 +133,19 @@ def test_what_an_op_a_rule_or_a_method_is_like_is_declared_and_not_asked_by_name
     assert [fault for fault in faults if not fault.startswith("methods/auto.py")] == []
 
 
+def test_what_is_traced_is_asked_in_primitives_only() -> None:
+    """Elsewhere `at_hand` asks whether values can be looked at, and a tracer takes what it is given."""
+    users = {
+        path.relative_to(PACKAGE).parts[0]
+        for path in PACKAGE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func) == "isinstance"
+        and "Traced" in ast.unparse(node)
+    }
+    assert users == {"primitives"}
+
+
 def test_public_names_exist_and_are_sorted() -> None:
     assert onnxdtd.__all__ == sorted(onnxdtd.__all__)
     for name in onnxdtd.__all__:

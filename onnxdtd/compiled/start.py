@@ -17,6 +17,7 @@ from onnxdtd.plan.target import Form, Index, Target, checked
 from onnxdtd.primitives import (
     Traced,
     Tracer,
+    at_hand,
     equal,
     expand_like,
     less,
@@ -57,7 +58,7 @@ def start(plan: Plan, tracer: Tracer, logits: Traced, what: Start) -> tuple[Trac
     """
     seed, given = _seed(plan, tracer, logits, what)
     # Ones in a shape that is fixed are an array: the walk goes back from a value of the graph all the same.
-    return (seed if isinstance(seed, Traced) else tracer.constant(seed)), given
+    return tracer.tensor(seed), given
 
 
 def _seed(plan: Plan, tracer: Tracer, logits: Traced, what: Start) -> tuple[Any, Traced | None]:
@@ -163,7 +164,7 @@ def _chosen(target: Traced, logits: Traced) -> Any:
     chosen = equal(unsqueeze(target, axes=(1,)), _range(logits, 1))
     if logits.ndim == 2:
         return chosen
-    if not isinstance(sizes, Traced):
+    if at_hand(sizes):
         return reshape(chosen, shape=(-1, *(int(size) for size in sizes)))
     whole = tracer.emit("Concat", np.array([-1]), sizes, axis=0)
     return tracer.emit("Reshape", chosen, whole, shape=(target.shape[0], *logits.shape[1:]))
@@ -180,7 +181,7 @@ def _sizes(logits: Traced, first: int) -> Any:
 def _range(logits: Traced, first: int) -> Any:
     """0, 1, ... as many as there are elements on the axes from `first` on."""
     sizes, tracer = _sizes(logits, first), logits.tracer
-    if isinstance(sizes, Traced):
+    if not at_hand(sizes):
         count: Any = tracer.emit("ReduceProd", sizes, keepdims=0)
     else:
         count = np.asarray(np.prod(sizes, dtype=np.int64))

@@ -26,7 +26,7 @@ from onnxdtd.model.node import reads
 from onnxdtd.model.point import Point
 from onnxdtd.plan.faults import describe
 from onnxdtd.plan.plan import Plan, Step, needed
-from onnxdtd.primitives import Traced, Tracer, static
+from onnxdtd.primitives import Traced, Tracer, at_hand, static
 from onnxdtd.primitives.traced import PREFIX, Dimension
 from onnxdtd.walk.backward import walk
 
@@ -167,7 +167,7 @@ def _apply(apply: Callable[[Any, Any], Any], keeps_batch: bool, w: Any, x: Any) 
     """apply(w, x), computed at once where x is a constant that was expanded to an input's shape (the ones of a
     rule that does not look at the input, the bounds of its domain): of a symbolic batch one sample is, which
     broadcasts."""
-    if isinstance(x, Traced) and not isinstance(w, Traced):
+    if at_hand(w) and not at_hand(x):
         array = x.tracer.expanded(x)
         one = (1, *x.shape[1:]) if keeps_batch and x.ndim and isinstance(x.shape[0], str) else x.shape
         if array is not None and all(isinstance(size, int) for size in one):

@@ -65,6 +65,10 @@ class Tracer:
             found = self.emit("Slice", found, -ones, ones * np.iinfo(np.int64).min, axes, -ones)
         return found
 
+    def tensor(self, x: Any) -> Traced:
+        """x as a value of the graph: an array becomes a constant."""
+        return x if isinstance(x, Traced) else self.constant(x)
+
     def label(self, data: npt.NDArray[Any]) -> str | None:
         """The name under which equal data are stored, None where they are not."""
         found: str | None = self._by_content.get(fingerprint(data))
