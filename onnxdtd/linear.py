@@ -86,6 +86,11 @@ class Site:
         return np.asarray(self.at_zero, self.output.dtype) if self.at_zero else None
 
     @property
+    def has_bias(self) -> bool:
+        """Whether there is a bias, without making it."""
+        return self.constant is not None
+
+    @property
     def bias(self) -> Any:
         """The bias, None where there is none."""
         return self.constant() if callable(self.constant) else self.constant

@@ -55,7 +55,7 @@ def limits(
     ops = [op for op in way.ops.values() if op.kind in uncovered and not op.flat]
     if others := sorted({op.name for op in ops}):
         warnings.append(
-            f"Deep Taylor's theory does not cover {', '.join(others)} (products of two values, norms): there "
+            f"Deep Taylor's theory does not cover {', '.join(others)} (products of two values, norms, cells): there "
             "AttnLRP's rules serve, and relevance may be negative; see --method attnlrp"
         )
     return (*warnings, *_flat(steps))

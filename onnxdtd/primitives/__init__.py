@@ -25,7 +25,7 @@ from onnxdtd.primitives.arithmetic import (
 from onnxdtd.primitives.contraction import einsum
 from onnxdtd.primitives.control import cond, scan
 from onnxdtd.primitives.operator import MEETING, operator, positions, put_back, ungather
-from onnxdtd.primitives.picking import groups, put_along, take_along, top_places
+from onnxdtd.primitives.picking import groups, pick, put_along, take_along, top_places, within
 from onnxdtd.primitives.sampling import clipped, floor, round_even, sample, unsample
 from onnxdtd.primitives.seam import Array, at_hand, primitive
 from onnxdtd.primitives.shaping import (
@@ -60,6 +60,7 @@ from onnxdtd.primitives.smooth import (
     sin,
     sinh,
     sqrt,
+    tanh,
 )
 from onnxdtd.primitives.statistics import reduce_mean
 from onnxdtd.primitives.traced import Traced, Tracer, tracer_of
@@ -102,6 +103,7 @@ __all__ = [
     "ones_like",
     "operator",
     "pad",
+    "pick",
     "positions",
     "power",
     "primitive",
@@ -126,6 +128,7 @@ __all__ = [
     "static",
     "swap_last",
     "take_along",
+    "tanh",
     "top_places",
     "tracer_of",
     "transpose",
@@ -135,4 +138,5 @@ __all__ = [
     "unslice",
     "unsqueeze",
     "where",
+    "within",
 ]

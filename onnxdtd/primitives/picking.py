@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from onnx import TensorProto
 
+from onnxdtd.primitives.arithmetic import cast_like
 from onnxdtd.primitives.seam import Array, primitive
-from onnxdtd.primitives.shaping import expand_like
+from onnxdtd.primitives.shaping import expand_like, unsqueeze
 
 
 def _trace_top_places(x: Any, y: Any, k: Any, **attributes: Any) -> Any:
@@ -43,6 +45,28 @@ def put_along(r: Array, places: Array, like: Array, *, axis: int) -> Any:
     out = np.zeros(like.shape, r.dtype)
     np.put_along_axis(out, places, r, axis=axis)
     return out
+
+
+@primitive(trace=lambda x, place, *, axis: x.tracer.emit("Gather", x, np.asarray(place, np.int64), axis=axis))
+def pick(x: Array, place: int, *, axis: int) -> Any:
+    """x at one place of an axis, which goes."""
+    return np.take(x, place, axis=axis)
+
+
+def _trace_within(lengths: Any, like: Any) -> Any:
+    tracer = like.tracer
+    zero, one = (np.asarray(number, np.int64) for number in (0, 1))
+    count = tracer.emit("Gather", tracer.emit("Shape", like), zero)
+    steps = tracer.emit("Range", zero, count, one, shape=like.shape[:1])
+    ends = tracer.emit("Cast", lengths, to=TensorProto.INT64)
+    inside = tracer.emit("Less", unsqueeze(steps, axes=(1,)), unsqueeze(ends, axes=(0,)))
+    return cast_like(unsqueeze(inside, axes=(2,)), like)
+
+
+@primitive(trace=_trace_within)
+def within(lengths: Array, like: Array) -> Any:
+    """(T, N, 1): 1 where t is below its sample's length, else 0; T and the dtype are those of like (T, ...)."""
+    return (np.arange(len(like))[:, None] < lengths[None]).astype(like.dtype)[..., None]
 
 
 def groups(rows: Any, distinct: Any) -> Any:

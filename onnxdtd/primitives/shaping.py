@@ -151,6 +151,8 @@ def along(x: Array, matrix: Array, *, axis: int) -> Any:
 
 
 def _trace_along(x: Any, matrix: Any, axis: int) -> Any:
+    if axis == x.ndim - 1:
+        return matmul(x, matrix)
     perm = list(range(x.ndim))
     perm[axis], perm[-1] = perm[-1], perm[axis]
     return transpose(matmul(transpose(x, perm=perm), matrix), perm=perm)

@@ -71,6 +71,12 @@ def sigmoid(x: Array) -> Any:
         return np.exp(-np.logaddexp(np.zeros((), x.dtype), -x))
 
 
+@primitive("Tanh")
+def tanh(x: Array) -> Any:
+    """The hyperbolic tangent, elementwise."""
+    return np.tanh(x)
+
+
 @primitive("Sign")
 def sign(x: Array) -> Any:
     """-1, 0 or 1, elementwise."""

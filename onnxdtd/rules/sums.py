@@ -46,7 +46,7 @@ class Sums:
         site = self.site
         steady = [term for term in terms if fixed(term.x)]
         moving = [term for term in terms if not fixed(term.x)]
-        absorbs = self.absorbs or site.bias is None
+        absorbs = self.absorbs or not site.has_bias
         kind = kinds(moving, nonnegative=self.facts.inputs_nonnegative, absorbs=absorbs) if moving else None
         sign = 0 if kind is None or steady else kind.sign(1 if self._sealed else served)
         z, offset, made = self._sum(moving, kind, sign if served else 0)
@@ -55,7 +55,7 @@ class Sums:
                 continue
             for i in range(len(site.maps)):
                 offset = plus(offset, self._steady(i, term), term.sign)
-            if self.absorbs and site.bias is not None:
+            if self.absorbs and site.has_bias:
                 offset = plus(offset, term.b(site.bias), term.sign)
         if z is None:
             z, offset = offset, None
@@ -92,7 +92,7 @@ class Sums:
         rest, constant = kind, 0.0
         for factor, (sort, step, _) in zip(factors, known, strict=False):
             rest, constant = rest.minus(sort, factor), constant - factor * step
-        if len(factors) > 1 and site.bias is not None and (rest.k or rest.l):
+        if len(factors) > 1 and site.has_bias and (rest.k or rest.l):
             # A bias that is taken out again may be far larger than what is left.
             return self._applied(terms), self._bias(terms), True
         value: Any = None
@@ -112,7 +112,7 @@ class Sums:
 
     def _bias(self, terms: list[Any]) -> Any:
         offset: Any = None
-        if self.absorbs and self.site.bias is not None:
+        if self.absorbs and self.site.has_bias:
             for term in terms:
                 if np.any(term.b(np.array([1.0, -1.0]))):
                     offset = plus(offset, term.b(self.site.bias), term.sign)
@@ -120,7 +120,7 @@ class Sums:
 
     def _column(self, rest: Kinds, constant: float) -> Any:
         """k b+ + l b- + constant; None for zero."""
-        bias = self.site.bias
+        bias = self.site.bias if rest.k or rest.l else None
         offset: Any = None
         if bias is not None and rest.k == rest.l != 0:
             offset = bias * rest.k

@@ -149,7 +149,7 @@ class TermRule:
         """What a group does not hand on: q times the bias column, and r - q z: all of r where z is zero (dead), else
         what the stabiliser takes."""
         factor = group.coefficient
-        if self.bias == "absorb" and site.bias is not None:
+        if self.bias == "absorb" and site.has_bias:
             for term in group.terms:
                 if term.b is not zero:
                     site.lost("bias", q, partial(_column, term.b, site), term.sign * factor)

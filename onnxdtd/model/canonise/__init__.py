@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from onnxdtd.model.canonise.batch_first import batch_first
 from onnxdtd.model.canonise.batch_normalization import batch_normalization
 from onnxdtd.model.canonise.bias import bias
 from onnxdtd.model.canonise.branch import branch
@@ -26,11 +27,12 @@ from onnxdtd.model.canonise.sigmoid import sigmoid
 from onnxdtd.model.canonise.softmax import softmax
 from onnxdtd.model.canonise.split import split
 from onnxdtd.model.canonise.stamp import stamp
+from onnxdtd.model.canonise.states import states
 from onnxdtd.model.canonise.weighted_sum import weighted_sum
 from onnxdtd.model.canonise.zipmap import zipmap
 from onnxdtd.model.graph import Graph
 
-RETYPING = (stamp, zipmap, precision)
+RETYPING = (stamp, zipmap, precision, batch_first)
 """What changes the types of outputs, or whether a runtime loads the model: nothing is there to compare with."""
 PASSES: tuple[Callable[[Graph], Graph], ...] = (
     *RETYPING,
@@ -46,6 +48,7 @@ PASSES: tuple[Callable[[Graph], Graph], ...] = (
     weighted_sum,
     bias,
     batch_normalization,
+    states,
     products,
     head,
     inner_head,
