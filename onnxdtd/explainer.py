@@ -237,8 +237,9 @@ def explain(
     engine: Engine = "numpy",
     **options: Any,
 ) -> Explanation:
-    """Explain one batch of a model in one call; the options are those of `Explainer`."""
-    return Explainer(model, method, engine, **options)(x, target)
+    """Explain one batch of a model in one call; the options are those of `Explainer` and of its call."""
+    inside: Any = {name: options.pop(name) for name in Asks.__annotations__ if name in options}
+    return Explainer(model, method, engine, **options)(x, target, **inside)
 
 
 def explainer_of(model: Model | Explainer, method: Method, **settings: Any) -> Explainer:

@@ -187,6 +187,12 @@ def test_what_cannot_be_is_one_line(engine: Any, asked: dict[str, Any], error: A
     assert len(str(caught.value).splitlines()) == 1
 
 
+def test_one_call_takes_them_too() -> None:
+    e = onnxdtd.explain(model(TEXT, **CONSTANTS), X, 0, "epsilon_plus", keep="a", only={"a": [0]})
+    assert list(e.kept) == ["a"]
+    np.testing.assert_array_equal(e.kept["a"], small()(X, 0, keep="a").kept["a"])
+
+
 def test_all_faults_at_once_and_methods_of_many_passes() -> None:
     with pytest.raises(UsageError) as caught:
         small()(X, keep=["q1", "q2"], only={"a": [-1]})
