@@ -60,7 +60,8 @@ def test_every_module_loads_and_says_what_it_is() -> None:
 def test_every_public_function_can_be_called(name: str, tmp_path: Path) -> None:
     for module in SUBMODULES:
         importlib.import_module(module)
-    CALLS[name](tmp_path)
+    result = CALLS[name](tmp_path)
+    assert result is not None or any(tmp_path.iterdir())
 
 
 def test_every_public_function_is_called_here() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -121,10 +122,16 @@ def draw(example: Example, rng: np.random.Generator, batch: int | None = None) -
 
 
 def run_ort(model: onnx.ModelProto, feeds: dict[str, Array]) -> Array:
+    return _session(model.SerializeToString()).run(None, feeds)[0]
+
+
+@lru_cache(maxsize=8)
+def _session(model: bytes) -> ort.InferenceSession:
+    """Unoptimised, on one thread: to start more takes longer than one op."""
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-    session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    return session.run(None, feeds)[0]
+    options.intra_op_num_threads = 1
+    return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
 def run_reference(example: Example, feeds: dict[str, Array]) -> Array:
@@ -140,6 +147,11 @@ def run_reference(example: Example, feeds: dict[str, Array]) -> Array:
     return np.asarray(evaluator.run(None, {k: v.astype(np.float64) for k, v in feeds.items()})[0])
 
 
+@cache
+def _graph(example: Example) -> Graph:
+    return load(model_of(example))
+
+
 def site_of(
     example: Example,
     feeds: dict[str, Array],
@@ -148,7 +160,7 @@ def site_of(
     **options: Any,
 ) -> Site:
     """The op's site in float64, so that its claims can be tested sharply; precise: constants in float64."""
-    graph: Graph = load(model_of(example))
+    graph = _graph(example)
     constants = {k: v.astype(np.float64) if v.dtype.kind == "f" else v for k, v in graph.constants.items()}
     graph = graph.replace(constants=constants | (precise or {}))
     found = reach(carry(graph, lambda node: False), None)

@@ -17,6 +17,7 @@ from tests.support.model_text import graph, model
 from tests.support.plain_nets import Net, cnn, mlp, scene_of, verdicts
 
 POINTS = 10_000
+STRIDE = 100
 
 
 def check_lines(net: Net, count: int, rng: np.random.Generator) -> tuple[int, int]:
@@ -31,9 +32,10 @@ def check_lines(net: Net, count: int, rng: np.random.Generator) -> tuple[int, in
     scene = Scene.of(net.explainer(), x)
     target = int(np.flatnonzero(scene.mask[0])[0])
     down = Downstream(scene, ["x"], next(step.node.name for step in scene.plan.steps))
-    t = np.arange(POINTS) / POINTS
     inside = breaks = 0
     for line, direction in zip(down.walk([d], every=True), d.reshape(count, -1), strict=True):
+        near = points_near_changes(net, a, direction)
+        t = near / POINTS
         found = [settled(piece) for piece in net.pieces(a + t[:, None] * direction)[0]]
         exact = [(net.nodes.index(b.node), int(np.ravel_multi_index(b.unit, shape_of(scene, b.node))), b.t)
                  for b in line.breaks]  # fmt: skip
@@ -51,11 +53,11 @@ def check_lines(net: Net, count: int, rng: np.random.Generator) -> tuple[int, in
                 t[i],
             )
         # ... and every break point is seen as a change, but for those of one unit too close to tell apart.
-        seen = {(k, unit, i) for k, unit, i in sampled}
+        seen = {(k, unit, int(near[i])) for k, unit, i in sampled}
         for k, unit, at in exact:
             alone = sum(abs(at - other) < 2 / POINTS for other in by_unit[k, unit]) == 1
-            near = {(k, unit, int(np.floor(at * POINTS)) + step) for step in (-1, 0, 1)}
-            assert near & seen or not alone or at > t[-1], (k, unit, at)
+            around = {(k, unit, int(np.floor(at * POINTS)) + step) for step in (-1, 0, 1)}
+            assert around & seen or not alone or at > t[-1], (k, unit, at)
         # Up to the departure the gradient is that of the start, behind it another.
         change = [0, *(1 + np.flatnonzero(np.any([np.any(p[1:] != p[:-1], 1) for p in found], 0)))]
         g = net.gradient(a + t[change, None] * direction, target)
@@ -66,11 +68,24 @@ def check_lines(net: Net, count: int, rng: np.random.Generator) -> tuple[int, in
         else:
             at = line.leaves.t
             assert same[t[change] < at - 1e-9].all()
-            around = net.gradient(a + np.array([[max(at - 1e-8, 0)], [at + 1e-8]]) * direction, target)
-            assert abs(around[0] - g[0]).max() <= 1e-12 * abs(g[0]).max()
-            assert abs(around[1] - g[0]).max() > 1e-9
+            before, after = net.gradient(a + np.array([[max(at - 1e-8, 0)], [at + 1e-8]]) * direction, target)
+            assert abs(before - g[0]).max() <= 1e-12 * abs(g[0]).max()
+            assert abs(after - g[0]).max() > 1e-9
         breaks += len(exact)
     return inside, breaks
+
+
+def points_near_changes(net: Net, a: np.ndarray, direction: np.ndarray) -> np.ndarray:
+    """The numbers of those of the points of a segment between which something may change, and of every `STRIDE`-th.
+
+    Where all units are on the same pieces at two points, the network is affine between them: pieces are convex, first
+    of the first layer, and so of each behind it. What lies between is left out, and nothing is overlooked.
+    """
+    ends = np.append(np.arange(0, POINTS - 1, STRIDE), POINTS - 1)
+    pieces = net.pieces(a + ends[:, None] / POINTS * direction)[0]
+    changed = np.any([np.any(piece[1:] != piece[:-1], axis=1) for piece in pieces], axis=0)
+    between = [np.arange(low, high) for low, high in zip(ends[:-1][changed], ends[1:][changed], strict=True)]
+    return np.unique(np.concatenate([ends, *between]))
 
 
 def settled(piece: np.ndarray) -> np.ndarray:

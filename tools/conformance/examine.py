@@ -95,7 +95,7 @@ def _faults(case: Case, expected: dict[str, np.ndarray]) -> Any:
     yield from slopes
     yield from _sites(plan, values, rng)
     if np.isfinite(values[plan.target]).all():
-        yield from _relevance(case, feeds)
+        yield from _relevance(explainer, feeds)
 
 
 def _forward(
@@ -108,9 +108,9 @@ def _forward(
         yield f"the canonised graph makes another '{plan.output}'"
 
 
-def _relevance(case: Case, feeds: dict[str, np.ndarray]) -> Any:
+def _relevance(explainer: Explainer, feeds: dict[str, np.ndarray]) -> Any:
     for method in LRP:
-        e = Explainer(case.model, method, input_range=(-10.0, 10.0))(feeds)
+        e = explainer.by(method, input_range=(-10.0, 10.0))(feeds)
         if not all(np.isfinite(r).all() for r in e.relevance.values()):
             yield f"{method}: relevance is not finite"
         for node in e.conservation.nodes:
