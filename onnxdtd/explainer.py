@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Unpack, overload
 
 import numpy.typing as npt
@@ -24,14 +24,13 @@ from onnxdtd.plan.plan import Inside, Plan, make_plan
 from onnxdtd.plan.target import Function
 from onnxdtd.results import explanation_of
 from onnxdtd.settings import Model, Rules, check_names, check_options, input_range_of, overrides, passes_entry
+from onnxdtd.types import Inputs, Tell
 from onnxdtd.walk.forward import Forward, providers_for
 from onnxdtd.walk.ledger import Ledger
 from onnxdtd.walk.run import Run, Snapshot, samples
 from onnxdtd.weighed import weighed
 
 Arrays = dict[str, npt.NDArray[Any]]
-Tell = Callable[[int, int], None] | None
-Inputs = npt.ArrayLike | Mapping[str, npt.ArrayLike]
 Engine = Literal["numpy", "onnx", "auto"]
 CACHE = "ONNXDTD_CACHE"
 

@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from onnxdtd.conservation import Conservation, NodeReport, Samples
 from onnxdtd.errors import InputError, TargetError
 from onnxdtd.folder import MANIFEST, describe, plain, read_arrays, read_manifest, write_arrays, write_folder
+from onnxdtd.types import Array
 
-Array = npt.NDArray[Any]
 Index = tuple[int, ...]
 
 SCHEMA = "onnxdtd.explanation/1"

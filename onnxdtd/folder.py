@@ -24,8 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from onnxdtd.errors import InputError, UsageError
-
-Arrays = Mapping[str, npt.NDArray[Any]]
+from onnxdtd.types import Arrays
 
 MANIFEST = "explanation.json"
 _MANIFESTS = {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,10 +14,8 @@ from onnxdtd.model.ending import Ending, ending
 from onnxdtd.model.graph import Graph
 from onnxdtd.runs.batches import chunks, filled, fixed_batch, taken
 from onnxdtd.settings import Model, graph_of
+from onnxdtd.types import Array, Inputs
 from onnxdtd.walk.forward import Forward, providers_for
-
-Array = npt.NDArray[Any]
-Inputs = npt.ArrayLike | Mapping[str, npt.ArrayLike]
 
 ROWS = 32
 

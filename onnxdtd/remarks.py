@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,8 +10,8 @@ import numpy.typing as npt
 from onnxdtd.domains.box import range_of
 from onnxdtd.domains.propagation import Range
 from onnxdtd.plan.plan import Plan
+from onnxdtd.types import Arrays
 
-Arrays = Mapping[str, npt.NDArray[Any]]
 MOST_NAMED = 8
 """Samples that a warning names one by one."""
 

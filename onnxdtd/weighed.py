@@ -12,8 +12,7 @@ import numpy.typing as npt
 from onnxdtd.errors import TargetError
 from onnxdtd.explanation import Explanation
 from onnxdtd.plan.target import Function, Target, Weights
-
-Array = npt.NDArray[Any]
+from onnxdtd.types import Array
 
 
 def weighed(

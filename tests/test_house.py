@@ -20,7 +20,7 @@ pytestmark = pytest.mark.quick
 PACKAGE = Path(onnxdtd.__file__).parent
 # From the ground up; entries on one floor may not import each other unless they are one folder.
 FLOORS = [
-    {"entries", "errors", "version"}, {"registry"}, {"primitives"}, {"linear"}, {"model"}, {"domains"},
+    {"entries", "errors", "types", "version"}, {"registry"}, {"primitives"}, {"linear"}, {"model"}, {"domains"},
     {"ops", "rules"}, {"methods"}, {"folder"}, {"inputs"}, {"conservation", "plan", "settings"}, {"walk"},
     {"compiled"}, {"explanation", "loaded", "remarks", "runs"}, {"engines", "results", "weighed"},
     {"explainer", "extend"}, {"predict", "theory"},
@@ -144,6 +144,16 @@ def test_what_is_traced_is_asked_in_primitives_only() -> None:
         and "Traced" in ast.unparse(node)
     }
     assert users == {"primitives"}
+
+
+def test_shared_aliases_of_types_have_one_home() -> None:
+    """`onnxdtd.types` has them; none is written a second time under its name."""
+    homes: dict[str, list[str]] = {}
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.Assign):
+                homes.setdefault(ast.unparse(node), []).append(str(path.relative_to(PACKAGE)))
+    assert {alias: files for alias, files in homes.items() if "types.py" in files and len(files) > 1} == {}
 
 
 def test_public_names_exist_and_are_sorted() -> None:

@@ -9,11 +9,12 @@ import numpy as np
 
 from onnxdtd.audit import seeds
 from onnxdtd.audit.finding import Finding, likeness, middle
-from onnxdtd.audit.rerun import Array, Rerun
+from onnxdtd.audit.rerun import Rerun
 from onnxdtd.audit.similarity import compare
 from onnxdtd.explanation import Explanation
 from onnxdtd.plan.plan import Plan
 from onnxdtd.registry import audit
+from onnxdtd.types import Array
 
 # An angle of 26 degrees: four fifths of one heatmap's squared length lie along the other.
 LIMIT = 0.9

@@ -11,6 +11,7 @@ from onnxdtd.explanation import Explanation
 from onnxdtd.plan.plan import Plan
 from onnxdtd.plan.seed import Seed, start_of
 from onnxdtd.registry import audit
+from onnxdtd.types import Array
 
 # A zero, but for rounding.
 LIMIT = 1e-6
@@ -45,7 +46,7 @@ def consistency(plan: Plan, explanation: Explanation, rerun: Rerun) -> Finding:
     return Finding("consistency", value, LIMIT, "above", sentence, {"tested": len(masks), "logit": logit})
 
 
-def _size(rerun: Rerun, seed: seeds.Array) -> float:
+def _size(rerun: Rerun, seed: Array) -> float:
     if not seed.any():
         return 0.0
     return float(sum(np.abs(r).sum(dtype=np.float64) for r in rerun.relevance(seed).values()))

@@ -6,10 +6,11 @@ import numpy as np
 
 from onnxdtd.audit import seeds
 from onnxdtd.audit.finding import Finding, likeness, middle
-from onnxdtd.audit.rerun import Array, Rerun
+from onnxdtd.audit.rerun import Rerun
 from onnxdtd.explanation import Explanation
 from onnxdtd.plan.plan import Plan
 from onnxdtd.registry import audit
+from onnxdtd.types import Array
 
 LIMIT = 0.9
 RANDOM = 8

@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 
 from onnxdtd.audit.finding import Finding, likeness, middle, percent
-from onnxdtd.audit.rerun import Array, Rerun
+from onnxdtd.audit.rerun import Rerun
 from onnxdtd.audit.similarity import compare
 from onnxdtd.explanation import Explanation
 from onnxdtd.plan.plan import Plan, Step
 from onnxdtd.registry import audit
+from onnxdtd.types import Array
 
 LIMIT = 0.9
 UPPER = 0.25

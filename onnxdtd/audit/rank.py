@@ -8,10 +8,11 @@ import numpy as np
 
 from onnxdtd.audit import seeds
 from onnxdtd.audit.finding import Finding, middle
-from onnxdtd.audit.rerun import Array, Rerun
+from onnxdtd.audit.rerun import Rerun
 from onnxdtd.explanation import Explanation
 from onnxdtd.plan.plan import Plan
 from onnxdtd.registry import audit
+from onnxdtd.types import Array
 
 ALIKE = 0.9
 """The threshold is the ratio of seeds whose relevances all have this cosine with one another."""

@@ -7,7 +7,7 @@ A `Rerun` stands at one point of one model. `relevance(seed)` walks from there; 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -24,12 +24,11 @@ from onnxdtd.plan.plan import Plan, Step, make_plan, needed, prune
 from onnxdtd.plan.reach import LAYERS
 from onnxdtd.runs.batches import fixed_batch
 from onnxdtd.runs.masks import mask_of
+from onnxdtd.types import Array, Arrays
 from onnxdtd.walk.backward import Observer, walk, watch_nothing
 from onnxdtd.walk.forward import Forward
 from onnxdtd.walk.run import Snapshot, reads
 
-Array = npt.NDArray[Any]
-Arrays = Mapping[str, Array]
 Tell = Callable[[int, int], None]
 
 SAMPLES = 4

@@ -13,15 +13,16 @@ from onnxdtd.audit.report import AuditReport
 from onnxdtd.audit.rerun import Rerun, few
 from onnxdtd.entries import AuditEntry
 from onnxdtd.errors import UsageError
-from onnxdtd.explainer import Explainer, Inputs
+from onnxdtd.explainer import Explainer
 from onnxdtd.explanation import Explanation
 from onnxdtd.folder import plain
 from onnxdtd.inputs import check_inputs
 from onnxdtd.plan.focus import Asks
 from onnxdtd.plan.plan import Plan
 from onnxdtd.registry import AUDITS, METHODS, PASSES
-from onnxdtd.runs.progress import Tell, Ticker
+from onnxdtd.runs.progress import Ticker
 from onnxdtd.settings import passes_entry
+from onnxdtd.types import Inputs, Tell
 from onnxdtd.walk.run import Snapshot, samples
 
 

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from functools import reduce
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from onnxdtd.audit.rerun import Rerun, below
 from onnxdtd.plan.batch import rows, samples
 from onnxdtd.plan.plan import Plan
 from onnxdtd.plan.reach import LAYERS
-
-Array = npt.NDArray[Any]
+from onnxdtd.types import Array
 
 CLASSES = 10
 """At most so many classes are compared with one another."""

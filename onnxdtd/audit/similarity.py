@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from onnxdtd.plan.batch import rows
-
-Array = npt.NDArray[Any]
+from onnxdtd.types import Array
 
 WINDOW = 7
 

@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 
 from onnxdtd.audit.finding import Finding, likeness, middle
-from onnxdtd.audit.rerun import Array, Rerun
+from onnxdtd.audit.rerun import Rerun
 from onnxdtd.audit.similarity import cosine, side_by_side
 from onnxdtd.domains.box import range_of
 from onnxdtd.explanation import Explanation
 from onnxdtd.plan.plan import Plan
 from onnxdtd.registry import audit
+from onnxdtd.types import Array
 
 LIMIT = 0.9
 DRAWS = 8

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from onnxdtd.audit.similarity import cosine, spearman
 from onnxdtd.inputs.layout import layout_of
-
-Array = npt.NDArray[Any]
+from onnxdtd.types import Array
 
 SHARE = 0.1
 

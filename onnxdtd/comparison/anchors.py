@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from onnxdtd.comparison.neighbour import Array, Question, neighbour, quiet
+from onnxdtd.comparison.neighbour import Question, neighbour, quiet
 from onnxdtd.errors import UsageError
+from onnxdtd.types import Array
 
 BATCH = 32
 

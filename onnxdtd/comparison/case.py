@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from onnxdtd.comparison.comparison import Cell
 from onnxdtd.comparison.neighbour import NEIGHBOURS, Question
 from onnxdtd.comparison.parts import Parts, cut
 from onnxdtd.errors import TargetError, UnsupportedError, UsageError
-from onnxdtd.explainer import Explainer, Inputs
+from onnxdtd.explainer import Explainer
 from onnxdtd.explanation import Explanation
 from onnxdtd.inputs import check_inputs
 from onnxdtd.inputs.layout import layout_of
@@ -22,8 +21,7 @@ from onnxdtd.passes import PASSES
 from onnxdtd.plan.target import Target
 from onnxdtd.predict import Predict, predict_fn
 from onnxdtd.runs.batches import fixed_batch
-
-Array = npt.NDArray[Any]
+from onnxdtd.types import Array, Inputs
 
 
 @dataclass

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from onnxdtd.model.graph import Graph
-from onnxdtd.walk.forward import Arrays, run_session, start_session
+from onnxdtd.types import Arrays
+from onnxdtd.walk.forward import run_session, start_session
 
 T = TypeVar("T")
 

@@ -13,8 +13,7 @@ import numpy.typing as npt
 from onnxdtd.comparison.clock import Timing
 from onnxdtd.comparison.picture import Sheet, draw
 from onnxdtd.folder import describe, plain, write_arrays, write_folder
-
-Array = npt.NDArray[Any]
+from onnxdtd.types import Array
 
 SCHEMA = "onnxdtd.compare/1"
 MANIFEST = "compare.json"

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from onnxdtd.comparison.neighbour import Array, Question, neighbour, quiet
+from onnxdtd.comparison.neighbour import Question, neighbour, quiet
+from onnxdtd.types import Array
 
 MOST_ROWS = 100
 

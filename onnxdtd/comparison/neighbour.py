@@ -13,13 +13,12 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
 from onnxdtd.comparison.parts import Parts
 from onnxdtd.errors import UsageError
 from onnxdtd.predict import Predict
+from onnxdtd.types import Array
 
-Array = npt.NDArray[Any]
 T = TypeVar("T", bound=Callable[..., Any])
 
 EXTRA = 'pip install "onnxdtd[compare]"'

@@ -12,8 +12,7 @@ import numpy.typing as npt
 from onnxdtd.errors import UsageError
 from onnxdtd.inputs.layout import layout_of
 from onnxdtd.render import picture_of
-
-Array = npt.NDArray[Any]
+from onnxdtd.types import Array
 
 IMAGES = ("NCHW", "NHWC", "NHW")
 

@@ -22,8 +22,7 @@ from onnxdtd.render.canvas import DPI, MARGIN, SMALL, Page, text_width, wrapped
 from onnxdtd.render.charts import ROWS
 from onnxdtd.render.colours import BLUE, FAINT, INK, RED, SIGNED, Scale, number
 from onnxdtd.render.heatmap import picture_of
-
-Array = npt.NDArray[Any]
+from onnxdtd.types import Array
 
 ACROSS = 7  # methods in one row, at most
 LINE, SPACE = 30, 28  # pixels of a line of text, and between panels

@@ -7,8 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal
 
-import numpy.typing as npt
-
 from onnxdtd.comparison.agreement import matrices, seen
 from onnxdtd.comparison.case import Case
 from onnxdtd.comparison.clock import Timing, forward_timing, timed
@@ -16,13 +14,12 @@ from onnxdtd.comparison.comparison import Cell, Comparison
 from onnxdtd.comparison.neighbour import NEIGHBOURS
 from onnxdtd.domains.propagation import Range
 from onnxdtd.errors import OnnxdtdError, UnsupportedError, UsageError
-from onnxdtd.explainer import Explainer, Inputs, explainer_of
+from onnxdtd.explainer import Explainer, explainer_of
 from onnxdtd.methods import METHODS
 from onnxdtd.passes import PASSES
-from onnxdtd.runs.progress import Tell, Ticker
+from onnxdtd.runs.progress import Ticker
 from onnxdtd.settings import Model
-
-Array = npt.NDArray[Any]
+from onnxdtd.types import Array, Inputs, Tell
 
 
 def compare(

@@ -11,10 +11,11 @@ from onnx import helper
 
 from onnxdtd.errors import InputError
 from onnxdtd.model.graph import Graph
-from onnxdtd.model.node import Dimension, Value
+from onnxdtd.model.node import Value
 from onnxdtd.model.shapes import UNKNOWN
 from onnxdtd.plan.plan import Plan, needed
-from onnxdtd.walk.forward import Arrays, Forward
+from onnxdtd.types import Arrays, Dimension
+from onnxdtd.walk.forward import Forward
 
 TRIES = ((1, 2), (2, 3), (1, 32), (2, 33), (1, 224), (2, 225))
 """Lengths of the first axis and of any other, where they are open; models refuse those that are too small."""

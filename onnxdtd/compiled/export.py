@@ -13,8 +13,8 @@ from onnx import checker, helper, numpy_helper, shape_inference
 
 from onnxdtd.compiled.trace import Compiled
 from onnxdtd.errors import UnsupportedError, UsageError
+from onnxdtd.types import Arrays
 from onnxdtd.version import __version__
-from onnxdtd.walk.forward import Arrays
 
 PRODUCER = "onnxdtd"
 LIMIT = 2**31 - 2**20

@@ -14,7 +14,6 @@ from onnx import helper
 
 from onnxdtd.compiled.sessions import Ready, ready
 from onnxdtd.compiled.start import COEFFICIENTS
-from onnxdtd.model.node import Dimension
 from onnxdtd.plan.batch import batch_axis
 from onnxdtd.plan.coefficients import seed_mask
 from onnxdtd.plan.default import ranks_positions
@@ -22,8 +21,9 @@ from onnxdtd.plan.focus import NOWHERE, Focus
 from onnxdtd.plan.plan import Plan
 from onnxdtd.plan.seed import Seed, ask, start_of
 from onnxdtd.plan.target import Target
+from onnxdtd.types import Arrays, Dimension
 from onnxdtd.walk.backward import Observer, Tell, tell_nobody, watch_nothing
-from onnxdtd.walk.forward import Arrays, Forward, run_session
+from onnxdtd.walk.forward import Forward, run_session
 from onnxdtd.walk.run import Outcome, Snapshot, seed_inside
 
 TOP = np.full(1, -1, np.int64)

@@ -27,7 +27,8 @@ from onnxdtd.compiled.trace import Compiled, compile_plan
 from onnxdtd.errors import ModelError, UnsupportedError, UsageError
 from onnxdtd.plan.choice import multiplications
 from onnxdtd.plan.plan import Plan
-from onnxdtd.walk.forward import LARGE, Arrays, start_session
+from onnxdtd.types import Arrays
+from onnxdtd.walk.forward import LARGE, start_session
 
 SMALL = 4_000_000  # multiplications in the forward pass of a sample
 KEPT = 4

@@ -27,7 +27,8 @@ from onnxdtd.model.point import Point
 from onnxdtd.plan.faults import describe
 from onnxdtd.plan.plan import Plan, Step, needed
 from onnxdtd.primitives import Traced, Tracer, at_hand, static
-from onnxdtd.primitives.traced import PREFIX, Dimension
+from onnxdtd.primitives.traced import PREFIX
+from onnxdtd.types import Dimension
 from onnxdtd.walk.backward import walk
 
 LOWEST_OPSET = 13

@@ -8,15 +8,14 @@ from itertools import product
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from onnxdtd.domains.interval import ANY
 from onnxdtd.domains.propagation import Domain, Range
 from onnxdtd.model.graph import Graph, Node
 from onnxdtd.model.reference import evaluate
 from onnxdtd.registry import OPS
+from onnxdtd.types import Array
 
-Array = npt.NDArray[Any]
 Ends = tuple[Array, Array]
 MOST_VARYING = 2
 """Inputs of one node that depend on the graph's: each more of them doubles the corners that are looked at."""

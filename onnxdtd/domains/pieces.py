@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from onnxdtd.model.point import Point
+from onnxdtd.types import Array
 
-Array = npt.NDArray[Any]
 Mask = npt.NDArray[np.bool_]
 
 # Parts of an op's largest magnitude: values closer than NEAR count as equal, directions below NOISE as rounding, and

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from onnxdtd.domains.pieces import DRIFT, NOISE, Array, Mask, largest
+from onnxdtd.domains.pieces import DRIFT, NOISE, Mask, largest
 from onnxdtd.domains.selections import Candidates
+from onnxdtd.types import Array
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from onnxdtd.domains.pieces import DRIFT, NEAR, NOISE, Array, Mask, largest
+from onnxdtd.domains.pieces import DRIFT, NEAR, NOISE, Mask, largest
 from onnxdtd.model.point import Point
+from onnxdtd.types import Array
 
 Reads = npt.NDArray[np.intp]
 NOTHING = np.full(1, -np.inf)

@@ -18,8 +18,7 @@ from onnxdtd.folder import DAMAGED, one_line
 from onnxdtd.inputs.image import IMAGE_SUFFIXES
 from onnxdtd.inputs.preprocess import Preprocess
 from onnxdtd.model.graph import Value
-
-Array = npt.NDArray[Any]
+from onnxdtd.types import Array
 
 
 def read_inputs(

@@ -22,8 +22,7 @@ import numpy.typing as npt
 
 from onnxdtd.errors import InputError, ModelError
 from onnxdtd.inputs.image import INTERPOLATIONS, Picture, Size, crop, open_image, resize
-
-Array = npt.NDArray[Any]
+from onnxdtd.types import Array
 
 CHANNELS = {"RGB": 3, "BGR": 3, "L": 1}
 LAYOUTS = ("NCHW", "NHWC")

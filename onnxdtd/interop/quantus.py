@@ -21,8 +21,7 @@ from onnxdtd.errors import UsageError
 from onnxdtd.passes import Explainer
 from onnxdtd.predict import predict_fn
 from onnxdtd.settings import Source
-
-Array = npt.NDArray[Any]
+from onnxdtd.types import Array
 
 LAYERS = {"Conv": 1, "ConvTranspose": 1, "Gemm": 1, "MatMul": 1}
 """Operators with weights, and the slot of these."""

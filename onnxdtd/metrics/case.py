@@ -9,14 +9,12 @@ from itertools import islice
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from onnxdtd.errors import UsageError
 from onnxdtd.metrics.scorer import Scorer
 from onnxdtd.metrics.sources import Ask, Source
 from onnxdtd.metrics.view import View
-
-Array = npt.NDArray[Any]
+from onnxdtd.types import Array
 
 FILLS = ("mean", "blur", "constant")
 

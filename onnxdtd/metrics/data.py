@@ -22,8 +22,8 @@ from onnxdtd.errors import InputError
 from onnxdtd.folder import DAMAGED, one_line
 from onnxdtd.inputs import IMAGE_SUFFIXES, Preprocess, check_inputs
 from onnxdtd.model.graph import Value
+from onnxdtd.types import Array
 
-Array = npt.NDArray[Any]
 Arrays = dict[str, Array]
 LABELS = "labels"
 

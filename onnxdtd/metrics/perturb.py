@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from onnxdtd.metrics.case import Case
+from onnxdtd.types import Array
 
-Array = npt.NDArray[Any]
 Curve = tuple[Array, Array]
 """The explained logit and its probability, (steps + 1,) each."""
 

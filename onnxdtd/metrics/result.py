@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from matplotlib.figure import Figure
 
 from onnxdtd.entries import MetricEntry
@@ -23,8 +22,7 @@ from onnxdtd.metrics.pictures import DPI, draw
 from onnxdtd.metrics.statistics import Summary, bootstrap
 from onnxdtd.metrics.tables import blocks
 from onnxdtd.registry import METRICS
-
-Array = npt.NDArray[Any]
+from onnxdtd.types import Array
 
 
 @dataclass(frozen=True, eq=False)

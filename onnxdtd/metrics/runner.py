@@ -14,7 +14,7 @@ import numpy.typing as npt
 from onnxdtd.domains.propagation import Range
 from onnxdtd.entries import MetricEntry
 from onnxdtd.errors import TargetError, UsageError
-from onnxdtd.explainer import Tell, explainer_of
+from onnxdtd.explainer import explainer_of
 from onnxdtd.inputs import Preprocess
 from onnxdtd.metrics.case import Settings
 from onnxdtd.metrics.data import LABELS, open_data
@@ -29,6 +29,7 @@ from onnxdtd.plan.target import Target
 from onnxdtd.registry import METRICS
 from onnxdtd.runs.progress import Ticker
 from onnxdtd.settings import Model
+from onnxdtd.types import Tell
 from onnxdtd.version import __version__
 
 LABEL = "label"

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -12,9 +11,7 @@ from onnxdtd.errors import TargetError
 from onnxdtd.explainer import Explainer
 from onnxdtd.plan.target import Target
 from onnxdtd.runs.batches import chunks, filled, fixed_batch, taken
-
-Array = npt.NDArray[Any]
-Arrays = Mapping[str, Array]
+from onnxdtd.types import Array, Arrays
 
 
 class Scorer:

@@ -14,8 +14,8 @@ from onnxdtd.explainer import Explainer
 from onnxdtd.metrics.scorer import Scorer
 from onnxdtd.registry import METHODS
 from onnxdtd.runs.batches import chunks, filled, taken
+from onnxdtd.types import Array
 
-Array = npt.NDArray[Any]
 Arrays = dict[str, Array]
 Found = tuple[Arrays, Array]
 """Relevance (N, ...) by input name, and the seed (N,) that scales all of it, NaN where there is none such."""

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[Any]
+from onnxdtd.types import Array
 
 LEVEL = 95
 CELLS = 2**22  # resampled numbers held at a time

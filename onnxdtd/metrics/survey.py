@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from onnxdtd.domains.box import range_of
 from onnxdtd.domains.propagation import Range
@@ -16,8 +15,7 @@ from onnxdtd.errors import InputError
 from onnxdtd.metrics.case import Background
 from onnxdtd.metrics.data import DataSet
 from onnxdtd.metrics.view import View
-
-Array = npt.NDArray[Any]
+from onnxdtd.types import Array
 
 
 @dataclass(frozen=True)

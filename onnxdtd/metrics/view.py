@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from onnxdtd.errors import UsageError
 from onnxdtd.inputs.layout import layout_of
+from onnxdtd.types import Array
 
-Array = npt.NDArray[Any]
 Labels = npt.NDArray[np.intp]
 
 FINENESS = 14

@@ -11,7 +11,6 @@ import numpy.typing as npt
 
 from onnxdtd.entries import MetricEntry
 from onnxdtd.errors import TargetError, UsageError
-from onnxdtd.explainer import Tell
 from onnxdtd.metrics.case import Case, Settings
 from onnxdtd.metrics.data import DataSet
 from onnxdtd.metrics.journal import Journal
@@ -20,9 +19,9 @@ from onnxdtd.metrics.sources import Ask, Source
 from onnxdtd.metrics.survey import Survey
 from onnxdtd.plan.coefficients import seed_mask
 from onnxdtd.plan.target import Target
-from onnxdtd.runs.batches import Arrays, alike
+from onnxdtd.runs.batches import alike
+from onnxdtd.types import Array, Arrays, Tell
 
-Array = npt.NDArray[Any]
 Chunk = list[tuple[int, Arrays]]
 
 DIGITS = 6

@@ -16,7 +16,8 @@ import numpy as np
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto
 
 from onnxdtd.errors import ModelError
-from onnxdtd.model.weights import Array, nbytes, one_line
+from onnxdtd.model.weights import nbytes, one_line
+from onnxdtd.types import Array
 
 
 def is_external(tensor: TensorProto) -> bool:

@@ -26,7 +26,8 @@ from onnxdtd.model.functions import all_nodes, expand, inline, rewrite_contrib
 from onnxdtd.model.graph import Graph, Node, Value
 from onnxdtd.model.mend import checkable, mend
 from onnxdtd.model.shapes import infer
-from onnxdtd.model.weights import SMALL, Array, one_line
+from onnxdtd.model.weights import SMALL, one_line
+from onnxdtd.types import Array
 
 _LFS = b"version https://git-lfs.github.com/spec"
 _ORT = b"ORTM"

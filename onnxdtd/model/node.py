@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-Dimension = int | str | None
+from onnxdtd.types import Dimension
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,15 +8,13 @@ it become aligned arrays at once, and everything else is copied to the skeleton.
 from __future__ import annotations
 
 import math
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
-import numpy.typing as npt
 from onnx import SparseTensorProto, TensorProto, helper, numpy_helper
 
 from onnxdtd.errors import ModelError
-
-Array = npt.NDArray[Any]
+from onnxdtd.types import Array
 
 SMALL = 1024
 """Bytes up to which a tensor stays in the skeleton: shapes and axes, which shape inference reads."""

@@ -8,15 +8,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from onnxdtd.domains.rows import or_zero
 from onnxdtd.linear import LinearMap, Site
 from onnxdtd.model.point import Point
 from onnxdtd.primitives import reshape, sample, static, transpose, unsample
 from onnxdtd.registry import op
-
-Array = npt.NDArray[Any]
+from onnxdtd.types import Array
 
 
 @op("RoiAlign", kind="linear", family="pool", since=10, compiles=False, range=or_zero)

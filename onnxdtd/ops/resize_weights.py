@@ -6,12 +6,10 @@ Coordinates are computed in float32 as onnxruntime does, because a nearest neigh
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[Any]
+from onnxdtd.types import Array
 
 
 @dataclass(frozen=True)

@@ -23,15 +23,13 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from onnxdtd.errors import UnsupportedError
 from onnxdtd.linear import LinearMap, Site
 from onnxdtd.model.forest import Forest, forest_of
 from onnxdtd.model.point import Point
 from onnxdtd.registry import op
-
-Array = npt.NDArray[Any]
+from onnxdtd.types import Array
 
 
 @op(

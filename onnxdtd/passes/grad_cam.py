@@ -6,19 +6,17 @@ import dataclasses
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from onnxdtd.compiled.run import OnnxRun
 from onnxdtd.errors import UnsupportedError
-from onnxdtd.explainer import Explainer, Tell
+from onnxdtd.explainer import Explainer
 from onnxdtd.explanation import Explanation
 from onnxdtd.inputs.layout import layout_of
 from onnxdtd.passes.feature_map import above, feature_map
 from onnxdtd.plan.plan import Plan, make_plan
 from onnxdtd.registry import many_passes
+from onnxdtd.types import Array, Tell
 from onnxdtd.walk.run import NumpyRun
-
-Array = npt.NDArray[Any]
 
 
 @many_passes("grad_cam")

@@ -7,10 +7,11 @@ from typing import Any, Literal
 import numpy as np
 
 from onnxdtd.errors import UsageError
-from onnxdtd.explainer import Explainer, Tell
+from onnxdtd.explainer import Explainer
 from onnxdtd.explanation import Explanation
-from onnxdtd.passes.passes import Array, Passes
+from onnxdtd.passes.passes import Passes
 from onnxdtd.registry import many_passes
+from onnxdtd.types import Array, Tell
 
 TOLERANCE = 0.01
 

@@ -6,10 +6,9 @@ import dataclasses
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from onnxdtd.errors import UnsupportedError
-from onnxdtd.explainer import Explainer, Tell
+from onnxdtd.explainer import Explainer
 from onnxdtd.explanation import Explanation
 from onnxdtd.linear import Site
 from onnxdtd.model.point import Point
@@ -18,9 +17,8 @@ from onnxdtd.plan.origins import MIXED, origins
 from onnxdtd.plan.plan import Plan
 from onnxdtd.registry import many_passes
 from onnxdtd.runs.masks import mask_of
+from onnxdtd.types import Array, Tell
 from onnxdtd.walk.run import reads
-
-Array = npt.NDArray[Any]
 
 
 @many_passes("natural", base="attnlrp", adds_up=True)

@@ -11,11 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from onnxdtd.errors import UsageError
-from onnxdtd.explainer import Explainer, Tell
+from onnxdtd.explainer import Explainer
 from onnxdtd.explanation import Explanation
 from onnxdtd.inputs.layout import layout_of
 from onnxdtd.passes.passes import Passes
 from onnxdtd.registry import many_passes
+from onnxdtd.types import Tell
 
 FINENESS = 14  # patches along the longest axis, by default
 Size = int | Sequence[int] | None

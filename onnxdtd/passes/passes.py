@@ -12,14 +12,13 @@ import numpy.typing as npt
 
 from onnxdtd.domains.box import range_of
 from onnxdtd.errors import TargetError, UnsupportedError, UsageError
-from onnxdtd.explainer import Explainer, Tell
+from onnxdtd.explainer import Explainer
 from onnxdtd.explanation import Explanation
 from onnxdtd.plan.coefficients import seed_mask
 from onnxdtd.plan.plan import Plan, needed
 from onnxdtd.plan.target import Target
-from onnxdtd.runs.batches import Rows, chunks, filled, taken
-
-Array = npt.NDArray[Any]
+from onnxdtd.runs.batches import chunks, filled, taken
+from onnxdtd.types import Array, Rows, Tell
 
 MEMORY = 256 * 2**20  # of activations, in bytes, that the rows of one chunk may need
 MOST_ROWS = 32

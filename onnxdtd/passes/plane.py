@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[Any]
+from onnxdtd.types import Array
 
 
 def nearest_on_plane(x: Array, slope: Array, drop: float, low: Array, high: Array) -> Array:

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from onnxdtd.passes.passes import Array, Passes
+from onnxdtd.passes.passes import Passes
 from onnxdtd.passes.plane import nearest_on_plane
+from onnxdtd.types import Array, Rows
 
 BEYOND = 1.05  # how far a step goes, in units of the way to the plane
 PULL = 0.1  # the largest share of x's own nearest point in a step
@@ -26,8 +27,6 @@ HALVINGS = 12
 NEAR = 0.9995  # of the way from x to a root
 POLISH = SECANTS + HALVINGS
 EXACT = 1e-6  # of f(x): what float32 can tell apart from zero
-
-Rows = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,15 @@ import numpy as np
 import numpy.typing as npt
 
 from onnxdtd.errors import UnsupportedError, UsageError
-from onnxdtd.explainer import Explainer, Tell
+from onnxdtd.explainer import Explainer
 from onnxdtd.explanation import Explanation
-from onnxdtd.passes.passes import Array, Passes
+from onnxdtd.passes.passes import Passes
 from onnxdtd.passes.search import budget, nearest_root
 from onnxdtd.plan.target import Target
 from onnxdtd.registry import many_passes
 from onnxdtd.theory.regions import regions
 from onnxdtd.theory.scene import Scene
+from onnxdtd.types import Array, Tell
 
 REGION = {"inside": True, "leaves": False}
 TINY = np.finfo(np.float64).tiny

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from onnxdtd.model.graph import Graph
-from onnxdtd.model.node import Dimension
+from onnxdtd.types import Dimension
 
 # What exporters call the batch axis; an axis 0 of the inputs with another name serves where none is called so.
 NAMES = ("batch", "batch_size", "batchsize", "bs", "b", "n")

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from onnxdtd.model.graph import Graph
+from onnxdtd.types import Array
 
-Array = npt.NDArray[Any]
 Corners = tuple[float, float, float, float]
 
 FEWEST = 12

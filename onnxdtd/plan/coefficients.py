@@ -16,8 +16,7 @@ from onnxdtd.plan.boxes import Corners, detections
 from onnxdtd.plan.default import class_axis, pictures
 from onnxdtd.plan.masks import masks
 from onnxdtd.plan.target import Against, Box, Function, Index, Last, Part, Target, Weights, checked, counted
-
-Array = npt.NDArray[Any]
+from onnxdtd.types import Array
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from onnxdtd.errors import TargetError
 from onnxdtd.model.graph import Graph
 from onnxdtd.plan.boxes import Corners, detections
+from onnxdtd.types import Array
 
-Array = npt.NDArray[Any]
 PICTURE = 8
 """Height and width from which on an output that is as large as an input is a picture."""
 

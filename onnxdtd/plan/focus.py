@@ -13,8 +13,8 @@ from onnxdtd.errors import Faults, InputError, UsageError
 from onnxdtd.model.graph import Graph
 from onnxdtd.model.names import values_named
 from onnxdtd.plan.plan import Inside
+from onnxdtd.types import Array
 
-Array = npt.NDArray[Any]
 Channels = int | Sequence[int]
 Only = Mapping[str, Channels | Mapping[int, Channels]]
 CHANNELS = 1

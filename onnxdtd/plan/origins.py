@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from onnx.reference import ReferenceEvaluator
 
 from onnxdtd.entries import OpEntry
@@ -20,8 +19,7 @@ from onnxdtd.model.graph import Graph, Node, needs
 from onnxdtd.model.point import Point
 from onnxdtd.plan.faults import describe
 from onnxdtd.plan.reach import Reach
-
-Array = npt.NDArray[Any]
+from onnxdtd.types import Array
 
 # What a sum of functions of single inputs may be made of.
 ADDITIVE = ("route", "linear", "elementwise")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -16,8 +16,8 @@ from onnxdtd.plan.boxes import Corners
 from onnxdtd.plan.coefficients import Answers, coefficients_of
 from onnxdtd.plan.default import class_axis, default, pictures
 from onnxdtd.plan.target import Index, Target
+from onnxdtd.types import Array
 
-Array = npt.NDArray[Any]
 NO_DIFFERENCE = (
     "this method starts from max(0, logit), of which no difference can be taken; take dtd_head or another method "
     "that starts from the logit with its sign"

@@ -14,7 +14,8 @@ import numpy.typing as npt
 import onnx
 from onnx import helper
 
-from onnxdtd.primitives.traced import Dimension, Traced, Tracer
+from onnxdtd.primitives.traced import Traced, Tracer
+from onnxdtd.types import Dimension
 
 
 @dataclass

@@ -17,7 +17,8 @@ from onnxdtd.primitives.arithmetic import cast_like, greater
 from onnxdtd.primitives.body import Body
 from onnxdtd.primitives.seam import Array, at_hand
 from onnxdtd.primitives.shaping import concat, reduce_sum, slice_axes, unsqueeze
-from onnxdtd.primitives.traced import Dimension, Traced, Tracer, tracer_of
+from onnxdtd.primitives.traced import Traced, Tracer, tracer_of
+from onnxdtd.types import Dimension
 
 Arrays = tuple[Array, ...]
 Step = Callable[[Arrays, Arrays], tuple[Sequence[Array], Sequence[Array]]]

@@ -19,8 +19,8 @@ from onnx import TensorProto, helper, numpy_helper, shape_inference
 
 from onnxdtd.errors import UnsupportedError
 from onnxdtd.primitives.stored import fingerprint, stored
+from onnxdtd.types import Dimension
 
-Dimension = int | str | None
 PREFIX = "onnxdtd/"
 QUOTIENT = "Div"
 BROADCAST = {"Add", "Sub", "Mul", QUOTIENT}

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -24,8 +23,7 @@ from onnxdtd.render.canvas import (
     wrapped,
 )
 from onnxdtd.render.colours import BLUE, FAINT, INK, RED, Scale, number
-
-Array = npt.NDArray[Any]
+from onnxdtd.types import Array
 
 ROWS = 20
 _PITCH = 36  # pixels from bar to bar

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from matplotlib.colors import LinearSegmentedColormap
 
 from onnxdtd.errors import UsageError
-
-Array = npt.NDArray[Any]
+from onnxdtd.types import Array
 
 INK, FAINT = "#222222", "#8a8a8a"
 RED, BLUE = "#c81e1e", "#1d4fb8"

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,8 +22,7 @@ from onnxdtd.inputs.layout import layout_of
 from onnxdtd.render.canvas import BAR_SPACE, DPI, GAP, HEADING, MARGIN, Page, draw_bar
 from onnxdtd.render.charts import bars, strip
 from onnxdtd.render.colours import Scale
-
-Array = npt.NDArray[Any]
+from onnxdtd.types import Array
 
 _PANEL = 600  # pixels of a panel's longer side, more or less
 _LEAST = 150  # room for a heading above a narrow panel

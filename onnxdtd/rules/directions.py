@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-Array = npt.NDArray[Any]
+from onnxdtd.types import Array
+
 Direction = tuple[Array, Array]
 
 

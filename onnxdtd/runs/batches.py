@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator
 
 import numpy as np
-import numpy.typing as npt
 
 from onnxdtd.model.graph import Graph
-
-Array = npt.NDArray[Any]
-Arrays = Mapping[str, Array]
-Rows = npt.NDArray[np.intp]
+from onnxdtd.types import Array, Arrays, Rows
 
 
 def fixed_batch(graph: Graph) -> int | None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-Tell = Callable[[int, int], None] | None
+from onnxdtd.types import Tell
 
 
 class Ticker:

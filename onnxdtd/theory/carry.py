@@ -8,8 +8,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from onnxdtd.errors import UnsupportedError
-from onnxdtd.theory.scene import Array, Scene, double
+from onnxdtd.theory.scene import Scene, double
 from onnxdtd.theory.way import Part
+from onnxdtd.types import Array
 
 # What the k-th switch makes of what enters it.
 Visit = Callable[[int, Array], Array]

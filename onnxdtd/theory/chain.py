@@ -23,7 +23,8 @@ from onnxdtd.ops import OPS
 from onnxdtd.plan.plan import Plan, Step, needed
 from onnxdtd.plan.seed import ask
 from onnxdtd.plan.target import Target
-from onnxdtd.theory.tape import Array, Variable, gradient, linear
+from onnxdtd.theory.tape import Variable, gradient, linear
+from onnxdtd.types import Array
 from onnxdtd.walk.forward import Forward
 
 Map = Callable[[Variable], Variable]

@@ -20,7 +20,7 @@ import numpy as np
 from onnxdtd.linear import Site
 from onnxdtd.rules.maps import ones
 from onnxdtd.rules.terms import Group, TermRule
-from onnxdtd.theory.scene import Array
+from onnxdtd.types import Array
 
 
 def unit_vectors(neurons: Sequence[tuple[int, ...]], shape: Sequence[int]) -> Array:

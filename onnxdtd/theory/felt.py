@@ -13,8 +13,9 @@ from onnxdtd.domains.pieces import Mask
 from onnxdtd.model.graph import Graph
 from onnxdtd.plan.plan import Plan, Step
 from onnxdtd.rules.passing import gradient
-from onnxdtd.theory.scene import Array, Scene, Stretched
+from onnxdtd.theory.scene import Scene, Stretched
 from onnxdtd.theory.way import Part
+from onnxdtd.types import Array
 from onnxdtd.walk.backward import walk
 
 

@@ -19,8 +19,9 @@ from onnxdtd.domains.pieces import Mask
 from onnxdtd.errors import CheckError, UnsupportedError
 from onnxdtd.theory.carry import carry
 from onnxdtd.theory.felt import felt
-from onnxdtd.theory.scene import BATCH_BYTES, Array, Scene, double
+from onnxdtd.theory.scene import BATCH_BYTES, Scene, double
 from onnxdtd.theory.way import way
+from onnxdtd.types import Array
 
 Scope = Literal["network", "layer"]
 

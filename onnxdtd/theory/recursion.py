@@ -23,7 +23,8 @@ from onnxdtd.explainer import Explainer
 from onnxdtd.inputs import check_inputs
 from onnxdtd.theory.chain import Layer, layers_of
 from onnxdtd.theory.root_functions import Constant, Own, RootFunction, RuleRoot, check_size
-from onnxdtd.theory.tape import Array, Variable, gradient
+from onnxdtd.theory.tape import Variable, gradient
+from onnxdtd.types import Array
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,8 @@ from onnxdtd.model.graph import Value
 from onnxdtd.plan.plan import needed
 from onnxdtd.theory.felt import gradient_plan
 from onnxdtd.theory.line import Break, Downstream, Scope
-from onnxdtd.theory.scene import BATCH_BYTES, Array, Scene, double
+from onnxdtd.theory.scene import BATCH_BYTES, Scene, double
+from onnxdtd.types import Array
 from onnxdtd.walk.backward import walk
 from onnxdtd.walk.forward import Forward
 

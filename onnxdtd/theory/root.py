@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from onnxdtd.theory.regions import Verdict
-from onnxdtd.theory.scene import Array
+from onnxdtd.types import Array
 
 Neuron = tuple[int, ...]
 Patch = tuple[slice, ...]

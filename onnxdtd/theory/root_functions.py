@@ -19,7 +19,8 @@ import numpy.typing as npt
 from onnxdtd.errors import UsageError
 from onnxdtd.rules import RULES
 from onnxdtd.theory.chain import Layer
-from onnxdtd.theory.tape import Array, Variable, variable
+from onnxdtd.theory.tape import Variable, variable
+from onnxdtd.types import Array
 
 RootFunction = Callable[[Variable, Layer], Variable]
 """(a (N, inputs), layer) -> one root for all upper neurons (N, inputs), or one for each (N, outputs, inputs)."""

@@ -23,7 +23,8 @@ from onnxdtd.theory.directions import connected, directions, unit_vectors, weigh
 from onnxdtd.theory.line import Scope
 from onnxdtd.theory.regions import regions
 from onnxdtd.theory.root import Neuron, Patch, Root, Roots
-from onnxdtd.theory.scene import BATCH_BYTES, Array, Scene
+from onnxdtd.theory.scene import BATCH_BYTES, Scene
+from onnxdtd.types import Array
 
 # What all roots of one call may take.
 LARGEST = 1 << 30

@@ -21,10 +21,9 @@ from onnxdtd.model.point import Point
 from onnxdtd.ops import OPS
 from onnxdtd.plan.plan import Plan, Step, needed
 from onnxdtd.plan.seed import ask, start_of
+from onnxdtd.types import Array
 from onnxdtd.walk.backward import walk
 from onnxdtd.walk.run import reads
-
-Array = npt.NDArray[Any]
 
 # Weights up to this size are kept in float64; larger ones are converted anew at each use.
 KEPT_BYTES = 1 << 25

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-Array = npt.NDArray[Any]
+from onnxdtd.types import Array
 
 _clock = itertools.count()
 

@@ -18,7 +18,8 @@ from onnxdtd.model.point import Point
 from onnxdtd.ops import OPS
 from onnxdtd.plan.reach import LAYERS
 from onnxdtd.primitives import operator
-from onnxdtd.theory.scene import Array, Scene, moved_by
+from onnxdtd.theory.scene import Scene, moved_by
+from onnxdtd.types import Array
 
 CURVES = ("gate", "norm", "recurrent")
 

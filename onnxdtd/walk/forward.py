@@ -16,14 +16,13 @@ from onnx import helper, numpy_helper
 
 from onnxdtd.errors import InputError, ModelError, ProviderError
 from onnxdtd.model.graph import Graph
+from onnxdtd.types import Arrays
 
 # Constants above this size are handed to onnxruntime by reference instead of inside the serialised model.
 BY_REFERENCE = 1024
 LARGE = 1 << 26
 """Bytes of constants from which memory is worth a twentieth of the time."""
 RUNTIME_VERSION: str = ort.__version__
-
-Arrays = Mapping[str, npt.NDArray[Any]]
 
 
 def providers_for(wanted: Sequence[str] | str | None) -> list[str]:

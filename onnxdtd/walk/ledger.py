@@ -17,8 +17,8 @@ from onnxdtd.conservation import NodeReport, Samples
 from onnxdtd.linear import Claim
 from onnxdtd.plan.batch import batch_axis
 from onnxdtd.plan.plan import Plan, Step
+from onnxdtd.types import Arrays
 from onnxdtd.walk.apart import axes_of_samples, by_sample
-from onnxdtd.walk.forward import Arrays
 from onnxdtd.walk.totals import row_sums, sum_of_products
 
 # More of the target than this must not be missing without a cause.

@@ -16,7 +16,8 @@ from onnxdtd.errors import CheckError, InputError
 from onnxdtd.model.canonise import canonise
 from onnxdtd.model.graph import Graph
 from onnxdtd.model.load import load
-from onnxdtd.walk.forward import Arrays, Forward, first_line
+from onnxdtd.types import Arrays
+from onnxdtd.walk.forward import Forward, first_line
 from onnxdtd.walk.verify import check_same
 
 LARGE = 1 << 28

@@ -14,8 +14,9 @@ from onnxdtd.plan.focus import NOWHERE, Focus
 from onnxdtd.plan.plan import Plan, needed
 from onnxdtd.plan.seed import Seed, ask, start_of
 from onnxdtd.plan.target import Target
+from onnxdtd.types import Arrays
 from onnxdtd.walk.backward import Observer, Tell, tell_nobody, walk, watch_nothing
-from onnxdtd.walk.forward import Arrays, Forward
+from onnxdtd.walk.forward import Forward
 
 SUMS_BYTES = 1 << 28
 """Of activations, up to which the sums made of them are kept beside."""

@@ -6,7 +6,8 @@ import numpy as np
 
 from onnxdtd.errors import CheckError
 from onnxdtd.model.graph import Graph
-from onnxdtd.walk.forward import Arrays, Forward
+from onnxdtd.types import Arrays
+from onnxdtd.walk.forward import Forward
 
 TOLERANCE = 1e-5
 

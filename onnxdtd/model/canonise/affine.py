@@ -17,8 +17,9 @@ import numpy as np
 from onnx import helper
 from onnx.reference import ReferenceEvaluator
 
-from onnxdtd.model.canonise.draft import Array, Draft
+from onnxdtd.model.canonise.draft import Draft
 from onnxdtd.model.graph import Node
+from onnxdtd.types import Array
 
 REFERENCE = 17
 """The opset in which Conv and ConvTranspose are evaluated; none of theirs means another thing."""

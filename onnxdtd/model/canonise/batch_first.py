@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from onnxdtd.model.canonise.draft import Draft, free, nodes
 from onnxdtd.model.graph import Graph, Node, Value
-from onnxdtd.model.node import Dimension
+from onnxdtd.types import Dimension
 
 STEPS, STATE = (1, 0, 2), (1, 0, 2)
 MADE = ((2, 0, 1, 3), STATE, STATE)

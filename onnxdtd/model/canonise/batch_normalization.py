@@ -8,9 +8,10 @@ from dataclasses import replace
 import numpy as np
 
 from onnxdtd.model.canonise.affine import Affine, per_channel
-from onnxdtd.model.canonise.draft import Array, Draft, free, nodes, static
+from onnxdtd.model.canonise.draft import Draft, free, nodes, static
 from onnxdtd.model.graph import Graph, Node
 from onnxdtd.model.units import is_step, units
+from onnxdtd.types import Array
 
 
 def batch_normalization(graph: Graph) -> Graph:

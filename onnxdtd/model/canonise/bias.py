@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 
 from onnxdtd.model.canonise.affine import Affine, per_channel
-from onnxdtd.model.canonise.draft import Array, Draft, free, nodes
+from onnxdtd.model.canonise.draft import Draft, free, nodes
 from onnxdtd.model.graph import Graph, Node
+from onnxdtd.types import Array
 
 _WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul", "Einsum")
 

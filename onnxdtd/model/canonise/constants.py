@@ -9,10 +9,11 @@ import numpy as np
 from onnx import GraphProto, TensorProto, TypeProto, defs, helper, numpy_helper
 from onnx.shape_inference import infer_node_outputs
 
-from onnxdtd.model.canonise.draft import Array, Draft, nodes, static
+from onnxdtd.model.canonise.draft import Draft, nodes, static
 from onnxdtd.model.graph import Graph, Node
 from onnxdtd.model.reference import evaluate
 from onnxdtd.model.weights import SMALL, dense, to_array
+from onnxdtd.types import Array
 
 _RANDOM = {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"}
 _RANDOM |= {"Multinomial", "Bernoulli", "Dropout"}

@@ -8,12 +8,10 @@ from itertools import count
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from onnx import helper
 
 from onnxdtd.model.graph import Graph, Node, Value, needs
-
-Array = npt.NDArray[Any]
+from onnxdtd.types import Array
 
 
 class Draft:

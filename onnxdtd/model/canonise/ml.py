@@ -14,7 +14,7 @@ from dataclasses import replace
 import numpy as np
 from onnx import TensorProto
 
-from onnxdtd.model.canonise.draft import Array, Draft
+from onnxdtd.model.canonise.draft import Draft
 from onnxdtd.model.canonise.ml_scores import (
     linear_classifier,
     linear_regressor,
@@ -25,6 +25,7 @@ from onnxdtd.model.canonise.ml_scores import (
 )
 from onnxdtd.model.canonise.ml_writer import Writer
 from onnxdtd.model.graph import Graph, Node
+from onnxdtd.types import Array
 
 DOMAIN = "ai.onnx.ml"
 OPSET = 13

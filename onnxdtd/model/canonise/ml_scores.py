@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from onnx import TensorProto, numpy_helper
 
-from onnxdtd.model.canonise.draft import Array
 from onnxdtd.model.canonise.ml_writer import POST, Writer
+from onnxdtd.types import Array
 
 KNOWN = ("NONE", *POST)
 _ENUM = ("NONE", "SOFTMAX", "LOGISTIC", "SOFTMAX_ZERO", "PROBIT")

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from onnx import TensorProto
 
-from onnxdtd.model.canonise.draft import Array, Draft, free
+from onnxdtd.model.canonise.draft import Draft, free
 from onnxdtd.model.graph import Node, Value
+from onnxdtd.types import Array
 
 POST = {"SOFTMAX": ("Softmax", {"axis": 1}), "LOGISTIC": ("Sigmoid", {})}
 """What a post_transform is as a node; what stands for none of these keeps the node as it is."""

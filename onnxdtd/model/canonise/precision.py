@@ -10,8 +10,8 @@ import numpy as np
 import onnx
 from onnx import AttributeProto, GraphProto, TensorProto, helper, numpy_helper
 
-from onnxdtd.model.canonise.draft import Array
 from onnxdtd.model.graph import Graph
+from onnxdtd.types import Array
 
 HALVES: dict[int, str] = {TensorProto.FLOAT16: "float16", TensorProto.BFLOAT16: "bfloat16"}
 _TYPES = {"to", "dtype", "output_dtype", "output_datatype", "stash_type", "softmax_precision", "precision"}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from onnxdtd.model.canonise.draft import Array, Draft, nodes
+from onnxdtd.model.canonise.draft import Draft, nodes
 from onnxdtd.model.graph import Graph, Node
+from onnxdtd.types import Array
 
 
 def sigmoid(graph: Graph) -> Graph:

@@ -6,8 +6,9 @@ from string import ascii_letters
 
 import numpy as np
 
-from onnxdtd.model.canonise.draft import Array, Draft, free, nodes
+from onnxdtd.model.canonise.draft import Draft, free, nodes
 from onnxdtd.model.graph import Graph, Node, Value
+from onnxdtd.types import Array
 
 EINSUM_SINCE, AXES_AS_INPUT = 12, 13
 
