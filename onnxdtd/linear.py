@@ -36,13 +36,15 @@ class LinearMap:
     as they are; or a function that makes them on demand (a Jacobian at the point). apply(w, x): linear in both,
     without bias. adjoint(w, r): <apply(w, x), r> = <x, adjoint(w, r)>, shaped like x; where each input feeds
     at most one place per output, w = None stands for unit weights. constant: weights stem from the model, not
-    from activations, so what is derived from them can be kept between calls.
+    from activations, so what is derived from them can be kept between calls. largest(w): each
+    neuron's largest |w|, shaped to divide w, and to divide the output; None where w does not tell neurons apart.
     """
 
     structure: Any
     apply: Bilinear
     adjoint: Bilinear
     constant: bool = False
+    largest: Callable[[Any], tuple[Any, Any]] | None = None
 
     @property
     def weights(self) -> Any:

@@ -68,7 +68,7 @@ def epsilon_gamma_box(place: Place, options: Options) -> Rule:
             raise UsageError(
                 "epsilon_gamma_box needs the input's range: --input-range LO HI (or input_range=)"
             )
-        return zbox(place.box.low, place.box.high)
+        return zbox(place.box.low, place.box.high, epsilon=0.0)
     return _by_family(place, options, gamma(0.25, bias=options.bias))
 
 

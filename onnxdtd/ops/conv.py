@@ -6,6 +6,7 @@ Weights may be values too: y is linear in them as it is in x, and of two values 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from math import prod
 from typing import Any
 
@@ -18,6 +19,7 @@ from onnxdtd.primitives import (
     conv,
     conv_transpose,
     expand_like,
+    largest,
     reduce_sum,
     reshape,
     slice_axes,
@@ -27,6 +29,7 @@ from onnxdtd.primitives import (
 from onnxdtd.registry import op
 
 Bilinear = Callable[[Any, Any], Any]
+Sizes = Callable[[Any], tuple[Any, Any]]
 
 
 @op(
@@ -44,6 +47,7 @@ def convolution(point: Point) -> Site:
         lambda w, x: conv(x, w, **geometry),
         lambda w, r: conv_transpose(r, w, x, **geometry),
         lambda x, r: _kernels(x, r, w, **geometry),
+        _largest,
     )
 
 
@@ -61,15 +65,16 @@ def transposed_convolution(point: Point) -> Site:
         lambda w, x: conv_transpose(x, w, y, **geometry),
         lambda w, r: conv(r, w, **geometry),
         lambda x, r: _kernels(r, x, w, **geometry),
+        partial(_largest_transposed, geometry["group"]),
     )
 
 
-def _site(point: Point, product: Bilinear, by_x: Bilinear, by_w: Bilinear) -> Site:
+def _site(point: Point, product: Bilinear, by_x: Bilinear, by_w: Bilinear, sizes: Sizes) -> Site:
     """product(w, x), and its adjoints in x and in w."""
     x, w, y = point.value(0), point.value(1), point.output
     b = per_channel(point.value(2), x.ndim) if point.has(2) else None
     maps = {
-        0: LinearMap(w, product, by_x, point.is_constant(1)),
+        0: LinearMap(w, product, by_x, point.is_constant(1), sizes),
         1: LinearMap(x, lambda x, w: product(w, x), by_w, point.is_constant(0)),
         2: LinearMap(np.asarray(1.0, x.dtype), _spread_over(y), lambda w, r: _times(w, _summed(r)), True),
     }
@@ -79,6 +84,24 @@ def _site(point: Point, product: Bilinear, by_x: Bilinear, by_w: Bilinear) -> Si
         product_alone = (y if b is None else y - b) * float(extra)
         bias = product_alone if bias is None else product_alone + bias
     return point.site(*(maps[slot] for slot in point.slots), bias=bias)
+
+
+def _largest(w: Any) -> tuple[Any, Any]:
+    """Of each output channel, for w (C_out, C_in / group, *kernel)."""
+    of_channel = largest(w, axes=range(1, w.ndim))
+    return reshape(of_channel, shape=[-1, *[1] * (w.ndim - 1)]), per_channel(of_channel, w.ndim)
+
+
+def _largest_transposed(group: int, w: Any) -> tuple[Any, Any]:
+    """Of each output channel, for w (C_in, C_out / group, *kernel): a group's inputs lie side by side."""
+    rows, columns = (static(n) for n in w.shape[:2])
+    apart = reshape(w, shape=[group, rows // group, columns, *(static(n) for n in w.shape[2:])])
+    of_channel = largest(apart, axes=(1, *range(3, apart.ndim)))
+    kernel = [1] * (w.ndim - 2)
+    own = reshape(of_channel, shape=[group, 1, columns, *kernel]) * np.ones(
+        (1, rows // group, 1, *kernel), w.dtype
+    )
+    return reshape(own, shape=[rows, columns, *kernel]), per_channel(reshape(of_channel, shape=[-1]), w.ndim)
 
 
 def _spread_over(y: Any) -> Bilinear:

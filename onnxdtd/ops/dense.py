@@ -9,7 +9,7 @@ from onnxdtd.domains.interval import At
 from onnxdtd.linear import LinearMap, Site
 from onnxdtd.model.point import Point
 from onnxdtd.ops.scale import counted_twice, scaled
-from onnxdtd.primitives import matmul, reduce_sum, swap_last, unbroadcast, unsqueeze
+from onnxdtd.primitives import largest, matmul, reduce_sum, swap_last, unbroadcast, unsqueeze
 from onnxdtd.registry import op
 
 
@@ -79,4 +79,11 @@ def _product(w: Any, x: Any, left: bool, constant: bool, flip: bool = False) -> 
         back = swap_last(back) if flip else back
         return unbroadcast(back, x)
 
-    return LinearMap(w, apply, adjoint, constant)
+    def sizes(w: Any) -> tuple[Any, Any]:
+        """Along the axis that is summed over, which the output has not; it has x's other one."""
+        along = w.ndim - 2 if left and w.ndim > 1 else w.ndim - 1
+        size = largest(w, axes=(along,))
+        own = unsqueeze(size, axes=(along,))
+        return own, own if not left and x.ndim > 1 and w.ndim > 1 else size
+
+    return LinearMap(w, apply, adjoint, constant, sizes)

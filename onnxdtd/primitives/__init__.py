@@ -62,7 +62,7 @@ from onnxdtd.primitives.smooth import (
     sqrt,
     tanh,
 )
-from onnxdtd.primitives.statistics import reduce_mean
+from onnxdtd.primitives.statistics import largest, reduce_mean
 from onnxdtd.primitives.traced import Traced, Tracer, tracer_of
 
 __all__ = [
@@ -92,6 +92,7 @@ __all__ = [
     "greater",
     "groups",
     "inverse",
+    "largest",
     "less",
     "log",
     "matmul",

@@ -1,4 +1,4 @@
-"""Statistics that norms divide by."""
+"""Statistics that norms and rules divide by."""
 
 from __future__ import annotations
 
@@ -6,20 +6,27 @@ from typing import Any
 
 import numpy as np
 
+from onnxdtd.primitives.arithmetic import absolute
 from onnxdtd.primitives.seam import Array, primitive
 from onnxdtd.primitives.shaping import Ints
 
-# From this opset on ReduceMean takes its axes as an input.
+# From this opset on ReduceMean and ReduceMax take their axes as an input.
 AXES_AS_INPUT = 18
 
 
-def _trace_reduce_mean(x: Any, *, axes: Ints) -> Any:
+def _emit(op: str, x: Any, axes: Ints, keepdims: bool) -> Any:
     if x.tracer.opset >= AXES_AS_INPUT:
-        return x.tracer.emit("ReduceMean", x, np.array(axes, np.int64), keepdims=1)
-    return x.tracer.emit("ReduceMean", x, axes=list(axes), keepdims=1)
+        return x.tracer.emit(op, x, np.array(axes, np.int64), keepdims=int(keepdims))
+    return x.tracer.emit(op, x, axes=list(axes), keepdims=int(keepdims))
 
 
-@primitive(trace=_trace_reduce_mean)
+@primitive(trace=lambda x, *, axes: _emit("ReduceMean", x, axes, True))
 def reduce_mean(x: Array, *, axes: Ints) -> Any:
     """Mean over the axes, kept as axes of length 1."""
     return np.mean(x, axis=tuple(axes), keepdims=True)
+
+
+@primitive(trace=lambda x, *, axes: _emit("ReduceMax", absolute(x), axes, False) if axes else absolute(x))
+def largest(x: Array, *, axes: Ints) -> Any:
+    """max |x| over the axes, which are gone then."""
+    return np.max(np.abs(x), axis=tuple(axes), initial=0.0)

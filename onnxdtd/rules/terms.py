@@ -24,6 +24,7 @@ from onnxdtd.rules.algebra import Entries, by_weights, is_zero, plus, times, wei
 from onnxdtd.rules.maps import identity, negative, ones, positive, zero
 from onnxdtd.rules.rule import Facts
 from onnxdtd.rules.sums import Denominator, Sums
+from onnxdtd.rules.units import in_units
 
 Map = Callable[[Any], Any]
 Bias = Literal["absorb", "redistribute"]
@@ -59,7 +60,8 @@ class TermRule:
     0 is exact: a neuron without any contribution then loses its relevance, which is reported. bias: `absorb`
     keeps the bias column in the denominators, so the bias takes its share; `redistribute` leaves it out.
     claims: what holds by construction, checked by the tests: conserves, nonnegative. product: R = x * c, so
-    relevance vanishes where the input does. known: what `prune` was told.
+    relevance vanishes where the input does. known: what `prune` was told. scale_free: weights and bias are taken in
+    units of each neuron's largest |weight|, so that their products neither overflow nor vanish.
     """
 
     label: str
@@ -69,6 +71,7 @@ class TermRule:
     bias: Bias = "absorb"
     claims: frozenset[str] = field(default_factory=frozenset)
     known: Facts = field(default_factory=Facts)
+    scale_free: bool = False
     passes: bool = False
     differentiates: bool = False
 
@@ -112,6 +115,7 @@ class TermRule:
 
     def __call__(self, site: Site, r: Any) -> tuple[Any, ...]:
         """Relevance of each data input, shaped like it."""
+        site = in_units(site) if self.scale_free else site
         spreads = site.spread_dead and self.product
         gathered: list[dict[Entries, Any]] = [{} for _ in site.maps]
         exact = self.relative or not self.epsilon

@@ -36,7 +36,7 @@ VARIANTS = {
     "alpha_beta": [{}, {"alpha": 1.0, "beta": 0.0}, {"bias": "redistribute"}],
     "gamma_plain": [{}, {"gamma": 0.5, "bias": "redistribute"}],
     "gamma": [{}, {"gamma": 0.5, "bias": "redistribute"}],
-    "wsquare": [{}, {"bias": "redistribute"}],
+    "wsquare": [{"epsilon": 0.0}, {"epsilon": 0.0, "bias": "redistribute"}],
     "flat": [{}],
     "zbox": [{"low": -4.0, "high": 4.5}],
     "zplus_shifted": [{"low": -4.0}],
