@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,9 @@ from onnxdtd.plan.plan import Plan, needed
 from onnxdtd.types import Arrays, Dimension
 from onnxdtd.walk.forward import Forward
 
-TRIES = ((1, 2), (2, 3), (1, 32), (2, 33), (1, 224), (2, 225))
-"""Lengths of the first axis and of any other, where they are open; models refuse those that are too small."""
+TRIES = ((1, 2), (2, 3), (1, 32), (2, 64), (1, 224), (2, 288))
+"""Lengths of the first axis and of any other, where they are open; models refuse those that are too small. Strides
+make short lengths alike (2 and 3 both end as 1), so from 32 on they are far apart."""
 
 CLASH = -1
 
@@ -40,15 +42,18 @@ class Trial:
 def confirmed(plan: Plan) -> Plan:
     """The plan with the shapes that onnxruntime computes on random inputs; a note tells of each that was wrong.
 
-    A wrong size becomes what two passes of different inputs agree on; where they do not, and where the rank was
-    wrong or not known, sizes are left open. A model that refuses every input that is tried keeps its shapes. Raises
-    ModelError where onnxruntime does not load the model.
+    A wrong size becomes what two passes of different inputs agree on, and a third, longer one, if the model takes it;
+    where they do not agree, and where the rank was wrong or not known, sizes are left open. A model that refuses all
+    that is tried keeps its shapes. Raises ModelError where onnxruntime does not load the model.
     """
     graph = plan.graph
     names = list(dict.fromkeys((*needed(plan), *graph.outputs)))
-    trials = list(_trials(graph, Forward(graph, names, ["CPUExecutionProvider"], optimise=False)))
+    passes = _trials(graph, Forward(graph, names, ["CPUExecutionProvider"], optimise=False))
+    trials = list(islice(passes, 2))
     if not trials:
         return plan
+    if any(_fixes(graph.value(name), trials) for name in trials[0].shapes):
+        trials += islice(passes, 1)
     values, notes = dict(graph.values), []
     for name in trials[0].shapes:
         value = graph.value(name)
@@ -83,8 +88,7 @@ def drawn(graph: Graph, first: int, other: int, seed: int = 0) -> Arrays:
 
 
 def _trials(graph: Graph, forward: Forward) -> Iterator[Trial]:
-    """Two forward passes, of other numbers and other sizes, as far as the model takes them."""
-    done = 0
+    """Forward passes, each of other numbers and other sizes, as far as the model takes them."""
     for seed, (first, other) in enumerate(TRIES):
         feeds = drawn(graph, first, other, seed)
         try:
@@ -92,9 +96,6 @@ def _trials(graph: Graph, forward: Forward) -> Iterator[Trial]:
         except InputError:
             continue
         yield _trial(graph, {**run, **feeds})
-        done += 1
-        if done == 2:
-            return
 
 
 def _trial(graph: Graph, run: Arrays) -> Trial:
@@ -106,6 +107,12 @@ def _trial(graph: Graph, run: Arrays) -> Trial:
             sizes[symbol] = CLASH if clash else sizes[symbol]
     shapes = {name: array.shape for name, array in run.items()}
     return Trial(sizes, shapes, {name: array.dtype for name, array in run.items()})
+
+
+def _fixes(value: Value, trials: Sequence[Trial]) -> bool:
+    """Whether the trials put a number in place of a size that was wrong."""
+    pairs = zip(_shown(value, trials), value.shape or (), strict=False)
+    return any(isinstance(size, int) and size != was for size, was in pairs)
 
 
 def _shown(value: Value, trials: Sequence[Trial]) -> tuple[Dimension, ...]:

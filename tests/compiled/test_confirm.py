@@ -92,6 +92,26 @@ def test_sizes_of_one_name_that_differ_are_left_open() -> None:
     assert {after.value(name).shape for name in "hy"} == {("N", None), (None, "M")}
 
 
+@pytest.mark.parametrize(
+    ("op", "length"),
+    [
+        ("MaxPool<kernel_shape = [1], strides = [4]>(x)", 2),
+        ("AveragePool<kernel_shape = [2], strides = [2]>(x)", 4),
+    ],
+)
+def test_short_lengths_that_a_stride_makes_alike_are_no_fixed_size(
+    op: str, length: int, rng: np.random.Generator
+) -> None:
+    """Of 2 and of 3 places one window each, of 8 two or four: a wrong size is left open then, and is not 1."""
+    text = f"(float[N, 1, L] x) => (float[N, 1, M] y) {{ h = {op} y = Tanh(h) }}"
+    for wrong in ("L", 7):
+        source = stated(graph(text), x=("N", 1, "L"), h=("N", 1, wrong))
+        assert confirmed(make_plan(source, "gradient")).graph.value("h").shape == ("N", 1, None)
+    x = rng.standard_normal((2, 1, 8)).astype(np.float32)
+    first, second = relevance(model(text), x, (0, length - 1))
+    np.testing.assert_allclose(first, second, rtol=1e-6)
+
+
 def test_a_model_that_refuses_what_is_tried_is_traced_as_it_says() -> None:
     text = "(float[N, M] x) => (float[N, M] y) { h = Reshape(x, shape) y = Reshape(h, back) }"
     source = graph(text, shape=np.array([7, 13, 11]), back=np.array([-1, 1001]))

@@ -81,13 +81,16 @@ def main() -> None:
 
 
 def played(names: Sequence[str], work: Path, seed: int, methods: Sequence[str] | None) -> dict[str, Any]:
-    """The results of each network, kept in the work folder unless only some methods were asked for."""
+    """The results of these networks, and of all whose scores lie in the work folder. Not kept, and no others beside
+    them, where only some methods were asked for."""
     work.mkdir(parents=True, exist_ok=True)
     results: dict[str, Any] = {}
-    for name in names:
+    for name in (*TRAINED, *OTHERS):
         kept = work / f"{name}-{seed}.json"
         if kept.exists() and not methods:
             results[name] = json.loads(kept.read_text())
+            continue
+        if name not in names:
             continue
         try:
             results[name] = measured(subject(name, work, seed), methods)

@@ -22,6 +22,8 @@ GAMES = {
 BESIDE = ("auto", "epsilon_plus", "dtd_head", "epsilon_gamma_box", "composite", "attnlrp", "gradient_x_input", "dtd",
           "excitation_backprop")  # fmt: skip
 FIRST = ", z-box first"
+GOOD = 0.8
+"""A share in the grid that is worth no remark."""
 
 
 def networks(results: Results, game: str) -> list[str]:
@@ -66,11 +68,16 @@ the answer, on one object; the grid asks which of four objects was meant."""
 
 def _top(results: Results) -> str:
     played = networks(results, "grid")
-    singles = [n for n in results[played[0]]["grid"] if not n.startswith("gamma") and n != "auto"]
+    every = [n for n in results[played[0]]["grid"] if n != "auto" and not np.isnan(mean(results, "grid", n))]
+    singles = [n for n in every if not n.startswith("gamma")]
     best = max(singles, key=lambda name: mean(results, "grid", name))
     shares = {n: {m: one["share"]["mean"] for m, one in results[n]["grid"].items()} for n in played}
     behind = {n: max(shares[n][m] for m in singles if m in shares[n]) - shares[n]["auto"] for n in played}
     worst = max(behind, key=lambda name: behind[name])
+    highest = {n: max(shares[n][m] for m in every) for n in played}
+    low = ", ".join(
+        f"{n} {shares[n]['auto']:.2f} ({highest[n]:.2f})" for n in played if shares[n]["auto"] < GOOD
+    )
 
     def of(game: str, name: str) -> str:
         return f"{mean(results, game, name):.2f}"
@@ -90,6 +97,8 @@ Chance in the grid is 0.25.
 
 - In the grid `auto` has {of("grid", "auto")} in the mean over {len(played)} networks; the best single method,
   `{best}`, {of("grid", best)}. It is furthest behind the best of a network on {worst}, by {behind[worst]:.2f}.
+- Where `auto` stays below {GOOD:g} in the grid, and in brackets the best that any method, any gamma and any rule at
+  the input has there: {low}.
 - On the stroke `auto` has {of("stroke", "auto")}, `{best}` {of("stroke", best)}.{box}
 - `dtd` ({of("grid", "dtd")} in the grid) and `excitation_backprop` ({of("grid", "excitation_backprop")}) are
   blind to the class: they throw away the negative weights of the last layer, the only place where classes
@@ -101,7 +110,8 @@ def _game(results: Results, game: str) -> str:
     return f"""
 ## {game.capitalize()}
 
-{GAMES[game]} In brackets 95 % intervals by bootstrap; last, the mean of the paired differences from `auto`.
+{GAMES[game]} In brackets the number of questions, and 95 % intervals by bootstrap; last, the mean of the paired
+differences from `auto`.
 
 {_scores(results, game, names)}"""
 
@@ -120,8 +130,8 @@ def _gammas(results: Results) -> str:
 {_table(lines)}
 
 Gamma: the grid asks for more of it, the box for less, and 1 is close to the best of each. The first layer:
-z-box, Deep Taylor's rule for a bounded input, gains little or nothing in the grid, and loses much on strokes and
-in boxes: it spreads relevance over ground that is far from its bounds. So `auto` gives the first layer the rule
+z-box, Deep Taylor's rule for a bounded input, makes little difference in the grid and in boxes, and loses much
+on strokes: it spreads relevance over ground that is far from its bounds. So `auto` gives the first layer the rule
 of its kind, whatever is known of the range, and its answer does not depend on what is told of the range."""
 
 
@@ -131,13 +141,15 @@ LIMITS = """
 The games look at positive relevance alone, so they do not judge evidence *against* a class. In the removal
 tests of [methods.md](methods.md) `composite` and methods with z-box in front are ahead: they name what would
 change the answer if it were painted over, ground included. Networks of digits are small and share their data;
-photographs are few; a share below one may be the network's own: where it takes a neighbour's pixels for
-evidence, a faithful map shows them."""
+photographs and faces are few (six questions each); a share below one may be the network's own: where it takes
+a neighbour's pixels for evidence, a faithful map shows them."""
 
 
 def _scores(results: Results, game: str, names: Sequence[str]) -> str:
     played = networks(results, game)
-    lines = [["method", *played, "mean", "less `auto`"], ["---"] * (len(played) + 3)]
+    counts = [results[n][game]["auto"]["share"]["count"] for n in played]
+    heads = [f"{n} ({count})" for n, count in zip(played, counts, strict=True)]
+    lines = [["method", *heads, "mean", "less `auto`"], ["---"] * (len(played) + 3)]
     complete = [name for name in names if not np.isnan(mean(results, game, name))]
     for name in sorted(complete, key=lambda name: -mean(results, game, name)):
         shares = [results[n][game][name]["share"] for n in played]

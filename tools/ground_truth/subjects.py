@@ -21,7 +21,7 @@ from tools.paths import MODELS
 Array = npt.NDArray[Any]
 
 MOSAICS, STROKES = 25, 60
-PHOTO_MOSAICS, PHOTO_SIDE, SURE = 8, 160, 0.6
+PHOTO_MOSAICS, PHOTO_SIDE, SURE = 3, 160, 0.6
 FACES = (5, 16)  # the rows of the detector's output that score a face; the first four are the box
 FACE_SIDE, FACE_SCORE, SAME_BOX = 320, 0.25, 0.45
 ENDS = (0.0, 0.5, 1.0)
