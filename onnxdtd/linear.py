@@ -61,8 +61,8 @@ class Site:
     computed it. jacobian: the maps of the derivative, where rules are to see simpler ones (a norm with its
     statistics held fixed). spread_dead: where z = 0 because every x in reach is zero, relevance is shared by the
     weights instead of being lost (average pooling). fills: in some places of the output stands padding or a
-    constant, where no input does. kept: where derived weights are kept, by (node, map, weight map). lost: told of
-    relevance that reaches no input, see `Claim`; calling it is free when nobody listens, since the share is a
+    constant, where no input does. kept: where derived weights are kept, by (node, map, weight map). lost: called with
+    the relevance that reaches no input, see `Claim`; the call costs nothing when nobody listens: the share is a
     function. sums: where a rule's sums are kept, which only depend on the point, by (node, rule); None where no
     further walk will ask for them. at_zero: f(0) of a curve of one value, None of other ops.
     """

@@ -39,11 +39,11 @@ class Box:
         return "above" if high else "unbounded"
 
 
-def range_of(name: str, given: Range) -> tuple[Any, Any]:
-    """The range of one graph input; (-inf, inf) where none was given."""
-    if isinstance(given, Mapping):
-        return given.get(name, (-np.inf, np.inf))
-    return given if given is not None else (-np.inf, np.inf)
+def range_of(name: str, input_range: Range) -> tuple[Any, Any]:
+    """The range of one graph input; (-inf, inf) where none is stated."""
+    if isinstance(input_range, Mapping):
+        return input_range.get(name, (-np.inf, np.inf))
+    return input_range if input_range is not None else (-np.inf, np.inf)
 
 
 class Boxes:
@@ -53,8 +53,8 @@ class Boxes:
     whatever the number of values that are asked for.
     """
 
-    def __init__(self, graph: Graph, given: Range, ranges: Mapping[str, Domain]) -> None:
-        self._graph, self._given, self._ranges = graph, given, ranges
+    def __init__(self, graph: Graph, input_range: Range, ranges: Mapping[str, Domain]) -> None:
+        self._graph, self._input_range, self._ranges = graph, input_range, ranges
         self._inputs = frozenset(graph.inputs)
         self._ends: dict[str, Ends | None] = {name: (a, a) for name, a in graph.constants.items()}
         self._varying: set[str] = set(graph.inputs)
@@ -62,9 +62,9 @@ class Boxes:
     def at(self, value: str) -> Box:
         """The bounds of one value."""
         if value in self._inputs:
-            low, high = range_of(value, self._given)
+            low, high = range_of(value, self._input_range)
             return Box(np.asarray(low, np.float64), np.asarray(high, np.float64))
-        ends = None if self._given is None else self._carried(value)
+        ends = None if self._input_range is None else self._carried(value)
         if ends is None or np.isnan(ends).any():
             domain = self._ranges.get(value, ANY)
             return Box(np.asarray(domain.low), np.asarray(domain.high))
@@ -93,7 +93,7 @@ class Boxes:
         if name not in self._inputs or value.shape is None:
             return None
         shape = tuple(d if isinstance(d, int) else 1 for d in value.shape)
-        low, high = (np.asarray(end, value.dtype) for end in range_of(name, self._given))
+        low, high = (np.asarray(end, value.dtype) for end in range_of(name, self._input_range))
         return np.broadcast_to(low, shape).copy(), np.broadcast_to(high, shape).copy()
 
     def _through(self, node: Node) -> Ends | None:

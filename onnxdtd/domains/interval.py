@@ -65,10 +65,10 @@ class Domain:
         """The range of f, monotone but for turning points: its values at the ends and at the turns inside."""
         try:
             with np.errstate(all="ignore"):
-                found = [float(f(x)) for x in (self.low, self.high, *turns) if self.low <= x <= self.high]
+                values = [float(f(x)) for x in (self.low, self.high, *turns) if self.low <= x <= self.high]
         except ArithmeticError:  # an attribute with which f has no value
             return ANY
-        return ANY if any(map(math.isnan, found)) else Domain(min(found), max(found))
+        return ANY if any(map(math.isnan, values)) else Domain(min(values), max(values))
 
     def outward(self, digits: int) -> Domain:
         """Ends that a float of so many binary digits cannot hold move out by 4 units in its last place: what
@@ -117,7 +117,7 @@ class At:
     graph: Graph
     node: Node
     index: int
-    known: Mapping[str, Domain]
+    domains: Mapping[str, Domain]
 
     def attribute(self, name: str, default: Any = None) -> Any:
         """An attribute or its default."""
@@ -128,10 +128,10 @@ class At:
         return slot < len(self.node.inputs) and self.node.inputs[slot] != ""
 
     def domain(self, slot: int) -> Domain:
-        """The domain of an input: as found, of a constant, or of an integer type."""
+        """The domain of an input: as propagated, of a constant, or of an integer type."""
         name = self.node.inputs[slot]
-        if name in self.known:
-            return self.known[name]
+        if name in self.domains:
+            return self.domains[name]
         if name in self.graph.constants:
             return of_array(self.graph.constants[name])
         return _OF_TYPE.get(self.graph.value(name).elem_type, ANY)

@@ -38,21 +38,21 @@ def domains(graph: Graph, input_range: Range = None) -> dict[str, Domain]:
     """
     if not OPS:
         raise RuntimeError("no op has declared its range yet: import onnxdtd.ops first")
-    given = _given(graph, input_range)
-    known = {name: given.get(name, ANY) for name in graph.inputs if graph.value(name).is_float}
+    input_domains = _input_domains(graph, input_range)
+    ranges = {name: input_domains.get(name, ANY) for name in graph.inputs if graph.value(name).is_float}
     for node in graph.nodes:
         entry = OPS.get((node.domain, node.op))
         for index, output in enumerate(node.outputs):
             value = graph.value(output)
             if output and (value.is_float or value.elem_type == TensorProto.UNDEFINED):
                 row = None if entry is None else entry.range
-                domain = ANY if row is None else row(At(graph, node, index, known))
+                domain = ANY if row is None else row(At(graph, node, index, ranges))
                 defined = not (math.isnan(domain.low) or math.isnan(domain.high))
-                known[output] = domain.outward(_DIGITS.get(value.elem_type, 24)) if defined else ANY
-    return known
+                ranges[output] = domain.outward(_DIGITS.get(value.elem_type, 24)) if defined else ANY
+    return ranges
 
 
-def _given(graph: Graph, input_range: Range) -> dict[str, Domain]:
+def _input_domains(graph: Graph, input_range: Range) -> dict[str, Domain]:
     if not isinstance(input_range, Mapping):
         input_range = {} if input_range is None else dict.fromkeys(graph.inputs, input_range)
     if unknown := sorted(set(input_range) - set(graph.inputs)):

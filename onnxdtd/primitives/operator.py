@@ -44,8 +44,8 @@ def operator(op: str, *arrays: Array | None, opset: int, **attributes: Any) -> A
 @functools.lru_cache(maxsize=256)
 def _evaluator(op: str, names: tuple[str, ...], opset: int, attributes: tuple[tuple[str, Any], ...]) -> Any:
     node = helper.make_node(op, names, ["y"], **{k: _thawed(v) for k, v in attributes})
-    given = [name for name in names if name]
-    body = helper.make_function("onnxdtd", "One", given, ["y"], [node], [helper.make_opsetid("", opset)])
+    inputs = [name for name in names if name]
+    body = helper.make_function("onnxdtd", "One", inputs, ["y"], [node], [helper.make_opsetid("", opset)])
     return ReferenceEvaluator(body)
 
 
@@ -113,7 +113,7 @@ def _trace_ungather(r: Any, like: Any, *, indices: Any, axis: int) -> Any:
     readers = [np.flatnonzero(flat == i) for i in range(length)]
     total: Any = None
     for turn in range(max(map(len, readers))):
-        source = [found[turn] if turn < len(found) else flat.size for found in readers]
+        source = [positions[turn] if turn < len(positions) else flat.size for positions in readers]
         part = r.tracer.emit("Gather", padded, np.array(source, np.int64), axis=axis)
         total = part if total is None else total + part
     return total

@@ -23,9 +23,9 @@ def top_places(x: Array, y: Array, k: Array, *, axis: int, largest: int, sorted:
     places = np.take(np.argsort(order * x, axis=axis, kind="stable"), range(y.shape[axis]), axis=axis)
     # y may be in any order.
     rank = np.argsort(order * y, axis=axis, kind="stable")
-    found = np.empty_like(places)
-    np.put_along_axis(found, rank, places, axis=axis)
-    return found
+    ordered = np.empty_like(places)
+    np.put_along_axis(ordered, rank, places, axis=axis)
+    return ordered
 
 
 @primitive("GatherElements")

@@ -99,9 +99,9 @@ def _taps(
     return Windows(*(tuple(axis) for axis in axes)).taps()
 
 
-def _check_shape(name: str, given: Array, like: Array) -> None:
-    if given.shape != like.shape:
-        raise ValueError(f"max pooling: {name} has shape {given.shape}: give it the shape {like.shape}")
+def _check_shape(name: str, array: Array, like: Array) -> None:
+    if array.shape != like.shape:
+        raise ValueError(f"max pooling: {name} has shape {array.shape}: give it the shape {like.shape}")
 
 
 def _blocks(x: Array, *others: Array) -> Iterator[tuple[Array, ...]]:

@@ -57,13 +57,13 @@ def _trace_conv_transpose(
             strict=True,
         )
     )
-    known = all(isinstance(n, int) for n in (*like.shape[2:], *r.shape[2:]))
-    if known:
+    fixed = all(isinstance(n, int) for n in (*like.shape[2:], *r.shape[2:]))
+    if fixed:
         extra = [n - ((o - 1) * s + (k - 1) * d + 1 - a - b) for n, o, k, s, a, b, d in axes]
     else:
         # Too long by as much as a stride can leave unread; then cut to the length that x turns out to have.
         extra = [s - 1 for s in strides]
-    whole = known or not any(extra)
+    whole = fixed or not any(extra)
     tracer = like.tracer
     back = tracer.emit("ConvTranspose", r, w, **window, output_padding=extra, shape=shape if whole else None)
     return back if whole else _cut(back, like, shape)
@@ -84,8 +84,8 @@ def _dilates(r: Any, w: Any, like: Any, strides: Ints, group: int) -> bool:
     """Whether the layer is a depthwise one with strides, which onnxruntime is slow to transpose."""
     if isinstance(w, Traced) or not isinstance(r, Traced) or set(strides) == {1} or r.dtype != np.float32:
         return False
-    known = all(isinstance(n, int) for n in (*like.shape[2:], *r.shape[2:]))
-    return bool(known and w.shape[1] == 1 == w.shape[0] // group)
+    fixed = all(isinstance(n, int) for n in (*like.shape[2:], *r.shape[2:]))
+    return bool(fixed and w.shape[1] == 1 == w.shape[0] // group)
 
 
 def _dilated(r: Any, strides: Ints) -> Any:

@@ -56,14 +56,14 @@ class Tracer:
             label = name or f"{PREFIX}constant_{next(self._numbers)}"
             self.constants[label] = data
             self._by_content[key] = label
-        found = Traced(self, self._by_content[key], data.dtype, data.shape)
+        tensor = Traced(self, self._by_content[key], data.dtype, data.shape)
         if order != tuple(range(data.ndim)):
-            found = self.emit("Transpose", found, perm=order)
+            tensor = self.emit("Transpose", tensor, perm=order)
         if mirrored:
             ones = np.ones(len(mirrored), np.int64)
             axes = np.array(mirrored, np.int64)
-            found = self.emit("Slice", found, -ones, ones * np.iinfo(np.int64).min, axes, -ones)
-        return found
+            tensor = self.emit("Slice", tensor, -ones, ones * np.iinfo(np.int64).min, axes, -ones)
+        return tensor
 
     def tensor(self, x: Any) -> Traced:
         """x as a value of the graph: an array becomes a constant."""
@@ -71,8 +71,8 @@ class Tracer:
 
     def label(self, data: npt.NDArray[Any]) -> str | None:
         """The name under which equal data are stored, None where they are not."""
-        found: str | None = self._by_content.get(fingerprint(data))
-        return found
+        name: str | None = self._by_content.get(fingerprint(data))
+        return name
 
     def expanded(self, x: Any) -> npt.NDArray[Any] | None:
         """The constant that x is an expansion of, None where x is none."""
@@ -97,9 +97,11 @@ class Tracer:
             return inner.emit_all(op, *inputs, shapes=shapes, **attributes)
         inputs = self._narrowed(inputs) if op in BROADCAST else inputs
         dtype = _promoted(inputs)
-        given = [x if x is None or isinstance(x, Traced) else self.constant(_like(x, dtype)) for x in inputs]
-        tensors = [t for t in given if t is not None]
-        names = ["" if t is None else t.name for t in given]
+        operands = [
+            x if x is None or isinstance(x, Traced) else self.constant(_like(x, dtype)) for x in inputs
+        ]
+        tensors = [t for t in operands if t is not None]
+        names = ["" if t is None else t.name for t in operands]
         key = (op, tuple(names), len(shapes), repr(sorted(attributes.items())))
         if key not in self._by_content:
             label = f"{self.prefix}{op}_{len(self.nodes)}"

@@ -58,13 +58,13 @@ class Windows(NamedTuple):
         `pads` in ONNX order (begins..., ends...). Raises ValueError for a wrong length, or where none fits.
         """
         rank = len(spatial)
-        given = f"kernel {(*kernel,)}, strides {(*strides,)}, pads {(*pads,)}, dilations {(*dilations,)}"
+        window = f"kernel {(*kernel,)}, strides {(*strides,)}, pads {(*pads,)}, dilations {(*dilations,)}"
         if [len(kernel), len(strides), len(pads) / 2, len(dilations)] != [rank] * 4:
-            raise ValueError(f"{rank} spatial axes, but {given}: give {rank} numbers each, {2 * rank} pads")
+            raise ValueError(f"{rank} spatial axes, but {window}: give {rank} numbers each, {2 * rank} pads")
         axes = zip(spatial, kernel, strides, pads[:rank], pads[rank:], dilations, strict=True)
         out = tuple((size + a + b - (k - 1) * d - 1) // s + 1 for size, k, s, a, b, d in axes)
         if min(out) < 1:
-            raise ValueError(f"no window fits {(*spatial,)} with {given}: enlarge the input or its pads")
+            raise ValueError(f"no window fits {(*spatial,)} with {window}: enlarge the input or its pads")
         return cls(tuple(spatial), out, tuple(kernel), tuple(strides), tuple(pads[:rank]), tuple(dilations))
 
     def part(self, box: Box) -> Windows:
@@ -74,11 +74,11 @@ class Windows(NamedTuple):
 
     def taps(self) -> list[Tap]:
         """Every kernel offset through which at least one window reads the input, in row-major order."""
-        found = []
+        taps = []
         for choice in product(*(_axis_taps(*axis) for axis in zip(*self, strict=True))):
             offset, windows, reads = zip(*choice, strict=True)
-            found.append(Tap((..., *offset, *windows), (..., *windows), (..., *reads)))
-        return found
+            taps.append(Tap((..., *offset, *windows), (..., *windows), (..., *reads)))
+        return taps
 
     def single_reads(self) -> Index | None:
         """The positions read, if each window reads exactly one and no padding (a 1x1 kernel); else None."""
@@ -91,15 +91,15 @@ class Windows(NamedTuple):
 def _axis_taps(
     size: int, out: int, kernel: int, stride: int, begin: int, dilation: int
 ) -> list[tuple[int, slice, slice]]:
-    found = []
+    taps = []
     for k in range(kernel):
         shift = k * dilation - begin
         first = max(0, -(shift // stride))  # the ceiling of -shift / stride
         last = min(out - 1, (size - 1 - shift) // stride)
         if first <= last:
             reads = slice(first * stride + shift, last * stride + shift + 1, stride)
-            found.append((k, slice(first, last + 1), reads))
-    return found
+            taps.append((k, slice(first, last + 1), reads))
+    return taps
 
 
 def runs(shape: Shape, length: int) -> Iterator[Box]:
