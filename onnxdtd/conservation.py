@@ -7,10 +7,12 @@ import math
 import operator
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from onnxdtd.errors import TargetError, UsageError
 
 Numbers = tuple[float, ...]
+AMOUNTS = ("arrived", "left", "arrived_size", "left_size")
 
 
 @dataclass(frozen=True)
@@ -18,17 +20,23 @@ class Samples:
     """The amounts of a node for each sample, in the order of the batch.
 
     NaN where a value is not told apart by sample: all samples share it, or no axis of it can be named the batch's.
+    sizes empty in a result that an earlier version wrote.
     """
 
     arrived: Numbers
     left: Numbers
     lost: Mapping[str, Numbers]
+    arrived_size: Numbers = ()
+    left_size: Numbers = ()
 
     def plus(self, other: Samples) -> Samples:
         """Both together."""
         none = (0.0,) * len(self.arrived)
         lost = {c: _added(self.lost.get(c, none), other.lost.get(c, none)) for c in (*self.lost, *other.lost)}
-        return Samples(_added(self.arrived, other.arrived), _added(self.left, other.left), lost)
+        return Samples(
+            _added(self.arrived, other.arrived), _added(self.left, other.left), lost,
+            _added(self.arrived_size, other.arrived_size), _added(self.left_size, other.left_size),
+        )  # fmt: skip
 
     @property
     def error(self) -> Numbers:
@@ -48,7 +56,8 @@ class NodeReport:
     "dead" (no contribution of the right sign: only the bias keeps the neuron active), "epsilon" (the stabiliser),
     "border" (padding, or a constant in the place of an input). Rules and ops claim each where it arises. rule: as
     printed. depth: longest path from the explained output, in nodes. samples: the same amounts for each sample, None
-    in a result that an earlier version wrote.
+    in a result that an earlier version wrote. arrived_size, left_size: the sums of |relevance|, which tell where
+    amounts of both signs grow while they cancel; None where an earlier version wrote the result.
     """
 
     name: str
@@ -60,13 +69,15 @@ class NodeReport:
     lost: Mapping[str, float]
     depth: int
     samples: Samples | None = None
+    arrived_size: float | None = None
+    left_size: float | None = None
 
     def with_more(self, other: NodeReport) -> NodeReport:
         """The sum of two reports of one node, whose outputs are reported one by one."""
         lost = {c: self.lost.get(c, 0.0) + other.lost.get(c, 0.0) for c in (*self.lost, *other.lost)}
         samples = self.samples and other.samples and self.samples.plus(other.samples)
-        arrived, left = self.arrived + other.arrived, self.left + other.left
-        return dataclasses.replace(self, arrived=arrived, left=left, lost=lost, samples=samples)
+        amounts: dict[str, Any] = {n: _sum(getattr(self, n), getattr(other, n)) for n in AMOUNTS}
+        return dataclasses.replace(self, lost=lost, samples=samples, **amounts)
 
     @property
     def error(self) -> float:
@@ -80,7 +91,35 @@ class NodeReport:
             raise UsageError("the result has no amounts of each sample, since an earlier version wrote it")
         s = self.samples
         lost = {cause: amounts[i] for cause, amounts in s.lost.items()}
-        return dataclasses.replace(self, arrived=s.arrived[i], left=s.left[i], lost=lost, samples=None)
+        amounts = {name: getattr(s, name)[i] for name in AMOUNTS if getattr(s, name)}
+        return dataclasses.replace(self, lost=lost, samples=None, **amounts)
+
+    def document(self) -> dict[str, Any]:
+        """The entry in explanation.json."""
+        samples = self.samples and {**vars(self.samples), "error": self.samples.error}
+        return {**vars(self), "error": self.error, "samples": samples}
+
+    @classmethod
+    def read(cls, fields: Mapping[str, Any]) -> NodeReport:
+        """The report of an entry in explanation.json; what older results of this schema lack stays unknown."""
+        words: dict[str, Any] = {name: fields[name] for name in ("name", "op", "kind", "rule", "depth")}
+        words |= {name: float(fields[name]) for name in AMOUNTS if fields.get(name) is not None}
+        lost = {cause: float(amount) for cause, amount in fields["lost"].items()}
+        samples = fields.get("samples")
+        if not samples:
+            return cls(**words, lost=lost)
+        each = {name: tuple(map(float, samples.get(name, ()))) for name in AMOUNTS}
+        lost_each = {cause: tuple(map(float, amounts)) for cause, amounts in samples["lost"].items()}
+        return cls(**words, lost=lost, samples=Samples(lost=lost_each, **each))
+
+
+@dataclass(frozen=True)
+class Growth:
+    """By how much the sum of |relevance| grew between the target and its largest sum on the way, and at which node it
+    grew most; "" where no node is looked into. Amounts of both signs cancel where it did."""
+
+    factor: float
+    node: str = ""
 
 
 @dataclass(frozen=True)
@@ -88,7 +127,8 @@ class Conservation:
     """target = relevance + lost + error: where the relevance that started went, summed over the batch.
 
     target: what started at the output. relevance: what arrived at the inputs. lost: what nodes report lost.
-    targets, relevances: the first two of each sample.
+    targets, relevances: the first two of each sample. size, sizes: the sum of |relevance| that arrived at the inputs,
+    in all and of each sample.
     """
 
     target: float
@@ -97,6 +137,8 @@ class Conservation:
     nodes: tuple[NodeReport, ...]
     targets: Numbers = ()
     relevances: Numbers = ()
+    size: float = 0.0
+    sizes: Numbers = ()
 
     def sample(self, i: int) -> Conservation:
         """The books of one sample, counted from 0 (or -1 from the end). Raises TargetError where there is none."""
@@ -104,7 +146,20 @@ class Conservation:
             raise TargetError(f"sample {i} is not in a batch of {len(self.targets)}: count from 0")
         nodes = tuple(node.sample(i) for node in self.nodes)
         lost = math.fsum(amount for node in nodes for amount in node.lost.values())
-        return Conservation(self.targets[i], self.relevances[i], lost, nodes)
+        size = self.sizes[i] if self.sizes else 0.0
+        return Conservation(self.targets[i], self.relevances[i], lost, nodes, size=size)
+
+    @property
+    def growth(self) -> Growth:
+        """How far |relevance| grew on its way. Without nodes, as far as target and inputs tell."""
+        steps = [(n.arrived_size, n.left_size, n) for n in self.nodes]
+        sizes = [(a, b, n) for a, b, n in steps if a is not None and b is not None and math.isfinite(a + b)]
+        started = math.fsum(a for a, _, n in sizes if n.depth == 0) if sizes else abs(self.target)
+        if not started > 0:
+            return Growth(1.0)
+        largest = max([self.size, *(b for _, b, _ in sizes)])
+        where = max(sizes, key=lambda step: step[1] - step[0])[2].name if sizes else ""
+        return Growth(max(1.0, largest / started), where)
 
     @property
     def error(self) -> float:
@@ -134,6 +189,10 @@ class Conservation:
             return f"{arrived} + {self.error:.3g} not accounted for"
         causes = ", ".join(f"{cause} {amount:.3g}" for cause, amount in self.causes.items())
         return f"{arrived} + {self.lost:.3g} lost{f' ({causes})' if causes else ''}, error {self.error:.1g}"
+
+
+def _sum(a: float | None, b: float | None) -> float | None:
+    return None if a is None or b is None else a + b
 
 
 def _added(a: Numbers, b: Numbers) -> Numbers:

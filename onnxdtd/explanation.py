@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from onnxdtd.conservation import Conservation, NodeReport, Samples
+from onnxdtd.conservation import Conservation, NodeReport
 from onnxdtd.errors import InputError, TargetError
 from onnxdtd.folder import MANIFEST, describe, plain, read_arrays, read_manifest, write_arrays, write_folder
 from onnxdtd.types import Array
@@ -77,14 +77,19 @@ class Explanation:
         """What started, arrived and was lost: in total, node by node, and of each sample."""
         arrived = math.fsum(float(np.sum(r, dtype=np.float64)) for r in self.relevance.values())
         lost = math.fsum(amount for node in self.nodes for amount in node.lost.values())
-        each = sum(_by_sample(r, len(self.seed)) for r in self.relevance.values())
+        count = len(self.seed)
+        each, sizes = (
+            sum(_by_sample(part(r), count) for r in self.relevance.values()) for part in (np.asarray, np.abs)
+        )
         return Conservation(
             target=float(np.sum(self.seed, dtype=np.float64)),
             relevance=arrived,
             lost=lost,
             nodes=self.nodes,
             targets=tuple(map(float, self.seed)),
-            relevances=tuple(map(float, np.broadcast_to(each, len(self.seed)))),
+            relevances=tuple(map(float, np.broadcast_to(each, count))),
+            size=math.fsum(float(np.sum(np.abs(r), dtype=np.float64)) for r in self.relevance.values()),
+            sizes=tuple(map(float, np.broadcast_to(sizes, count))),
         )
 
     @property
@@ -98,7 +103,7 @@ class Explanation:
         values = np.asarray(output if self.batch_axis is None else np.take(output, sample, self.batch_axis))
         order = np.argsort(-values, axis=None, kind="stable")[:k]
         indices = [tuple(map(int, np.unravel_index(i, values.shape))) for i in order]
-        return [(index, self._class(index), float(values[index])) for index in indices]
+        return [(index, self.class_name(index), float(values[index])) for index in indices]
 
     def label(self, sample: int = 0) -> str:
         """What is explained in one sample, in words: "class 285 'Egyptian cat'", "index 3, 7"."""
@@ -110,7 +115,7 @@ class Explanation:
         (index,) = indices
         if index == ():
             return f"'{self.output}'"
-        name = self._class(index)
+        name = self.class_name(index)
         if name and len(index) == 1:
             return f"class {index[0]} '{name}'"
         return f"index {', '.join(map(str, index))}" + (f" '{name}'" if name else "")
@@ -121,14 +126,21 @@ class Explanation:
             return self.question
         classes = {index[self.class_axis] for index in indices if len(index) > 1}
         if len(classes) == 1:
-            name = self._class(indices[0])
+            name = self.class_name(indices[0])
             return f"class {classes.pop()}" + (f" '{name}'" if name else "") + f" at {len(indices)} positions"
         return f"{len(indices)} elements of '{self.output}'"
 
-    def _class(self, index: Index) -> str:
-        if not self.labels or not index or index[self.class_axis] >= len(self.labels):
+    def class_name(self, index: Index) -> str:
+        """The class of an index behind the batch axis, as the model's metadata name it, else ""."""
+        if not self.labels or not index:
             return ""
-        return self.labels[index[self.class_axis]]
+        shape = list(self.outputs[self.output].shape)
+        if self.batch_axis is not None:
+            shape.pop(self.batch_axis)
+        surplus = shape[self.class_axis] - len(self.labels)
+        # A detector's rows begin with four numbers of the box, and with its own score where it has one.
+        place = index[self.class_axis] - (surplus if len(shape) == 2 and surplus in (4, 5) else 0)
+        return self.labels[place] if 0 <= place < len(self.labels) else ""
 
     def _sample(self, sample: int) -> int:
         if not -len(self.target) <= sample < len(self.target):
@@ -167,7 +179,7 @@ class Explanation:
         for group in ("relevance", "kept"):
             for name, r in getattr(self, group).items():
                 fields[group][name]["sum"] = np.sum(r, dtype=np.float64)
-        fields["nodes"] = [_written(node) for node in self.nodes]
+        fields["nodes"] = [node.document() for node in self.nodes]
         total = {"target": c.target, "relevance": c.relevance, "lost": c.lost, "causes": c.causes}
         fields["conservation"] = {**total, "error": c.error, "relative": c.relative}
         return dict(plain(fields))
@@ -202,7 +214,7 @@ class Explanation:
             fields["target"] = tuple(tuple(map(tuple, indices)) for indices in document["target"])
             for name in ("target_value", "seed"):
                 fields[name] = np.array([float(value) for value in document[name]])
-            fields["nodes"] = tuple(_node(node) for node in document["nodes"])
+            fields["nodes"] = tuple(NodeReport.read(node) for node in document["nodes"])
             fields.update(
                 {name: tuple(document[name]) for name in ("notes", "warnings", "findings", "start")}
             )
@@ -222,21 +234,3 @@ def _by_sample(r: Array, count: int) -> Array:
     if r.ndim and len(r) == count:
         return np.asarray(np.sum(r.reshape(count, -1), axis=1, dtype=np.float64))
     return np.full(count, np.sum(r, dtype=np.float64) if count == 1 else np.nan)
-
-
-def _written(node: NodeReport) -> dict[str, Any]:
-    samples = node.samples and {**vars(node.samples), "error": node.samples.error}
-    return {**vars(node), "error": node.error, "samples": samples}
-
-
-def _node(fields: Mapping[str, Any]) -> NodeReport:
-    words: dict[str, Any] = {name: fields[name] for name in ("name", "op", "kind", "rule", "depth")}
-    words |= {name: float(fields[name]) for name in ("arrived", "left")}
-    lost = {cause: float(amount) for cause, amount in fields["lost"].items()}
-    samples = fields.get("samples")  # which older results of this schema lack
-    return NodeReport(**words, lost=lost, samples=samples and _samples(samples))
-
-
-def _samples(fields: Mapping[str, Any]) -> Samples:
-    arrived, left = (tuple(map(float, fields[name])) for name in ("arrived", "left"))
-    return Samples(arrived, left, {cause: tuple(map(float, v)) for cause, v in fields["lost"].items()})

@@ -24,7 +24,8 @@ FLOORS = [
     {"ops", "rules"}, {"methods"}, {"folder"}, {"inputs"}, {"conservation", "plan", "settings"}, {"walk"},
     {"compiled"}, {"explanation", "loaded", "remarks", "runs"}, {"engines", "results", "weighed"},
     {"explainer", "extend"}, {"predict", "theory"},
-    {"passes", "survey"}, {"render"}, {"audit", "metrics", "interop"}, {"comparison"}, {"cli"}, {"__main__"},
+    {"passes", "survey"}, {"reading"}, {"render"}, {"audit", "metrics", "interop"}, {"comparison"}, {"cli"},
+    {"__main__"},
 ]  # fmt: skip
 FLOOR = {name: height for height, names in enumerate(FLOORS) for name in names}
 # The front door: the lazy public API, which only the command line may use.

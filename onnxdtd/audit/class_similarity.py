@@ -18,56 +18,76 @@ from onnxdtd.types import Array
 
 # An angle of 26 degrees: four fifths of one heatmap's squared length lie along the other.
 LIMIT = 0.9
+ALONE = "The output has one element: there is no other class whose heatmap could be the same."
+OPPOSITE = (
+    "The two classes share one margin, their logits are opposite: what speaks for one speaks against the other, so "
+    "there is no other heatmap to compare with."
+)
 
 
 @audit(
     "class_similarity", cost="quick",
-    source="Sixt, Granz and Landgraf 2020; Nie et al. 2018; the limit 0.9 is onnxdtd's",
+    source="Sixt, Granz and Landgraf 2020; Nie et al. 2018; the limit 0.9 and the far class are onnxdtd's",
 )  # fmt: skip
 def class_similarity(plan: Plan, explanation: Explanation, rerun: Rerun) -> Finding:
-    """Similarity of the target's heatmap with those of the runner-up and of a random other class."""
-    return _against(explanation, rerun, others=seeds.classes(rerun) > 2)
+    """Similarity of the target's heatmap with that of a far class; that of the runner-up is reported beside."""
+    more = {"runner-up": seeds.runner_up(rerun)} if seeds.classes(rerun) > 2 else {}
+    return _against(explanation, rerun, more)
 
 
-def against_runner_up(explanation: Explanation, rerun: Rerun) -> Finding:
-    """The same with the runner-up alone: one walk less."""
-    return _against(explanation, rerun, others=False)
+def against_far_class(explanation: Explanation, rerun: Rerun) -> Finding:
+    """The same with the far class alone: one walk less."""
+    return _against(explanation, rerun, {})
 
 
-def _against(explanation: Explanation, rerun: Rerun, others: bool) -> Finding:
-    if seeds.classes(rerun) < 2:
-        sentence = "The output has one element: there is no other class whose heatmap could be the same."
-        return Finding("class_similarity", None, LIMIT, "above", sentence)
-    picked = {"runner-up": seeds.runner_up(rerun)}
-    if others:
-        picked["random other"] = seeds.other_class(rerun, np.random.default_rng(0))
+def _against(explanation: Explanation, rerun: Rerun, more: Mapping[str, Array]) -> Finding:
+    """A class of the same kind may rightly have the same heatmap; one that has nothing to do with it may not."""
+    alone = seeds.classes(rerun) < 2
+    if alone or seeds.one_margin(rerun):
+        return Finding("class_similarity", None, LIMIT, "above", ALONE if alone else OPPOSITE)
+    which, chosen = seeds.rival(rerun)
     details = {}
-    for name, which in picked.items():
-        found = compare(rerun.original, rerun.relevance(seeds.class_seed(rerun, which)), rerun.samples)
-        details[name] = {**_medians(found), "class": _named(explanation, which, rerun)}
-    value = details["runner-up"]["cosine"]
-    rival = details["runner-up"]["class"]
+    for name, index in {"far": which, **more}.items():
+        alike = compare(rerun.original, rerun.relevance(_seed(rerun, index)), rerun.samples)
+        details[name] = {**_medians(alike), "class": _named(explanation, index, rerun)}
+    details["far"]["by"] = chosen
+    value, rival = details["far"]["cosine"], details["far"]["class"]
+    whom = f"{rival}, which was asked for" if chosen == "asked" else f"{rival}, a far one"
     if value is None:
         sentence = "One of the heatmaps to compare is all zero, so their likeness is not defined."
     elif value > LIMIT:
-        every = len(details) > 1 and min(d["cosine"] or 0.0 for d in details.values()) > LIMIT
-        whom = "for every class asked" if every else f"for the runner-up, {rival}"
-        sentence = (
-            f"This heatmap is {likeness(value)} similar {whom}: it shows what the lower layers see, not why *this* "
-            "class."
+        hidden = (
+            "it shows what the lower layers see" if len(rerun.layers) > 1 else "it shows what the input has"
         )
+        sentence = f"This heatmap is {likeness(value)} similar for {whom}: {hidden}, not why *this* class."
     else:
-        differs = f"The heatmap of the runner-up, {rival}, differs (cosine {likeness(value)})"
-        sentence = f"{differs}: this one is about *this* class."
+        differs = f"The heatmap of {whom}, differs (cosine {likeness(value)})"
+        sentence = f"{differs}: this one depends on the class it explains."
     return Finding("class_similarity", value, LIMIT, "above", sentence, details)
 
 
-def _medians(found: Mapping[str, Array | None]) -> dict[str, Any]:
-    return {name: None if array is None else middle(array) for name, array in found.items()}
+def _seed(rerun: Rerun, which: Array) -> Array:
+    """One unit at the class, with the sign that its logit has beside the explained one: what speaks for one class and
+    against the other is no likeness. Rules that give nothing negative know no such difference."""
+    seed = seeds.class_seed(rerun, which)
+    if rerun.plan.seed != "value" or all("nonnegative" in step.rule.claims for step in rerun.plan.steps):
+        return seed
+    axis = rerun.class_axis
+    sides = [np.sign((mask * rerun.logits).sum(axis=axis, keepdims=True)) for mask in (seed, rerun.mask)]
+    return np.asarray(seed * sides[0] * sides[1])
+
+
+def _medians(alike: Mapping[str, Array | None]) -> dict[str, Any]:
+    return {name: None if array is None else middle(array) for name, array in alike.items()}
 
 
 def _named(explanation: Explanation, which: Array, rerun: Rerun) -> str:
     """The class of the first explained position, as people call it."""
-    index = int(which[tuple(np.argwhere(rerun.mask.any(axis=-1))[0])])
-    labels = explanation.labels
-    return f"class {index}" + (f" '{labels[index]}'" if labels and index < len(labels) else "")
+    index = list(map(int, _first(seeds.class_seed(rerun, which))))
+    name = explanation.class_name(tuple(i for axis, i in enumerate(index) if axis != explanation.batch_axis))
+    number = index[rerun.class_axis or 0] - rerun.first_class if rerun.class_axis is not None else 0
+    return f"class {number}" + (f" '{name}'" if name else "")
+
+
+def _first(mask: Array) -> Any:
+    return next(zip(*mask.nonzero(), strict=True))

@@ -1,92 +1,75 @@
-"""Does what starts at the target arrive at the input, and if not, where does it stay?"""
+"""Is all that starts at the target accounted for, and does it stay of its size on the way?"""
 
 from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
-from onnxdtd.audit.finding import Finding, listed, percent
+from onnxdtd.audit.finding import Finding, percent
 from onnxdtd.audit.rerun import Rerun
-from onnxdtd.conservation import NodeReport
+from onnxdtd.conservation import Conservation, NodeReport
 from onnxdtd.explanation import Explanation
 from onnxdtd.plan.plan import Plan
+from onnxdtd.reading import GROWS, grown
 from onnxdtd.registry import audit
 
-# Less cannot be seen in a heatmap.
-LIMIT = 0.01
-CAUSES = {
-    "bias": "was given to biases",
-    "dead": "was lost at neurons that only their bias keeps active",
-    "epsilon": "was taken by the stabiliser epsilon",
-    "border": "fell on padding or constants",
-}
+# Of the target: less cannot be seen in a heatmap.
+ERROR = 0.01
 
 
 @audit(
     "conservation", cost="quick",
-    source="Montavon et al. 2017, Definition 1: sum_p R_p = f(x); the limit of 1 % is onnxdtd's",
+    source="Montavon et al. 2017, Definition 1: sum_p R_p = f(x), constants aside; the limits, 1 % and tenfold, are "
+    "onnxdtd's",
 )  # fmt: skip
 def conservation(plan: Plan, explanation: Explanation, rerun: Rerun | None = None) -> Finding:
-    """|f - sum_p R_p| / |f|, layer by layer, with the cause of each loss."""
-    account = explanation.conservation
-    walks_values = plan.seed != "one"
-    started = account.target if walks_values else float(np.sum(explanation.target_value))
-    missing = started - account.relevance
-    # Zero only where nothing started and nothing arrived.
-    value = abs(missing) / abs(started) if started else float(missing != 0)
-    lost = sorted(filter(_loses, account.nodes), key=lambda n: -abs(_missing(n))) if walks_values else []
-    details: dict[str, Any] = {
-        "started": started,
-        "arrived": account.relevance,
-        "causes": account.causes if walks_values else {},
-        "layers": [
-            {
-                "node": n.name,
-                "op": n.op,
-                "rule": n.rule,
-                "arrived": n.arrived,
-                "left": n.left,
-                "lost": dict(n.lost),
-            }
-            for n in lost
-        ],
-    }
-    return Finding(
-        "conservation", value, LIMIT, "above", _sentence(plan, explanation, started, value, lost), details
-    )
-
-
-def _sentence(plan: Plan, e: Explanation, started: float, value: float, lost: list[NodeReport]) -> str:
-    arrived = e.conservation.relevance
-    if not started:
-        return "The explained value starts no relevance, so none arrives: it is not positive."
+    """What no cause accounts for over 1 % of the target, or the growth of |relevance| over ten: the larger."""
     if plan.seed == "one":
-        close = "close to" if value <= LIMIT else "which is not"
+        return _silent(f"{plan.method} carries the gradient, not the value, so nothing is to be conserved.")
+    account = explanation.conservation
+    if not account.target:
+        return _silent("No relevance started at the target, so none could get lost.")
+    growth = account.growth
+    error = account.relative if account.nodes else 0.0
+    details: dict[str, Any] = {
+        "started": account.target,
+        "arrived": account.relevance,
+        "error": account.error if account.nodes else None,
+        "growth": growth.factor,
+        "where": growth.node,
+        "causes": account.causes,
+        "layers": [_entry(n) for n in sorted(filter(_keeps_less, account.nodes), key=_missing)],
+    }
+    value = max(error / ERROR, growth.factor / GROWS)
+    return Finding("conservation", value, 1.0, "above", _sentence(account, error), details)
+
+
+def _silent(sentence: str) -> Finding:
+    return Finding("conservation", None, 1.0, "above", sentence)
+
+
+def _sentence(account: Conservation, error: float) -> str:
+    if error > ERROR:
+        worst = max(account.nodes, key=lambda n: abs(n.error))
         return (
-            f"The heatmap sums to {arrived:.4g}, {close} the explained {started:.4g}: {plan.method} carries the "
-            "gradient, not the value."
+            f"{account.error:.3g} of the explained {account.target:.4g} is neither at the input nor lost to a cause, "
+            f"most of it at '{worst.name}': the relevance below is wrong by as much."
         )
-    if value <= LIMIT:
-        return f"Of {started:.4g} at the target, {arrived:.4g} arrived at the input: nothing to speak of is lost."
-    shares = {cause: amount / started for cause, amount in e.conservation.causes.items()}
-    causes = [
-        f"{percent(share)} {CAUSES.get(cause, f'was lost to {cause}')}"
-        if share > 0
-        else f"{percent(-share)} more came from where relevance is lost otherwise ({cause})"
-        for cause, share in shares.items()
-        if abs(share) > LIMIT / 10
-    ]
-    why = listed(causes) if causes else f"{percent(value)} is missing"
-    most = f", most of all at '{lost[0].name}'" if lost else ""
-    if not e.nodes:
-        most = " (engine='numpy' would tell where)"
-    return f"The heatmap sums to {arrived:.4g} of the explained {started:.4g}: {why}{most}."
+    if blown := grown(account):
+        return blown
+    if not account.nodes:
+        return f"|relevance| at the input is {account.size / abs(account.target):.2g} of what started at the target."
+    owed = f", {percent(error)} of it but for rounding" if error > ERROR / 10 else ""
+    return f"All of the explained {account.target:.4g} is accounted for{owed}."
+
+
+def _entry(n: NodeReport) -> dict[str, Any]:
+    amounts = {"arrived": n.arrived, "left": n.left, "lost": dict(n.lost), "error": n.error}
+    return {"node": n.name, "op": n.op, "rule": n.rule, **amounts}
 
 
 def _missing(node: NodeReport) -> float:
-    return node.arrived - node.left
+    return -abs(node.arrived - node.left)
 
 
-def _loses(node: NodeReport) -> bool:
+def _keeps_less(node: NodeReport) -> bool:
     return bool(node.lost) or abs(node.error) > 1e-5 * max(abs(node.arrived), abs(node.left))

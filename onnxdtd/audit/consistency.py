@@ -23,8 +23,7 @@ def consistency(plan: Plan, explanation: Explanation, rerun: Rerun) -> Finding:
     """The relevance given to outputs that are <= 0 at this input, relative to the target's."""
     logits = rerun.logits
     if seeds.classes(rerun) > 1:
-        ranked = logits.argsort(axis=-1)
-        masks = [seeds.class_seed(rerun, ranked[..., k]) for k in range(min(MOST, logits.shape[-1]))]
+        masks = [seeds.class_seed(rerun, which) for which in seeds.lowest(rerun, MOST)]
     else:
         masks = [rerun.mask]
     masks = [found for mask in masks if (found := mask & (logits <= 0)).any()]

@@ -12,8 +12,9 @@ import numpy.typing as npt
 
 # The most telling first: which fired finding the honest sentence quotes.
 GRAVITY = (
-    "class_similarity", "cascading_randomisation", "convergence", "rank", "independent_randomisation",
-    "roots_region", "roots_domain", "conservation", "stability", "gradient_x_input", "consistency", "positivity",
+    "input_blind", "conservation", "class_similarity", "cascading_randomisation", "convergence", "rank",
+    "independent_randomisation", "roots_region", "roots_domain", "stability", "gradient_x_input", "consistency",
+    "positivity",
 )  # fmt: skip
 
 

@@ -13,11 +13,10 @@ from matplotlib.ticker import MaxNLocator
 
 from onnxdtd.audit.finding import Finding
 from onnxdtd.render.canvas import DPI, HEADING, MARGIN, SMALL, Page
-from onnxdtd.render.colours import BLUE, FAINT, INK, RED
+from onnxdtd.render.colours import BLUE, FAINT, GREY, INK, RED
 
 LEFT, WIDTH, HEIGHT = 130, 1150, 520
 ABOVE, BELOW = 2 * HEADING + 10, 110  # room for what is drawn and the legend; for names and the axis' label
-GREY = "#6b6b6b"
 NAMED = 12
 """Up to so many layers are named on the axis, more are numbered."""
 

@@ -19,7 +19,8 @@ from onnxdtd.audit.similarity import cosines, side_by_side
 from onnxdtd.explainer import Explainer
 from onnxdtd.explanation import Explanation
 from onnxdtd.model.graph import Graph
-from onnxdtd.plan.batch import rows, samples
+from onnxdtd.plan.batch import rows, samples, samples_first
+from onnxdtd.plan.boxes import class_rows
 from onnxdtd.plan.plan import Plan, Step, make_plan, needed, prune
 from onnxdtd.plan.reach import LAYERS
 from onnxdtd.runs.batches import fixed_batch
@@ -49,8 +50,9 @@ class Rerun:
 
     remake(graph, method): the plan of another graph or method. kept: derived weights of this graph. sums: what rules
     made of the values. explained: the relevance of each input for one unit at the explained elements, where it is
-    known. tick(done, total): progress of the audit that is running. asked: answers at this point that several audits
-    share.
+    known. class_axis: of the explained value, None where it has one element a sample; first_class: on it, behind the
+    numbers of a detector's box. rival: the class to compare with, if one is asked for. tick(done, total): progress of
+    the audit that is running. asked: answers at this point that several audits share.
     """
 
     plan: Plan
@@ -64,6 +66,9 @@ class Rerun:
     kept: dict[Any, Any] = dataclasses.field(default_factory=dict)
     sums: dict[Any, Any] | None = None
     explained: Arrays | None = None
+    class_axis: int | None = -1
+    first_class: int = 0
+    rival: int | None = None
     tick: Tell = tell_nobody
     asked: dict[str, Any] = dataclasses.field(default_factory=dict, init=False)
 
@@ -92,20 +97,12 @@ class Rerun:
             inside.fill(forward(feeds))
         values = inside.values
         mask = mask_of(explanation.target[:count], values[plan.target].shape, explanation.batch_axis)
+        axis, first = _classes(explainer.graph, explanation, mask.ndim)
         known = _for_one_unit(plan, explanation, count)
         return cls(
-            plan,
-            feeds,
-            values,
-            mask,
-            forward,
-            remake,
-            explainer.providers,
-            explainer,
-            kept,
-            inside.sums,
-            known,
-        )
+            plan, feeds, values, mask, forward, remake, explainer.providers, explainer, kept, inside.sums, known,
+            axis, first,
+        )  # fmt: skip
 
     def by(self, method: str) -> Rerun:
         """The same point, another method's rules."""
@@ -222,6 +219,16 @@ def _first_samples(graph: Graph, explanation: Explanation) -> tuple[Arrays, int]
     if few(graph, count) or explanation.batch_axis != 0:
         return feeds, count
     return {name: array[:SAMPLES] for name, array in feeds.items()}, SAMPLES
+
+
+def _classes(graph: Graph, explanation: Explanation, rank: int) -> tuple[int | None, int]:
+    """The axis of the explained value along which the classes lie, and the first of them."""
+    behind = [axis for axis in range(rank) if axis != explanation.batch_axis]
+    if not behind:
+        return None, 0
+    y = samples_first(explanation.outputs[explanation.output], explanation.batch_axis)
+    rows = class_rows(graph, explanation.output, y, explanation.inputs)
+    return behind[explanation.class_axis], rows[1] if rows else 0
 
 
 def _for_one_unit(plan: Plan, explanation: Explanation, count: int) -> Arrays | None:

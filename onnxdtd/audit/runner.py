@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import Any, Unpack
 
-from onnxdtd.audit import class_similarity, conservation, gradient_x_input
+from onnxdtd.audit import class_similarity, conservation, gradient_x_input, input_blind, seeds
 from onnxdtd.audit.finding import Finding, honest
 from onnxdtd.audit.report import AuditReport
 from onnxdtd.audit.rerun import Rerun, few
@@ -32,19 +32,23 @@ def run_audit(
     only: Sequence[str] | None = None,
     *,
     quick: bool = False,
+    rival: int | str | None = None,
     progress: Tell = None,
 ) -> AuditReport:
     """Audit an explanation that the explainer has made.
 
-    only: audits by name, all by default. quick: only those of a few walks. progress: told (done, total).
-    Raises UsageError for an unknown name, or for a method of many passes, which no rule of a node stands behind.
+    only: audits by name, all by default. quick: only those of a few walks. rival: the class whose heatmap
+    `class_similarity` compares with, by its index or name; a far one by default. progress: told (done, total).
+    Raises UsageError for an unknown name or class, or for a method of many passes, which no rule of a node stands
+    behind.
     """
     entries = chosen(only, quick)
     check_method(explanation.method)
     if explanation.only or explanation.start:
         raise UsageError("audits speak of whole walks: explain without only= and start=")
     ticker = Ticker(len(entries), progress, 1000)
-    rerun = dataclasses.replace(Rerun.of(explainer, explanation), tick=ticker)
+    rerun = Rerun.of(explainer, explanation)
+    rerun = dataclasses.replace(rerun, tick=ticker, rival=_index(rival, explanation, rerun))
     plan = explainer.plan(explanation.output)
     findings: list[Finding] = []
     seconds: dict[str, float] = {}
@@ -67,15 +71,34 @@ def run_audit(
     )
 
 
+def _index(rival: int | str | None, explanation: Explanation, rerun: Rerun) -> int | None:
+    """A class, given by index or name, as an index. Raises UsageError where there is none, or it is the explained."""
+    if rival is None:
+        return None
+    labels, count = list(explanation.labels or ()), seeds.classes(rerun)
+    index = labels.index(rival) if rival in labels else rival
+    if isinstance(index, str) and index.isdecimal():
+        index = int(index)
+    if isinstance(index, str) or not 0 <= index < count:
+        raise UsageError(
+            f"no class {rival!r} to compare with: give a name, or an index from 0 to {count - 1}"
+        )
+    if (rerun.mask & seeds.class_seed(rerun, rerun.first_class + index)).any():
+        raise UsageError(f"class {rival!r} is explained itself: compare with another one")
+    return index
+
+
 def quick(explainer: Explainer, explanation: Explanation, snapshot: Snapshot | None = None) -> list[Finding]:
-    """The three cheapest findings: conservation, similarity with the runner-up class, and with gradient x input. None
-    for a method of many passes, which gives no node a rule. snapshot: of the pass that made the explanation."""
+    """The four cheapest findings: conservation, similarity with a far class, with another input, and with gradient x
+    input. None for a method of many passes, which gives no node a rule. snapshot: of the pass that made the
+    explanation."""
     if explanation.method in PASSES:
         return []
     plan, rerun = explainer.plan(explanation.output), Rerun.of(explainer, explanation, snapshot)
     findings = {
         "conservation": conservation.conservation(plan, explanation),
-        "class_similarity": class_similarity.against_runner_up(explanation, rerun),
+        "class_similarity": class_similarity.against_far_class(explanation, rerun),
+        "input_blind": input_blind.input_blind(plan, explanation, rerun),
         "gradient_x_input": gradient_x_input.gradient_x_input(plan, explanation, rerun),
     }
     return [_signed(AUDITS[name], finding) for name, finding in findings.items()]
@@ -86,7 +109,8 @@ def audited(
 ) -> Explanation:
     """The explanation of x with its `quick` findings, as documents, and the honest sentence that follows from them.
 
-    The forward pass, the plan and the sums that rules make are those of the explanation: two walks more.
+    The forward pass, the plan and the sums that rules make are those of the explanation: three walks more, one of
+    them at another input.
     A walk that is restricted (`only`) or starts inside has no findings: audits speak of whole ones.
     """
     feeds = check_inputs(x, explainer.inputs)

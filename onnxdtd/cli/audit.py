@@ -39,6 +39,14 @@ def audit(
             show_default=False,
         ),
     ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CLASS",
+            help="The class, by index or name, whose heatmap class_similarity compares with. [default: a far one]",
+            show_default=False,
+        ),
+    ] = None,
     rules: options.Rules = None,
     bias: options.Bias = None,
     input_range: options.InputRange = None,
@@ -58,6 +66,7 @@ def audit(
         {"method": method, "bias": bias, "rules": rules, "providers": provider, "input_range": input_range},
         preprocess,
         image,
+        against=against,
         only=only.split(",") if only else None,
         quick=quick,
         fail_on=fail_on or [],

@@ -30,6 +30,7 @@ def audit(
     preprocess: Path | None,
     image: Mapping[str, Any],
     *,
+    against: str | None,
     only: Sequence[str] | None,
     quick: bool,
     fail_on: Sequence[str],
@@ -45,7 +46,9 @@ def audit(
         warnings.simplefilter("ignore")  # of NumPy and matplotlib
         with Progress(quiet=as_json) as progress:
             explanation = asked.explainer.one_pass(asked.x, asked.targets[0])
-            report = run_audit(asked.explainer, explanation, only, quick=quick, progress=progress)
+            report = run_audit(
+                asked.explainer, explanation, only, quick=quick, rival=against, progress=progress
+            )
         folder = report.save(output)
     written = json.loads((folder / MANIFEST).read_text("utf-8"))
     if as_json:

@@ -24,7 +24,8 @@ from onnxdtd.explanation import SCHEMA, Explanation
 from onnxdtd.folder import MANIFEST, check_folder, plain
 from onnxdtd.inputs import IMAGE_SUFFIXES, Preprocess, input_file, read_inputs
 from onnxdtd.plan.target import Target, check_target
-from onnxdtd.render import columns, save_heatmap
+from onnxdtd.reading import columns
+from onnxdtd.render import save_heatmap
 
 
 def explain(
@@ -64,7 +65,7 @@ def explain(
             message("\n".join(f"warning: {text}" for text in e.warnings))
             told.append({**written, "prediction": prediction(e), "directory": str(saved)})
         else:
-            told.append(summary(e, folder, written["files"]))
+            told.append(summary(e, folder, written["files"], explainer.features))
     if not as_json:
         return "\n\n".join(told)
     return json.dumps(told[0] if len(told) == 1 else {"results": told}, allow_nan=False)

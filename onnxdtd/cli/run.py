@@ -66,7 +66,7 @@ def run(
     preprocess: options.Preprocess = None,
     image: Any = None,
     no_audit: Annotated[
-        bool, typer.Option("--no-audit", help="Leave out what says how far to trust it: three walks less.")
+        bool, typer.Option("--no-audit", help="Leave out what says how far to trust it: four walks less.")
     ] = False,
     verify: Annotated[
         bool,

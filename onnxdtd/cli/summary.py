@@ -1,49 +1,92 @@
-"""The summary that `run` prints: prediction, target, method, where relevance went, warnings, files."""
+"""The summary that `run` prints: what the picture says, of what the number is made, how far to trust it."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from onnxdtd.cli.text import aligned, numbers, page, sections
-from onnxdtd.conservation import Conservation
 from onnxdtd.explanation import Explanation
+from onnxdtd.reading import asked, blown_up, columns, grown, owed, set_aside, shares, shows, unit
 from onnxdtd.registry import METHODS, PASSES
-from onnxdtd.render import columns
 
 SHOWN = 3
-CAUSES = {
-    "bias": "biases",
-    "dead": "neurons that only their bias keeps active",
-    "epsilon": "the stabiliser, which damps small sums",
-    "border": "padding and constants",
-    "masked": "channels that were left out",
-}
 # Notes on what changes no number, and on the final activation, which the target's line tells.
 ROUTINE = ("Constant lifted", "constants folded", "no-ops dropped", "final ")
 ENGINE = "engine "  # opens the note on which engine `auto` took
-VISIBLE = 5e-4  # a share that does not print as 0.0 %
 
 
-def summary(e: Explanation, directory: Path, files: Sequence[str]) -> str:
-    """Lines for a person; the same facts, and more, are in explanation.json."""
+def summary(e: Explanation, directory: Path, files: Sequence[str], names: Sequence[str] | None = None) -> str:
+    """Lines for a person; the same facts, and more, are in explanation.json. names: of a table's columns."""
     notes = [note for note in e.notes if not note.startswith((*ROUTINE, ENGINE))]
     engine = [note.removeprefix(ENGINE) for note in e.notes if note.startswith(ENGINE)]
     rows = [
-        ("prediction", _prediction(e)),
+        ("answer", _answer(e, names)),
+        ("made of", _made_of(e)),
+        ("trust", _trust(e)),
+        *_predicted(e),
         ("target", _each(e, _target)),
         ("method", [e.method + (f", picked by auto: {e.reason}" if e.reason else "")]),
-        ("relevance", _relevance(e)),
-        *_losses(e.conservation),
         ("found", _extras(e)),
-        ("audit", _findings(e)),
+        ("audit", aligned(_findings(e), "<<<") if e.findings else []),
         ("graph", ["; ".join(notes)] if notes else []),
         ("engine", engine),
         ("warning", list(e.warnings)),
         ("written", [f"{directory}: {', '.join(_files(e, files))}"]),
     ]
     return sections([row for row in rows if row[1]], page())
+
+
+def _answer(e: Explanation, names: Sequence[str] | None) -> list[str]:
+    """What the picture says."""
+    if len(e.target) == 1:
+        return [" ".join(shows(e, 0, names))]
+    return _each(e, lambda e, i: " ".join(shows(e, i, names)))
+
+
+def _made_of(e: Explanation) -> list[str]:
+    """Of what the explained number is made, in its own unit; of a single sample also what the words mean."""
+    if not _line(e, 0) and len(e.target) == 1:
+        return [_no_sum(e)]
+    return _each(e, _line) if len(e.target) > 1 else [_line(e, 0), *owed(e)]
+
+
+def _line(e: Explanation, sample: int) -> str:
+    made = shares(e, sample)
+    return f"{unit(e, sample)} {made}" if made else ""
+
+
+def _no_sum(e: Explanation) -> str:
+    """Why there is no line that adds up."""
+    entry = METHODS.get(e.method)
+    if (e.method in PASSES and not PASSES[e.method].adds_up) or (entry is not None and entry.seed == "one"):
+        return (
+            f"{e.conservation.relevance:.4g} in sum, which by this method need not be the explained {unit(e)}"
+        )
+    return "no relevance started at the target, so none arrived"
+
+
+def _trust(e: Explanation) -> list[str]:
+    """In words what speaks against the heatmap, if anything does."""
+    blown = [account for i in range(len(e.target)) if (account := blown_up(e, i))]
+    worst = max(blown, key=lambda account: account.growth.factor, default=None)
+    return [*dict.fromkeys(filter(None, (grown(worst) if worst else "", e.sentence)))]
+
+
+def _predicted(e: Explanation) -> list[tuple[str, list[str]]]:
+    """The largest elements; of a detector, whose elements are pixels too, the explained box."""
+    if not any(e.corners):
+        return [("prediction", _prediction(e))]
+    sides = ("left", "top", "right", "bottom")
+
+    def tell(e: Explanation, sample: int) -> str:
+        corners = e.corners[sample]
+        if corners is None:
+            return "none"
+        places = ", ".join(f"{side} {place:.4g}" for side, place in zip(sides, corners, strict=True))
+        return f"{places} (pixels of the model's input)"
+
+    return [("box", _each(e, tell))]
 
 
 def _prediction(e: Explanation) -> list[str]:
@@ -63,13 +106,12 @@ def _top(e: Explanation, sample: int) -> list[tuple[str, str, str]]:
 
 
 def _target(e: Explanation, sample: int) -> str:
-    what = e.label(sample)
+    what = asked(e, sample)
     what += "" if f"'{e.output}'" in what else f" of output '{e.output}'"
-    value, values = float(e.target_value[sample]), e.outputs[e.output]
-    chosen = sum(float(values[sample][index] if values.ndim else values) for index in e.target[sample])
-    if math.isclose(value, chosen, rel_tol=1e-5, abs_tol=1e-5) or not math.isfinite(value):
-        return f"{what}, {value:.4g}"
-    return f"{what}, by its logit {value:.4g} before the final activation"
+    value = float(e.target_value[sample])
+    if set_aside(e, sample):
+        return f"{what}, by its logit {value:.4g} before the final activation"
+    return f"{what}, {unit(e, sample)} {value:.4g}"
 
 
 def _each(e: Explanation, tell: Callable[[Explanation, int], str]) -> list[str]:
@@ -81,51 +123,9 @@ def _each(e: Explanation, tell: Callable[[Explanation, int], str]) -> list[str]:
     return [*lines, f"and {rest} more samples"] if rest else lines
 
 
-def _relevance(e: Explanation) -> list[str]:
-    account = e.conservation
-    if e.method in PASSES and PASSES[e.method].adds_up:
-        return [f"{account.relevance:.4g} in sum, of {account.target:.4g} that the method explains"]
-    if e.method in PASSES or (e.method in METHODS and METHODS[e.method].seed == "one"):
-        return [f"{account.relevance:.4g} in sum (by this method it need not add up to the target)"]
-    if not e.seed.any():
-        return ["none, since none started at the target"]
-    share = _percent(account.relevance, account.target)
-    where = "the inputs" if len(e.relevance) > 1 else "the input"
-    told = [
-        f"{account.relevance:.4g} of {account.target:.4g} arrived at {where}" + f" ({share})" * bool(share)
-    ]
-    if account.relative > VISIBLE:
-        rest = f"{account.error:.4g} is not accounted for"
-        told.append("where the rest went, --engine numpy tells" if e.engine == "onnx" else rest)
-    return told
-
-
-def _percent(part: float, whole: float) -> str:
-    """Of a target near zero no share is told."""
-    return f"{part / whole:.1%}" if abs(part) < 10 * abs(whole) else ""
-
-
-def _losses(account: Conservation) -> list[tuple[str, list[str]]]:
-    """By cause, and the nodes that lost most; what has not the target's sign was gained there."""
-    sign = math.copysign(1, account.target)
-    causes = [(amount, CAUSES.get(cause, cause)) for cause, amount in account.causes.items()]
-    nodes = sorted(((sum(n.lost.values()), n.name) for n in account.nodes), key=lambda loss: -abs(loss[0]))
-    rows = []
-    for label, word, losses in (("lost", "to", causes), ("lost most", "at", nodes[:SHOWN])):
-        whole = max([abs(account.target), *(abs(amount) for amount, _ in losses)])
-        seen = [(amount, where) for amount, where in losses if abs(amount) > VISIBLE * whole]
-        sizes = numbers([amount for amount, _ in seen])
-        shares = [_percent(amount, account.target) for amount, _ in seen]
-        shares = shares if all(shares) else [""] * len(seen)
-        places = [f"{word} {where}" + (" (a gain)" if amount * sign < 0 else "") for amount, where in seen]
-        rows.append((label, aligned(list(zip(sizes, shares, places, strict=True)), ">><") if seen else []))
-    return rows
-
-
-def _findings(e: Explanation) -> list[str]:
-    """The numbers of the quick audit, and in words what speaks against the heatmap, if anything does."""
-    told = [(f["name"], _short(f["value"]), "fired" if f["fired"] else "") for f in e.findings]
-    return [*aligned(told, "<<<"), e.sentence] if told else []
+def _findings(e: Explanation) -> list[tuple[str, str, str]]:
+    """The numbers of the quick audit."""
+    return [(f["name"], _short(f["value"]), "fired" if f["fired"] else "") for f in e.findings]
 
 
 def _extras(e: Explanation) -> list[str]:

@@ -37,11 +37,23 @@ def detections(
     classes, which lie between 0 and 1, behind four numbers that do not all (and one score of the box itself); or it
     is made of what a suppression of overlapping boxes has selected, its boxes being another output.
     """
-    if not any(x.ndim == 4 and x.dtype.kind == "f" for x in feeds.values()):
-        return None
     head = graph.heads.get(output)
     if head is not None and head.kind == "selected":
-        return _selected(graph, output, values, y)
+        return _selected(graph, output, values, y) if _looks_at_pictures(feeds) else None
+    classes = class_rows(graph, output, y, feeds)
+    if classes is None:
+        return None
+    axis, first = classes
+    anchors = y if axis == 1 else y.swapaxes(1, 2)
+    return [_ranked(rows[:, :4], rows[:, 4:], first == 5, axis == 1) for rows in anchors]
+
+
+def class_rows(graph: Graph, output: str, y: Array, feeds: Mapping[str, Array]) -> tuple[int, int] | None:
+    """Where the classes lie in a detector's output y (N, ...) that has numbers of the box beside them: the axis
+    behind the batch axis, and the first class on it. None for any other output."""
+    head = graph.heads.get(output)
+    if not _looks_at_pictures(feeds) or (head is not None and head.kind == "selected"):
+        return None
     if output in graph.targets and head is not None and head.whole:
         return None
     if y.ndim != 3 or max(y.shape[1:]) < FEWEST or min(y.shape[1:]) < 5:
@@ -52,7 +64,11 @@ def detections(
     if scores.min() < 0 or scores.max() > 1 or (boxes.min() >= 0 and boxes.max() <= 1):
         return None
     own = rows_last and scores.shape[-1] > 1
-    return [_ranked(boxes[i], scores[i], own, rows_last) for i in range(len(y))]
+    return int(rows_last), 4 + own
+
+
+def _looks_at_pictures(feeds: Mapping[str, Array]) -> bool:
+    return any(x.ndim == 4 and x.dtype.kind == "f" for x in feeds.values())
 
 
 def _ranked(boxes: Array, scores: Array, own: bool, rows_last: bool) -> Detections:

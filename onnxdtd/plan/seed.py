@@ -12,7 +12,7 @@ import numpy.typing as npt
 from onnxdtd.errors import TargetError
 from onnxdtd.model.graph import Graph
 from onnxdtd.plan.batch import as_it_was, batch_axis, samples_first
-from onnxdtd.plan.boxes import Corners
+from onnxdtd.plan.boxes import Corners, class_rows
 from onnxdtd.plan.coefficients import Answers, coefficients_of
 from onnxdtd.plan.default import class_axis, default, pictures
 from onnxdtd.plan.target import Index, Target
@@ -73,7 +73,8 @@ def ask(
     y = values[output] if values[output].shape == logits.shape else logits
     first = samples_first(logits, axis)
     answers = Answers(graph, output, values, feeds, samples_first(y, axis), first, axis)
-    classes = class_axis(answers.logits.shape[1:], graph, output, pictures(feeds)) - 1
+    rows = class_rows(graph, output, answers.y, feeds)
+    classes = rows[0] if rows else class_axis(answers.logits.shape[1:], graph, output, pictures(feeds)) - 1
     if target.is_top:
         chosen = default(graph, output, values, answers.y, answers.logits, feeds)
         return Seed(as_it_was(chosen.coefficients, axis), axis, classes, chosen.said, chosen.corners)

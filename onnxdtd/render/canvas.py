@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from onnxdtd.render.colours import FAINT, INK, SIGNED, Scale
+from onnxdtd.render.colours import FAINT, GREY, INK, SIGNED, Scale, number
 
 DPI = 200
 MARGIN, GAP = 44, 40
@@ -24,16 +24,21 @@ TITLE, HEADER, SMALL = 11, 9, 8  # points
 
 
 class Page:
-    """A white figure with a title; boxes are placed in pixels from the top left of the space below it."""
+    """A white figure with a title and a grey line below it; boxes are placed in pixels from the top left of the space
+    below them. Both wrap."""
 
-    def __init__(self, width: int, height: int, title: str) -> None:
+    def __init__(self, width: int, height: int, title: str, caption: str = "") -> None:
         lines = wrapped(title, width - 2 * MARGIN, TITLE, 2)
-        self.width, self.top = width, MARGIN + 46 * len(lines) + (14 if lines else 0)
+        notes = wrapped(caption, width - 2 * MARGIN, SMALL, 3)
+        heading = 46 * len(lines) + 34 * len(notes)
+        self.width, self.top = width, MARGIN + heading + (14 if heading else 0)
         self.height = self.top + height + MARGIN
         self.figure = Figure((self.width / DPI, self.height / DPI), dpi=DPI, facecolor="white")
         FigureCanvasAgg(self.figure)
         for i, line in enumerate(lines):
             self.text(MARGIN, 46 * i - self.top + MARGIN, line, TITLE)
+        for i, line in enumerate(notes):
+            self.text(MARGIN, 46 * len(lines) + 34 * i - self.top + MARGIN, line, SMALL, GREY)
 
     def text(self, left: float, top: float, words: str, size: float, color: str = INK) -> None:
         """A line of text whose top left is at (left, top); a dollar sign is a dollar sign."""
@@ -66,12 +71,12 @@ def draw_bar(page: Page, scale: Scale, left: float, top: float, height: float) -
     """A vertical colour bar; its label says where the colours end."""
     axes = page.place(left, top, BAR, height)
     bar = page.figure.colorbar(
-        ScalarMappable(Normalize(-scale.limit, scale.limit), SIGNED),
+        ScalarMappable(Normalize(-scale.end, scale.end), SIGNED),
         cax=axes,
         extend={(0, 0): "neither", (1, 0): "min", (0, 1): "max", (1, 1): "both"}[scale.low, scale.high],
         extendfrac=0.03,
         ticks=MaxNLocator(5, symmetric=True),
-        format=FuncFormatter(lambda value, _: scale.tick(value)),
+        format=FuncFormatter(lambda value, _: number(value)),
     )
     bar.outline.set(linewidth=0.5, edgecolor=FAINT)
     axes.tick_params(labelsize=SMALL, length=2.5, width=0.5, color=FAINT, labelcolor=INK)

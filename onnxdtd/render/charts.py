@@ -31,7 +31,9 @@ _BARS, _LABELS = 900, 700  # widths in pixels
 _STRIP = 1500
 
 
-def bars(relevance: Array, values: Array | None, names: Sequence[str] | None, title: str) -> Figure:
+def bars(
+    relevance: Array, values: Array | None, names: Sequence[str] | None, title: str, caption: str = ""
+) -> Figure:
     """Horizontal bars, the largest |relevance| first; of many, the smallest are one bar, "others"."""
     if names is not None and len(names) != relevance.size:
         raise UsageError(f"{len(names)} names for {relevance.size} inputs: give one for each")
@@ -47,7 +49,7 @@ def bars(relevance: Array, values: Array | None, names: Sequence[str] | None, ti
         labels.append(f"{len(rest)} others, summed")
     labels = ["".join(wrapped(label, _LABELS, SMALL, 1)) for label in labels]
     left = MARGIN + max(text_width(label, SMALL) for label in labels) + 24
-    page = Page(int(left + _BARS + MARGIN), HEADING + _PITCH * len(sizes), title)
+    page = Page(int(left + _BARS + MARGIN), HEADING + _PITCH * len(sizes), title, caption)
     page.text(left, 0, "relevance", HEADER, FAINT)
     _bars(page.place(left, HEADING, _BARS, _PITCH * len(sizes)), sizes, labels)
     return page.figure
@@ -71,14 +73,14 @@ def _bars(axes: Axes, sizes: list[float], labels: list[str]) -> None:
     axes.spines[:].set_visible(False)
 
 
-def strip(relevance: Array, signal: Array | None, title: str, percentile: float) -> Figure:
+def strip(relevance: Array, signal: Array | None, title: str, percentile: float, caption: str = "") -> Figure:
     """A sequence (C, T): its signal as lines (beyond 6 channels, grey rows) above its relevance."""
     scale = Scale.of(relevance, percentile)
     channels, steps = relevance.shape
     upper = 260 if signal is not None else 0
     height = min(max(24 * channels, 350 - upper), 600)
     start = HEADING + upper + GAP // 2 if upper else 0
-    page = Page(MARGIN + _STRIP + GAP + BAR_SPACE, start + HEADING + height + 60, title)
+    page = Page(MARGIN + _STRIP + GAP + BAR_SPACE, start + HEADING + height + 60, title, caption)
     if signal is not None:
         _signal(page.panel(MARGIN, 0, _STRIP, upper, "input"), signal)
     axes = page.panel(MARGIN, start, _STRIP, height, "relevance")

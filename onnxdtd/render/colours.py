@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +10,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from onnxdtd.errors import UsageError
 from onnxdtd.types import Array
 
-INK, FAINT = "#222222", "#8a8a8a"
+INK, GREY, FAINT = "#222222", "#6b6b6b", "#8a8a8a"
 RED, BLUE = "#c81e1e", "#1d4fb8"
 
 # An odd number of colours puts white on exactly zero; both halves fall in lightness alike.
@@ -57,25 +56,16 @@ class Scale:
         return np.asarray(SIGNED(0.5 + 0.5 * self.normal(relevance))[..., :3])
 
     @property
-    def exponent(self) -> int:
-        """The power of ten, a multiple of 3, that keeps the ticks short; 0 for ordinary sizes."""
-        if 1e-2 <= self.limit < 1e4:
-            return 0
-        return 3 * math.floor(math.log10(self.limit) / 3)
-
-    def tick(self, value: float) -> str:
-        """A value as the ticks write it."""
-        return number(value / 10.0**self.exponent)
+    def end(self) -> float:
+        """The limit as a share of the largest |relevance|: where the colour bar ends."""
+        return self.limit / (abs(self.largest) or self.limit)
 
     @property
     def label(self) -> tuple[str, ...]:
-        """ "relevance" and its unit; a second line tells where the colours end, if values lie beyond."""
-        power = str(self.exponent).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
-        unit = f" (×10{power})" if self.exponent else ""
+        """What the ticks are; a second line tells where the colours end, if values lie beyond."""
         if not (self.low or self.high):
-            return (f"relevance{unit}",)
-        cut = f"cut at percentile {self.percentile:g} of |relevance|, largest {self.tick(self.largest)}"
-        return f"relevance{unit}", cut
+            return ("relevance, the largest being 1",)
+        return "relevance, the largest being 1", f"all beyond {number(self.end)} in the last colour"
 
 
 def number(value: float) -> str:

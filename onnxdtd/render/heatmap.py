@@ -15,13 +15,15 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from onnxdtd.errors import UsageError
 from onnxdtd.explanation import Explanation
 from onnxdtd.inputs.layout import layout_of
+from onnxdtd.reading import caption, columns, headings, in_pixels, title
 from onnxdtd.render.canvas import BAR_SPACE, DPI, GAP, HEADING, MARGIN, Page, draw_bar
 from onnxdtd.render.charts import bars, strip
-from onnxdtd.render.colours import Scale
+from onnxdtd.render.colours import INK, Scale
 from onnxdtd.types import Array
 
 _PANEL = 600  # pixels of a panel's longer side, more or less
@@ -38,12 +40,15 @@ def heatmap(
     title: str = "",
     names: Sequence[str] | None = None,
     percentile: float = 99.5,
+    caption: str = "",
+    box: tuple[float, float, float, float] | None = None,
 ) -> Figure | None:
     """The relevance of one sample (without the batch axis) as a figure; None where its shape has no picture.
 
     picture: what an image's relevance is laid over, (H, W) or (H, W, 3), uint8 or 0..1. values: the sample's
     input, shown where there is no `picture`. layout: one of LAYOUTS, guessed from the shape by default.
-    names: the columns of a table. percentile: of |relevance|, where the colours end.
+    names: the columns of a table. percentile: of |relevance|, where the colours end. caption: a grey line below the
+    title. box: left, top, right, bottom of what is drawn around a part of an image, in pixels of the relevance.
     """
     array = np.asarray(relevance)
     layout = layout_of(array.shape, layout)
@@ -53,14 +58,15 @@ def heatmap(
     if shown is not None and shown.shape != array.shape:
         raise UsageError(f"values have shape {shown.shape}, the relevance {array.shape}: they must agree")
     if layout == "NF":
-        return bars(array, shown, names, title)
+        return bars(array, shown, names, title, caption)
     if layout in ("NCT", "NTC", "NT"):
         signal = None if shown is None else _rows(shown, layout)
-        return strip(_rows(array, layout), signal, title, percentile)
+        return strip(_rows(array, layout), signal, title, percentile, caption)
     flat = _channels_last(array, layout).sum(axis=-1, dtype=np.float64)
     if picture is None and shown is not None:
         picture = picture_of(shown, layout)
-    return _image(flat, None if picture is None else _rgb(np.asarray(picture), flat.shape), title, percentile)
+    below = None if picture is None else _rgb(np.asarray(picture), flat.shape)
+    return _image(flat, below, (title, caption), percentile, box)
 
 
 def save_heatmap(
@@ -85,7 +91,7 @@ def save_heatmap(
         return None
     if name is not None and name not in explanation.relevance:
         raise UsageError(f"'{name}' has no relevance: choose among {', '.join(explanation.relevance)}")
-    label = explanation.label(sample)
+    heading, note = title(explanation, sample), caption(explanation, sample)
     parts = [[arrays[i][sample] for i in drawn] for arrays in (explanation.relevance, explanation.inputs)]
     relevance, values = (np.concatenate(part) if together else part[0] for part in parts)
     figure = heatmap(
@@ -93,9 +99,11 @@ def save_heatmap(
         picture,
         values=values,
         layout=layout,
-        title=f"{label}  {explanation.target_value[sample]:.4g}  ·  {explanation.method}",
-        names=_headings(explanation, together) if together and names is None else names,
+        title=heading,
+        names=headings(explanation, together) if together and names is None else names,
         percentile=percentile,
+        caption=note,
+        box=explanation.corners[sample] if explanation.corners else None,
     )
     if figure is None:
         return None
@@ -104,18 +112,6 @@ def save_heatmap(
     except (OSError, ValueError) as error:
         raise UsageError(f"'{path}' cannot be written: {error}") from None
     return Path(path)
-
-
-def columns(explanation: Explanation) -> tuple[str, ...]:
-    """The inputs, where there are several and each is one or more columns of a table; else none."""
-    rows = [r.ndim == 2 for r in explanation.relevance.values()]
-    return tuple(explanation.relevance) if len(rows) > 1 and all(rows) else ()
-
-
-def _headings(explanation: Explanation, names: tuple[str, ...]) -> list[str]:
-    """The name of an input, with the number of the column where it has several."""
-    sizes = {name: explanation.relevance[name].shape[1] for name in names}
-    return [name if sizes[name] == 1 else f"{name}[{i}]" for name in names for i in range(sizes[name])]
 
 
 def picture_of(array: npt.ArrayLike, layout: str | None = None) -> npt.NDArray[np.uint8]:
@@ -157,7 +153,13 @@ def _rgb(picture: Array, size: tuple[int, ...]) -> Array:
     return np.broadcast_to(pixels.reshape(*size, -1), (*size, 3))
 
 
-def _image(relevance: Array, picture: Array | None, title: str, percentile: float) -> Figure:
+def _image(
+    relevance: Array,
+    picture: Array | None,
+    heading: tuple[str, str],
+    percentile: float,
+    box: tuple[float, float, float, float] | None,
+) -> Figure:
     scale = Scale.of(relevance, percentile)
     panels = {"relevance": scale.colours(relevance)}
     if picture is not None:
@@ -168,13 +170,22 @@ def _image(relevance: Array, picture: Array | None, title: str, percentile: floa
     rows, columns = (len(panels), 1) if stacked else (1, len(panels))
     tall = max(rows * (HEADING + height + GAP) - GAP, HEADING + _LEAST_BAR)
     side = MARGIN + columns * (cell + GAP)
-    page = Page(side + BAR_SPACE, tall, title)
+    page = Page(side + BAR_SPACE, tall, *heading)
     for i, (name, pixels) in enumerate(panels.items()):
         row, column = (i, 0) if stacked else (0, i)
         left, top = MARGIN + column * (cell + GAP), row * (HEADING + height + GAP)
         axes = page.panel(left, top, width, height, name)
         axes.imshow(pixels, interpolation="nearest" if whole else "antialiased", aspect="auto")
         axes.set(xticks=[], yticks=[])
+        if box is not None:
+            x, y, right, bottom = in_pixels(box, relevance.shape)
+            frame: dict[str, Any] = {
+                "fill": False,
+                "edgecolor": INK,
+                "linewidth": 1.0,
+                "linestyle": (0, (4, 2)),
+            }
+            axes.add_patch(Rectangle((x - 0.5, y - 0.5), right - x, bottom - y, **frame))
     draw_bar(page, scale, side, HEADING, tall - HEADING)
     return page.figure
 

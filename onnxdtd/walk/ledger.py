@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
+from functools import reduce
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,7 +20,7 @@ from onnxdtd.plan.batch import batch_axis
 from onnxdtd.plan.plan import Plan, Step
 from onnxdtd.types import Arrays
 from onnxdtd.walk.apart import axes_of_samples, by_sample
-from onnxdtd.walk.totals import row_sums, sum_of_products
+from onnxdtd.walk.totals import row_sizes, row_sums, sum_of_products
 
 # More of the target than this must not be missing without a cause.
 LIMIT = 0.01
@@ -50,7 +51,7 @@ class Ledger:
         self._axes: dict[str, tuple[int, ...]] = {}
         self._depths = {plan.target: 0}
         self._value, self._lost = "", dict[str, Amount]()
-        self._latest: tuple[weakref.ref[Any], Amount] | None = None
+        self._latest: tuple[weakref.ref[Any], Amount, Amount] | None = None
         self.reports: list[NodeReport] = []
 
     def listen(self, step: Step, value: str) -> Claim:
@@ -72,14 +73,14 @@ class Ledger:
         node = step.node
         # What left the node before is often what arrives here, the very same array.
         latest = self._latest
-        arrived = latest[1] if latest and latest[0]() is r else self._sum(self._value, r)
+        arrived, size = latest[1:] if latest and latest[0]() is r else self._sums(self._value, r)
         if len(shares) == 1 and shares[0] is r:
-            left = arrived
+            left, left_size = arrived, size
         else:
-            parts = [self._sum(node.inputs[slot], s) for slot, s in zip(step.slots, shares, strict=True)]
-            left = Amount(sum(p.total for p in parts), sum(p.samples for p in parts))
+            parts = [self._sums(node.inputs[slot], s) for slot, s in zip(step.slots, shares, strict=True)]
+            left, left_size = (reduce(Amount.plus, amounts) for amounts in zip(*parts, strict=True))
         single = len(shares) == 1 and isinstance(shares[0], np.ndarray)
-        self._latest = (weakref.ref(shares[0]), left) if single else None
+        self._latest = (weakref.ref(shares[0]), left, left_size) if single else None
         # All that uses an output has been walked before.
         depth = max(self._depths.get(output, 0) for output in node.outputs)
         for slot in step.slots:
@@ -97,7 +98,11 @@ class Ledger:
                 tuple(arrived.samples.tolist()),
                 tuple(left.samples.tolist()),
                 {cause: tuple(amount.samples.tolist()) for cause, amount in self._lost.items()},
+                tuple(size.samples.tolist()),
+                tuple(left_size.samples.tolist()),
             ),
+            arrived_size=size.total,
+            left_size=left_size.total,
         )
         if self.reports and self.reports[-1].name == report.name:  # another output of the same node
             report = self.reports.pop().with_more(report)
@@ -153,7 +158,15 @@ class Ledger:
 
     def _sum(self, value: str, r: Any) -> Amount:
         rows = by_sample(r, self._count, self._axes.get(value, (0,)))
+        return self._amount(row_sums, r, rows)
+
+    def _sums(self, value: str, r: Any) -> tuple[Amount, Amount]:
+        """Of the relevance, and of |relevance|."""
+        rows = by_sample(r, self._count, self._axes.get(value, (0,)))
+        return self._amount(row_sums, r, rows), self._amount(row_sizes, r, rows)
+
+    def _amount(self, add: Callable[[Any], Any], r: Any, rows: Any) -> Amount:
         if rows is None:
-            return Amount(float(row_sums(r.reshape(1, -1))[0]), np.full(self._count, np.nan))
-        sums = row_sums(rows)
+            return Amount(float(add(r.reshape(1, -1))[0]), np.full(self._count, np.nan))
+        sums = add(rows)
         return Amount(float(sums.sum()), sums)

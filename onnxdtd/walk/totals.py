@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+PIECE = 65536
 BLOCK, WIDE = 4096, 16384  # for sums, and for products, which come as several sums side by side
 
 
@@ -17,6 +18,18 @@ def row_sums(rows: Any) -> Any:
         return rows.sum(axis=1).astype(np.float64)
     sums = rows[:, :whole].reshape(count, -1, BLOCK).sum(axis=2).sum(axis=1, dtype=np.float64)
     return sums + rows[:, whole:].sum(axis=1) if whole < length else sums
+
+
+def row_sizes(rows: Any) -> Any:
+    """The sum of |.| of each row, piece by piece, so that no second array of that size is made."""
+    count, length = rows.shape
+    sizes = np.zeros(count)
+    height = max(1, PIECE // max(1, length))
+    for top in range(0, count, height):
+        for start in range(0, length, PIECE):
+            piece = np.abs(rows[top : top + height, start : start + PIECE])
+            sizes[top : top + height] += piece.sum(axis=1)
+    return sizes
 
 
 def sum_of_products(flow: Any, share: Any) -> float:

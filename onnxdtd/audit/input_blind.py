@@ -1,0 +1,53 @@
+"""Does the heatmap look at the input at all?"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from onnxdtd.audit.finding import Finding, likeness, middle
+from onnxdtd.audit.rerun import Array, Rerun
+from onnxdtd.audit.similarity import cosine, side_by_side
+from onnxdtd.explanation import Explanation
+from onnxdtd.plan.plan import Plan
+from onnxdtd.registry import audit
+
+# An angle of 0.8 degrees: less than what the least look at the input leaves between its values in another order.
+LIMIT = 0.9999
+
+
+@audit(
+    "input_blind", cost="quick",
+    source="Sixt and Landgraf 2022: roots that do not depend on the input; the shuffled copy and the limit are "
+    "onnxdtd's",
+)  # fmt: skip
+def input_blind(plan: Plan, explanation: Explanation, rerun: Rerun) -> Finding:
+    """Similarity with the heatmap of the same input, its values shuffled, for the same explained element."""
+    rng = np.random.default_rng(0)
+    shuffled = {
+        name: _shuffled(x, rerun.samples, rng) if name in plan.floats else x
+        for name, x in rerun.feeds.items()
+    }
+    if all(np.array_equal(x, rerun.feeds[name]) for name, x in shuffled.items()):
+        return _silent("The input has no values that could stand in another order.")
+    other = rerun.at(shuffled)
+    value = middle(cosine(*(side_by_side(r, rerun.samples) for r in (rerun.original, other.original))))
+    if value is None:
+        return _silent("One of the heatmaps to compare is all zero, so their likeness is not defined.")
+    if value > LIMIT:
+        sentence = (
+            "Another input gets the same heatmap: it shows the model's weights, not what *this* input had to do with "
+            "the answer."
+        )
+    else:
+        sentence = f"The same values in another order get another heatmap (cosine {likeness(value)})."
+    return Finding("input_blind", value, LIMIT, "above", sentence)
+
+
+def _silent(sentence: str) -> Finding:
+    return Finding("input_blind", None, LIMIT, "above", sentence)
+
+
+def _shuffled(x: Array, samples: int, rng: np.random.Generator) -> Array:
+    """Each sample's values in another order, all samples in the same one; the whole of what has no batch axis."""
+    rows = x.reshape(samples, -1) if x.ndim and len(x) == samples else x.reshape(1, -1)
+    return rows[:, rng.permutation(rows.shape[1])].reshape(x.shape)

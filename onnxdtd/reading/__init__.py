@@ -1,0 +1,15 @@
+"""What a result says, in words: the summary, the picture and the audit take them from here, so that all say the same.
+
+Read `shows` (what the picture shows), `shares` (of what the number is made), `caption` (title and grey line).
+"""
+
+import onnxdtd.methods
+import onnxdtd.passes  # noqa: F401 (a result that was read from disk needs the tables of both, too)
+from onnxdtd.reading.caption import asked, caption, set_aside, title, unit
+from onnxdtd.reading.shares import GROWS, blown_up, grown, owed, shares
+from onnxdtd.reading.shows import columns, headings, in_pixels, shows
+
+__all__ = [
+    "GROWS", "asked", "blown_up", "caption", "columns", "grown", "headings", "in_pixels", "owed", "set_aside",
+    "shares", "shows", "title", "unit",
+]  # fmt: skip

@@ -1,0 +1,138 @@
+"""Of what the explained number is made: the input's share, that of constants, what rules could hand to nobody."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from onnxdtd.conservation import Conservation
+from onnxdtd.explanation import Explanation
+from onnxdtd.registry import METHODS, PASSES
+
+GROWS = 10
+"""So many times as much |relevance| as started is more than cancelling sums should leave."""
+VISIBLE = 5e-4  # of the largest part: what three digits do not show
+MEANINGS = {
+    "constants": "biases and other parts of the function that no input changes, an answer and no loss",
+    "dead neurons": "neurons that only their bias keeps active, so that no input can be given their share",
+    "stabiliser": "what keeps small sums from being divided by, the less the better",
+    "padding": "what fell on borders and on constants in the place of an input",
+    "channels left out": "what went to channels that were not asked about",
+    "unaccounted": "what no rule accounts for: an error",
+    "all else": "constants and what rules could hand to nobody; engine numpy tells them apart",
+    "rest": "what the many passes leave open",
+}
+WORDS = {
+    "bias": "constants",
+    "dead": "dead neurons",
+    "epsilon": "stabiliser",
+    "border": "padding",
+    "masked": "channels left out",
+}
+Parts = list[tuple[str, float]]
+
+
+def parts(e: Explanation, sample: int = 0) -> Parts:
+    """What adds up to the relevance that started in a sample: the input's part, then the others that are not next to
+    nothing, the largest first. Empty where the method promises no sum, or nothing started."""
+    account = _account(e, sample)
+    if account is None or not account.target or not math.isfinite(account.relevance):
+        return []
+    others = {WORDS.get(cause, cause): amount for cause, amount in account.causes.items()}
+    rest = account.target - account.relevance - math.fsum(others.values())
+    if e.method in PASSES:
+        constants = e.extras.get("constant")
+        others = {} if constants is None else {"constants": float(constants[sample])}
+        others["rest"] = rest - math.fsum(others.values())
+    else:
+        others["unaccounted" if account.nodes else "all else"] = rest
+    least = VISIBLE * max(map(abs, (account.target, account.relevance, *others.values())))
+    shown = sorted(((w, a) for w, a in others.items() if abs(a) > least), key=lambda part: -abs(part[1]))
+    return [("input", account.relevance), *shown]
+
+
+def shares(e: Explanation, sample: int = 0) -> str:
+    """One line that adds up, as printed: "9.25 = 0.27 input + 8.90 constants + 0.08 stabiliser"; "" without parts."""
+    told = parts(e, sample)
+    if not told:
+        return ""
+    whole, amounts = float(e.seed[sample]), [amount for _, amount in told]
+    decimals = _decimals([whole, *amounts])
+    if decimals is None:
+        numbers, total = [f"{abs(a):.3g}" for a in amounts], f"{whole:.3g}"
+    else:
+        rounded = [round(a, decimals) for a in amounts]
+        largest = max(range(len(rounded)), key=lambda i: abs(rounded[i]))
+        rounded[largest] += round(whole, decimals) - math.fsum(rounded)  # what rounding leaves
+        numbers, total = [f"{abs(a):.{decimals}f}" for a in rounded], f"{whole:.{decimals}f}"
+    terms = [f"{'-' if a < 0 else '+'} {n} {word}" for (word, a), n in zip(told, numbers, strict=True)]
+    first = terms[0].removeprefix("+ ").replace("- ", "-", 1)
+    return " ".join([f"{total} = {first}", *terms[1:]])
+
+
+def owed(e: Explanation, sample: int = 0) -> list[str]:
+    """What the words of that line mean, and the input's part in percent where all parts lie between 0 and 100."""
+    told = parts(e, sample)
+    lines = [f"{word}: {MEANINGS[word]}" for word, _ in told[1:] if word in MEANINGS]
+    whole = float(e.seed[sample]) if told else 0.0
+    if len(told) > 1 and all(0 <= amount / whole <= 1 for _, amount in told):
+        lines.insert(
+            0,
+            f"{_percent(told[0][1] / whole)} of it is owed to this input: the picture shows how that is spread",
+        )
+    return lines
+
+
+def _percent(share: float) -> str:
+    if 0 < share < 0.001:
+        return "less than 0.1 %"
+    return f"{100 * share:.3g} %"
+
+
+def grown(account: Conservation) -> str:
+    """In words, if |relevance| grows more than tenfold on the way from the target to the input; else ""."""
+    growth = account.growth
+    if not growth.factor > GROWS:
+        return ""
+    where = f", most at '{growth.node}'" if growth.node else ""
+    return (
+        f"On the way from the target to the input |relevance| grows {_times(growth.factor)}-fold{where}: amounts of "
+        "both signs that nearly cancel. Signs and details of this map are not reliable."
+    )
+
+
+def blown_up(e: Explanation, sample: int = 0) -> Conservation | None:
+    """The account of a sample whose |relevance| grows more than tenfold, of a method that carries the value."""
+    account = _account(e, sample)
+    several = account is not None and not account.nodes and len(e.target[sample]) > 1
+    if account is None or e.method in PASSES or several:  # of several elements nobody knows what started
+        return None
+    return account if account.growth.factor > GROWS else None
+
+
+def _account(e: Explanation, sample: int) -> Conservation | None:
+    """A sample's books; None where the method promises no sum, or they were not kept by sample."""
+    entry = METHODS.get(e.method)
+    adds_up = PASSES[e.method].adds_up if e.method in PASSES else entry is None or entry.seed != "one"
+    if not adds_up:
+        return None
+    if len(e.target) == 1:
+        return e.conservation
+    return None if any(node.samples is None for node in e.nodes) else e.conservation.sample(sample)
+
+
+def _decimals(amounts: Sequence[float]) -> int | None:
+    """So many that the largest has three digits, and up to two more for the second amount, the input's, to show; None
+    for sizes that take a power of ten."""
+    largest = max(map(abs, amounts))
+    if not 1e-6 <= largest < 1e15:
+        return None
+    decimals = max(0, 2 - math.floor(math.log10(largest)))
+    for more in range(3):
+        if abs(amounts[1]) >= 10.0 ** -(decimals + more):
+            return decimals + more
+    return decimals
+
+
+def _times(factor: float) -> str:
+    return f"{factor:.0f}" if factor < 1e6 else f"{factor:.1g}"
