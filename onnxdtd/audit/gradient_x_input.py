@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from onnxdtd.audit.finding import Finding, likeness, middle
 from onnxdtd.audit.rerun import Rerun
 from onnxdtd.audit.similarity import compare
@@ -20,8 +22,15 @@ LIMIT = 0.5
 )  # fmt: skip
 def gradient_x_input(plan: Plan, explanation: Explanation, rerun: Rerun) -> Finding:
     """Similarity with the gradient of the target times the input."""
-    found = compare(rerun.original, rerun.by("gradient_x_input").original, rerun.samples)
-    details = {name: None if array is None else middle(array) for name, array in found.items()}
+    local = rerun.by("gradient_x_input").original
+    if plan.seed == "value":  # a share of a negative value has the other sign
+        sign = np.where(explanation.seed[: rerun.samples] < 0, -1.0, 1.0)
+        local = {
+            n: r * sign.reshape(-1, *[1] * (r.ndim - 1)) if len(r) == len(sign) else r
+            for n, r in local.items()
+        }
+    alike = compare(rerun.original, local, rerun.samples)
+    details = {name: None if array is None else middle(array) for name, array in alike.items()}
     value = details["cosine"]
     if value is None:
         sentence = "One of the heatmaps to compare is all zero, so their likeness is not defined."

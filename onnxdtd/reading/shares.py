@@ -15,11 +15,12 @@ VISIBLE = 5e-4  # of the largest part: what three digits do not show
 MEANINGS = {
     "constants": "biases and other parts of the function that no input changes, an answer and no loss",
     "dead neurons": "neurons that only their bias keeps active, so that no input can be given their share",
-    "stabiliser": "what keeps small sums from being divided by, the less the better",
+    "stabiliser": "what epsilon holds back where the sums are small",
     "padding": "what fell on borders and on constants in the place of an input",
     "channels left out": "what went to channels that were not asked about",
     "unaccounted": "what no rule accounts for: an error",
     "all else": "constants and what rules could hand to nobody; engine numpy tells them apart",
+    "baseline": "the number at the input that the method starts from",
     "rest": "what the many passes leave open",
 }
 WORDS = {
@@ -42,8 +43,10 @@ def parts(e: Explanation, sample: int = 0) -> Parts:
     rest = account.target - account.relevance - math.fsum(others.values())
     if e.method in PASSES:
         constants = e.extras.get("constant")
-        others = {} if constants is None else {"constants": float(constants[sample])}
+        others = {} if constants is None else {"constants": _of(constants, sample)}
         others["rest"] = rest - math.fsum(others.values())
+        if "baseline_value" in e.extras:
+            others["baseline"] = _of(e.extras["baseline_value"], sample)
     else:
         others["unaccounted" if account.nodes else "all else"] = rest
     least = VISIBLE * max(map(abs, (account.target, account.relevance, *others.values())))
@@ -56,13 +59,14 @@ def shares(e: Explanation, sample: int = 0) -> str:
     told = parts(e, sample)
     if not told:
         return ""
-    whole, amounts = float(e.seed[sample]), [amount for _, amount in told]
+    amounts = [amount for _, amount in told]
+    whole = math.fsum(amounts)
     decimals = _decimals([whole, *amounts])
     if decimals is None:
         numbers, total = [f"{abs(a):.3g}" for a in amounts], f"{whole:.3g}"
     else:
         rounded = [round(a, decimals) for a in amounts]
-        largest = max(range(len(rounded)), key=lambda i: abs(rounded[i]))
+        largest = max(range(min(1, len(rounded) - 1), len(rounded)), key=lambda i: abs(rounded[i]))
         rounded[largest] += round(whole, decimals) - math.fsum(rounded)  # what rounding leaves
         numbers, total = [f"{abs(a):.{decimals}f}" for a in rounded], f"{whole:.{decimals}f}"
     terms = [f"{'-' if a < 0 else '+'} {n} {word}" for (word, a), n in zip(told, numbers, strict=True)]
@@ -74,7 +78,7 @@ def owed(e: Explanation, sample: int = 0) -> list[str]:
     """What the words of that line mean, and the input's part in percent where all parts lie between 0 and 100."""
     told = parts(e, sample)
     lines = [f"{word}: {MEANINGS[word]}" for word, _ in told[1:] if word in MEANINGS]
-    whole = float(e.seed[sample]) if told else 0.0
+    whole = math.fsum(amount for _, amount in told)
     if len(told) > 1 and all(0 <= amount / whole <= 1 for _, amount in told):
         lines.insert(
             0,
@@ -110,6 +114,11 @@ def blown_up(e: Explanation, sample: int = 0) -> Conservation | None:
     return account if account.growth.factor > GROWS else None
 
 
+def _of(value: object, sample: int) -> float:
+    """A sample's number among what a method of many passes found out."""
+    return float(value[sample] if isinstance(value, (list, tuple)) else value)  # type: ignore[arg-type]
+
+
 def _account(e: Explanation, sample: int) -> Conservation | None:
     """A sample's books; None where the method promises no sum, or they were not kept by sample."""
     entry = METHODS.get(e.method)
@@ -122,12 +131,11 @@ def _account(e: Explanation, sample: int) -> Conservation | None:
 
 
 def _decimals(amounts: Sequence[float]) -> int | None:
-    """So many that the largest has three digits, and up to two more for the second amount, the input's, to show; None
-    for sizes that take a power of ten."""
-    largest = max(map(abs, amounts))
-    if not 1e-6 <= largest < 1e15:
+    """So many that the whole, the first, has three digits, and up to two more for the second amount, the input's, to
+    show; None for sizes that take a power of ten."""
+    if not (abs(amounts[0]) >= 1e-6 and max(map(abs, amounts)) < 1e15):
         return None
-    decimals = max(0, 2 - math.floor(math.log10(largest)))
+    decimals = max(0, 2 - math.floor(math.log10(abs(amounts[0]))))
     for more in range(3):
         if abs(amounts[1]) >= 10.0 ** -(decimals + more):
             return decimals + more

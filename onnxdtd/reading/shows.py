@@ -80,7 +80,7 @@ def verbs(e: Explanation) -> tuple[str, str]:
         local = entry.seed == "one" and entry.finish != "times_input"
     else:
         local = e.method == "smoothgrad"
-    return ("raise", "lower") if local else ("speak for", "speak against")
+    return ("would raise", "would lower") if local else ("speak for", "speak against")
 
 
 def _against(e: Explanation, sample: int) -> list[str]:
@@ -107,8 +107,7 @@ def _colours(e: Explanation, sample: int, net: Array) -> list[str]:
 
 def _sings(verb: str) -> str:
     """The verb for one thing: speak for, speaks for."""
-    first, _, rest = verb.partition(" ")
-    return f"{first}s {rest}".rstrip()
+    return verb.replace("speak ", "speaks ")
 
 
 def _other(verb: str) -> str:
@@ -172,12 +171,10 @@ def _row(e: Explanation, sample: int, relevance: Array, labels: Sequence[str]) -
     told: list[str] = []
     for verb, side in ((up, relevance), (down, -relevance)):
         order = [i for i in np.argsort(-side, kind="stable")[:MOST] if side[i] > SMALL * largest]
-        if order:
-            named = ", ".join(f"{labels[i]} ({relevance[i]:+.3g})" for i in order)
-            told.append(
-                f"{named} {verb if len(order) > 1 else _sings(verb)} {what if not told else 'it'} most"
-            )
-        else:
-            told.append(f"nothing to speak of {_sings(verb)} {what if not told else 'it'}")
+        whom = "it" if told else what
+        named = ", ".join(f"{labels[i]} ({relevance[i]:+.3g})" for i in order)
+        told.append(
+            f"what {_sings(verb)} {whom} most: {named}" if order else f"nothing much {_sings(verb)} {whom}"
+        )
     sentence = "; ".join(told) + "."
     return [sentence[0].upper() + sentence[1:]]

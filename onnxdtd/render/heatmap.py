@@ -91,7 +91,7 @@ def save_heatmap(
         return None
     if name is not None and name not in explanation.relevance:
         raise UsageError(f"'{name}' has no relevance: choose among {', '.join(explanation.relevance)}")
-    heading, note = title(explanation, sample), caption(explanation, sample)
+    heading = title(explanation, sample)
     parts = [[arrays[i][sample] for i in drawn] for arrays in (explanation.relevance, explanation.inputs)]
     relevance, values = (np.concatenate(part) if together else part[0] for part in parts)
     figure = heatmap(
@@ -102,7 +102,7 @@ def save_heatmap(
         title=heading,
         names=headings(explanation, together) if together and names is None else names,
         percentile=percentile,
-        caption=note,
+        caption=caption(explanation, sample),
         box=explanation.corners[sample] if explanation.corners else None,
     )
     if figure is None:

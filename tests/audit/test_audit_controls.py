@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -9,8 +10,18 @@ import numpy as np
 import pytest
 
 from onnxdtd.audit import AUDITS, Finding, run_audit
+from onnxdtd.errors import UsageError
 from onnxdtd.explainer import Explainer
-from tests.support.audit_models import biased, deep_convolutions, deep_stack, linear_model, sawtooth
+from tests.support.audit_models import (
+    biased,
+    cancelling,
+    deep_convolutions,
+    deep_stack,
+    dense_model,
+    linear_model,
+    sawtooth,
+    unbounded,
+)
 from tests.support.model_text import model
 
 Case = Callable[[], tuple[Explainer, Any]]
@@ -19,7 +30,8 @@ AGREEING = ("dtd", "composite", "epsilon_plus", "epsilon_gamma_box", ZPLUS, "gra
 
 # Finding: where it must fire, where it must not.
 CONTROLS: dict[str, tuple[Case, Case]] = {
-    "conservation": (lambda: biased("dtd", "absorb"), lambda: deep_stack("dtd")),
+    "conservation": (lambda: cancelling("epsilon_plus"), lambda: biased("dtd", "absorb")),
+    "input_blind": (lambda: unbounded("dtd"), lambda: linear_model("dtd")),
     "positivity": (lambda: deep_stack("gradient_x_input"), lambda: deep_stack("dtd")),
     "consistency": (lambda: deep_stack("epsilon_plus"), lambda: deep_stack("dtd")),
     "class_similarity": (lambda: deep_stack(ZPLUS), lambda: deep_stack("gradient")),
@@ -90,14 +102,71 @@ def test_nothing_fires_on_a_linear_model(method: str) -> None:
         assert roots == {"roots_domain": 1.0, "roots_region": 1.0}
 
 
-def test_the_cause_of_a_loss_is_named() -> None:
-    explainer, x = biased("dtd", "absorb")
-    finding = find("conservation", (explainer, x))
-    assert "was given to biases, most of all at 'layer0'" in finding.sentence
+def test_what_is_owed_to_constants_is_an_answer() -> None:
+    """It is in the details, by cause and layer, and fires nothing."""
+    finding = find("conservation", biased("dtd", "absorb"))
+    assert not finding.fired
+    assert finding.sentence.startswith("All of the explained ")
     assert list(finding.details["causes"]) == ["bias"]
     (layer,) = finding.details["layers"]
     assert layer["lost"]["bias"] == pytest.approx(layer["arrived"] - layer["left"], rel=1e-4)
-    assert not find("conservation", biased("dtd", "redistribute")).fired
+
+
+@pytest.mark.parametrize("engine", ["numpy", "onnx"])
+def test_a_blow_up_is_told_with_the_node_where_it_happens(engine: Any) -> None:
+    """y = 100 a - 99.9 b at a = b = 1: .1 becomes 100 and -99.9."""
+    finding = find("conservation", cancelling("epsilon_plus", engine=engine))
+    assert finding.value == pytest.approx(199.9, rel=1e-2)
+    assert finding.details["growth"] == pytest.approx(1999, rel=1e-2)
+    assert finding.details["where"] == ("layer0" if engine == "numpy" else "")
+    assert "Signs and details of this map are not reliable." in finding.sentence
+    assert "|relevance| grows 1999-fold" in finding.sentence
+
+
+def test_what_nobody_accounts_for_fires(monkeypatch: pytest.MonkeyPatch) -> None:
+    explainer, x = deep_stack("epsilon_plus", depth=2)
+    e = explainer(x)
+    spoilt = dataclasses.replace(e, relevance={"x": 0.5 * e.relevance["x"]})
+    (finding,) = run_audit(explainer, spoilt, ["conservation"]).findings
+    assert finding.fired
+    assert "is neither at the input nor lost to a cause" in finding.sentence
+
+
+def classes(*weights: Any, method: str = "epsilon_plus", hidden: Any = None) -> tuple[Explainer, Any]:
+    """Rows of weights, one for each class, on x = (1, 1, 1)."""
+    layers = [(hidden, None)] if hidden is not None else []
+    return Explainer(dense_model(*layers, (np.float32(weights).T, None)), method), np.ones((1, 3), np.float32)
+
+
+def test_a_far_class_is_that_of_the_least_similar_weights() -> None:
+    """Class 0 (3, 1, 0): 1 is alike (its cosine .98), 2 far (.10), though its logit is the second largest."""
+    finding = find("class_similarity", classes([3, 1, 0], [1, 0.5, 0], [0, 0.2, 2]))
+    assert finding.details["far"]["class"] == "class 2"
+    assert finding.details["far"]["by"] == "last layer"
+    assert finding.details["runner-up"]["class"] == "class 2"
+    explainer, x = classes([3, 1, 0], [1, 0.5, 0], [0, 0.2, 2])
+    (asked,) = run_audit(explainer, explainer(x), ["class_similarity"], rival=1).findings
+    assert (asked.details["far"]["class"], asked.details["far"]["by"]) == ("class 1", "asked")
+    assert asked.fired
+    assert "lower layers" not in asked.sentence  # of a linear model, which has none
+    for wrong, words in ((0, "is explained itself"), (3, "from 0 to 2"), ("cat", "no class 'cat'")):
+        with pytest.raises(UsageError, match=words):
+            run_audit(explainer, explainer(x), ["class_similarity"], rival=wrong)
+
+
+def test_two_classes_of_one_margin_are_not_compared() -> None:
+    finding = find("class_similarity", classes([3, 1, 0], [-3, -1, 0]))
+    assert finding.value is None
+    assert "share one margin" in finding.sentence
+    assert find("class_similarity", classes([3, 1, 0], [-2, 1, 0])).value is not None
+
+
+def test_what_speaks_for_one_class_and_against_the_other_is_no_likeness() -> None:
+    """Opposite weights beside a third class: the maps per unit are equal, what they say is opposite."""
+    finding = find("class_similarity", classes([3, 1, 0], [-3, -1, 0], [2, 1, 0]))
+    assert finding.details["far"]["class"] == "class 1"
+    assert finding.value == pytest.approx(-1, abs=1e-5)
+    assert not finding.fired
 
 
 def test_a_smooth_model_has_a_remainder_and_no_regions() -> None:

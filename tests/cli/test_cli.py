@@ -18,6 +18,7 @@ import onnxdtd
 from onnxdtd.cli import inspect_model, job, progress, tables
 from onnxdtd.cli.text import numbers, printable, sections, table
 from onnxdtd.model.graph import Graph
+from onnxdtd.reading import shares
 from tests.support.command_line import (
     DIGIT,
     DIGIT_MODEL,
@@ -74,7 +75,8 @@ def test_run_on_a_shipped_model(cli: Cli, tmp_path: Path, name: str, sample: str
     assert (tmp_path / "out" / "heatmap.png").read_bytes().startswith(b"\x89PNG")
     e = onnxdtd.Explanation.load(tmp_path / "out")
     assert e.label() in flat
-    assert f"{e.conservation.relevance:.4g} of {e.conservation.target:.4g} arrived" in flat
+    assert f"made of logit {shares(e)}" in flat
+    assert flat.startswith("answer ")
 
 
 def test_the_whole_summary(cli: Cli, tmp_path: Path) -> None:
@@ -83,19 +85,24 @@ def test_the_whole_summary(cli: Cli, tmp_path: Path) -> None:
     code, out, err = cli("run", "m.onnx", "x.npy", "-o", "out", "--method", "epsilon_plus")
     assert (code, err) == (0, "")
     assert out == (
+        "answer      What speaks for class 0 'cat' most: [1] = 2 (+2), [0] = 1 (+1);\n"
+        "            nothing much speaks against it.\n"
+        "made of     logit 4.00 = 3.00 input + 1.00 constants\n"
+        "            75 % of it is owed to this input: the picture shows how that is\n"
+        "              spread\n"
+        "            constants: biases and other parts of the function that no input\n"
+        "              changes, an answer and no loss\n"
+        "trust       None of 4 findings speaks against this heatmap, which is no proof\n"
+        "            that it is right.\n"
         "prediction  0  cat   4.000\n"
         "            1  dog   2.000\n"
         "            2       -3.000\n"
-        "target      class 0 'cat' of output 'y', 4\n"
+        "target      class 0 'cat' of output 'y', logit 4\n"
         "method      epsilon_plus\n"
-        "relevance   3 of 4 arrived at the input (75.0%)\n"
-        "lost        1.000  25.0%  to biases\n"
-        "lost most   1.000  25.0%  at dense\n"
-        "audit       conservation      0.25   fired\n"
-        "            class_similarity  0.894\n"
+        "audit       conservation      0.1\n"
+        "            class_similarity  -1\n"
+        "            input_blind       0.8\n"
         "            gradient_x_input  1\n"
-        "            The heatmap sums to 3 of the explained 4: 25 % was given to biases,\n"
-        "              most of all at 'dense'.\n"
         "written     out: heatmap.png, explanation.json, inputs.npz, outputs.npz,\n"
         "            relevance.npz\n"
     )
@@ -106,29 +113,30 @@ def test_the_summary_of_a_batch_and_of_two_inputs(cli: Cli, tmp_path: Path) -> N
     array(tmp_path / "x.npy", [[1, 2], [2, 1], [0, 5], [3, 3]])
     _, out, _ = cli("run", "m.onnx", "x.npy", "-m", "epsilon_plus")
     assert "prediction  sample 0: 0 = 4.000, 1 = 2.000, 2 = -3.000\n" in out
-    assert out.count("            and 1 more samples\n") == 2
-    assert "target      sample 0: index 0 of output 'y', 4\n            sample 1: index 0" in out
+    assert out.count("            and 1 more samples\n") == 4
+    assert "target      sample 0: index 0 of output 'y', logit 4\n            sample 1: index 0" in out
     assert "written     onnxdtd-out: heatmap.png (of sample 0), explanation.json" in out
     two = model("(float[N, 2] a, float[N, 2] b) => (float[N, 2] y) { y = Add(a, b) }")
     onnx.save(two, tmp_path / "two.onnx")
     np.savez(tmp_path / "two.npz", a=np.float32([[1, 2]]), b=np.float32([[3, 4]]))
     _, out, _ = cli("run", "two.onnx", "two.npz", "-m", "epsilon_plus", "--target", "1")
-    assert "6 of 6 arrived at the inputs (100.0%)" in out
+    assert "made of     logit 6.00 = 6.00 input\n" in out
+    assert "What speaks for index 1 most: b[1] = 4 (+4), a[1] = 2 (+2); nothing" in " ".join(out.split())
     assert "heatmap.png, explanation.json" in out
 
 
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (["-m", "gradient"], "2 in sum (by this method it need not add up to the target)"),
-        (["-m", "dtd", "-t", "2"], "none, since none started at the target"),
-        (["-m", "epsilon_plus", "--engine", "onnx"], "where the rest went, --engine numpy tells"),
-        (["-m", "epsilon_plus", "--bias", "redistribute"], "4 of 4 arrived at the input (100.0%)"),
-        (["-m", "epsilon_plus", "--provider", "cpu"], "3 of 4 arrived"),
-        (["-m", "epsilon_plus", "-t", "-2"], "index 1 of output 'y', 2"),
-        (["-m", "epsilon_plus", "-t", "y:1"], "index 1 of output 'y', 2"),
-        (["-m", "epsilon_plus", "-t", "y"], "index 0 of output 'y', 4"),
-        (["-m", "dtd", "--input-range", "-1", "3"], "4 of 4 arrived at the input (100.0%)"),
+        (["-m", "gradient"], "2 in sum, which by this method need not be the explained logit"),
+        (["-m", "dtd", "-t", "2"], "no relevance started at the target, so none arrived"),
+        (["-m", "epsilon_plus", "--engine", "onnx"], "logit 4.00 = 3.00 input + 1.00 all else"),
+        (["-m", "epsilon_plus", "--bias", "redistribute"], "logit 4.00 = 4.00 input"),
+        (["-m", "epsilon_plus", "--provider", "cpu"], "logit 4.00 = 3.00 input + 1.00 constants"),
+        (["-m", "epsilon_plus", "-t", "-2"], "index 1 of output 'y', logit 2"),
+        (["-m", "epsilon_plus", "-t", "y:1"], "index 1 of output 'y', logit 2"),
+        (["-m", "epsilon_plus", "-t", "y"], "index 0 of output 'y', logit 4"),
+        (["-m", "dtd", "--input-range", "-1", "3"], "logit 4.00 = 4.00 input"),
     ],
 )  # fmt: skip
 def test_what_the_options_do(cli: Cli, tmp_path: Path, options: list[str], told: str) -> None:
@@ -151,8 +159,9 @@ def test_a_class_may_be_given_by_name(cli: Cli, tmp_path: Path) -> None:
 def test_relevance_gained_and_targets_near_zero(cli: Cli, tmp_path: Path) -> None:
     model, x = dense(tmp_path / "m.onnx"), array(tmp_path / "x.npy", [[-1, -0.2]])
     _, out, _ = cli("run", model, x, "-m", "epsilon_plus", "-t", "0")
-    assert "-1.2 of -0.2 arrived at the input (600.0%)" in out
-    assert "1.000  -500.0%  to biases (a gain)" in out
+    assert "made of     logit -0.200 = -1.200 input + 1.000 constants\n" in out
+    assert "The logit of index 0 is negative (-0.2): this is evidence against it." in " ".join(out.split())
+    assert "%" not in out
     _, out, _ = cli("run", model, array(tmp_path / "x.npy", [[-1, -0.001]]), "-m", "epsilon_plus", "-t", "0")
     assert "%" not in out
 
@@ -177,7 +186,7 @@ def test_settings_of_a_method_of_many_passes(cli: Cli, tmp_path: Path) -> None:
         assert json.loads(out)["extras"][setting.partition("=")[0]] == kept
     code, out, _ = cli("run", model, x, "-m", "smoothgrad", "--set", "samples=2")
     assert code == 0
-    assert "in sum (by this method it need not add up to the target)" in out
+    assert "in sum, which by this method need not be the explained logit" in out
 
 
 def test_canonisation_is_verified_on_request(
@@ -291,7 +300,7 @@ def test_inspect(cli: Cli) -> None:
     _, out, err = cli("inspect", MODELS / "mnist_keras.onnx", "--json")
     facts = json.loads(out)
     assert (err, facts["inputs"], facts["method"]) == ("", {"image": ["N", 28, 28, 1]}, "epsilon_gamma")
-    assert facts["nodes"][1]["rule"].startswith("zbox(low=0, high=1")
+    assert facts["nodes"][1]["rule"] == "gamma(gamma=1)"
 
 
 def test_inspect_on_narrow_terminals(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -124,17 +124,17 @@ def test_the_limit_is_a_percentile_that_the_label_states() -> None:
     assert 0.99 < scale.limit < 1.0
     assert Scale.of(np.arange(1.0, 1001.0), 99.5).limit == 996.0
     assert (scale.low, scale.high, scale.largest) == (True, True, -50.0)
-    assert scale.label == ("relevance", "cut at percentile 99.5 of |relevance|, largest −50")
-    assert Scale.of(relevance, 100).label == ("relevance",)
+    assert scale.label == ("relevance, the largest being 1", "all beyond 0.02 in the last colour")
+    assert Scale.of(relevance, 100).label == ("relevance, the largest being 1",)
     sparse = np.zeros(1000)
     sparse[3] = 0.25
     assert Scale.of(sparse, 99.5).limit == 0.25
     assert Scale.of(np.zeros(3), 99.5).limit == 1.0
 
 
-def test_units_keep_ticks_short() -> None:
-    assert Scale.of(np.array([2.5e-7]), 100).label == ("relevance (×10⁻⁹)",)
-    assert Scale.of(np.array([2.5e-7]), 100).tick(-2.5e-7) == "−250"
-    assert Scale.of(np.array([2.5e4]), 100).label == ("relevance (×10³)",)
-    assert Scale.of(np.array([0.5]), 100).tick(0.125) == "0.125"
+def test_ticks_are_shares_of_the_largest() -> None:
+    for size in (2.5e-7, 0.5, 2.5e4):
+        assert Scale.of(np.array([-size, size / 4]), 100).end == 1.0
+    assert Scale.of(np.array([*[1.0] * 999, -8.0]), 99).end == 0.125
+    assert Scale.of(np.zeros(3), 100).end == 1.0
     assert [number(v) for v in (0.0, -0.0, -1.5, 1e-9)] == ["0", "0", "−1.5", "1e−09"]

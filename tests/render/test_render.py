@@ -35,8 +35,8 @@ def test_panels_and_channel_sum(rng: np.random.Generator) -> None:
     shown = full.axes[1].images[0].get_array()
     summed = relevance.sum(axis=0)
     np.testing.assert_array_equal(shown, Scale.of(summed, 99.5).colours(summed))
-    limit = Scale.of(summed, 99.5).limit
-    np.testing.assert_allclose(full.axes[-1].get_ylim(), (-limit, limit))
+    end = Scale.of(summed, 99.5).limit / np.abs(summed).max()
+    np.testing.assert_allclose(full.axes[-1].get_ylim(), (-end, end))
     last = heatmap(np.moveaxis(relevance, 0, -1), layout="NHWC")
     assert last is not None
     np.testing.assert_array_equal(last.axes[0].images[0].get_array(), shown)
@@ -144,7 +144,9 @@ def test_save_heatmap(rng: np.random.Generator, tmp_path: Path) -> None:
     with Image.open(tmp_path / "a.png") as image:
         assert (
             image.size
-            == heatmap(e.relevance["x"][0], values=e.inputs["x"][0], title="t").canvas.get_width_height()
+            == heatmap(
+                e.relevance["x"][0], values=e.inputs["x"][0], title="t", caption="c"
+            ).canvas.get_width_height()
         )  # type: ignore[union-attr]
     assert "<svg" in (tmp_path / "b.svg").read_text()
     e.save(tmp_path / "out", extras=lambda folder: save_heatmap(e, folder / "heatmap.png"))
@@ -169,7 +171,7 @@ def test_save_heatmap_says_no(rng: np.random.Generator, tmp_path: Path) -> None:
 
 def test_the_title_names_class_value_and_method(rng: np.random.Generator, tmp_path: Path) -> None:
     save_heatmap(result(rng, x=signed(rng, 2, 4)), tmp_path / "a.svg", sample=1)
-    assert "<!-- class 1 'dog'  2  ·  dtd -->" in (tmp_path / "a.svg").read_text("utf-8")
+    assert "<!-- class 1 'dog', logit 2  ·  dtd -->" in (tmp_path / "a.svg").read_text("utf-8")
 
 
 def test_matplotlib_is_left_as_it_was(rng: np.random.Generator) -> None:

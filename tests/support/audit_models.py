@@ -99,3 +99,15 @@ def sawtooth(method: str) -> tuple[Explainer, Any]:
     return Explainer(dense_model((first, kinks), (second, None)), method, input_range=(0, 1)), rng.random(
         (1, inputs), np.float32
     )
+
+
+def cancelling(method: str, **options: Any) -> tuple[Explainer, Any]:
+    """y = 100 a - 99.9 b: two amounts that nearly cancel at a = b."""
+    model = dense_model(([[100.0], [-99.9]], None))
+    return Explainer(model, method, **options), np.ones((1, 2), np.float32)
+
+
+def unbounded(method: str) -> tuple[Explainer, Any]:
+    """y = x w of any x: Deep Taylor's rule there, w-square, shares by the weights alone."""
+    rng = np.random.default_rng(6)
+    return Explainer(dense_model((rng.random((12, 3)), None)), method), rng.random((1, 12), np.float32)
