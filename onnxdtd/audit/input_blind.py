@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from onnxdtd.audit.finding import Finding, likeness, middle
-from onnxdtd.audit.rerun import Array, Rerun
+from onnxdtd.audit.rerun import Rerun
 from onnxdtd.audit.similarity import cosine, side_by_side
 from onnxdtd.explanation import Explanation
 from onnxdtd.plan.plan import Plan
 from onnxdtd.registry import audit
+from onnxdtd.types import Array
 
 # An angle of 2.6 degrees: who looks at the input at all tells its values in another order further apart.
 LIMIT = 0.999

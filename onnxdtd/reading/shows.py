@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from onnxdtd.explanation import Explanation
 from onnxdtd.inputs.layout import layout_of
 from onnxdtd.reading.caption import asked, unit
 from onnxdtd.registry import METHODS
-
-Array = npt.NDArray[Any]
+from onnxdtd.types import Array
 
 MOST = 3
 """Columns, tokens or steps that are named."""

@@ -26,8 +26,8 @@ def result(r: Any, value: float, lost: Any = None, size: float = 0.0, **changes:
     e = Explanation(
         inputs={"x": np.zeros_like(relevance)}, outputs={"y": np.array([[value, -1.0, 0.5]])},
         relevance={"x": relevance}, output="y", target=(((0,),),), target_value=np.array([value]),
-        seed=np.array([value]), method="epsilon_plus", reason="", engine="numpy", provider="CPU", nodes=(node,), model={},
-        labels=("cat", "dog", "eel"),
+        seed=np.array([value]), method="epsilon_plus", reason="", engine="numpy", provider="CPU", nodes=(node,),
+        model={}, labels=("cat", "dog", "eel"),
     )  # fmt: skip
     return dataclasses.replace(e, **changes)
 
