@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tools.ground_truth.measures import cell_mask, hit, share
-from tools.ground_truth.page import mean, networks, page
+from tools.ground_truth.page import gammas, mean, networks, page
 from tools.ground_truth.photographs import MissingError, package_file
 from tools.ground_truth.scenes import BRIGHTEST, FAINTEST, mosaics, textured
 from tools.ground_truth.subjects import box_mask, overlap
@@ -85,6 +85,11 @@ def test_auto_is_close_to_the_best_in_the_grid() -> None:
     for network in played:
         shares = {name: one["share"]["mean"] for name, one in RESULTS[network]["grid"].items()}
         assert shares["auto"] > max(shares[name] for name in names if name in shares) - 0.15
+
+
+def test_gamma_is_the_best_over_all_games() -> None:
+    every = gammas(RESULTS)
+    assert max(every, key=lambda name: every[name]) == "gamma 1"
 
 
 def test_z_box_in_front_is_worse_on_strokes() -> None:

@@ -116,20 +116,29 @@ differences from `auto`.
 {_scores(results, game, names)}"""
 
 
-def _gammas(results: Results) -> str:
-    first = results[networks(results, "grid")[0]]["grid"]
+def gammas(results: Results) -> dict[str, float]:
+    """By gamma, with its own rule at the input: the mean over the games of its means over networks."""
     games = [game for game in GAMES if networks(results, game)]
-    lines = [["`epsilon_gamma` with", *games, *(f"{game}{FIRST}" for game in games)]]
+    first = results[networks(results, "grid")[0]]["grid"]
+    names = [n for n in first if n.startswith("gamma") and FIRST not in n]
+    return {name: float(np.mean([mean(results, game, name) for game in games])) for name in names}
+
+
+def _gammas(results: Results) -> str:
+    games = [game for game in GAMES if networks(results, game)]
+    lines = [["`epsilon_gamma` with", *games, "mean", *(f"{game}{FIRST}" for game in games)]]
     lines.append(["---"] * len(lines[0]))
-    for name in (n for n in first if n.startswith("gamma") and FIRST not in n):
+    for name, of_games in gammas(results).items():
         own = [_number(mean(results, game, name)) for game in games]
-        lines.append([name, *own, *(_number(mean(results, game, name + FIRST)) for game in games)])
+        boxed = [_number(mean(results, game, name + FIRST)) for game in games]
+        lines.append([name, *own, f"{of_games:.3f}", *boxed])
     return f"""
 ## What decided gamma and the first layer's rule
 
 {_table(lines)}
 
-Gamma: the grid asks for more of it, the box for less, and 1 is close to the best of each. The first layer:
+Gamma: the grid asks for more of it, the box for less; 1 is close to the best of each, and best in the mean of the
+games. The first layer:
 z-box, Deep Taylor's rule for a bounded input, makes little difference in the grid and in boxes, and loses much
 on strokes: it spreads relevance over ground that is far from its bounds. So `auto` gives the first layer the rule
 of its kind, whatever is known of the range, and its answer does not depend on what is told of the range."""
