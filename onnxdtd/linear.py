@@ -65,6 +65,7 @@ class Site:
     the relevance that reaches no input, see `Claim`; the call costs nothing when nobody listens: the share is a
     function. sums: where a rule's sums are kept, which only depend on the point, by (node, rule); None where no
     further walk will ask for them. at_zero: f(0) of a curve of one value, None of other ops.
+    switches: the maps of a selection in which the first of tied winners takes all.
     """
 
     name: str
@@ -79,6 +80,7 @@ class Site:
     lost: Claim = ignore
     sums: MutableMapping[Any, Any] | None = None
     at_zero: float | None = None
+    switches: tuple[LinearMap, ...] = ()
 
     @property
     def shift(self) -> Any:

@@ -8,6 +8,7 @@ from onnxdtd.rules import Rule
 from onnxdtd.rules.passing import deconvnet as deconvnet_rule
 from onnxdtd.rules.passing import gradient as gradient_rule
 from onnxdtd.rules.passing import guided_backprop as guided_backprop_rule
+from onnxdtd.rules.passing import switches
 
 
 @method("gradient", seed="one")
@@ -36,5 +37,10 @@ def guided_backprop(place: Place, options: Options) -> Rule:
 
 @method("deconvnet", seed="one")
 def deconvnet(place: Place, options: Options) -> Rule:
-    """As guided backprop, without the ReLU's own mask. Source: Zeiler and Fergus 2014."""
+    """As guided backprop, without the ReLU's own mask; of tied maxima the first wins.
+
+    Source: Zeiler and Fergus 2014, whose switches remember one place for each window of a max pool.
+    """
+    if place.op.kind == "select":
+        return switches()
     return deconvnet_rule() if place.op.kind == "elementwise" else gradient_rule()

@@ -1,7 +1,10 @@
-"""Max pooling: a selection. The winner of a window takes all; winners that tie share equally."""
+"""Max pooling: a selection. The winner of a window takes all; winners that tie share equally.
+in row-major order takes all."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from math import prod
 from typing import Any
 
@@ -13,7 +16,17 @@ from onnxdtd.domains.selections import Selection
 from onnxdtd.linear import LinearMap, Site
 from onnxdtd.model.point import Point
 from onnxdtd.ops.window import spatial_of, window
-from onnxdtd.primitives import cast_like, equal, max_pool_adjoint, max_pool_select, reduce_sum, static
+from onnxdtd.primitives import (
+    cast_like,
+    equal,
+    first_along,
+    max_pool_adjoint,
+    max_pool_select,
+    reduce_sum,
+    reshape,
+    reshape_like,
+    static,
+)
 from onnxdtd.primitives.windows import Windows
 from onnxdtd.registry import op
 
@@ -56,14 +69,16 @@ def max_pool(point: Point) -> Site:
     lengths = spatial_of(x) if point.attribute("ceil_mode", 0) else x.shape[2:]
     geometry = stated.reaching(lengths, y.shape[2:]).attributes | {"kernel_shape": stated.kernel}
 
-    def apply(w: Any, v: Any) -> Any:
-        return max_pool_select(x, y, v, **geometry)
-
-    def adjoint(w: Any, r: Any) -> Any:
-        return max_pool_adjoint(x, y, r, **geometry)
+    def chosen(first: bool) -> LinearMap:
+        return LinearMap(
+            None,
+            lambda w, v: max_pool_select(x, y, v, **geometry, first=first),
+            lambda w, r: max_pool_adjoint(x, y, r, **geometry, first=first),
+        )
 
     # Only a window with holes can lie in the padding with all of its cells.
-    return point.site(LinearMap(None, apply, adjoint), fills=max(stated.dilations) > 1 and any(stated.pads))
+    fills = max(stated.dilations) > 1 and any(stated.pads)
+    return replace(point.site(chosen(False), fills=fills), switches=(chosen(True),))
 
 
 @op("GlobalMaxPool", kind="select", range=same, pieces=_everywhere)
@@ -74,10 +89,11 @@ def global_max_pool(point: Point) -> Site:
     winners = cast_like(equal(x, y), x)
     share = winners / reduce_sum(winners, axes=axes)
 
-    def apply(w: Any, v: Any) -> Any:
-        return reduce_sum(v * share, axes=axes)
+    def chosen(share: Callable[[], Any]) -> LinearMap:
+        return LinearMap(None, lambda w, v: reduce_sum(v * share(), axes=axes), lambda w, r: r * share())
 
-    def adjoint(w: Any, r: Any) -> Any:
-        return r * share
+    def first() -> Any:
+        in_rows = reshape(winners, shape=[0, 0, -1])
+        return reshape_like(first_along(in_rows, axis=2), x)
 
-    return point.site(LinearMap(None, apply, adjoint))
+    return replace(point.site(chosen(lambda: share)), switches=(chosen(first),))

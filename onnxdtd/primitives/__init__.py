@@ -25,7 +25,7 @@ from onnxdtd.primitives.arithmetic import (
 from onnxdtd.primitives.contraction import einsum
 from onnxdtd.primitives.control import cond, scan
 from onnxdtd.primitives.operator import MEETING, operator, positions, put_back, ungather
-from onnxdtd.primitives.picking import groups, pick, put_along, take_along, top_places, within
+from onnxdtd.primitives.picking import first_along, groups, pick, put_along, take_along, top_places, within
 from onnxdtd.primitives.sampling import clipped, floor, round_even, sample, unsample
 from onnxdtd.primitives.seam import Array, at_hand, primitive
 from onnxdtd.primitives.shaping import (
@@ -88,6 +88,7 @@ __all__ = [
     "equal",
     "exp",
     "expand_like",
+    "first_along",
     "floor",
     "greater",
     "groups",

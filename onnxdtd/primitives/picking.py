@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from onnx import TensorProto
 
-from onnxdtd.primitives.arithmetic import cast_like
+from onnxdtd.primitives.arithmetic import cast_like, relu
 from onnxdtd.primitives.seam import Array, primitive
 from onnxdtd.primitives.shaping import expand_like, unsqueeze
 
@@ -67,6 +67,16 @@ def _trace_within(lengths: Any, like: Any) -> Any:
 def within(lengths: Array, like: Array) -> Any:
     """(T, N, 1): 1 where t is below its sample's length, else 0; T and the dtype are those of like (T, ...)."""
     return (np.arange(len(like))[:, None] < lengths[None]).astype(like.dtype)[..., None]
+
+
+def _trace_first_along(chosen: Any, *, axis: int) -> Any:
+    return relu(chosen - chosen.tracer.emit("CumSum", chosen, np.asarray(axis, np.int64), exclusive=1))
+
+
+@primitive(trace=_trace_first_along)
+def first_along(chosen: Array, *, axis: int) -> Any:
+    """Of ones and zeros, the first one along the axis alone."""
+    return np.maximum(2 * chosen - np.cumsum(chosen, axis=axis), 0)
 
 
 def groups(rows: Any, distinct: Any) -> Any:

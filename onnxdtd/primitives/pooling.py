@@ -5,7 +5,8 @@ At input x with pooled output y, the winners of window o are the positions i tha
     select:   s_o = mean of v_i over the winners i of o                            (v = x gives y back)
     adjoint:  R_i = sum over the windows o that i wins of r_o / (number of winners of o)
 
-Ties share equally, so sum R = sum r wherever every window has a winner. Padding never wins. A window without
+Ties share equally (with `first`, the first of them in row-major order takes all), so sum R = sum r wherever every
+window has a winner. Padding never wins. A window without
 a winner (all of it padding, or y_o NaN) selects 0, and its r_o reaches no position.
 """
 
@@ -35,6 +36,7 @@ def max_pool_select(
     strides: Sequence[int],
     pads: Sequence[int],
     dilations: Sequence[int],
+    first: bool = False,
 ) -> Array:
     """s_o = mean of v_i over the positions i of window o where x_i = y_o.
 
@@ -46,7 +48,7 @@ def max_pool_select(
     _check_shape("v", v, x)
     selected = np.zeros(y.shape, x.dtype)
     for xs, ys, vs, result in _blocks(x, y, v, selected):
-        wins, count = _winners(xs, ys, taps)
+        wins, count = _winners(xs, ys, taps, first)
         for tap, won in zip(taps, wins, strict=True):
             result[tap.windows] += _kept(vs[tap.reads], won[tap.windows])
         result /= count
@@ -62,6 +64,7 @@ def max_pool_adjoint(
     strides: Sequence[int],
     pads: Sequence[int],
     dilations: Sequence[int],
+    first: bool = False,
 ) -> Array:
     """R_i = sum over the windows o with x_i = y_o of r_o / (number of such positions in o).
 
@@ -72,7 +75,7 @@ def max_pool_adjoint(
     _check_shape("r", r, y)
     relevance = np.zeros(x.shape, x.dtype)
     for xs, ys, rs, result in _blocks(x, y, r, relevance):
-        wins, count = _winners(xs, ys, taps)
+        wins, count = _winners(xs, ys, taps, first)
         share = rs / count
         for tap, won in zip(taps, wins, strict=True):
             result[tap.reads] += _kept(share[tap.windows], won[tap.windows])
@@ -112,11 +115,13 @@ def _blocks(x: Array, *others: Array) -> Iterator[tuple[Array, ...]]:
         yield tuple(plane[start : start + step] for plane in planes)
 
 
-def _winners(x: Array, y: Array, taps: list[Tap]) -> tuple[NDArray[np.bool_], NDArray[Any]]:
+def _winners(x: Array, y: Array, taps: list[Tap], first: bool) -> tuple[NDArray[np.bool_], NDArray[Any]]:
     """For each tap the windows that find their maximum through it; for each window how many do, or 1."""
     wins = np.zeros((len(taps), *y.shape), bool)
     for tap, won in zip(taps, wins, strict=True):
         np.equal(x[tap.reads], y[tap.windows], out=won[tap.windows])
+    if first:
+        wins[1:] &= ~np.logical_or.accumulate(wins, axis=0)[:-1]
     count = wins.sum(axis=0, dtype=np.min_scalar_type(len(taps)))
     count[count == 0] = 1
     return wins, count

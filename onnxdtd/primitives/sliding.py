@@ -10,6 +10,7 @@ import numpy as np
 
 from onnxdtd.primitives import convolution, pooling
 from onnxdtd.primitives.arithmetic import cast_like, equal, quotient
+from onnxdtd.primitives.picking import first_along
 from onnxdtd.primitives.seam import Array, primitive
 from onnxdtd.primitives.shaping import reduce_sum, reshape, reshape_like, static
 from onnxdtd.primitives.traced import Traced
@@ -149,8 +150,10 @@ def _one_hot(kernel_shape: Ints, dtype: Any) -> Any:
     return np.eye(count, dtype=dtype).reshape(count, 1, *kernel_shape)
 
 
-def _shares(x: Any, y: Any, kernel_shape: Ints, strides: Ints, pads: Ints, dilations: Ints) -> Any:
-    """1 / number of winners at each winner of each window, 0 elsewhere: (N C, K, *out)."""
+def _shares(
+    x: Any, y: Any, kernel_shape: Ints, strides: Ints, pads: Ints, dilations: Ints, first: bool
+) -> Any:
+    """1 / number of winners (or 1 at the first) at the winners of each window, 0 elsewhere: (N C, K, *out)."""
     rank = len(kernel_shape)
     if any(pads):
         # A border that no value is below, so that padding never wins; a finite one, since 0 * inf is no number.
@@ -158,20 +161,24 @@ def _shares(x: Any, y: Any, kernel_shape: Ints, strides: Ints, pads: Ints, dilat
         x = x.tracer.emit("Pad", x, around, np.asarray(np.finfo(x.dtype).min, x.dtype))
     seen = _windows(x, kernel_shape, strides, [0] * (2 * rank), dilations)
     winners = cast_like(equal(seen, _planes(y)), x)
+    if first:
+        return first_along(winners, axis=1)
     # A window that lies in the padding has no winner.
     return quotient(winners, reduce_sum(winners, axes=(1,)), sign=1)
 
 
-def _trace_max_pool_select(x: Any, y: Any, v: Any, **window: Any) -> Any:
-    return reshape_like(reduce_sum(_shares(x, y, **window) * _windows(v, **window), axes=(1,)), y)
+def _trace_max_pool_select(x: Any, y: Any, v: Any, *, first: bool, **window: Any) -> Any:
+    return reshape_like(
+        reduce_sum(_shares(x, y, **window, first=first) * _windows(v, **window), axes=(1,)), y
+    )
 
 
 def _trace_max_pool_adjoint(
-    x: Any, y: Any, r: Any, *, kernel_shape: Ints, strides: Ints, pads: Ints, dilations: Ints
+    x: Any, y: Any, r: Any, *, kernel_shape: Ints, strides: Ints, pads: Ints, dilations: Ints, first: bool
 ) -> Any:
-    if _tiles(x, kernel_shape, strides, pads, dilations):
+    if not first and _tiles(x, kernel_shape, strides, pads, dilations):
         return _trace_tiles_adjoint(x, y, r, kernel_shape)
-    shares = _shares(x, y, kernel_shape, strides, pads, dilations)
+    shares = _shares(x, y, kernel_shape, strides, pads, dilations, first)
     back = conv_transpose(
         shares * _planes(r), _one_hot(kernel_shape, x.dtype), _planes(x), strides=strides, pads=pads,
         dilations=dilations, group=1,
@@ -195,9 +202,17 @@ def _trace_tiles_adjoint(x: Any, y: Any, r: Any, kernel_shape: Ints) -> Any:
 
 @primitive(trace=_trace_max_pool_select)
 def max_pool_select(
-    x: Array, y: Array, v: Array, *, kernel_shape: Ints, strides: Ints, pads: Ints, dilations: Ints
+    x: Array,
+    y: Array,
+    v: Array,
+    *,
+    kernel_shape: Ints,
+    strides: Ints,
+    pads: Ints,
+    dilations: Ints,
+    first: bool = False,
 ) -> Any:
-    """Max pooling at the point x as a linear map of v: the mean of v over each window's winners."""
+    """Max pooling at the point x as a linear map of v: the mean of v over each window's winners, or the first's."""
     return pooling.max_pool_select(
         x,
         y,
@@ -206,14 +221,23 @@ def max_pool_select(
         strides=strides,
         pads=pads,
         dilations=dilations,
+        first=first,
     )
 
 
 @primitive(trace=_trace_max_pool_adjoint)
 def max_pool_adjoint(
-    x: Array, y: Array, r: Array, *, kernel_shape: Ints, strides: Ints, pads: Ints, dilations: Ints
+    x: Array,
+    y: Array,
+    r: Array,
+    *,
+    kernel_shape: Ints,
+    strides: Ints,
+    pads: Ints,
+    dilations: Ints,
+    first: bool = False,
 ) -> Any:
-    """Its adjoint: r shared equally among each window's winners."""
+    """Its adjoint: r shared equally among each window's winners, or all to the first."""
     return pooling.max_pool_adjoint(
         x,
         y,
@@ -222,4 +246,5 @@ def max_pool_adjoint(
         strides=strides,
         pads=pads,
         dilations=dilations,
+        first=first,
     )

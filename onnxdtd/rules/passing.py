@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from onnxdtd.entries import OpEntry
-from onnxdtd.linear import Site
+from onnxdtd.linear import LinearMap, Site
 from onnxdtd.primitives import absolute, less, relu, stabilised, where
 from onnxdtd.registry import rule
 from onnxdtd.rules.rule import Facts
@@ -69,12 +69,14 @@ class Passing:
 class Gradient:
     """R = the adjoint of the Jacobian at the point.
 
-    clamps: r to r >= 0 first; masks: by the Jacobian (else by unit weights).
+    clamps: r to r >= 0 first, at activations; masks: there by the Jacobian (else by unit weights). switches: at a
+    selection the first of tied winners takes all (else they share equally).
     """
 
     label: str = "gradient"
     clamps: bool = False
     masks: bool = True
+    switches: bool = False
     claims: frozenset[str] = frozenset()
     product: bool = False
     passes: bool = False
@@ -97,7 +99,10 @@ class Gradient:
     def __call__(self, site: Site, r: Any) -> tuple[Any, ...]:
         """One relevance per data input."""
         r = relu(r) if self.clamps else r
-        return tuple(m.adjoint(m.weights if self.masks else None, r) for m in site.jacobian or site.maps)
+        return tuple(m.adjoint(m.weights if self.masks else None, r) for m in self._maps(site))
+
+    def _maps(self, site: Site) -> tuple[LinearMap, ...]:
+        return (self.switches and site.switches) or site.jacobian or site.maps
 
 
 @rule("pass")
@@ -113,6 +118,12 @@ def passing(bias: Bias = "redistribute") -> Passing:
 def gradient() -> Gradient:
     """R_i = sum_j dz_j/dx_i r_j: the gradient, by the Jacobian at the point."""
     return Gradient()
+
+
+@rule("switches")
+def switches() -> Gradient:
+    """The gradient, where the first of a max pool's tied winners takes all. Source: Zeiler and Fergus 2014."""
+    return Gradient("switches", switches=True)
 
 
 @rule("guided_backprop")

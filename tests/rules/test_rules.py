@@ -44,7 +44,7 @@ VARIANTS = {
     "gradient": [{}],
 }
 # Rules that share nothing at a linear op: what they do is tested by its own tests below.
-ELSEWHERE = {"pass", "guided_backprop", "deconvnet"}
+ELSEWHERE = {"pass", "switches", "guided_backprop", "deconvnet"}
 CASES = [(name, p) for name, variants in VARIANTS.items() for p in variants]
 
 # One dense site is enough to say that every rule is as its formula says.

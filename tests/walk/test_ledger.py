@@ -40,7 +40,7 @@ RULE_CASES: list[tuple[str, dict[str, Any]]] = [
     ("zplus_shifted", {"low": -9.0}),
     ("zminus_shifted", {"high": 9.0}),
 ]
-KEEPS_NONE = {"gradient", "guided_backprop", "deconvnet"}
+KEEPS_NONE = {"gradient", "switches", "guided_backprop", "deconvnet"}
 # In float32 each sum of n numbers is off by about 1e-7 sqrt(n) of their sizes: by what is gross, not net.
 ROUNDING = 1e-4
 
