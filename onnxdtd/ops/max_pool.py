@@ -1,4 +1,4 @@
-"""Max pooling: a selection. The winner of a window takes all; winners that tie share equally.
+"""Max pooling: a selection. The winner of a window takes all; winners that tie share equally, or (switches) the first
 in row-major order takes all."""
 
 from __future__ import annotations

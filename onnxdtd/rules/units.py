@@ -7,6 +7,8 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from onnxdtd.linear import Site
 from onnxdtd.primitives import cast_like, clipped, equal, greater, largest, where
 
@@ -32,14 +34,14 @@ def in_units(site: Site) -> Site:
         return site.kept[name, key]
 
     def sizes() -> tuple[Any, Any]:
-        weights = site.maps[0].weights
+        weights = _weights(site, 0)
         pair: tuple[Any, Any] = kept(
             "sizes", lambda: own(weights) if own else (size := _of_layer(site), size)
         )
         return pair
 
     def weights_of(which: int) -> Any:
-        return kept(which, lambda: _divided(site.maps[which].weights, sizes()[0]))
+        return kept(which, lambda: _divided(_weights(site, which), sizes()[0]))
 
     def bias() -> Any:
         return clipped(_divided(site.bias, sizes()[1]), low=-MOST, high=MOST)
@@ -48,9 +50,14 @@ def in_units(site: Site) -> Site:
     return replace(site, name=name, maps=maps, constant=None if site.constant is None else bias)
 
 
+def _weights(site: Site, which: int) -> Any:
+    weights = site.maps[which].weights
+    return np.asarray(weights, site.output.dtype) if isinstance(weights, float) else weights
+
+
 def _of_layer(site: Site) -> Any:
     size: Any = None
-    for weights in (linear.weights for linear in site.maps):
+    for weights in (_weights(site, i) for i in range(len(site.maps))):
         part = largest(weights, axes=tuple(range(weights.ndim)))
         size = part if size is None else where(greater(part, size), part, size)
     return size
