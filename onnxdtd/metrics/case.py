@@ -121,10 +121,10 @@ class Case:
         logits, chances = [], []
         stream = iter(points)
         while block := list(islice(stream, self.scorer.batch)):
-            found = self.scorer.logits(self.at(np.stack(block)))
-            probable = self.scorer.probabilities(found)
-            logits.append(found[:, self.target])
-            chances.append(np.full(len(found), np.nan) if probable is None else probable[:, self.target])
+            rows = self.scorer.logits(self.at(np.stack(block)))
+            probable = self.scorer.probabilities(rows)
+            logits.append(rows[:, self.target])
+            chances.append(np.full(len(rows), np.nan) if probable is None else probable[:, self.target])
         return np.concatenate(logits), np.concatenate(chances)
 
     def at(self, points: Array) -> dict[str, Array]:

@@ -21,8 +21,8 @@ def class_sensitivity(case: Case) -> Measured:
     to the class; Adebayo et al. 2018 ask the same of the weights.
     """
     rival = int(np.argmax(np.where(np.arange(case.logits.size) == case.target, -np.inf, case.logits)))
-    found, seeds = case.again(case.x[None], rival, "class")
-    scale = np.linalg.norm(case.relevance) * np.linalg.norm(found[0])
+    other, seeds = case.again(case.x[None], rival, "class")
+    scale = np.linalg.norm(case.relevance) * np.linalg.norm(other[0])
     if not scale > 0 or case.seed * seeds[0] < 0:
         return Measured({"cosine": np.nan})
-    return Measured({"cosine": float(case.relevance @ found[0] / scale)})
+    return Measured({"cosine": float(case.relevance @ other[0] / scale)})

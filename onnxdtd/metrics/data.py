@@ -70,21 +70,21 @@ def open_data(
         sizes = {"": len(files)}
         rows: Callable[[], Iterator[Arrays]] = partial(_pictures, files, preprocess, next(iter(values)))
     elif isinstance(data, (str, Path)):
-        members, found = _members(Path(data), values)
-        labels = found if labels is None else labels
+        members, stored = _members(Path(data), values)
+        labels = stored if labels is None else labels
         sizes = {name: count for name, (count, _) in members.items()}
         rows = partial(_together, {name: read for name, (_, read) in members.items()})
     else:
-        given = dict(data) if isinstance(data, Mapping) else dict.fromkeys(values, data)
-        found = given.pop(LABELS, None) if LABELS not in values else None
-        labels = found if labels is None else labels
-        arrays = {name: np.asarray(array) for name, array in given.items()}
+        columns = dict(data) if isinstance(data, Mapping) else dict.fromkeys(values, data)
+        stored = columns.pop(LABELS, None) if LABELS not in values else None
+        labels = stored if labels is None else labels
+        arrays = {name: np.asarray(array) for name, array in columns.items()}
         sizes = {name: array.shape[0] if array.ndim else 0 for name, array in arrays.items()}
         rows = partial(_together, {name: array.__iter__ for name, array in arrays.items()})
     if len(set(sizes.values())) != 1 or 0 in sizes.values():
-        told = ", ".join(f"'{name}' {count}" for name, count in sizes.items())
+        lengths = ", ".join(f"'{name}' {count}" for name, count in sizes.items())
         raise InputError(
-            f"the data hold no inputs, or not as many of each: {told}; the first axis counts them"
+            f"the data hold no inputs, or not as many of each: {lengths}; the first axis counts them"
         )
     (count,) = set(sizes.values())
     count = min(count, limit or count)

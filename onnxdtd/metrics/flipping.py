@@ -42,10 +42,10 @@ def region_perturbation(case: Case) -> Measured:
 
 def _measure(case: Case, patch: int) -> Measured:
     pairs = [(order, fill) for fill in case.fills for order in ORDERS]
-    found = curves(case, patch, pairs)
+    by_pair = curves(case, patch, pairs)
     scores, drawn = {}, {}
     for fill in case.fills:
-        most, least = (found[order, fill][0] for order in ORDERS)
+        most, least = (by_pair[order, fill][0] for order in ORDERS)
         for order, curve in zip(ORDERS, (most, least), strict=True):
             scores[f"{fill}.over_{order}"] = float(np.mean(curve[0] - curve))
             scores[f"{fill}.under_{order}"] = float(np.mean(curve))

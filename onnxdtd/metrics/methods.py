@@ -11,7 +11,7 @@ import numpy as np
 from onnxdtd.errors import OnnxdtdError, UsageError
 from onnxdtd.methods.entry import method_name
 from onnxdtd.metrics.scorer import Scorer
-from onnxdtd.metrics.sources import CONTROLS, Ask, Called, Control, Given, Native, Source
+from onnxdtd.metrics.sources import CONTROLS, Ask, Called, Control, Native, Source, Stored
 from onnxdtd.passes import PASSES, Explainer
 from onnxdtd.registry import METHODS
 
@@ -33,17 +33,21 @@ def candidates(methods: Methods, native: Callable[[str], Explainer], scorer: Sco
 
     native: makes the Explainer of a method by name. `all`: every method of onnxdtd, and the control `random`.
     """
-    given = [methods] if isinstance(methods, str) or callable(methods) else methods
-    pairs = list(given.items()) if isinstance(given, Mapping) else [(_name(entry), entry) for entry in given]
-    found: dict[str, Candidate] = {}
+    entries = [methods] if isinstance(methods, str) or callable(methods) else methods
+    pairs = (
+        list(entries.items())
+        if isinstance(entries, Mapping)
+        else [(_name(entry), entry) for entry in entries]
+    )
+    by_name: dict[str, Candidate] = {}
     for name, entry in pairs:
         for candidate in _expanded(str(name), entry, native, scorer):
-            if candidate.name in found and not (candidate.optional or found[candidate.name].optional):
+            if candidate.name in by_name and not (candidate.optional or by_name[candidate.name].optional):
                 raise UsageError(f"two methods are named '{candidate.name}': give a dict of names")
-            found.setdefault(candidate.name, candidate)
-    if not found:
+            by_name.setdefault(candidate.name, candidate)
+    if not by_name:
         raise UsageError(f"no method to evaluate; give some of {', '.join(_names())}")
-    return list(found.values())
+    return list(by_name.values())
 
 
 def allowed(
@@ -73,24 +77,24 @@ def _expanded(name: str, entry: Any, native: Callable[[str], Explainer], scorer:
     if isinstance(entry, str):
         if entry == ALL:
             every = [*METHODS, *PASSES]
-            return [_known(each, each, native, scorer, True) for each in (*every, "random")]
+            return [_built_in(each, each, native, scorer, True) for each in (*every, "random")]
         if entry not in _names():
             raise UsageError(f"no method '{entry}'; choose among {', '.join(_names())}")
         if name == entry == "auto":
             name = native("auto").plan(scorer.output).by
-        return [_known(name, entry, native, scorer, False)]
+        return [_built_in(name, entry, native, scorer, False)]
     if isinstance(entry, Explainer):
         return [Candidate(name, lambda: Native(entry, scorer))]
     if callable(entry):
         return [Candidate(name, lambda: Called(name, entry, scorer))]
     if isinstance(entry, (np.ndarray, Mapping)):
-        return [Candidate(name, lambda: Given(name, entry, scorer))]
+        return [Candidate(name, lambda: Stored(name, entry, scorer))]
     raise UsageError(
         f"method '{name}' is a name, a function f(x, target), an Explainer or an array, not {type(entry).__name__}"
     )
 
 
-def _known(
+def _built_in(
     name: str, method: str, native: Callable[[str], Explainer], scorer: Scorer, optional: bool
 ) -> Candidate:
     if method in CONTROLS:

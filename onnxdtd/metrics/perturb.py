@@ -30,7 +30,7 @@ def counts(units: int, steps: int) -> npt.NDArray[np.intp]:
     return np.unique(np.linspace(0, units, min(steps, units) + 1).round().astype(np.intp))
 
 
-def curves(case: Case, patch: int, wanted: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Curve]:
+def curves(case: Case, patch: int, pairs: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Curve]:
     """The curves for pairs (order, fill) of units with sides of `patch`; `least` is `most` reversed.
 
     Metrics of one case share them, and the points that several of them share are asked once.
@@ -40,7 +40,7 @@ def curves(case: Case, patch: int, wanted: Sequence[tuple[str, str]]) -> dict[tu
     places = {"most": place, "least": place.size - 1 - place}
     removed = counts(place.size, case.settings.steps)
     keys: list[Any] = []
-    for order, fill in wanted:
+    for order, fill in pairs:
         # Where nothing, or everything, is replaced, the order (and with nothing, the fill) does not matter.
         inner = [(patch, order, fill, int(k)) for k in removed[1:-1]]
         keys += ["start", *inner, ("end", fill)]
@@ -58,11 +58,11 @@ def curves(case: Case, patch: int, wanted: Sequence[tuple[str, str]]) -> dict[tu
 
     if missing:
         case.kept.update(zip(missing, zip(*case.values(points()), strict=True), strict=True))
-    found, size = {}, removed.size
-    for i, pair in enumerate(wanted):
+    by_pair, size = {}, removed.size
+    for i, pair in enumerate(pairs):
         logits, chances = zip(*(case.kept[key] for key in keys[i * size : (i + 1) * size]), strict=True)
-        found[pair] = np.array(logits), np.array(chances)
-    return found
+        by_pair[pair] = np.array(logits), np.array(chances)
+    return by_pair
 
 
 def area(curve: Array) -> float:

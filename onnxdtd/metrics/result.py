@@ -86,12 +86,12 @@ class Evaluation:
         """The content of evaluation.json, of which docs/evaluate.md describes every field."""
         table = np.concatenate([self.values[m] for m in self.methods], axis=1)
         every = iter(self._bootstrap(table))
-        told = {m: {s: next(every).document() for s in self.scores} for m in self.methods}
+        summaries = {m: {s: next(every).document() for s in self.scores} for m in self.methods}
         pairs = list(combinations(self.methods, 2))
         differences = {
             score: [
-                {"a": a, "b": b, **found.document()}
-                for (a, b), found in zip(pairs, self._differences(score, pairs), strict=True)
+                {"a": a, "b": b, **difference.document()}
+                for (a, b), difference in zip(pairs, self._differences(score, pairs), strict=True)
             ]
             for score in self.headlines
         }
@@ -106,7 +106,7 @@ class Evaluation:
                 {
                     "state": "done", **self.settled, "methods": self.methods, "skipped": self.skipped,
                     "left_out": self.left_out, "notes": self.notes, "sources": sources, "better": better,
-                    "headlines": self.headlines, "scores": told, "differences": differences, "curves": curves,
+                    "headlines": self.headlines, "scores": summaries, "differences": differences, "curves": curves,
                 }
             )
         )  # fmt: skip
@@ -156,15 +156,15 @@ def gather(
         state[method][record["relevance"]] += 1
         for score, value in record["scores"].items():
             values[method].setdefault(score, np.full(count, np.nan))[i] = value
-        for name, told in record["curves"].items():
-            y = np.array(told, np.float64)
+        for name, points in record["curves"].items():
+            y = np.array(points, np.float64)
             total = sums.setdefault((name, method), np.zeros((3, y.size)))
             if total.shape[1] != y.size:  # an input with fewer units than steps
                 y = np.interp(np.linspace(0, 1, total.shape[1]), np.linspace(0, 1, y.size), y)
             total += np.stack([np.ones_like(y), y, y**2])
     order = [entry.name for entry in entries]
-    found = dict.fromkeys(score for columns in values.values() for score in columns)
-    scores = tuple(sorted(found, key=lambda s: order.index(s.split(".")[0])))
+    measured = dict.fromkeys(score for columns in values.values() for score in columns)
+    scores = tuple(sorted(measured, key=lambda s: order.index(s.split(".")[0])))
     missing = np.full(count, np.nan)
     curves: dict[str, dict[str, Curve]] = {}
     for (name, method), total in sums.items():

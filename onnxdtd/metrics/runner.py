@@ -66,7 +66,7 @@ def evaluate(
     model's metadata say. Raises UsageError, InputError, TargetError, and what `Explainer` raises for a method
     that was named.
     """
-    chosen = Settings(**_known(settings))
+    chosen = Settings(**_checked(settings))
     if not (isinstance(batch, int) and batch >= 1 and isinstance(seed, int) and seed >= 0):
         raise UsageError(f"batch is at least 1 and seed at least 0, not {batch!r} and {seed!r}")
     if preprocess is not None and input_range is None:
@@ -88,14 +88,14 @@ def evaluate(
     if by_label and inputs.labels is None:
         raise UsageError(f"target label needs labels: an array '{LABELS}' in the .npz, or labels=")
     scorer = Scorer(base, question.output, batch)
-    known = survey(inputs, scorer.inputs, base.input_range, chosen.layout)
-    work = Work(inputs, known, scorer, chosen, seed, question, by_label)
+    overview = survey(inputs, scorer.inputs, base.input_range, chosen.layout)
+    work = Work(inputs, overview, scorer, chosen, seed, question, by_label)
     entries, left_out = work.applicable(_entries(metrics), named=metrics != "all")
     settled = {
         "onnxdtd": __version__,
         "model": base.graph.sha256,
         "output": scorer.output,
-        "data": {"count": known.count, "sha256": known.sha256},
+        "data": {"count": overview.count, "sha256": overview.sha256},
         "target": str(target),
         "input_range": str(base.input_range),
         "engine": base.engine,
@@ -110,7 +110,7 @@ def evaluate(
         first = work.ask(next(work.chunks())[:1])[0]
         working, skipped, warned = allowed(candidates(methods, native, scorer), first, scorer.output)
         names = [candidate.name for candidate in working]
-        ticker = Ticker(len(names), progress, known.count)
+        ticker = Ticker(len(names), progress, overview.count)
         for ticker.index, candidate in enumerate(working):
             work.run(candidate.name, candidate.make, entries, journal, ticker)
         return gather(journal, names, entries, settled, skipped, left_out, warned, keep=out is not None)
@@ -118,18 +118,18 @@ def evaluate(
 
 def _entries(metrics: str | Sequence[str]) -> list[MetricEntry]:
     """The metrics by these names, each once, in their order. UsageError for an unknown name."""
-    wanted = [metrics] if isinstance(metrics, str) else list(metrics)
-    wanted = [*METRICS] if wanted == ["all"] else wanted
-    unknown = [name for name in wanted if name not in METRICS]
-    if unknown or not wanted:
+    names = [metrics] if isinstance(metrics, str) else list(metrics)
+    names = [*METRICS] if names == ["all"] else names
+    unknown = [name for name in names if name not in METRICS]
+    if unknown or not names:
         raise UsageError(f"no metric {', '.join(unknown)}; the metrics are all, {', '.join(METRICS)}")
-    chosen = [entry for name, entry in METRICS.items() if name in wanted]
+    chosen = [entry for name, entry in METRICS.items() if name in names]
     return sorted(chosen, key=lambda entry: (entry.order, entry.name))
 
 
-def _known(settings: Mapping[str, Any]) -> dict[str, Any]:
-    known = [field.name for field in dataclasses.fields(Settings)]
-    if surplus := sorted(set(settings) - set(known)):
-        raise UsageError(f"no setting {', '.join(surplus)}; there are {', '.join(known)}")
-    given = dict(settings)
-    return given | ({"fills": tuple(given["fills"])} if "fills" in given else {})
+def _checked(settings: Mapping[str, Any]) -> dict[str, Any]:
+    fields = [field.name for field in dataclasses.fields(Settings)]
+    if surplus := sorted(set(settings) - set(fields)):
+        raise UsageError(f"no setting {', '.join(surplus)}; there are {', '.join(fields)}")
+    values = dict(settings)
+    return values | ({"fills": tuple(values["fills"])} if "fills" in values else {})

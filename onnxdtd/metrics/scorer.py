@@ -41,7 +41,7 @@ class Scorer:
     def logits(self, feeds: Arrays) -> Array:
         """(N, K) float64 of the inputs (N, ...). TargetError for an output of several elements a class."""
         count = len(next(iter(feeds.values())))
-        found = []
+        logits = []
         for rows in chunks(count, self.batch):
             part = taken(feeds, filled(rows, self.fixed))
             values = np.asarray(self._forward(part)[self._target], np.float64)
@@ -51,8 +51,8 @@ class Scorer:
                     f"output '{self.output}' has the shape {self.shape} behind the batch axis; "
                     "an evaluation scores one element of (N, classes)"
                 )
-            found.append(values.reshape(len(values) if values.ndim else 1, -1)[: len(rows)])
-        return np.concatenate(found)
+            logits.append(values.reshape(len(values) if values.ndim else 1, -1)[: len(rows)])
+        return np.concatenate(logits)
 
     def probabilities(self, logits: Array) -> Array | None:
         """(N, K)."""

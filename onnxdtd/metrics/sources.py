@@ -17,7 +17,7 @@ from onnxdtd.runs.batches import chunks, filled, taken
 from onnxdtd.types import Array
 
 Arrays = dict[str, Array]
-Found = tuple[Arrays, Array]
+RelevanceAndSeed = tuple[Arrays, Array]
 """Relevance (N, ...) by input name, and the seed (N,) that scales all of it, NaN where there is none such."""
 
 CONTROLS = ("random", "constant")
@@ -38,7 +38,7 @@ class Source(Protocol):
 
     repeats: bool
 
-    def __call__(self, ask: Ask) -> Found:
+    def __call__(self, ask: Ask) -> RelevanceAndSeed:
         """Explain."""
 
 
@@ -50,7 +50,7 @@ class Native:
     def __init__(self, explainer: Explainer, scorer: Scorer) -> None:
         self.explainer, self._scorer = explainer, scorer
 
-    def __call__(self, ask: Ask) -> Found:
+    def __call__(self, ask: Ask) -> RelevanceAndSeed:
         """Explain."""
         scorer, parts, seeds = self._scorer, [], []
         for rows in chunks(len(ask.classes), scorer.batch):
@@ -71,24 +71,24 @@ class Called:
     def __init__(self, name: str, function: Callable[..., Any], scorer: Scorer) -> None:
         self._name, self._function, self._scorer = name, function, scorer
 
-    def __call__(self, ask: Ask) -> Found:
+    def __call__(self, ask: Ask) -> RelevanceAndSeed:
         """Explain."""
         feeds = dict(ask.feeds)
-        found = self._function(feeds if len(feeds) > 1 else next(iter(feeds.values())), ask.classes)
-        return _like(self._name, found, feeds, self._scorer), np.full(len(ask.classes), np.nan)
+        returned = self._function(feeds if len(feeds) > 1 else next(iter(feeds.values())), ask.classes)
+        return _like(self._name, returned, feeds, self._scorer), np.full(len(ask.classes), np.nan)
 
 
-class Given:
+class Stored:
     """Relevance (count, ...) of the whole data set, in its order; it cannot be asked about another point."""
 
     repeats = False
 
     def __init__(self, name: str, arrays: Any, scorer: Scorer) -> None:
         self._name, self._scorer = name, scorer
-        given = arrays if isinstance(arrays, Mapping) else {scorer.inputs[0]: arrays}
-        self._arrays = {key: np.asarray(array) for key, array in given.items()}
+        by_input = arrays if isinstance(arrays, Mapping) else {scorer.inputs[0]: arrays}
+        self._arrays = {key: np.asarray(array) for key, array in by_input.items()}
 
-    def __call__(self, ask: Ask) -> Found:
+    def __call__(self, ask: Ask) -> RelevanceAndSeed:
         """Look up."""
         if any(ask.indices.max() >= len(array) for array in self._arrays.values()):
             raise UsageError(f"method '{self._name}' holds relevance of fewer inputs than the data")
@@ -104,25 +104,25 @@ class Control:
     def __init__(self, name: str, scorer: Scorer) -> None:
         self._name, self._scorer = name, scorer
 
-    def __call__(self, ask: Ask) -> Found:
+    def __call__(self, ask: Ask) -> RelevanceAndSeed:
         """Draw."""
-        found = {}
+        relevance = {}
         for name in self._scorer.inputs:
             shape = ask.feeds[name].shape
             draws = [rng.standard_normal(shape[1:]) for rng in ask.rngs]
-            found[name] = np.stack(draws) if self._name == "random" else np.ones(shape)
-        return found, np.full(len(ask.classes), np.nan)
+            relevance[name] = np.stack(draws) if self._name == "random" else np.ones(shape)
+        return relevance, np.full(len(ask.classes), np.nan)
 
 
-def _like(name: str, found: Any, feeds: Arrays, scorer: Scorer) -> Arrays:
+def _like(name: str, returned: Any, feeds: Arrays, scorer: Scorer) -> Arrays:
     """What a user's method returned, if it is relevance of the inputs."""
-    given = found if isinstance(found, Mapping) else {scorer.inputs[0]: found}
-    arrays = {key: np.asarray(array) for key, array in given.items()}
+    by_input = returned if isinstance(returned, Mapping) else {scorer.inputs[0]: returned}
+    arrays = {key: np.asarray(array) for key, array in by_input.items()}
     for key, array in arrays.items():
-        wanted = feeds[key].shape if key in scorer.inputs else None
-        if array.shape != wanted or array.dtype.kind not in "fiu":
+        shape = feeds[key].shape if key in scorer.inputs else None
+        if array.shape != shape or array.dtype.kind not in "fiu":
             raise UsageError(
                 f"method '{name}' returned {array.dtype} {array.shape} for '{key}'; wanted are numbers of the "
-                f"shape {wanted} of a floating-point input"
+                f"shape {shape} of a floating-point input"
             )
     return arrays

@@ -38,8 +38,8 @@ def bootstrap(values: Array, resamples: int, entropy: int) -> list[Summary]:
     A resample draws N rows with replacement, the same rows for every column, so that differences of columns are
     paired. NaN counts as not measured. Source: Efron and Tibshirani 1993, chapter 13 (percentile interval).
     """
-    known = ~np.isnan(values)
-    numbers = np.where(known, values, 0.0)
+    measured = ~np.isnan(values)
+    numbers = np.where(measured, values, 0.0)
     rows = len(values)
     rng = np.random.default_rng([entropy, *b"bootstrap"])
     block = max(1, CELLS // max(1, rows))
@@ -48,15 +48,15 @@ def bootstrap(values: Array, resamples: int, entropy: int) -> list[Summary]:
         size = min(block, resamples - start)
         times = rng.multinomial(rows, np.full(rows, 1 / rows), size).astype(np.float64)
         with np.errstate(invalid="ignore"):
-            means.append((times @ numbers) / (times @ known))
+            means.append((times @ numbers) / (times @ measured))
     drawn = np.concatenate(means)
-    found = []
+    summaries = []
     for column in range(values.shape[1]):
-        count = int(known[:, column].sum())
+        count = int(measured[:, column].sum())
         mean = float(numbers[:, column].sum() / count) if count else np.nan
         ends = np.full(2, np.nan)
         if count > 1:
             tail = (100 - LEVEL) / 2
             ends = np.nanpercentile(drawn[:, column], [tail, 100 - tail])
-        found.append(Summary(mean, float(ends[0]), float(ends[1]), count))
-    return found
+        summaries.append(Summary(mean, float(ends[0]), float(ends[1]), count))
+    return summaries

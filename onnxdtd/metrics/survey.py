@@ -40,11 +40,11 @@ class Survey:
         """What is known of each element of a sample."""
         channel, ends = view.channel, []
         for side, seen in ((0, self.low), (1, self.high)):
-            given = {n: np.asarray(range_of(n, self.stated)[side], np.float64) for n in view.shapes}
-            parts = {n: np.broadcast_to(given[n], (1, *shape)) for n, shape in view.shapes.items()}
+            bounds = {n: np.asarray(range_of(n, self.stated)[side], np.float64) for n in view.shapes}
+            parts = {n: np.broadcast_to(bounds[n], (1, *shape)) for n, shape in view.shapes.items()}
             ends.append((view.join(parts)[0], seen[channel]))
-        stated = all(np.isfinite(given).all() for given, _ in ends)
-        low, high = (given if stated else seen for given, seen in ends)
+        stated = all(np.isfinite(bounds).all() for bounds, _ in ends)
+        low, high = (bounds if stated else seen for bounds, seen in ends)
         return Background(self.mean[channel], low, high, stated)
 
 

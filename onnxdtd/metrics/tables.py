@@ -53,16 +53,16 @@ def _head(evaluation: Scored, score: str) -> str:
 
 
 def _column(evaluation: Scored, score: str, methods: Sequence[str]) -> list[str]:
-    found = {m: evaluation.summary(m, score) for m in methods}
+    summaries = {m: evaluation.summary(m, score) for m in methods}
     best = next(iter(evaluation.ranking(score)), None)
-    sizes = [abs(v) for s in found.values() for v in (s.mean, s.low, s.high) if math.isfinite(v)]
+    sizes = [abs(v) for s in summaries.values() for v in (s.mean, s.low, s.high) if math.isfinite(v)]
     largest = max(sizes, default=0.0)
     decimals = min(6, max(0, 2 - math.floor(math.log10(largest)))) if largest else 2
     marks = {m: "*" if m == best else "" for m in methods}
     for m in methods:
-        if best not in (None, m) and found[m].count:
+        if best not in (None, m) and summaries[m].count:
             marks[m] = "" if evaluation.difference(score, m, best).excludes_zero else "="
-    return [_cell(found[m], decimals, marks[m]) for m in methods]
+    return [_cell(summaries[m], decimals, marks[m]) for m in methods]
 
 
 def _cell(summary: Summary, decimals: int, mark: str) -> str:

@@ -95,7 +95,7 @@ class View:
     def blurred(self, x: Array) -> Array:
         """(D,): every place the mean of those around, by a Gaussian of a seventh of the longest axis; columns
         of a table stay as they are."""
-        found = {}
+        blurred = {}
         for name, part in self.split(x[None]).items():
             array, meaning = part[0].astype(np.float64), self._meanings[name]
             sides = [n for n, letter in zip(array.shape, meaning, strict=True) if letter in SPATIAL]
@@ -103,8 +103,8 @@ class View:
                 if letter in SPATIAL:
                     weights = _gaussian(array.shape[axis], max(1.0, max(sides) / BLUR))
                     array = np.moveaxis(np.tensordot(weights, array, (1, axis)), 0, axis)
-            found[name] = array[None]
-        return np.asarray(self.join(found)[0])
+            blurred[name] = array[None]
+        return np.asarray(self.join(blurred)[0])
 
     def _labelled(self, label: Any) -> Labels:
         """(D,) from labels of each input, those of one input behind those of the one before."""

@@ -33,7 +33,7 @@ class Work:
     """What does not change between methods. by_label: the target is each input's label."""
 
     data: DataSet
-    known: Survey
+    survey: Survey
     scorer: Scorer
     settings: Settings
     seed: int
@@ -62,7 +62,7 @@ class Work:
         chunk = next(self.chunks())[:1]
         _, logits = self.ask(chunk)
         lacking = {}
-        if not self.known.view(chunk[0][1], self.scorer.inputs).spatial:
+        if not self.survey.view(chunk[0][1], self.scorer.inputs).spatial:
             lacking["places"] = "a table has no regions"
         if self.scorer.probabilities(logits) is None:
             lacking["probability"] = "the model has no class probabilities"
@@ -99,8 +99,8 @@ class Work:
 
     def _cases(self, chunk: Chunk, source: Source) -> Iterator[tuple[int, Case]]:
         ask, logits = self.ask(chunk)
-        view = self.known.view(chunk[0][1], self.scorer.inputs)
-        background = self.known.background(view)
+        view = self.survey.view(chunk[0][1], self.scorer.inputs)
+        background = self.survey.background(view)
         relevance, seeds = source(ask)
         joined = view.join(relevance).astype(np.float64)
         for k, (i, feeds) in enumerate(chunk):
