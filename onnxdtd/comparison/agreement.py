@@ -43,15 +43,15 @@ def matrices(maps: Sequence[Array | None]) -> dict[str, Array]:
     there = [m for m in maps if m is not None]
     blank = np.full_like(there[0], np.nan) if there else np.zeros(1)
     rows = np.stack([np.ravel(blank if m is None else m) for m in maps]).astype(np.float64)
-    found = {}
+    by_measure = {}
     for name, measure in MEASURES.items():
         matrix = np.full((len(maps), len(maps)), np.nan)
         for i in [i for i, m in enumerate(maps) if m is not None]:
             others = [j for j in range(i, len(maps)) if maps[j] is not None]
             values = measure(np.repeat(rows[i : i + 1], len(others), axis=0), rows[others])
             matrix[i, others] = matrix[others, i] = values
-        found[name] = matrix
-    return found
+        by_measure[name] = matrix
+    return by_measure
 
 
 def _largest(rows: Array) -> Array:

@@ -50,8 +50,12 @@ def anchors(
             ) from None
     chosen = np.zeros(question.parts.count)
     chosen[list(features)] = 1
-    found: dict[str, Any] = {"precision": precision, "coverage": coverage, "reached": precision >= threshold}
-    return question.parts.spread(chosen), {**found, "anchor": words or sorted(set(map(int, features)))}
+    quality: dict[str, Any] = {
+        "precision": precision,
+        "coverage": coverage,
+        "reached": precision >= threshold,
+    }
+    return question.parts.spread(chosen), {**quality, "anchor": words or sorted(set(map(int, features)))}
 
 
 class _TooManyError(Exception):
@@ -80,13 +84,18 @@ def _by_parts(
         same = _labels(question, limit, question.probabilities(shown)) == question.label
         return kept, shown, same.astype(int)
 
-    found = base.AnchorBaseBeam.anchor_beam(
+    anchor = base.AnchorBaseBeam.anchor_beam(
         sample, delta=0.1, epsilon=0.15, batch_size=BATCH, desired_confidence=threshold,
         max_anchor_size=min(most, count), coverage_samples=2000,
     )  # fmt: skip
-    if not found["feature"]:  # the prediction stays whatever is covered
-        return [], float(found["all_precision"]), 1.0, []
-    return [int(f) for f in found["feature"]], float(found["precision"][-1]), float(found["coverage"][-1]), []
+    if not anchor["feature"]:  # the prediction stays whatever is covered
+        return [], float(anchor["all_precision"]), 1.0, []
+    return (
+        [int(f) for f in anchor["feature"]],
+        float(anchor["precision"][-1]),
+        float(anchor["coverage"][-1]),
+        [],
+    )
 
 
 def _by_columns(
@@ -96,14 +105,14 @@ def _by_columns(
     x, rows = question.parts.x.astype(np.float64), question.background
     names = question.names or tuple(f"[{i}]" for i in range(x.size))
     explainer = tables.AnchorTabularExplainer(list(range(1 + question.label)), list(names), rows)
-    found = explainer.explain_instance(
+    anchor = explainer.explain_instance(
         x,
         lambda points: _labels(question, limit, question.predict(points)),
         threshold=threshold,
         max_anchor_size=most,
         batch_size=BATCH,
     ).exp_map
-    if not found["feature"]:
-        return [], float(found["all_precision"]), 1.0, []
-    last = float(found["precision"][-1]), float(found["coverage"][-1])
-    return [int(f) for f in found["feature"]], *last, [str(n) for n in found["names"]]
+    if not anchor["feature"]:
+        return [], float(anchor["all_precision"]), 1.0, []
+    last = float(anchor["precision"][-1]), float(anchor["coverage"][-1])
+    return [int(f) for f in anchor["feature"]], *last, [str(n) for n in anchor["names"]]

@@ -42,16 +42,16 @@ def forward_timing(graph: Graph, feeds: Arrays, providers: list[str]) -> Timing:
 
 def timed(call: Callable[[], T], repeats: int) -> tuple[T, Timing]:
     """The first answer, which makes the sessions, and the median of the calls behind it."""
-    found, first = _once(call)
+    answer, first = _once(call)
     if first > PATIENCE or repeats < 1:
-        return found, Timing(first, 1)
+        return answer, Timing(first, 1)
     times: list[float] = []
     while len(times) < repeats and (not times or sum(times) < PATIENCE):
         times.append(_once(call)[1])
-    return found, Timing(statistics.median(times), len(times))
+    return answer, Timing(statistics.median(times), len(times))
 
 
 def _once(call: Callable[[], Any]) -> tuple[Any, float]:
     began = time.perf_counter()
-    found = call()
-    return found, time.perf_counter() - began
+    answer = call()
+    return answer, time.perf_counter() - began

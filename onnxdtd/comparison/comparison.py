@@ -76,12 +76,12 @@ class Comparison:
             k: v for k, v in vars(self).items() if k not in ("cells", "similarity", "timings", "inputs")
         }
         timings = {m: {**vars(t), "forward_passes": self.multiple(m)} for m, t in self.timings.items()}
-        results = [self._told(number, text) for number, text in enumerate(self.targets)]
+        results = [self._by_target(number, text) for number, text in enumerate(self.targets)]
         fields |= {"forward": vars(self.forward), "timings": timings, "targets": results}
         fields["inputs"] = {name: describe(x) for name, x in self.inputs.items()}
         return dict(plain({name: value for name, value in fields.items() if name != "values"}))
 
-    def _told(self, number: int, text: str) -> dict[str, Any]:
+    def _by_target(self, number: int, text: str) -> dict[str, Any]:
         cells = {m: self.cells[number, m] for m in self.methods if (number, m) in self.cells}
         names = ("started", "arrived", "share", "adds_up", "extras", "warnings")
         return {

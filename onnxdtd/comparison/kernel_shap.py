@@ -42,5 +42,5 @@ def kernel_shap(
             asked = x[None].astype(np.float64)
         values = explainer.shap_values(asked, nsamples=nsamples or "auto", silent=True, **options)
     relevance = question.parts.spread(np.asarray(values)[0], share=True)
-    found = {"base_value": float(explainer.expected_value), "nsamples": nsamples or "default"}
-    return relevance, {**found, "l1_reg": l1_reg or "default"}
+    extras = {"base_value": float(explainer.expected_value), "nsamples": nsamples or "default"}
+    return relevance, {**extras, "l1_reg": l1_reg or "default"}

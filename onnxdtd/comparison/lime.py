@@ -21,10 +21,10 @@ def lime(
     table with a background, whose columns the package cuts into quartiles. `score`: R² of the linear model.
     """
     if question.background is None:
-        weights, found = _by_parts(question, seed, num_samples or 1000)
+        weights, score = _by_parts(question, seed, num_samples or 1000)
     else:
-        weights, found = _by_columns(question, seed, num_samples or 5000)
-    return question.parts.spread(weights), {"score": float(found), "num_samples": num_samples or "default"}
+        weights, score = _by_columns(question, seed, num_samples or 5000)
+    return question.parts.spread(weights), {"score": float(score), "num_samples": num_samples or "default"}
 
 
 def _by_parts(question: Question, seed: int, samples: int) -> tuple[Array, float]:
@@ -32,12 +32,12 @@ def _by_parts(question: Question, seed: int, samples: int) -> tuple[Array, float
     images: Any = importlib.import_module("lime.lime_image")
     count = question.parts.count
     with quiet(seed):
-        found = images.LimeImageExplainer(random_state=seed).explain_instance(
+        explanation = images.LimeImageExplainer(random_state=seed).explain_instance(
             np.ones((1, count, 1)), lambda shown: question.probabilities(shown[:, 0, :, 0]),
             labels=(question.label,), top_labels=None, hide_color=0, num_samples=samples,
             batch_size=32, segmentation_fn=lambda image: np.arange(count)[None],
         )  # fmt: skip
-    return _weights(found.local_exp[question.label], count), found.score
+    return _weights(explanation.local_exp[question.label], count), explanation.score
 
 
 def _by_columns(question: Question, seed: int, samples: int) -> tuple[Array, float]:
@@ -47,14 +47,14 @@ def _by_columns(question: Question, seed: int, samples: int) -> tuple[Array, flo
         explainer = tables.LimeTabularExplainer(
             question.background, feature_names=question.names, random_state=seed, mode="classification"
         )
-        found = explainer.explain_instance(
+        explanation = explainer.explain_instance(
             x.astype(np.float64),
             question.predict,
             labels=(question.label,),
             num_features=x.size,
             num_samples=samples,
         )
-    return _weights(found.local_exp[question.label], x.size), found.score
+    return _weights(explanation.local_exp[question.label], x.size), explanation.score
 
 
 def _weights(pairs: list[tuple[int, float]], count: int) -> Array:

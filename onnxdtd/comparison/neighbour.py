@@ -65,11 +65,11 @@ class Neighbour:
         """Whether its packages are there."""
         return all(importlib.util.find_spec(module) is not None for module in self.modules)
 
-    def check(self, given: Mapping[str, Any] | None = None) -> None:
+    def check(self, options: Mapping[str, Any] | None = None) -> None:
         """Raise UsageError where it is not installed, or has no such option."""
         if not self.installed:
             raise UsageError(f"{self.name} needs {self.package}, not installed here: {EXTRA}")
-        unknown = sorted(set(given or ()) - set(self.options))
+        unknown = sorted(set(options or ()) - set(self.options))
         if unknown:
             takes = ", ".join(self.options)
             raise UsageError(f"{self.name} has no option {', '.join(unknown)}; it takes {takes}")

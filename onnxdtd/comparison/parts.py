@@ -75,8 +75,8 @@ def _superpixels(x: Array, meaning: str, count: int) -> tuple[Array, str]:
         segmentation: Any = importlib.import_module("skimage.segmentation")
     except ImportError:
         raise UsageError('superpixels need scikit-image: pip install "onnxdtd[compare]"') from None
-    found = segmentation.slic(picture_of(x, meaning), n_segments=count, compactness=10, start_label=0)
-    return np.unique(found, return_inverse=True)[1].reshape(found.shape), "superpixels"
+    segments = segmentation.slic(picture_of(x, meaning), n_segments=count, compactness=10, start_label=0)
+    return np.unique(segments, return_inverse=True)[1].reshape(segments.shape), "superpixels"
 
 
 def _stretches(x: Array, meaning: str, count: int) -> tuple[Array, str]:

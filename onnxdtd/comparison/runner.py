@@ -65,17 +65,17 @@ def compare(
     faults: dict[str, list[OnnxdtdError]] = {}
     ticker = Ticker(len(named), progress)
     for ticker.index, method in enumerate(named):
-        told: list[OnnxdtdError] = []
-        with _catching(told):
+        raised: list[OnnxdtdError] = []
+        with _catching(raised):
             answer = case.asker(method, (options or {}).get(method, {}))
-        for number in range(0 if told else len(questions)):
+        for number in range(0 if raised else len(questions)):
             ticker(number, len(questions))
-            with _catching(told):
+            with _catching(raised):
                 again = 0 if method in timings else repeats
                 cells[number, method], timing = timed(partial(answer, number), again)
                 timings.setdefault(method, timing)
-        if told:
-            faults[method] = told
+        if raised:
+            faults[method] = raised
     ticker(1, 1)
     if not timings:
         raise UnsupportedError(
@@ -109,13 +109,13 @@ def choose(
     methods: Sequence[str] | str, options: Mapping[str, Mapping[str, Any]] | None = None
 ) -> dict[str, bool]:
     """The methods in order, each with whether it was named. Raises UsageError for what cannot be, all at once."""
-    known = ("auto", *sorted({*METHODS, *PASSES}), *NEIGHBOURS)
+    choices = ("auto", *sorted({*METHODS, *PASSES}), *NEIGHBOURS)
     asked = [methods] if isinstance(methods, str) else list(methods)
     named: dict[str, bool] = {}
     for method in asked:
         for one in (*METHODS, *PASSES) if method == "all" else (method,):
             named[one] = named.get(one, False) or method != "all"
-    lines = [f"no method '{m}'; choose among all, {', '.join(known)}" for m in named if m not in known]
+    lines = [f"no method '{m}'; choose among all, {', '.join(choices)}" for m in named if m not in choices]
     lines += [f"options for '{m}', which is not compared" for m in options or {} if m not in named]
     for method in [m for m in named if m in NEIGHBOURS]:
         try:

@@ -40,8 +40,8 @@ def quantus_explain_func(
     if not isinstance(model, Explainer):
         source: Source = model.to_onnx() if hasattr(model, "to_onnx") else model
         model = Explainer(source, method, **kwargs)
-    wanted = [int(target) for target in np.asarray(targets).ravel()]
-    relevance = model(np.asarray(inputs), wanted).relevance
+    classes = [int(target) for target in np.asarray(targets).ravel()]
+    relevance = model(np.asarray(inputs), classes).relevance
     if len(relevance) != 1:
         raise UsageError(f"quantus explains models of one input, not {', '.join(relevance)}")
     return next(iter(relevance.values()))

@@ -21,7 +21,7 @@ def shap_explanation(
     names: Sequence[str] | None = None,
     layout: str | None = None,
 ) -> Any:
-    """A shap.Explanation of all samples: index one, `found[0]`, for shap.plots.waterfall, or take `image` plots.
+    """A shap.Explanation of all samples: take one of them, by its index, for shap.plots.waterfall, or `image` plots.
 
     values: the relevance of one input (by default the first), images with their channels last, as shap wants them.
     base_values: (N,), target value less ΣR over all inputs, so that base + Σ values = f(x) holds for a model of one
