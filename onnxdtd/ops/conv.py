@@ -136,16 +136,16 @@ def _kernels(x: Any, r: Any, like: Any, *, strides: Any, pads: Any, dilations: A
 
 def _transposed_window(point: Point, kernel: tuple[int, ...], x: Any) -> Window:
     """ConvTranspose may state its output shape instead of its pads; the pads then follow from both shapes."""
-    given = window(point, kernel, x)
+    stated = window(point, kernel, x)
     auto_pad = point.attribute("auto_pad", "NOTSET")
     if not point.attribute("output_shape") and auto_pad in ("NOTSET", "VALID"):
-        return given
+        return stated
     spatial = spatial_of(point.output)
     extra = point.attribute("output_padding") or (0,) * len(kernel)
     totals = []
-    for i, extent in enumerate((k - 1) * d + 1 for k, d in zip(kernel, given.dilations, strict=True)):
-        length = given.strides[i] * (static(x.shape[2 + i]) - 1) + extra[i] + extent
+    for i, extent in enumerate((k - 1) * d + 1 for k, d in zip(kernel, stated.dilations, strict=True)):
+        length = stated.strides[i] * (static(x.shape[2 + i]) - 1) + extra[i] + extent
         totals.append(max(length - spatial[i], 0))
     small, large = [t // 2 for t in totals], [t - t // 2 for t in totals]
     pads = (*small, *large) if auto_pad == "SAME_UPPER" else (*large, *small)
-    return Window(given.kernel, given.strides, given.dilations, pads)
+    return Window(stated.kernel, stated.strides, stated.dilations, pads)

@@ -38,19 +38,19 @@ def _map(point: Point, operands: Sequence[Any], terms: Sequence[str], result: st
             ties[c + fresh] = np.eye(static(x.shape[axis]), dtype=x.dtype)
         unique += fresh
     parts = {i: terms[i] for i in others}
-    wanted = "".join(
+    weight_letters = "".join(
         dict.fromkeys(c for c in "".join((*parts.values(), *ties)) if c in unique or c in result)
     )
-    equation = ",".join((*parts.values(), *ties)) + "->" + wanted
-    given = [*(operands[i] for i in others), *ties.values()]
-    weights = einsum(*given, equation=equation) if given else np.ones((), x.dtype)
-    kept = "".join(c for c in unique if c in wanted or c in result)
+    equation = ",".join((*parts.values(), *ties)) + "->" + weight_letters
+    factors = [*(operands[i] for i in others), *ties.values()]
+    weights = einsum(*factors, equation=equation) if factors else np.ones((), x.dtype)
+    kept = "".join(c for c in unique if c in weight_letters or c in result)
 
     def apply(w: Any, v: Any) -> Any:
-        return einsum(v, w, equation=f"{unique},{wanted}->{result}")
+        return einsum(v, w, equation=f"{unique},{weight_letters}->{result}")
 
     def adjoint(w: Any, r: Any) -> Any:
-        back = einsum(r, w, equation=f"{result},{wanted}->{kept}")
+        back = einsum(r, w, equation=f"{result},{weight_letters}->{kept}")
         summed = [axis for axis, c in enumerate(unique) if c not in kept]
         if summed:
             back = expand_like(unsqueeze(back, axes=summed), x)
@@ -61,15 +61,15 @@ def _map(point: Point, operands: Sequence[Any], terms: Sequence[str], result: st
 
 def letters(equation: str, ranks: Sequence[int]) -> tuple[list[str], str]:
     """The terms and the result of an equation, `...` and an implicit result written out."""
-    given, _, result = equation.replace(" ", "").partition("->")
-    terms = given.split(",")
+    operands, _, result = equation.replace(" ", "").partition("->")
+    terms = operands.split(",")
     free = [c for c in ascii_letters if c not in equation]
     widths = [
         rank - len(term.replace("...", "")) for term, rank in zip(terms, ranks, strict=True) if "..." in term
     ]
     hidden = "".join(free[: max(widths, default=0)])
     if "->" not in equation:
-        counts = given.replace("...", "").replace(",", "")
+        counts = operands.replace("...", "").replace(",", "")
         result = ("..." if widths else "") + "".join(sorted(c for c in set(counts) if counts.count(c) == 1))
     shown = []
     for term, rank in zip(terms, ranks, strict=True):

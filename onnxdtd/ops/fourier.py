@@ -54,8 +54,8 @@ def fourier(point: Point) -> Site:
 
 
 def _number(point: Point, name: str, slot: int, default: int) -> int:
-    found = point.integers(name, slot, [default])
-    return found[0] if found else default
+    numbers = point.integers(name, slot, [default])
+    return numbers[0] if numbers else default
 
 
 def _matrix(

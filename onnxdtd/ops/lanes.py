@@ -79,7 +79,7 @@ def lanes(point: Point, gates: int, usual: tuple[str, ...], slots: Sequence[int]
     y = point.values[point.node.outputs[0]]
     made = []
     for d, curves in enumerate(activations(point, usual, count)):
-        one = _given(point, d)
+        one = _of_direction(point, d)
         w, r, bias, own = one(W), one(R), one(B), pick(y, d, axis=1)
         bias = np.zeros(2 * gates * size, y.dtype) if bias is None else bias
         zero = pick(own, 0, axis=0) * 0.0
@@ -104,7 +104,7 @@ def lanes(point: Point, gates: int, usual: tuple[str, ...], slots: Sequence[int]
     return made
 
 
-def _given(point: Point, direction: int) -> Callable[[int], Any]:
+def _of_direction(point: Point, direction: int) -> Callable[[int], Any]:
     return lambda slot: pick(point.value(slot), direction, axis=0) if point.has(slot) else None
 
 

@@ -38,11 +38,11 @@ def moved(point: Point, *data: int) -> Site:
     What constants among them put into the output is the bias.
     """
     node = point.node
-    given = [point.value(slot) if point.has(slot) else None for slot in range(len(node.inputs))]
+    values = [point.value(slot) if point.has(slot) else None for slot in range(len(node.inputs))]
 
     def rerun(slot: int | None, v: Any) -> Any:
         """The op on v in one slot and zeros in the other data slots."""
-        arrays = [x if i not in data else v if i == slot else zeros_like(x, v) for i, x in enumerate(given)]
+        arrays = [x if i not in data else v if i == slot else zeros_like(x, v) for i, x in enumerate(values)]
         return operator(node.op, *arrays, opset=point.opset, **node.attributes)
 
     def map_of(slot: int) -> LinearMap:

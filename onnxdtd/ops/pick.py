@@ -56,19 +56,19 @@ def unique(point: Point) -> Site:
     def rows(v: Any) -> Any:
         return v.reshape(-1, 1) if axis is None else np.moveaxis(v, axis, 0).reshape(v.shape[axis], -1)
 
-    def shaped(found: Any, like: Any) -> Any:
+    def shaped(flat: Any, like: Any) -> Any:
         if axis is None:
-            return found.reshape(like.shape)
+            return flat.reshape(like.shape)
         moved = np.moveaxis(like, axis, 0)
-        return np.moveaxis(found.reshape(moved.shape), 0, axis)
+        return np.moveaxis(flat.reshape(moved.shape), 0, axis)
 
     group = groups(rows(x), rows(y))
     share = (1.0 / np.bincount(group, minlength=len(rows(y))))[group, None].astype(x.dtype)
 
     def apply(w: Any, v: Any) -> Any:
-        found = np.zeros_like(rows(y), v.dtype)
-        np.add.at(found, group, rows(v) * share)
-        return shaped(found, y)
+        sums = np.zeros_like(rows(y), v.dtype)
+        np.add.at(sums, group, rows(v) * share)
+        return shaped(sums, y)
 
     def adjoint(w: Any, r: Any) -> Any:
         return shaped(rows(r)[group] * share, x)

@@ -45,8 +45,8 @@ def _product(point: Point, over: Sum, back: Sum) -> Site:
     zero = cast_like(equal(x, 0.0), x)
     others = where(equal(x, 0.0), 1.0, x)
     zeros = over(zero)
-    given = [point.value(slot) if point.has(slot) else None for slot in slots]
-    whole = operator(point.node.op, others, *given, opset=point.opset, **point.node.attributes)
+    rest = [point.value(slot) if point.has(slot) else None for slot in slots]
+    whole = operator(point.node.op, others, *rest, opset=point.opset, **point.node.attributes)
     none, one = (whole * cast_like(equal(zeros, count), x) for count in (0.0, 1.0))
 
     def apply(w: Any, v: Any) -> Any:

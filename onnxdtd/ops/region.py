@@ -90,7 +90,7 @@ def region_max(point: Point) -> Site:
     x, (rows, columns) = point.x, point.attribute("pooled_shape")
     height, width = static(x.shape[2]), static(x.shape[3])
     scale = np.float32(point.attribute("spatial_scale", 1.0))
-    found = []
+    regions = []
     for image, *corners in point.value(1):
         left, top, right, bottom = (int(np.floor(c * scale + 0.5)) for c in corners)
         down, across = _bins(top, bottom, rows, height), _bins(left, right, columns, width)
@@ -98,8 +98,8 @@ def region_max(point: Point) -> Site:
         most = max(max(map(len, cells)), 1)
         index = np.stack([np.pad(c, (0, most - len(c))) for c in cells])
         weight = np.stack([np.arange(most) < len(c) for c in cells]).astype(x.dtype)
-        found.append((int(image), index, weight))
-    return _largest(point, found)
+        regions.append((int(image), index, weight))
+    return _largest(point, regions)
 
 
 def _bins(start: int, end: int, cells: int, length: int) -> list[Array]:

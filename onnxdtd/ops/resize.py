@@ -37,10 +37,10 @@ def _of_resize(at: At) -> Domain:
 def resize(point: Point) -> Site:
     """y = x interpolated: a weighted sum of neighbours on each axis (nearest, linear or cubic)."""
     x, y = point.x, point.output
-    found = {axis: axis_weights(form) for axis, form in _axes(point).items()}
-    matrices = {axis: matrix.astype(x.dtype) for axis, (matrix, _) in found.items()}
+    weights = {axis: axis_weights(form) for axis, form in _axes(point).items()}
+    matrices = {axis: matrix.astype(x.dtype) for axis, (matrix, _) in weights.items()}
     inside: Any = np.ones((1,) * x.ndim, x.dtype)
-    for axis, (_, within) in found.items():
+    for axis, (_, within) in weights.items():
         inside = inside * within.reshape([-1 if i == axis else 1 for i in range(x.ndim)])
     outside = point.attribute("extrapolation_value", 0.0)
     bias = None if inside.all() else (1.0 - inside.astype(y.dtype)) * np.asarray(outside, y.dtype)
@@ -111,28 +111,28 @@ def _asked(point: Point) -> _Sizes:
     if "scales" in point.node.attributes:
         return _Sizes(dict(enumerate(point.attribute("scales"))), {})
     slot = 2 if point.opset > 10 else 1
-    scales = _known(point, slot) if point.has(slot) else np.zeros(0)
+    scales = _constant(point, slot) if point.has(slot) else np.zeros(0)
     roi = {}
     if point.attribute("coordinate_transformation_mode", "") == "tf_crop_and_resize":
-        given = _known(point, 1)
-        roi = {axis: (given[i], given[len(axes) + i]) for i, axis in enumerate(axes)}
+        bounds = _constant(point, 1)
+        roi = {axis: (bounds[i], bounds[len(axes) + i]) for i, axis in enumerate(axes)}
     if scales.size:
         return _Sizes(dict(zip(axes, scales, strict=True)), roi)
     # An axis that keeps its name keeps its length, whatever that is; a batch of unknown size is not resized.
     changed = [a for a in axes if x.shape[a] != y.shape[a] and (a > 0 or isinstance(x.shape[0], int))]
-    wanted = {axis: np.float32(static(y.shape[axis])) / np.float32(static(x.shape[axis])) for axis in changed}
+    ratios = {axis: np.float32(static(y.shape[axis])) / np.float32(static(x.shape[axis])) for axis in changed}
     policy = point.attribute("keep_aspect_ratio_policy", "stretch")
     if policy != "stretch":
-        sizes = _known(point, 3)
+        sizes = _constant(point, 3)
         factors = [np.float32(n) / np.float32(static(x.shape[a])) for a, n in zip(axes, sizes, strict=True)]
-        wanted = dict.fromkeys(axes, (min if policy == "not_larger" else max)(factors))
-    return _Sizes(wanted, roi)
+        ratios = dict.fromkeys(axes, (min if policy == "not_larger" else max)(factors))
+    return _Sizes(ratios, roi)
 
 
-def _known(point: Point, slot: int) -> Any:
-    found = point.value(slot)
-    if not at_hand(found):
+def _constant(point: Point, slot: int) -> Any:
+    value = point.value(slot)
+    if not at_hand(value):
         raise UnsupportedError(
             f"{point.node}: its scales, sizes and roi must be constants to compile; use engine='numpy'"
         )
-    return found
+    return value

@@ -175,11 +175,11 @@ def padding(point: Point) -> Site:
     """Values with a border: of a constant, or copies of values (which carry relevance)."""
     x, rank = point.value(0), point.value(0).ndim
     mode = point.attribute("mode", "constant")
-    given = point.integers("pads" if "pads" in point.node.attributes else "paddings", 1) or []
+    pads = point.integers("pads" if "pads" in point.node.attributes else "paddings", 1) or []
     axes = [a % rank for a in point.integers("axes", 3, range(rank)) or []]
     begins, ends = [0] * rank, [0] * rank
     for i, axis in enumerate(axes):
-        begins[axis], ends[axis] = given[i], given[len(axes) + i]
+        begins[axis], ends[axis] = pads[i], pads[len(axes) + i]
     # Each axis is multiplied by a 0-1 matrix (in, out); one that is not padded is left alone.
     copies = {a: _copies(static(x.shape[a]), begins[a], ends[a], mode) for a in axes if begins[a] or ends[a]}
 
