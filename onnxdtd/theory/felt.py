@@ -37,8 +37,8 @@ def felt(scene: Scene, cut: Sequence[str], parts: Sequence[Part], values: Mappin
         heard[step.node.output] = r != 0
 
     plan = gradient_plan(scene.plan, scene.graph, cut, parts)
-    known: Any = ChainMap({**values}, Stretched(scene.values, 1))  # type: ignore[arg-type]
-    walk(plan, known, scene.mask.astype(np.float64), observe=hear, free=False)
+    activations: Any = ChainMap({**values}, Stretched(scene.values, 1))  # type: ignore[arg-type]
+    walk(plan, activations, scene.mask.astype(np.float64), observe=hear, free=False)
     for part in reversed(parts):
         if part.node.output in heard:
             for value in part.chosen:

@@ -29,7 +29,7 @@ from onnxdtd.types import Array
 
 @dataclass(frozen=True)
 class Decomposition:
-    """What the recursion found at one input.
+    """The result of the recursion at one input.
 
     value: f(x). activations: a_l, input first, logit last. relevance: R^l(a_l), of the same shapes. roots: of each
     layer at a_l, (1, inputs) where all upper neurons share one, else (outputs, inputs). unresolved:
@@ -108,12 +108,12 @@ class Recursion:
         The training-free rules assume that c_j is constant there. The last step stops short of the root, where
         the quotient is 0 / 0; NaN where the neuron is not active at a_l.
         """
-        found = self(x)
-        layer, a = self.layers[level], found.activations[level]
+        decomposition = self(x)
+        layer, a = self.layers[level], decomposition.activations[level]
         share = np.linspace(0.0, 1.0, steps, endpoint=False)[:, None]
         rows = []
         for j in range(layer.outputs):
-            root = found.roots[level][min(j, len(found.roots[level]) - 1)]
+            root = decomposition.roots[level][min(j, len(decomposition.roots[level]) - 1)]
             upper = layer(Variable(a + share * (root - a)))
             r = self.relevance(level + 1, Variable(upper.value)).value[:, j]
             active = upper.value[:, j] > 0
@@ -128,14 +128,14 @@ def recursion(layers: Sequence[Layer], roots: Sequence[Any] | str) -> Recursion:
     `RuleRoot` with its parameters; an array, which stays where it is; a function of a; see `root_functions`.
     UsageError unless there is one for each layer and the last layer has one output.
     """
-    given = [roots] * len(layers) if isinstance(roots, str) else list(roots)
-    if len(given) != len(layers):
-        raise UsageError(f"{len(given)} root functions for {len(layers)} layers; give one for each")
+    functions = [roots] * len(layers) if isinstance(roots, str) else list(roots)
+    if len(functions) != len(layers):
+        raise UsageError(f"{len(functions)} root functions for {len(layers)} layers; give one for each")
     if layers[-1].outputs != 1:
         raise UsageError(
             f"the last layer has {layers[-1].outputs} outputs; keep the explained one: layer.only(j)"
         )
-    return Recursion(tuple(layers), tuple(_root_function(root) for root in given))
+    return Recursion(tuple(layers), tuple(_root_function(root) for root in functions))
 
 
 def recursive_taylor(

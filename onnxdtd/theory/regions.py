@@ -70,20 +70,20 @@ def regions(
     down = Downstream(scene, cut, layer, scope)
     size = sum(scene.values[value].size for value in cut)
     batch = max(1, BATCH_BYTES // (16 * size))
-    found: list[Verdict] = []
+    verdicts: list[Verdict] = []
     whole = Downstream(scene, cut, layer) if down.smooth and scope == "layer" else down
     expand = _Expansion(whole) if down.smooth else None
     for i in range(0, count, batch):
         pushed = directions(range(i, min(i + batch, count)))
         if expand is not None:
-            found += [
+            verdicts += [
                 Verdict("smooth", remainder=expand([d[k] for d in pushed])) for k in range(len(pushed[0]))
             ]
             continue
         for line in down.walk(pushed, every):
             status: Literal["inside", "leaves"] = "inside" if line.leaves is None else "leaves"
-            found.append(Verdict(status, line.leaves, tuple(line.breaks)))
-    return found
+            verdicts.append(Verdict(status, line.leaves, tuple(line.breaks)))
+    return verdicts
 
 
 class _Expansion:
@@ -96,12 +96,12 @@ class _Expansion:
         self._scene, self._cut = scene, down.cut
         read = dict.fromkeys(v for node in nodes for v in node.inputs if v)
         outside = [v for v in (*down.cut, *read) if v not in made and v not in plan.graph.constants]
-        self._given = {v: scene.values[v] for v in outside}
+        self._feeds = {v: scene.values[v] for v in outside}
         typed = {
-            v: Value(v, helper.np_dtype_to_tensor_dtype(a.dtype), a.shape) for v, a in self._given.items()
+            v: Value(v, helper.np_dtype_to_tensor_dtype(a.dtype), a.shape) for v, a in self._feeds.items()
         }
         graph = dataclasses.replace(
-            plan.graph, nodes=nodes, inputs=tuple(self._given),
+            plan.graph, nodes=nodes, inputs=tuple(self._feeds),
             outputs=(plan.target,), targets={}, values={**plan.graph.values, **typed},
         )  # fmt: skip
         self._plan = gradient_plan(plan, graph, down.cut, down.parts)
@@ -110,13 +110,13 @@ class _Expansion:
     def __call__(self, directions: Sequence[Array]) -> float:
         """The remainder relative to f of one line."""
         moves = dict(zip(self._cut, directions, strict=True))
-        feeds = {v: (a + moves[v]).astype(a.dtype) if v in moves else a for v, a in self._given.items()}
-        values = self._run(feeds)
+        moved = {v: (a + moves[v]).astype(a.dtype) if v in moves else a for v, a in self._feeds.items()}
+        values = self._run(moved)
         scene, target = self._scene, self._plan.target
         here, there = (float((double(a[target]) * scene.mask).sum()) for a in (scene.values, values))
         slopes = walk(self._plan, values, scene.mask.astype(values[target].dtype))
         # The step as it was taken, in the model's own precision.
         linear = sum(
-            float((double(slopes[v]) * (double(self._given[v]) - double(feeds[v]))).sum()) for v in self._cut
+            float((double(slopes[v]) * (double(self._feeds[v]) - double(moved[v]))).sum()) for v in self._cut
         )
         return abs(here - there - linear) / max(abs(here), float(np.finfo(np.float64).tiny))

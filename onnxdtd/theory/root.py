@@ -127,8 +127,8 @@ def _document(root: Root) -> dict[str, Any]:
             left = root.region.leaves
             region |= {"t": left.t, "node": left.node, "unit": list(left.unit)}
     numbers = ("relevance", "z", "bias", "t", "residual", "distance")
-    told: dict[str, Any] = {name: _number(getattr(root, name)) for name in numbers}
-    return {"neuron": list(root.neuron), **told, "in_domain": root.in_domain, "region": region}
+    measures: dict[str, Any] = {name: _number(getattr(root, name)) for name in numbers}
+    return {"neuron": list(root.neuron), **measures, "in_domain": root.in_domain, "region": region}
 
 
 def _number(value: float | None) -> float | None:

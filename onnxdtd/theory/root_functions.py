@@ -77,8 +77,8 @@ class RuleRoot:
         spread = a.reshape(count, 1, inputs)
         v = spread * share + offset
         z, slope = a @ w.T + layer.bias, (v * w).sum(2)
-        found = (layer.bend(z).value != 0) & (slope.value != 0)
-        t = z.where(found) / (slope + ~found) * (1.0 - NUDGE)
+        solvable = (layer.bend(z).value != 0) & (slope.value != 0)
+        t = z.where(solvable) / (slope + ~solvable) * (1.0 - NUDGE)
         roots: Variable = spread - t.reshape(*z.shape, 1) * v
         return roots
 

@@ -75,20 +75,20 @@ def find_roots(
     finder = _Finder(scene, step, rule)
     size = sum(int(np.prod(shape)) for shape in shapes)
     batch = max(1, BATCH_BYTES // (8 * 6 * size))
-    found: list[Root] = []
+    roots: list[Root] = []
     without: list[tuple[Neuron, str]] = []
     for i in range(0, len(chosen), batch):
         for neuron, root in zip(chosen[i : i + batch], finder(chosen[i : i + batch]), strict=True):
             if isinstance(root, str):
                 without.append((neuron, root))
             else:
-                found.append(root)
-        _check_size(found, len(chosen), node)
+                roots.append(root)
+        _check_size(roots, len(chosen), node)
     if scope is not None:
-        verdicts = regions(scene, values, node, len(found), finder.steps_to(found), scope=scope)
-        found = [dataclasses.replace(root, region=v) for root, v in zip(found, verdicts, strict=True)]
+        verdicts = regions(scene, values, node, len(roots), finder.steps_to(roots), scope=scope)
+        roots = [dataclasses.replace(root, region=v) for root, v in zip(roots, verdicts, strict=True)]
     domains = tuple(str(scene.plan.domains[value]) for value in values)
-    return Roots(node, step.node.op, str(rule), values, domains, len(active), tuple(found), tuple(without))
+    return Roots(node, step.node.op, str(rule), values, domains, len(active), tuple(roots), tuple(without))
 
 
 class _Finder:
@@ -146,13 +146,13 @@ class _Finder:
             in_domain=all(inside),
         )
 
-    def steps_to(self, found: Sequence[Root]) -> Any:
+    def steps_to(self, roots: Sequence[Root]) -> Any:
         """From numbers of roots to root - x, for each data input: (roots, *input)."""
 
         def steps(numbers: Sequence[int]) -> list[Array]:
             whole = [np.zeros((len(numbers), *x.shape[1:])) for x in self.inputs]
             for line, number in enumerate(numbers):
-                root = found[number]
+                root = roots[number]
                 for array, box, v in zip(whole, root.at, root.v, strict=True):
                     array[line][box] = -root.t * v
             return whole
@@ -196,20 +196,20 @@ def _chosen(
             raise UsageError(f"neurons is a number of 1 or more, or a list of indices, not {neurons}")
         drawn = np.random.default_rng(seed).permutation(len(active))[: int(neurons)]
         return [active[i] for i in sorted(drawn)]
-    found: list[Neuron] = []
-    for given in neurons:
-        index = tuple(int(i) for i in np.atleast_1d(given))
+    indices: list[Neuron] = []
+    for neuron in neurons:
+        index = tuple(int(i) for i in np.atleast_1d(neuron))
         if len(index) != len(shape) or not all(0 <= i < n for i, n in zip(index, shape, strict=True)):
-            raise UsageError(f"no neuron {given}: the node's output has shape {shape} behind the batch axis")
-        found.append(index)
-    return found
+            raise UsageError(f"no neuron {neuron}: the node's output has shape {shape} behind the batch axis")
+        indices.append(index)
+    return indices
 
 
-def _check_size(found: Sequence[Root], count: int, node: str) -> None:
+def _check_size(roots: Sequence[Root], count: int, node: str) -> None:
     """Patches of one node are of one size at most, so the first ones tell what all will take."""
-    if not found:
+    if not roots:
         return
-    each = 3 * max(sum(part.nbytes for part in root.v) for root in found)
+    each = 3 * max(sum(part.nbytes for part in root.v) for root in roots)
     if each * count > LARGEST:
         raise UsageError(
             f"the roots of {count} neurons of '{node}' need {each * count / 2**30:.1f} GiB; "

@@ -118,9 +118,9 @@ def gradient(y: Variable, x: Variable, seed: npt.ArrayLike) -> Variable:
     x may have parents; it is held as the point of the derivative. What is older than x cannot depend on it.
     """
     arriving = {y.age: variable(seed).expand(*y.shape)}
-    known, ages = {y.age: y}, [-y.age]
+    variables, ages = {y.age: y}, [-y.age]
     while ages:
-        node = known[-heapq.heappop(ages)]
+        node = variables[-heapq.heappop(ages)]
         if node is x:
             return arriving[x.age]
         g = arriving.pop(node.age)
@@ -130,7 +130,7 @@ def gradient(y: Variable, x: Variable, seed: npt.ArrayLike) -> Variable:
             if parent.age in arriving:
                 arriving[parent.age] = arriving[parent.age] + back(g)
             else:
-                arriving[parent.age], known[parent.age] = back(g), parent
+                arriving[parent.age], variables[parent.age] = back(g), parent
                 heapq.heappush(ages, -parent.age)
     return Variable(np.zeros(x.shape))
 
