@@ -35,8 +35,8 @@ class Predict:
 
     def __call__(self, x: Inputs) -> Array:
         """x: (N, ...), rows (N, features) of an input that has more axes, or a dict by input name."""
-        given = x if isinstance(x, Mapping) else dict.fromkeys(self.graph.inputs, x)
-        feeds = {name: self._shaped(name, np.asarray(array)) for name, array in given.items()}
+        arrays = x if isinstance(x, Mapping) else dict.fromkeys(self.graph.inputs, x)
+        feeds = {name: self._shaped(name, np.asarray(array)) for name, array in arrays.items()}
         counts = {len(array) if array.ndim else 0 for array in feeds.values()}
         if len(counts) != 1 or 0 in counts:
             raise InputError("predict_fn takes one row or more, as many in every input, batch axis first")
@@ -47,8 +47,8 @@ class Predict:
 
     def _part(self, feeds: Mapping[str, Array], rows: npt.NDArray[np.intp]) -> Array:
         values = {v: self.graph.value(v) for v in self.graph.inputs}
-        found = self._forward(check_inputs(taken(feeds, filled(rows, self._fixed)), values))
-        logits = np.asarray(found[self.output], np.float64)[: len(rows)]
+        outputs = self._forward(check_inputs(taken(feeds, filled(rows, self._fixed)), values))
+        logits = np.asarray(outputs[self.output], np.float64)[: len(rows)]
         if self.how == "softmax":
             if logits.ndim != 2 or logits.shape[1] < 2:
                 raise UsageError(

@@ -30,9 +30,9 @@ def weighed(
             f"the function must return coefficients by output name, a dict; the outputs are {names}"
         )
     parts = []
-    for name, given in weights.items():
+    for name, array in weights.items():
         try:
-            coefficients = np.asarray(given, np.float64)
+            coefficients = np.asarray(array, np.float64)
         except (TypeError, ValueError):
             raise TargetError(f"the coefficients of '{name}' are no array of numbers") from None
         parts.append(explain(Target(name, form=Weights(coefficients, "a weighted sum of outputs"))))

@@ -43,9 +43,9 @@ def grad_cam(
     head = above(plan, name)
     upper = make_plan(head, plan.method, plan.output, overrides=explainer.overrides)
     run = (OnnxRun if explainer.engine == "onnx" else NumpyRun)(upper, explainer.providers)
-    feeds = {given: features if given == name else base.inputs[given] for given in head.inputs}
-    found = run(feeds, dataclasses.replace(explainer.loaded.question(target), output=plan.output))
-    weights = found.relevance[name].mean(axis=(2, 3), keepdims=True, dtype=np.float64)
+    feeds = {value: features if value == name else base.inputs[value] for value in head.inputs}
+    outcome = run(feeds, dataclasses.replace(explainer.loaded.question(target), output=plan.output))
+    weights = outcome.relevance[name].mean(axis=(2, 3), keepdims=True, dtype=np.float64)
     small = np.maximum((weights * features).sum(axis=1), 0)
     empty = [
         f"sample {n}: the weighted sum of the feature maps is nowhere positive, so the map is empty"
@@ -65,9 +65,9 @@ def grad_cam(
     )
 
 
-def bilinear(length: int, wanted: int) -> Array:
-    """(wanted, length): linear interpolation between cell centres, the outer cells continued to the border."""
-    place = np.clip((np.arange(wanted) + 0.5) * length / wanted - 0.5, 0, length - 1)
+def bilinear(length: int, size: int) -> Array:
+    """(size, length): linear interpolation between cell centres, the outer cells continued to the border."""
+    place = np.clip((np.arange(size) + 0.5) * length / size - 0.5, 0, length - 1)
     return np.asarray(np.maximum(1 - np.abs(place[:, None] - np.arange(length)), 0))
 
 

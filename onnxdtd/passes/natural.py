@@ -64,13 +64,13 @@ def _summands(
 ) -> Array:
     """(N, D): value times slope of f, of every element at which its input enters the sum."""
     batch, count = samples(seed), int(sum(values[name][0].size for name in plan.inputs))
-    found = np.zeros((batch, count + 1))
+    summands = np.zeros((batch, count + 1))
 
     def settle(name: str, slope: Array) -> None:
         origin = np.maximum(origins[name], 0).astype(np.int64).reshape(batch, -1)
         amount = np.asarray(slope * values[name], np.float64).reshape(batch, -1)
         for n in range(batch):
-            found[n] += np.bincount(origin[n], amount[n], count + 1)
+            summands[n] += np.bincount(origin[n], amount[n], count + 1)
 
     settle(plan.target, seed)
     slopes: dict[str, Array] = {plan.target: seed}
@@ -82,4 +82,4 @@ def _summands(
             share = linear.adjoint(linear.weights, slope)
             settle(name, share)
             slopes[name] = slopes[name] + share if name in slopes else share
-    return found[:, 1:]
+    return summands[:, 1:]

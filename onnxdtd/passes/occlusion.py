@@ -100,10 +100,8 @@ def _patches(
     return [places[block].ravel() for block in itertools.product(*options)]
 
 
-def _sizes(what: str, given: Size, usual: int, lengths: list[int]) -> list[int]:
-    sizes = (
-        [usual if given is None else given] * len(lengths) if not isinstance(given, Sequence) else list(given)
-    )
+def _sizes(what: str, size: Size, usual: int, lengths: list[int]) -> list[int]:
+    sizes = [usual if size is None else size] * len(lengths) if not isinstance(size, Sequence) else list(size)
     if len(sizes) != len(lengths) or not all(isinstance(s, int) and s >= 1 for s in sizes):
-        raise UsageError(f"{what} is a positive number, or {len(lengths)} of them, not {given!r}")
+        raise UsageError(f"{what} is a positive number, or {len(lengths)} of them, not {size!r}")
     return [s for s in sizes if isinstance(s, int)]

@@ -74,39 +74,39 @@ class Passes:
 
     def values(self, points: Array, samples: npt.NDArray[np.intp]) -> Array:
         """f at each of M points (M, D): (M,) float64."""
-        found = []
+        values = []
         for rows in self.chunks(len(points)):
-            feeds, wanted = self._feeds(points[rows], samples[rows]), self._target(samples[rows])
+            feeds, target = self._feeds(points[rows], samples[rows]), self._target(samples[rows])
             logits = self._forward(feeds)[self.plan.target]
-            found.append(logits[seed_mask(wanted, logits)][: len(rows)])
+            values.append(logits[seed_mask(target, logits)][: len(rows)])
             self._tell(len(rows))
         self.forward_points += len(points)
-        return np.concatenate(found).astype(np.float64)
+        return np.concatenate(values).astype(np.float64)
 
     def gradients(self, points: Array, samples: npt.NDArray[np.intp]) -> tuple[Array, Array]:
         """f (M,) and its gradient (M, D) at each of M points (M, D), float64."""
         values, slopes = [], []
         for rows in self.chunks(len(points)):
-            feeds, wanted = self._feeds(points[rows], samples[rows]), self._target(samples[rows])
-            found = self._run(feeds, wanted)
-            values.append(found.logits[found.seed.mask][: len(rows)])
-            slopes.append(self._joined(found.relevance)[: len(rows)])
+            feeds, target = self._feeds(points[rows], samples[rows]), self._target(samples[rows])
+            outcome = self._run(feeds, target)
+            values.append(outcome.logits[outcome.seed.mask][: len(rows)])
+            slopes.append(self._joined(outcome.relevance)[: len(rows)])
             self._tell(len(rows))
         self.gradient_points += len(points)
         return np.concatenate(values).astype(np.float64), np.concatenate(slopes)
 
-    def vector(self, given: Any, what: str) -> Array:
+    def vector(self, values: Any, what: str) -> Array:
         """(N, D) from a number, an array for the one input, or a dict by input name (0 where it names none)."""
         names = self.plan.floats
-        given = given if isinstance(given, Mapping) else dict.fromkeys(names, given)
-        if set(given) - set(names):
-            raise UsageError(f"{what} names {', '.join(map(repr, set(given) - set(names)))}; "
+        values = values if isinstance(values, Mapping) else dict.fromkeys(names, values)
+        if set(values) - set(names):
+            raise UsageError(f"{what} names {', '.join(map(repr, set(values) - set(names)))}; "
                              f"the explained inputs are {', '.join(map(repr, names))}")  # fmt: skip
         parts = {}
         for name in names:
             shape = self.base.inputs[name].shape
             try:
-                array = np.asarray(given.get(name, 0.0), np.float64)
+                array = np.asarray(values.get(name, 0.0), np.float64)
                 parts[name] = np.broadcast_to(array, shape)
             except (TypeError, ValueError):
                 raise UsageError(
@@ -114,12 +114,12 @@ class Passes:
                 ) from None
         return self._joined(parts)
 
-    def baseline(self, given: Any) -> Array:
+    def baseline(self, baseline: Any) -> Array:
         """(N, D) from what a user gives; it must be finite."""
-        found = self.vector(given, "baseline")
-        if not np.isfinite(found).all():
+        points = self.vector(baseline, "baseline")
+        if not np.isfinite(points).all():
             raise UsageError("baseline holds values that are not finite")
-        return found
+        return points
 
     def split(self, rows: Array, precise: bool = False) -> dict[str, Array]:
         """(M, D) as arrays (M, ...) by input name, in the inputs' own types (precise: in float64)."""
@@ -135,7 +135,7 @@ class Passes:
     def explanation(
         self, method: str, relevance: Array, seed: Array, extras: Mapping[str, Any], *warnings: str
     ) -> Explanation:
-        """The result: relevance (N, D), what started (N,), and what else was found out."""
+        """The result: relevance (N, D), what started (N,), and what else the method reports."""
         if self._progress is not None and self._done < self._expected:
             self._progress(self._expected, self._expected)
         return dataclasses.replace(

@@ -32,12 +32,12 @@ EXACT = 1e-6  # of f(x): what float32 can tell apart from zero
 @dataclass(frozen=True)
 class Nearest:
     """point (N, D): each sample's nearest root, or where f is least if none was found; before: just before it, on x's
-    side. value: f at the point, (N,). found: whether |f| there is within the tolerance of f(x)."""
+    side. value: f at the point, (N,). is_root: whether |f| there is within the tolerance of f(x)."""
 
     point: Array
     before: Array
     value: Array
-    found: npt.NDArray[np.bool_]
+    is_root: npt.NDArray[np.bool_]
 
 
 @dataclass

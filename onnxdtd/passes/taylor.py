@@ -49,8 +49,8 @@ def taylor(
     residual, which stays unexplained, and the remainder. Where f(x) <= 0 there is nothing to explain and R = 0.
     """
     if steps < 1 or restarts < 1 or not tolerance > 0 or seed < 0:
-        given = ", ".join(map(str, (steps, restarts, tolerance, seed)))
-        raise UsageError(f"taylor takes steps >= 1, restarts >= 1, tolerance > 0, seed >= 0, not {given}")
+        options = ", ".join(map(str, (steps, restarts, tolerance, seed)))
+        raise UsageError(f"taylor takes steps >= 1, restarts >= 1, tolerance > 0, seed >= 0, not {options}")
     passes = Passes(explainer, x, target, progress, batch)
     passes.expect(sum(budget(passes.count, steps, restarts)) + 2 * passes.count)
     some = np.flatnonzero(passes.value > 0)
@@ -60,11 +60,11 @@ def taylor(
     together = max(1, NUMBERS // (restarts * passes.x.shape[1]))
     for first in range(0, len(some), together):
         group = some[first : first + together]
-        found = nearest_root(passes, group, steps=steps, restarts=restarts, seed=seed, tolerance=tolerance)
-        point[group], residual[group], there[group] = found.point, found.value, found.found
+        nearest = nearest_root(passes, group, steps=steps, restarts=restarts, seed=seed, tolerance=tolerance)
+        point[group], residual[group], there[group] = nearest.point, nearest.value, nearest.is_root
         _, here = passes.gradients(passes.x[group], group)
-        _, slope = passes.gradients(found.before, group)
-        relevance[group] = slope * (passes.x[group] - found.point)
+        _, slope = passes.gradients(nearest.before, group)
+        relevance[group] = slope * (passes.x[group] - nearest.point)
         change[group] = np.linalg.norm(slope - here, axis=1) / np.maximum(np.linalg.norm(here, axis=1), TINY)
         for n in group.tolist():
             verdicts[n] = _verdict(explainer, passes, n, point[n])
@@ -101,20 +101,20 @@ def _verdict(explainer: Explainer, passes: Passes, sample: int, root: Array) -> 
 
 
 def _warnings(
-    values: Array, found: npt.NDArray[np.bool_], residual: Array, remainder: Array, verdicts: list[str]
+    values: Array, is_root: npt.NDArray[np.bool_], residual: Array, remainder: Array, verdicts: list[str]
 ) -> list[str]:
-    told = []
+    messages = []
     for n, value in enumerate(values):
         if value <= 0:
-            told.append(f"sample {n}: f(x) = {value:.4g} is not positive, so there is nothing to explain")
-        elif not found[n]:
-            told.append(
+            messages.append(f"sample {n}: f(x) = {value:.4g} is not positive, so there is nothing to explain")
+        elif not is_root[n]:
+            messages.append(
                 f"sample {n}: no root found in the input's range; where f comes closest to zero it is "
                 f"{residual[n]:.4g} of {value:.4g}. Relevance is expanded there and leaves that much unexplained"
             )
         elif verdicts[n] != "inside":
-            told.append(
+            messages.append(
                 f"sample {n}: x and its root do not share a linear region ({verdicts[n]}): the Taylor remainder is "
                 f"{remainder[n]:.3g} of f(x) = {value:.4g}"
             )
-    return told
+    return messages
