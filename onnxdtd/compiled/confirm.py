@@ -42,9 +42,9 @@ class Trial:
 def confirmed(plan: Plan) -> Plan:
     """The plan with the shapes that onnxruntime computes on random inputs; a note tells of each that was wrong.
 
-    A wrong size becomes what two passes of different inputs agree on, and a third, longer one, if the model takes it;
-    where they do not agree, and where the rank was wrong or not known, sizes are left open. A model that refuses all
-    that is tried keeps its shapes. Raises ModelError where onnxruntime does not load the model.
+    A wrong size becomes what two passes of different inputs agree on, and in doubt a third, longer one, if the model
+    takes it; where they do not agree, and where the rank was wrong or not known, sizes are left open. A model that
+    refuses all that is tried keeps its shapes. Raises ModelError where onnxruntime does not load the model.
     """
     graph = plan.graph
     names = list(dict.fromkeys((*needed(plan), *graph.outputs)))
@@ -52,7 +52,7 @@ def confirmed(plan: Plan) -> Plan:
     trials = list(islice(passes, 2))
     if not trials:
         return plan
-    if any(_fixes(graph.value(name), trials) for name in trials[0].shapes):
+    if any(_doubtful(graph.value(name), trials) for name in trials[0].shapes):
         trials += islice(passes, 1)
     values, notes = dict(graph.values), []
     for name in trials[0].shapes:
@@ -109,10 +109,12 @@ def _trial(graph: Graph, run: Arrays) -> Trial:
     return Trial(sizes, shapes, {name: array.dtype for name, array in run.items()})
 
 
-def _fixes(value: Value, trials: Sequence[Trial]) -> bool:
-    """Whether the trials put a number in place of a size that was wrong."""
+def _doubtful(value: Value, trials: Sequence[Trial]) -> bool:
+    """Whether the trials put a number in place of a wrong size, or a size has a name that onnx may give to two."""
     pairs = zip(_shown(value, trials), value.shape or (), strict=False)
-    return any(isinstance(size, int) and size != was for size, was in pairs)
+    return any(
+        str(size).startswith(UNKNOWN) or (isinstance(size, int) and size != was) for size, was in pairs
+    )
 
 
 def _shown(value: Value, trials: Sequence[Trial]) -> tuple[Dimension, ...]:

@@ -92,6 +92,17 @@ def test_sizes_of_one_name_that_differ_are_left_open() -> None:
     assert {after.value(name).shape for name in "hy"} == {("N", None), (None, "M")}
 
 
+def test_sizes_of_one_name_that_only_longer_inputs_tell_apart_are_left_open() -> None:
+    """Windows of 2 and of 3 places: one for either op. Of 32: 8 and 16."""
+    source = graph("""(float[N, 1, L] x) => (float[N, 1, M] y, float[N, 1, K] z) {
+        h = MaxPool<kernel_shape = [1], strides = [4]>(x) y = Tanh(h)
+        k = AveragePool<kernel_shape = [2], strides = [2]>(x) z = Tanh(k)
+    }""")
+    one = ("N", 1, "unk__0")
+    after = confirmed(make_plan(stated(source, h=one, y=one, k=one, z=one), "gradient")).graph
+    assert {after.value(name).shape for name in "hyz"} == {("N", 1, None)}
+
+
 @pytest.mark.parametrize(
     ("op", "length"),
     [
