@@ -63,16 +63,16 @@ class Kinds:
             self.l - factor * other.l,
         )
 
-    def out_of(self, known: Sequence[Kinds]) -> tuple[float, ...] | None:
+    def out_of(self, bases: Sequence[Kinds]) -> tuple[float, ...] | None:
         """Factors with which the P and N of one or two known sums make those of this one."""
-        if not known:
+        if not bases:
             return None
-        first = known[0]
+        first = bases[0]
         if self.e * first.i == self.i * first.e:
             return (self.e / first.e,)
-        if len(known) < 2:
+        if len(bases) < 2:
             return None
-        matrix = np.array([[other.e for other in known[:2]], [other.i for other in known[:2]]])
+        matrix = np.array([[other.e for other in bases[:2]], [other.i for other in bases[:2]]])
         if np.linalg.det(matrix) == 0:
             return None
         return tuple(float(f) for f in np.linalg.solve(matrix, [self.e, self.i]))
@@ -108,19 +108,19 @@ def by_weights(terms: Sequence[Any], coefficient: float = 1.0) -> list[tuple[Map
     """For each map of w one adjoint, at most two where all weights are multiples of w+ and w-: with the maps of x
     that stand beside it, each with its factor, and a factor before all of them, so that adjoints that meet the same
     x can be added up first."""
-    found: dict[Map, list[tuple[float, Map]]] = {}
+    by_map: dict[Map, list[tuple[float, Map]]] = {}
     for term in terms:
         if not (isinstance(term.x, Bound) and not term.x.values.any()):
-            found.setdefault(term.w, []).append((term.sign * coefficient, term.x))
-    if len(found) > 2 and None not in (parts := [slopes(change) for change in found]):
+            by_map.setdefault(term.w, []).append((term.sign * coefficient, term.x))
+    if len(by_map) > 2 and None not in (parts := [slopes(change) for change in by_map]):
         halves: dict[Map, list[tuple[float, Map]]] = {positive: [], negative: []}
-        for pair, entries in zip(parts, found.values(), strict=True):
+        for pair, entries in zip(parts, by_map.values(), strict=True):
             for half, slope in zip(halves, pair or (), strict=True):
                 halves[half] += [(slope * factor, change) for factor, change in entries if slope]
-        found = {half: entries for half, entries in halves.items() if entries}
+        by_map = {half: entries for half, entries in halves.items() if entries}
     return [
         (change, first, tuple((factor / first, x) for factor, x in entries))
-        for change, entries in found.items()
+        for change, entries in by_map.items()
         for first in [entries[0][0]]
     ]
 

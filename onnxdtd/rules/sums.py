@@ -30,7 +30,7 @@ class Denominator(NamedTuple):
 class Sums:
     """The sums of one site, for a rule's groups one after the other.
 
-    absorbs: the bias column counts. epsilon, relative: the stabiliser. known: sums that further ones can be made
+    absorbs: the bias column counts. epsilon, relative: the stabiliser. bases: sums that further ones can be made
     of, what they hold first: z, and those that took a convolution.
     """
 
@@ -39,7 +39,7 @@ class Sums:
     absorbs: bool
     epsilon: float
     relative: bool
-    known: list[tuple[Kinds, float, Any]] = field(default_factory=list)
+    bases: list[tuple[Kinds, float, Any]] = field(default_factory=list)
 
     def denominator(self, terms: Sequence[Any], served: int) -> Denominator:
         """The stabilised sum of the terms. served: the sign of z where it is wanted, 0 for everywhere."""
@@ -63,7 +63,7 @@ class Sums:
         step = self.epsilon
         value = stabilised(z, offset, epsilon=step, relative=self.relative, sign=sign, spare=spare)
         if kind is not None and made and not self.relative and (sign or not step):
-            self.known.append((kind, sign * step, value))
+            self.bases.append((kind, sign * step, value))
         if self.relative:
             plain = partial(plus, offset, z)
             return Denominator(value, sign, lambda: near_zero(plain()), lambda: mean_size(plain()) * step)
@@ -79,24 +79,24 @@ class Sums:
     def _sum(self, terms: list[Any], kind: Kinds | None, trusted: int) -> tuple[Any, Any, bool]:
         """(value, offset, whether the value is new): their sum is that of the terms.
 
-        trusted: nonzero where no sum of known ones can lose its digits.
+        trusted: nonzero where no sum of the bases can lose its digits.
         """
         site = self.site
         if not terms:
             return None, None, False
         output = relu(site.output) if self._sealed else site.output
-        known = [(PLAIN, 0.0, output), *(self.known if trusted else [])]
-        factors = None if kind is None else kind.out_of([sort for sort, _, _ in known])
+        bases = [(PLAIN, 0.0, output), *(self.bases if trusted else [])]
+        factors = None if kind is None else kind.out_of([sort for sort, _, _ in bases])
         if kind is None or factors is None:
             return self._applied(terms), self._bias(terms), True
         rest, constant = kind, 0.0
-        for factor, (sort, step, _) in zip(factors, known, strict=False):
+        for factor, (sort, step, _) in zip(factors, bases, strict=False):
             rest, constant = rest.minus(sort, factor), constant - factor * step
         if len(factors) > 1 and site.has_bias and (rest.k or rest.l):
             # A bias that is taken out again may be far larger than what is left.
             return self._applied(terms), self._bias(terms), True
         value: Any = None
-        for factor, (_, _, part) in zip(factors, known, strict=False):
+        for factor, (_, _, part) in zip(factors, bases, strict=False):
             value = plus(value, part if abs(factor) == 1 else part * abs(factor), 1 if factor > 0 else -1)
         return value, self._column(rest, constant), False
 

@@ -60,7 +60,7 @@ class TermRule:
     0 is exact: a neuron without any contribution then loses its relevance, which is reported. bias: `absorb`
     keeps the bias column in the denominators, so the bias takes its share; `redistribute` leaves it out.
     claims: what holds by construction, checked by the tests: conserves, nonnegative. product: R = x * c, so
-    relevance vanishes where the input does. known: what `prune` was told. scale_free: weights and bias are taken in
+    relevance vanishes where the input does. facts: what `prune` was told. scale_free: weights and bias are taken in
     units of each neuron's largest |weight|, so that their products neither overflow nor vanish.
     """
 
@@ -70,7 +70,7 @@ class TermRule:
     relative: bool = False
     bias: Bias = "absorb"
     claims: frozenset[str] = field(default_factory=frozenset)
-    known: Facts = field(default_factory=Facts)
+    facts: Facts = field(default_factory=Facts)
     scale_free: bool = False
     passes: bool = False
     differentiates: bool = False
@@ -111,7 +111,7 @@ class TermRule:
             groups = [replace(g, where="any") for g in groups if g.where != "negative"]
         if facts.inputs_nonnegative:
             groups = [replace(g, terms=_for_nonnegative(g.terms)) for g in groups]
-        return replace(self, groups=tuple(g for g in groups if g.terms), known=facts)
+        return replace(self, groups=tuple(g for g in groups if g.terms), facts=facts)
 
     def __call__(self, site: Site, r: Any) -> tuple[Any, ...]:
         """Relevance of each data input, shaped like it."""
@@ -140,7 +140,7 @@ class TermRule:
         """For each group the outputs that it serves and the denominators, on which relevance has no influence."""
         kept = {} if site.sums is None else site.sums
         if (key := (site.name, self)) not in kept:
-            sums = Sums(site, self.known, self.bias == "absorb", self.epsilon, self.relative)
+            sums = Sums(site, self.facts, self.bias == "absorb", self.epsilon, self.relative)
             kept[key] = []
             for group in self.groups:
                 sign = SIGNS[group.where]
@@ -188,8 +188,8 @@ class TermRule:
 
 def label(name: str, *, defaults: Mapping[str, Any] = DEFAULTS, **parameters: Any) -> str:
     """How a rule is printed: its name and the parameters that differ from the usual, `gamma(gamma=0.25)`."""
-    told = {k: v for k, v in parameters.items() if k not in defaults or defaults[k] != v}
-    words = [f"{k}={v:g}" if isinstance(v, float) else f"{k}={v}" for k, v in told.items()]
+    unusual = {k: v for k, v in parameters.items() if k not in defaults or defaults[k] != v}
+    words = [f"{k}={v:g}" if isinstance(v, float) else f"{k}={v}" for k, v in unusual.items()]
     return f"{name}({', '.join(words)})" if words else name
 
 

@@ -86,7 +86,7 @@ def test_facts_hold_behind_a_fork() -> None:
         c.h = c("Add", *(c("MatMul", r, c.weights(4, 4)) for r in readers))
         plan = make_plan(canonise(load(c.model("N", 4))), "epsilon_plus")
         first = next(step for step in plan.steps if step.node.output == h)
-        assert first.pruned.known.vanishes_below_zero == vanishes
+        assert first.pruned.facts.vanishes_below_zero == vanishes
 
 
 def test_an_lstm_of_a_hundred_steps_is_checked(tmp_path: Path) -> None:
