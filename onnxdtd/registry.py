@@ -148,8 +148,8 @@ copyreg.pickle(OpEntry, _reduced)
 
 def autoload(package: str) -> None:
     """Import every module beside `package`'s `__init__`, so that their decorators run."""
-    for found in pkgutil.iter_modules(sys.modules[package].__path__):
-        importlib.import_module(f"{package}.{found.name}")
+    for module in pkgutil.iter_modules(sys.modules[package].__path__):
+        importlib.import_module(f"{package}.{module.name}")
 
 
 def _add(table: dict[Any, Any], key: Any, entry: Any) -> None:

@@ -53,21 +53,21 @@ def check(model: Model, method: Method = "auto", output: str | None = None, *, r
     """
     explainer = Explainer(model, method, rules=rules)
     graph = explainer.graph
-    found = {name: _fault(explainer, name) for name in graph.outputs}
+    faults = {name: _fault(explainer, name) for name in graph.outputs}
     asked = graph.outputs[0] if output is None else output
-    if asked not in found:
+    if asked not in faults:
         explainer.plan(asked)  # raises
-    chosen = next((name for name in graph.outputs if not found[name] and output in (None, name)), None)
+    chosen = next((name for name in graph.outputs if not faults[name] and output in (None, name)), None)
     plan = explainer.plan(chosen) if chosen else None
     ways = {step.node.name: step.op.kind for step in plan.steps} if plan else {}
-    others = {name: fault for name, fault in found.items() if name != (chosen or asked)}
+    others = {name: fault for name, fault in faults.items() if name != (chosen or asked)}
     return Check(
         graph=graph,
         method=plan.by if plan and not passes_entry(method) else method_name(method),
         reason=plan.reason if plan else "",
         output=chosen,
         inputs=plan.inputs if plan else (),
-        faults=() if chosen else tuple(found[asked].splitlines()),
+        faults=() if chosen else tuple(faults[asked].splitlines()),
         others=others,
         verdicts=_verdicts(graph, ways),
         cost=cost(plan) if plan else None,
@@ -89,10 +89,10 @@ def _verdicts(graph: Graph, ways: Mapping[str, str]) -> dict[str, dict[str, int]
     for node in graph.nodes:
         name = f"{node.domain}.{node.op}" if node.domain else node.op
         counts[ways.get(node.name) or _aside(node), name] += 1
-    found: dict[str, dict[str, int]] = {}
+    verdicts: dict[str, dict[str, int]] = {}
     for (kind, name), count in sorted(counts.items()):
-        found.setdefault(kind, {})[name] = count
-    return found
+        verdicts.setdefault(kind, {})[name] = count
+    return verdicts
 
 
 def _aside(node: Node) -> str:

@@ -115,14 +115,16 @@ def _parse(table: Mapping[str, Any]) -> Override:
         return Override(conditions, name)
     if not isinstance(name, str) or name not in RULES:
         raise UsageError(f"use = {name!r} is not a rule; the rules are {', '.join(sorted(RULES))}, stop")
-    known = inspect.signature(RULES[name].make).parameters
-    surplus = sorted(set(entry) - set(known))
+    parameters = inspect.signature(RULES[name].make).parameters
+    surplus = sorted(set(entry) - set(parameters))
     if surplus:
         raise UsageError(
-            f"{name} has no parameter {', '.join(surplus)}; it takes {', '.join(known) or 'none'}"
+            f"{name} has no parameter {', '.join(surplus)}; it takes {', '.join(parameters) or 'none'}"
         )
     wrong = [
-        f"{key} = {value!r} {fault}" for key, value in entry.items() if (fault := _fault(known[key], value))
+        f"{key} = {value!r} {fault}"
+        for key, value in entry.items()
+        if (fault := _fault(parameters[key], value))
     ]
     if wrong:
         raise UsageError(f"{name}: {', '.join(wrong)}")

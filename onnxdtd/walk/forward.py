@@ -25,14 +25,14 @@ LARGE = 1 << 26
 RUNTIME_VERSION: str = ort.__version__
 
 
-def providers_for(wanted: Sequence[str] | str | None) -> list[str]:
+def providers_for(providers: Sequence[str] | str | None) -> list[str]:
     """onnxruntime's provider names from short ones (`cpu`, `cuda`) or full ones; CPU by default.
 
     Raises ProviderError, naming what is installed, for one that is not.
     """
     installed = ort.get_available_providers()
     short = {name.removesuffix("ExecutionProvider").lower(): name for name in installed}
-    names = [wanted] if isinstance(wanted, str) else list(wanted or ["cpu"])
+    names = [providers] if isinstance(providers, str) else list(providers or ["cpu"])
     chosen = [short.get(name.lower(), name) for name in names]
     missing = [name for name in chosen if name not in installed]
     if missing:
