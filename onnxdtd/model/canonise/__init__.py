@@ -29,6 +29,7 @@ from onnxdtd.model.canonise.split import split
 from onnxdtd.model.canonise.stamp import stamp
 from onnxdtd.model.canonise.states import states
 from onnxdtd.model.canonise.weighted_sum import weighted_sum
+from onnxdtd.model.canonise.written_out import written_out
 from onnxdtd.model.canonise.zipmap import zipmap
 from onnxdtd.model.graph import Graph
 
@@ -44,6 +45,7 @@ PASSES: tuple[Callable[[Graph], Graph], ...] = (
     identity,
     split,
     sigmoid,
+    written_out,
     softmax,
     weighted_sum,
     bias,

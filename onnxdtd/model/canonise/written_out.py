@@ -1,0 +1,172 @@
+"""Activations that were written out with simpler operators."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from onnxdtd.model.canonise.draft import Draft, nodes
+from onnxdtd.model.graph import Graph, Node
+from onnxdtd.model.reference import evaluate
+from onnxdtd.types import Array
+
+_ENDS = {"Add", "Sub", "Mul", "Div", "Neg", "Log", "Max", "Min", "Where", "Clip"}
+_COMPARED = {"Greater", "Less", "GreaterOrEqual", "LessOrEqual"}
+_ARITHMETIC = {"Add", "Sub", "Mul", "Div", "Neg", "Pow"}
+_CURVED = {
+    "Abs", "Max", "Min", "Where", "Clip", "Log", "Exp", "Erf", "Tanh", "Sigmoid", "HardSigmoid", "Softplus", "Relu",
+    "Sign",
+}  # fmt: skip
+_IN_DOUBLE = {"Relu", "Sigmoid", "Shrink"}
+"""What onnxruntime computes in float64 too."""
+_LONGEST = 16
+"""Nodes that a written-out activation may have."""
+_GRID = np.concatenate([np.linspace(-8, 8, 129), [-1e6, -1e3, -30, 30, 1e3, 1e6]])
+
+Attributes = dict[str, Any]
+
+
+def written_out(graph: Graph) -> Graph:
+    """f written out = f: the last node becomes the activation that has the same values at many points.
+
+    Relu, LeakyRelu, Softplus, Shrink, HardSigmoid, and HardSwish, Mish and Gelu where the opset has them. Inner
+    values that something else reads keep their nodes.
+    """
+    draft = Draft(graph)
+    places = {node.name: place for place, node in enumerate(graph.nodes)}
+    count = 0
+    for node in graph.nodes:
+        if node.domain or node.op not in _ENDS:
+            continue
+        for x, region in _regions(node, draft, places):
+            activation = _activation(x, node.output, region, draft)
+            if activation is not None:
+                op, attributes = activation
+                draft.put(Node(node.name, op, (x,), node.outputs, attributes))
+                count += 1
+                break
+    return draft.graph(f"activations written as one node: {nodes(count)}") if count else graph
+
+
+def _regions(end: Node, draft: Draft, places: dict[str, int]) -> Iterator[tuple[str, list[Node]]]:
+    """(x, the nodes between x and the end) of every value of which alone the end is a function."""
+    reached = [end.output]
+    for value in reached:  # grows on the way
+        maker = draft.maker(value)
+        if maker is not None and _elementwise(maker) and len(reached) <= 2 * _LONGEST:
+            reached += [
+                v for v in dict.fromkeys(maker.inputs) if v and v not in draft.constants and v not in reached
+            ]
+    for x in reached[1:]:
+        region = _between(x, end, draft, places)
+        if region is not None and any(node.op in _CURVED for node in region):
+            yield x, region
+
+
+def _between(x: str, end: Node, draft: Draft, places: dict[str, int]) -> list[Node] | None:
+    """The nodes from x to the end in the order of computation; None if the end depends on more than x."""
+    region: dict[str, Node] = {}
+    waiting = [end.output]
+    while waiting:
+        value = waiting.pop()
+        if not value or value == x or (value in draft.constants and draft.constants[value].size == 1):
+            continue
+        maker = draft.maker(value)
+        if maker is None or not _elementwise(maker) or len(region) > _LONGEST:
+            return None
+        if maker.name not in region:
+            region[maker.name] = maker
+            waiting += maker.inputs
+    return sorted(region.values(), key=lambda node: places[node.name])
+
+
+def _elementwise(node: Node) -> bool:
+    return not node.domain and node.op in _ARITHMETIC | _CURVED | _COMPARED
+
+
+def _activation(x: str, y: str, region: list[Node], draft: Draft) -> tuple[str, Attributes] | None:
+    """The operator, and its attributes, that computes what the region computes."""
+    value, out = draft.value(x), draft.value(y)
+    if (
+        not value.is_float
+        or (value.elem_type, value.shape) != (out.elem_type, out.shape)
+        or value.shape is None
+    ):
+        return None
+    constants = {v: draft.constants[v] for n in region for v in n.inputs if v in draft.constants}
+    numbers = {float(c.item()) for c in constants.values() if c.dtype.kind == "f" and np.isfinite(c).all()}
+    turns = [s * c * f for c in numbers for s in (-1, 1) for f in (0.99, 1, 1.01, 2) if abs(c) < 1e6]
+    points = np.unique(np.array([*_GRID, *turns]).astype(value.dtype))
+    with np.errstate(all="ignore"):
+        scalars = {name: array.reshape(()) for name, array in constants.items()}
+        values = _run(y, region, {x: points, **scalars}, draft)
+        if values is None or values.shape != points.shape:
+            return None
+        at = points.astype(np.float64)
+        for op, since, attributes, formula in _table(lambda p: _at(p, at, values), numbers):
+            expected = formula(at)
+            same = np.isclose(values, expected, rtol=1e-5, atol=2e-6) | ~np.isfinite(values)
+            runs = draft.opset >= since and (value.dtype != np.float64 or op in _IN_DOUBLE)
+            if runs and same.all() and np.isfinite(values[np.abs(at) <= 8]).all():
+                return op, attributes
+    return None
+
+
+def _run(y: str, region: list[Node], feeds: dict[str, Array], draft: Draft) -> Array | None:
+    """The values at the points, which are among the feeds; None where the reference implementation lacks an op."""
+    made = dict(feeds)
+    for node in region:
+        outputs = evaluate(node, draft.before.opsets, {v: made[v] for v in node.inputs if v})
+        if outputs is None:
+            return None
+        made |= outputs
+    return np.asarray(made[y], np.float64)
+
+
+def _at(point: float, points: Array, values: Array) -> float:
+    return float(values[np.argmin(np.abs(points - point))])
+
+
+def _table(
+    f: Callable[[float], float], numbers: set[float]
+) -> Iterator[tuple[str, int, Attributes, Callable[[Array], Array]]]:
+    """(operator, since which opset, attributes as f and the region's numbers tell them, formula)."""
+    yield "Relu", 6, {}, lambda p: np.maximum(p, 0)
+    slope = -f(-1.0)
+    if math.isfinite(slope) and slope not in (0.0, 1.0):
+        yield "LeakyRelu", 6, {"alpha": slope}, lambda p: np.where(p > 0, p, slope * p)
+    yield "Softplus", 1, {}, lambda p: np.logaddexp(0, p)
+    yield "Sigmoid", 6, {}, _sigmoid
+    beta = f(0.0)
+    alpha = _sharp(8 * (f(0.125) - beta), numbers)
+    if 0 < beta < 1 and alpha:
+        yield "HardSigmoid", 6, {"alpha": alpha, "beta": beta}, lambda p: np.clip(alpha * p + beta, 0, 1)
+    yield "HardSwish", 14, {}, lambda p: p * np.clip(p / 6 + 0.5, 0, 1)
+    for edge in sorted(n for n in map(abs, numbers) if n):
+        for bias in (edge, 0.0):
+            yield "Shrink", 9, {"lambd": edge, "bias": bias}, partial(_shrunk, edge, bias)
+    yield "Mish", 18, {}, lambda p: p * np.tanh(np.logaddexp(0, p))
+    yield "Gelu", 20, {"approximate": "tanh"}, lambda p: p * _sigmoid(2 * _inner(p))
+    yield "Gelu", 20, {}, lambda p: p * (0.5 + 0.5 * np.vectorize(math.erf)(p / math.sqrt(2)))
+
+
+def _shrunk(edge: float, bias: float, p: Array) -> Array:
+    return np.where(np.abs(p) > edge, p - np.sign(p) * bias, 0)
+
+
+def _sharp(slope: float, numbers: set[float]) -> float:
+    """The slope with all its digits, where it is one of the numbers or 1 over one of them."""
+    candidates = [c for n in numbers if n for c in (n, 1 / n)]
+    return next((c for c in candidates if math.isclose(c, slope, rel_tol=1e-5)), slope)
+
+
+def _sigmoid(p: Array) -> Array:
+    return 0.5 + 0.5 * np.tanh(p / 2)
+
+
+def _inner(p: Array) -> Array:
+    return math.sqrt(2 / math.pi) * (p + 0.044715 * p**3)
