@@ -1,6 +1,6 @@
 """A result's folder: written whole or not at all, and named arrays in .npz files without pickle.
 
-Everything is written into a hidden folder beside the wanted one, which takes its name at the very end. A
+Everything is written into a hidden folder beside the target folder, which takes its name at the very end. A
 folder that holds anything but an earlier result is never touched: the manifest lists the files that are ours.
 """
 
@@ -84,9 +84,11 @@ def read_manifest(directory: str | Path, schema: str) -> dict[str, Any]:
         raise InputError(f"'{directory}' holds no {MANIFEST}: it is not the folder of a result") from None
     except (OSError, ValueError) as error:
         raise InputError(f"'{path}' cannot be read: {one_line(error)}") from None
-    found = document.get("schema") if isinstance(document, dict) else None
-    if found != schema:
-        raise InputError(f"'{path}' has the schema {found!r}, not {schema!r}: another version wrote it")
+    document_schema = document.get("schema") if isinstance(document, dict) else None
+    if document_schema != schema:
+        raise InputError(
+            f"'{path}' has the schema {document_schema!r}, not {schema!r}: another version wrote it"
+        )
     return dict(document)
 
 
@@ -107,8 +109,8 @@ def read_arrays(path: Path, described: Mapping[str, Mapping[str, Any]]) -> dict[
         raise InputError(f"'{path}' is missing: the result is not whole") from None
     except (*DAMAGED, AttributeError) as error:
         raise InputError(f"'{path}' is damaged: {one_line(error)}") from None
-    found = {name: describe(array) for name, array in arrays.items()}
-    if found != {name: {key: about[key] for key in _DESCRIBED} for name, about in described.items()}:
+    descriptions = {name: describe(array) for name, array in arrays.items()}
+    if descriptions != {name: {key: about[key] for key in _DESCRIBED} for name, about in described.items()}:
         raise InputError(f"'{path}' and the {MANIFEST} beside it are not of one result")
     return {name: arrays[name] for name in described}
 

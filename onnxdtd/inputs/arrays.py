@@ -114,35 +114,35 @@ def _shape_faults(shape: tuple[int, ...], value: Value) -> Iterator[str]:
     if shape[:1] == (0,) and value.is_float and 0 not in (value.shape or ())[:1]:
         yield f"is empty: shape {shape}"
     elif value.shape is not None and not _agree(shape, value.shape):
-        wanted, fixed = value.shape, value.shape[:1]
+        model_shape, fixed = value.shape, value.shape[:1]
         cure = ""
-        if _agree(shape, wanted[1:]):
+        if _agree(shape, model_shape[1:]):
             cure = "; add the batch axis: x[None]"
-        elif _agree(shape[1:], wanted[1:]) and len(shape) == len(wanted):
+        elif _agree(shape[1:], model_shape[1:]) and len(shape) == len(model_shape):
             cure = f"; the model's batch is fixed: give {fixed[0]} at a time"
-        elif len(shape) > 2 and _agree((shape[0], shape[-1], *shape[1:-1]), wanted):
+        elif len(shape) > 2 and _agree((shape[0], shape[-1], *shape[1:-1]), model_shape):
             cure = "; move the channels forward: np.moveaxis(x, -1, 1)"
-        elif len(shape) > 2 and _agree((shape[0], *shape[2:], shape[1]), wanted):
+        elif len(shape) > 2 and _agree((shape[0], *shape[2:], shape[1]), model_shape):
             cure = "; move the channels to the end: np.moveaxis(x, 1, -1)"
         yield f"has shape {shape} where the model takes {_shape(value)}{cure}"
 
 
-def _agree(shape: tuple[int, ...], wanted: tuple[Any, ...]) -> bool:
-    pairs = zip(shape, wanted, strict=False)
-    return len(shape) == len(wanted) and all(n == w for n, w in pairs if isinstance(w, int))
+def _agree(shape: tuple[int, ...], model_shape: tuple[Any, ...]) -> bool:
+    pairs = zip(shape, model_shape, strict=False)
+    return len(shape) == len(model_shape) and all(n == w for n, w in pairs if isinstance(w, int))
 
 
 def _type_faults(array: Array, value: Value) -> Iterator[str]:
-    given = array.dtype
+    dtype = array.dtype
     if value.elem_type in (TensorProto.UNDEFINED, TensorProto.STRING):
         yield f"is {_type(value)} in the model: only numeric tensors can be given"
-    elif not (_is_float(given) if value.is_float else given.kind in ("b" if value.dtype == bool else "iu")):
-        wanted = _type(value)
+    elif not (_is_float(dtype) if value.is_float else dtype.kind in ("b" if value.dtype == bool else "iu")):
+        model_type = _type(value)
         held = {"U": "strings", "S": "strings", "T": "strings", "O": "Python objects"}
-        cure = f"convert it with x.astype('{wanted}')"
-        if value.is_float and given.kind in "iu" and array.ndim > 2:
+        cure = f"convert it with x.astype('{model_type}')"
+        if value.is_float and dtype.kind in "iu" and array.ndim > 2:
             cure += ", and scale pixels as the model was trained, often x / 255"
-        yield f"holds {held.get(given.kind, given.name)} where the model takes {wanted}: {cure}"
+        yield f"holds {held.get(dtype.kind, dtype.name)} where the model takes {model_type}: {cure}"
 
 
 def _value_faults(array: Array, value: Value) -> Iterator[str]:

@@ -65,8 +65,10 @@ def crop(picture: Image.Image, size: Size) -> Image.Image:
     """The centre: a square of an integer side, or (H, W); InputError where the picture is smaller."""
     height, width = (size, size) if isinstance(size, int) else size
     if height > picture.height or width > picture.width:
-        found = f"{picture.height} x {picture.width}"
-        raise InputError(f"crop {height} x {width} is larger than the picture, {found} (H x W): set resize")
+        picture_size = f"{picture.height} x {picture.width}"
+        raise InputError(
+            f"crop {height} x {width} is larger than the picture, {picture_size} (H x W): set resize"
+        )
     top, left = round((picture.height - height) / 2), round((picture.width - width) / 2)
     return picture.crop((left, top, left + width, top + height))
 

@@ -8,17 +8,17 @@ LAYOUTS = ("NCHW", "NHWC", "NHW", "NCT", "NTC", "NT", "NF")
 """Batch N, channels C, height H, width W, time T, a table's columns F."""
 
 
-def layout_of(shape: tuple[int, ...], given: str | None = None) -> str | None:
-    """The layout of one sample (no batch axis): the one given, checked, or a guess; None where there is none.
+def layout_of(shape: tuple[int, ...], layout: str | None = None) -> str | None:
+    """The layout of one sample (no batch axis): `layout`, checked, or a guess; None where there is none.
 
     Up to four channels make an image's first or last axis the channels; two axes of similar length, an image.
     """
-    if given is not None:
-        if given not in LAYOUTS or len(given) != len(shape) + 1:
-            fitting = [known for known in LAYOUTS if len(known) == len(shape) + 1]
+    if layout is not None:
+        if layout not in LAYOUTS or len(layout) != len(shape) + 1:
+            fitting = [name for name in LAYOUTS if len(name) == len(shape) + 1]
             advice = f"choose among {', '.join(fitting)}" if fitting else "no layout fits"
-            raise UsageError(f"layout '{given}' does not fit one sample of shape {shape}: {advice}")
-        return given
+            raise UsageError(f"layout '{layout}' does not fit one sample of shape {shape}: {advice}")
+        return layout
     if len(shape) == 1:
         return "NF"
     if len(shape) == 2:

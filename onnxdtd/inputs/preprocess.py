@@ -54,11 +54,11 @@ class Preprocess:
     def from_mapping(cls, fields: Mapping[str, Any]) -> Preprocess:
         """Keys as the fields are named, lists for tuples. InputError lists unknown keys and all faults."""
         keys = [field.name for field in dataclasses.fields(cls)]
-        given: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in fields.items()}
-        unknown = [f"'{key}' is unknown; the keys are {', '.join(keys)}" for key in given if key not in keys]
+        values: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in fields.items()}
+        unknown = [f"'{key}' is unknown; the keys are {', '.join(keys)}" for key in values if key not in keys]
         defaults = {field.name: field.default for field in dataclasses.fields(cls)}
-        _refuse([*unknown, *_faults({**defaults, **given})])
-        return cls(**given)
+        _refuse([*unknown, *_faults({**defaults, **values})])
+        return cls(**values)
 
     @classmethod
     def from_file(cls, path: str | PathLike[str]) -> Preprocess:
