@@ -56,9 +56,9 @@ class Body:
 
     def sum(self, *values: str) -> str:
         """The sum of the values that are given."""
-        given = [value for value in values if value]
-        total = given[0]
-        for value in given[1:]:
+        terms = [value for value in values if value]
+        total = terms[0]
+        for value in terms[1:]:
             total = self("Add", total, value)
         return total
 
@@ -189,16 +189,16 @@ def definition(node: NodeProto, opset: int) -> FunctionProto | None:
     """The body of one of onnxruntime's operators, for its first output; None for any other node, and for one whose
     further outputs are wanted."""
     ours = node.domain == DOMAIN
-    known = DEFINITIONS if ours else FOREIGN if node.domain in ("", "ai.onnx") else {}
-    if node.op_type not in known or any(node.output[1:]):
+    definitions = DEFINITIONS if ours else FOREIGN if node.domain in ("", "ai.onnx") else {}
+    if node.op_type not in definitions or any(node.output[1:]):
         return None
     if node.op_type == "LayerNormalization" and (ours or opset >= 17 or _axis(node) != -1):
         return None
-    given = [f"x{i}" if name else "" for i, name in enumerate(node.input)]
+    names = [f"x{i}" if name else "" for i, name in enumerate(node.input)]
     attributes = {a.name: _plain(helper.get_attribute_value(a)) for a in node.attribute}
-    body = Body(given, attributes, opset)
-    result = known[node.op_type](body)
-    inputs = [name or f"x{i}" for i, name in enumerate(given)]
+    body = Body(names, attributes, opset)
+    result = definitions[node.op_type](body)
+    inputs = [name or f"x{i}" for i, name in enumerate(names)]
     body.nodes.append(helper.make_node("Identity", [result], ["y"]))
     return helper.make_function("", node.op_type, inputs, ["y"], body.nodes, [helper.make_opsetid("", opset)])
 

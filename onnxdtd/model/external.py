@@ -28,17 +28,17 @@ def is_external(tensor: TensorProto) -> bool:
 def read(tensor: TensorProto, folder: Path | None) -> Array:
     """The raw bytes (uint8) of an external tensor of the model in `folder` (None: a model without a file)."""
     entries = {entry.key: entry.value for entry in tensor.external_data}
-    location, wanted = entries.get("location", ""), nbytes(tensor)
+    location, size = entries.get("location", ""), nbytes(tensor)
     where = f"tensor '{tensor.name}': external data '{location}'"
     if folder is None:
         raise ModelError(f"{where}: a model in memory has no folder, load it by its path")
     path = _inside(folder, location, where)
     try:
-        offset, length = int(entries.get("offset", 0)), int(entries.get("length", wanted))
+        offset, length = int(entries.get("offset", 0)), int(entries.get("length", size))
     except ValueError as error:
         raise ModelError(f"{where}: {one_line(error)}") from None
-    if offset < 0 or length != wanted:
-        raise ModelError(f"{where}: offset {offset}, length {length}, but shape and type need {wanted} bytes")
+    if offset < 0 or length != size:
+        raise ModelError(f"{where}: offset {offset}, length {length}, but shape and type need {size} bytes")
     try:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
     except OSError as error:
@@ -49,12 +49,12 @@ def read(tensor: TensorProto, folder: Path | None) -> Array:
             raise ModelError(f"{where} is not a regular file")
         if status.st_nlink > 1:
             raise ModelError(f"{where} is refused: a hard link, with {status.st_nlink} names; copy it")
-        if offset + wanted > status.st_size:
-            raise ModelError(f"{where} has {status.st_size} bytes, the tensor ends at byte {offset + wanted}")
+        if offset + size > status.st_size:
+            raise ModelError(f"{where} has {status.st_size} bytes, the tensor ends at byte {offset + size}")
         with os.fdopen(descriptor, "rb", closefd=False) as file:
             file.seek(offset)
-            data = np.empty(wanted, np.uint8)
-            if file.readinto(data.data) < wanted:
+            data = np.empty(size, np.uint8)
+            if file.readinto(data.data) < size:
                 raise ModelError(f"{where} changed while it was read")
             return data
     finally:

@@ -31,10 +31,10 @@ def expand(model: ModelProto) -> tuple[ModelProto, Counter[str]]:
 
     Bodies depend on types, so those of the model's values must have been inferred.
     """
-    found: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     names: tuple[str, ...] = EXPANDED
     while nodes := [n for n in model.graph.node if n.op_type in names and n.domain in ("", "ai.onnx")]:
-        found.update(n.op_type for n in nodes if names is EXPANDED)
+        counts.update(n.op_type for n in nodes if names is EXPANDED)
         opset = max(o.version for o in model.opset_import if o.domain in ("", "ai.onnx"))
         types = {v.name: v.type for v in (*model.graph.value_info, *model.graph.input, *model.graph.output)}
         for tensor in model.graph.initializer:
@@ -47,20 +47,20 @@ def expand(model: ModelProto) -> tuple[ModelProto, Counter[str]]:
         del model.opset_import[:]
         model.opset_import.extend(kept)
         names = _INNER
-    return model, found
+    return model, counts
 
 
 def rewrite_contrib(model: ModelProto) -> Counter[str]:
     """Let onnxruntime's own operators call functions of the model, and count them."""
-    found: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     opset = max((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), default=1)
     for node in model.graph.node:
         if (body := definition(node, opset)) is not None:
-            found[node.op_type] += 1
+            counts[node.op_type] += 1
             _call(model, node, body)
-    if found:
+    if counts:
         model.opset_import.append(onnx.helper.make_opsetid(_DOMAIN, 1))
-    return found
+    return counts
 
 
 def _call(model: ModelProto, node: NodeProto, body: FunctionProto) -> None:
@@ -85,11 +85,9 @@ def _body(node: NodeProto, opset: int, types: dict[str, TypeProto]) -> FunctionP
     if not made:
         raise ModelError(f"'{node.name}' {node.op_type}: onnx has no definition for its inputs")
     body: FunctionProto = FunctionProto.FromString(made)
-    given = {a.name for a in node.attribute}
+    own = {a.name for a in node.attribute}
     defaults = ((name, schema.attributes[name].default_value) for name in body.attribute)
-    node.attribute.extend(
-        a for name, a in defaults if name not in given and a.type != AttributeProto.UNDEFINED
-    )
+    node.attribute.extend(a for name, a in defaults if name not in own and a.type != AttributeProto.UNDEFINED)
     for entry in body.opset_import:
         if not entry.domain and all(_means_the_same(n, entry.version, opset) for n in all_nodes(body.node)):
             entry.version = opset

@@ -105,9 +105,9 @@ class Graph:
     def replace(self, **changes: Any) -> Graph:
         """A copy with changes; nodes are sorted topologically and what no output needs is dropped."""
         graph = dataclasses.replace(self, **changes)
-        wanted = [*graph.outputs, *graph.targets.values()]
-        kept = sort_nodes(graph.nodes, wanted)
-        used = {value for node in kept for value in needs(node)} | set(wanted)
+        results = [*graph.outputs, *graph.targets.values()]
+        kept = sort_nodes(graph.nodes, results)
+        used = {value for node in kept for value in needs(node)} | set(results)
         constants = {name: array for name, array in graph.constants.items() if name in used}
         return dataclasses.replace(graph, nodes=kept, constants=constants)
 
@@ -117,11 +117,11 @@ class Graph:
 
     def to_proto(self, outputs: Iterable[str] | None = None, constants: bool = True) -> onnx.ModelProto:
         """The graph as an ONNX model; `outputs` replaces its outputs, `constants` says whether to copy them in."""
-        wanted = self.outputs if outputs is None else tuple(outputs)
+        names = self.outputs if outputs is None else tuple(outputs)
         graph = onnx.GraphProto(name=self.name or "graph")
         graph.node.extend(proto for node in self.nodes for proto in node.to_protos(self.opsets))
         graph.input.extend(_value_info(self.value(name)) for name in self.inputs)
-        graph.output.extend(_value_info(self.value(name)) for name in wanted)
+        graph.output.extend(_value_info(self.value(name)) for name in names)
         if constants:
             graph.initializer.extend(numpy_helper.from_array(a, name) for name, a in self.constants.items())
         opsets = [helper.make_opsetid(domain, version) for domain, version in self.opsets.items()]

@@ -58,9 +58,9 @@ class Point:
         if attribute in self.node.attributes:
             return [int(i) for i in np.atleast_1d(self.node.attributes[attribute])]
         if self.has(slot):
-            found = self.value(slot)
-            known = found if isinstance(found, np.ndarray) else self.constant(slot)
-            return [int(i) for i in np.atleast_1d(known)]
+            value = self.value(slot)
+            array = value if isinstance(value, np.ndarray) else self.constant(slot)
+            return [int(i) for i in np.atleast_1d(array)]
         return None if default is None else list(default)
 
     def attribute(self, name: str, default: Any = None) -> Any:

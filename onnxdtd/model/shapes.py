@@ -86,20 +86,20 @@ def _infer_outputs(model: ModelProto) -> None:
 
 def _inferred(model: ModelProto) -> ModelProto:
     try:
-        found = shape_inference.infer_shapes(model, check_type=True)
+        inferred = shape_inference.infer_shapes(model, check_type=True)
     except Exception as error:  # bare C++ exceptions
         if "inconsistent type" in str(error) or "unsupported type" in str(error):
             raise ModelError(f"invalid ONNX: {one_line(error)}") from None
         return model
     if (
-        max((dims[0].dim_value for dims in _shapes(found.graph) if len(dims) == 1), default=0)
+        max((dims[0].dim_value for dims in _shapes(inferred.graph) if len(dims) == 1), default=0)
         > _LONGEST_VECTOR
     ):
-        return found  # data propagation would make an object for each element that a vector announces
+        return inferred  # data propagation would make an object for each element that a vector announces
     try:
-        return shape_inference.infer_shapes(found, data_prop=True)
+        return shape_inference.infer_shapes(inferred, data_prop=True)
     except Exception:
-        return found
+        return inferred
 
 
 def _shapes(graph: GraphProto) -> Iterator[Sequence[TensorShapeProto.Dimension]]:

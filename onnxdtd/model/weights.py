@@ -36,8 +36,8 @@ def to_array(tensor: TensorProto, data: Array | None = None) -> Array:
     """The tensor as a read-only array; `data` are its raw bytes (uint8) where they are not in the message."""
     where = f"tensor '{tensor.name}' of shape {list(tensor.dims)}"
     if data is not None:
-        if data.nbytes != (wanted := nbytes(tensor)):
-            raise ModelError(f"{where} has {data.nbytes} bytes of data, its shape and type need {wanted}")
+        if data.nbytes != (size := nbytes(tensor)):
+            raise ModelError(f"{where} has {data.nbytes} bytes of data, its shape and type need {size}")
         if tensor.data_type not in _BITS:
             array: Array = data.view(helper.tensor_dtype_to_np_dtype(tensor.data_type)).reshape(tensor.dims)
             array.flags.writeable = False
