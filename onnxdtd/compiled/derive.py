@@ -39,8 +39,8 @@ def derive(tracer: Tracer, kept: Mapping[Any, Any], weights: Mapping[Any, Any], 
         if how == "store" and base not in copied:
             copied.add(base)
             continue
-        found = change(tracer.constant(own))
-        tracer.nodes.append(helper.make_node("Identity", [found.name], [label], f"{label}_derived"))
+        derived = change(tracer.constant(own))
+        tracer.nodes.append(helper.make_node("Identity", [derived.name], [label], f"{label}_derived"))
         del tracer.constants[label]
     # What makes constants stands before the walk that reads them.
     tracer.nodes = [*tracer.nodes[walked:], *tracer.nodes[:walked]]

@@ -189,7 +189,7 @@ def _metadata(plan: Plan, compiled: Compiled, target: str, weights: str) -> dict
         "onnxdtd/method": plan.method,
         "onnxdtd/rules": json.dumps(plan.rules),
         "onnxdtd/target": target,
-        "onnxdtd/target_input": compiled.given,
+        "onnxdtd/target_input": compiled.target_input,
         "onnxdtd/output": plan.output,
         "onnxdtd/explained": plan.target,
         "onnxdtd/relevance": json.dumps(dict(compiled.relevance)),

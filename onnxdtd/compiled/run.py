@@ -81,8 +81,8 @@ class OnnxRun:
         self, ready: Ready, feeds: Arrays, inside: Arrays, asked: npt.NDArray[np.generic] | None = None
     ) -> dict[str, Any]:
         fed = {**feeds, **inside}
-        if asked is not None and ready.compiled.given:
-            fed[ready.compiled.given] = asked
+        if asked is not None and ready.compiled.target_input:
+            fed[ready.compiled.target_input] = asked
         return run_session(ready.session_for(fed), ready.names, fed)
 
     def _outcome(self, ready: Ready, values: Arrays, seed: Seed) -> Outcome:

@@ -94,7 +94,7 @@ class Ready:
         return sum(array.nbytes for array in self.compiled.constants.values())
 
 
-_known: weakref.WeakValueDictionary[tuple[str, ...], Ready] = weakref.WeakValueDictionary()
+_in_use: weakref.WeakValueDictionary[tuple[str, ...], Ready] = weakref.WeakValueDictionary()
 _latest: OrderedDict[tuple[str, ...], Ready] = OrderedDict()
 _lock = threading.Lock()
 
@@ -114,24 +114,24 @@ def ready(
     made = digest(plan) + ("" if what == RUNTIME else f"-{what.kind}")
     key = (made, *providers)
     with _lock:
-        found = _known.get(key)
-        if found is None:
-            found = Ready(
+        entry = _in_use.get(key)
+        if entry is None:
+            entry = Ready(
                 _stored(plan, made, Path(cache_dir), what)
                 if cache_dir and lasting(plan)
                 else _compiled(plan, what),
                 providers,
                 sum(multiplications(plan)) < SMALL,
             )
-        _known[key] = _latest[key] = found
+        _in_use[key] = _latest[key] = entry
         _latest.move_to_end(key)
         while len(_latest) > 1 and (
             len(_latest) > KEPT or sum(r.nbytes for r in _latest.values()) > KEPT_BYTES
         ):
             _latest.popitem(last=False)
-        if found.nbytes > KEPT_BYTES:
+        if entry.nbytes > KEPT_BYTES:
             _latest.clear()
-    return found
+    return entry
 
 
 def _compiled(plan: Plan, what: Start) -> Compiled:
@@ -165,7 +165,8 @@ def _packed(compiled: Compiled) -> bytes:
     model.CopyFrom(compiled.model)
     model.graph.initializer.extend(numpy_helper.from_array(a, n) for n, a in compiled.constants.items())
     facts = {
-        name: getattr(compiled, name) for name in ("logits", "relevance", "given", "shape", "starts", "masks")
+        name: getattr(compiled, name)
+        for name in ("logits", "relevance", "target_input", "shape", "starts", "masks")
     }
     helper.set_model_props(model, {FACTS: json.dumps(facts)})
     content: bytes = model.SerializeToString()

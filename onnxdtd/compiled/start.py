@@ -56,9 +56,9 @@ def start(plan: Plan, tracer: Tracer, logits: Traced, what: Start) -> tuple[Trac
 
     An output of one number per sample has nothing to choose: without the arg-max, all of it is explained.
     """
-    seed, given = _seed(plan, tracer, logits, what)
+    seed, target_input = _seed(plan, tracer, logits, what)
     # Ones in a shape that is fixed are an array: the walk goes back from a value of the graph all the same.
-    return tracer.tensor(seed), given
+    return tracer.tensor(seed), target_input
 
 
 def _seed(plan: Plan, tracer: Tracer, logits: Traced, what: Start) -> tuple[Any, Traced | None]:
@@ -76,22 +76,22 @@ def _seed(plan: Plan, tracer: Tracer, logits: Traced, what: Start) -> tuple[Any,
         if what.index:
             raise TargetError(f"output '{plan.output}' is one number a sample: the only target is top")
         return begin, None
-    given: Traced | None = None
+    target_input: Traced | None = None
     mask: Any
     if what.kind == "runtime":
         count = 1 if logits.shape[0] == 1 else f"{PREFIX}targets"
-        given = tracer.value(free_name(plan.graph, "target"), np.int64, (count,))
+        target_input = tracer.value(free_name(plan.graph, "target"), np.int64, (count,))
         if logits.ndim == 2:  # one arg-max a sample, so an index like any other: fewer nodes
-            mask = _chosen(_or_top(given, logits), logits)
+            mask = _chosen(_or_top(target_input, logits), logits)
         else:
-            mask = tracer.emit("Or", _top_if_negative(given, logits), _chosen(given, logits))
+            mask = tracer.emit("Or", _top_if_negative(target_input, logits), _chosen(target_input, logits))
     elif what.index is None:
         mask = _top(logits)
     else:
         sizes = tuple(static(size) for size in logits.shape[1:])
         place = np.ravel_multi_index(checked(what.index, sizes), sizes)
         mask = reshape(equal(_range(logits, 1), np.int64(place)), shape=(1, *sizes))
-    return where(mask, begin, np.zeros((), logits.dtype)), given
+    return where(mask, begin, np.zeros((), logits.dtype)), target_input
 
 
 def _weighed(

@@ -37,15 +37,15 @@ LOWEST_OPSET = 13
 @dataclass(frozen=True)
 class Compiled:
     """model: without initializers; constants: its initializers; logits: the name of the explained value; relevance:
-    the output that holds the relevance of each input, and of each value that is kept; given: the input that names the
-    target or carries the seed, "" where there is none; shape: of the explained value; starts, masks: the inputs that
-    carry the relevance which begins at a value inside, and where it goes on."""
+    the output that holds the relevance of each input, and of each value that is kept; target_input: the input that
+    names the target or carries the seed, "" where there is none; shape: of the explained value; starts, masks: the
+    inputs that carry the relevance which begins at a value inside, and where it goes on."""
 
     model: onnx.ModelProto
     constants: Mapping[str, npt.NDArray[Any]]
     logits: str
     relevance: Mapping[str, str]
-    given: str
+    target_input: str
     shape: tuple[Dimension, ...]
     starts: Mapping[str, str] = field(default_factory=dict)
     masks: Mapping[str, str] = field(default_factory=dict)
@@ -68,10 +68,10 @@ def compile_plan(plan: Plan, what: Start = RUNTIME, weights: Weights = "all") ->
     model = graph.to_proto(constants=False)
     starts, masks = starts_inside(plan, tracer, values), masks_inside(plan, tracer, values)
     asked, seed = [*starts.values(), *masks.values()], dict(starts)
-    given = None
+    target_input = None
     if not starts:
-        seed[plan.target], given = start(plan, tracer, values[plan.target], what)
-        asked += [given] if given is not None else []
+        seed[plan.target], target_input = start(plan, tracer, values[plan.target], what)
+        asked += [target_input] if target_input is not None else []
     kept: dict[Any, Any] = {}
     seen: dict[Any, Any] = {}
     steps = tuple(_folding(step, seen) for step in plan.steps)
@@ -89,9 +89,9 @@ def compile_plan(plan: Plan, what: Start = RUNTIME, weights: Weights = "all") ->
     model.graph.node.extend(nodes)
     model.graph.input.extend(helper.make_value_info(traced.name, traced.type_proto) for traced in asked)
     constants = {name: a for name, a in tracer.constants.items() if name in used} | dict(graph.constants)
-    asks = given.name if given is not None else ""
+    target_name = target_input.name if target_input is not None else ""
     names = [{value: traced.name for value, traced in group.items()} for group in (starts, masks)]
-    return Compiled(model, constants, plan.target, relevance, asks, values[plan.target].shape, *names)
+    return Compiled(model, constants, plan.target, relevance, target_name, values[plan.target].shape, *names)
 
 
 def _walked(

@@ -129,7 +129,7 @@ def _shape_faults(shape: tuple[int, ...], value: Value) -> Iterator[str]:
 
 def _agree(shape: tuple[int, ...], model_shape: tuple[Any, ...]) -> bool:
     pairs = zip(shape, model_shape, strict=False)
-    return len(shape) == len(model_shape) and all(n == w for n, w in pairs if isinstance(w, int))
+    return len(shape) == len(model_shape) and all(n == m for n, m in pairs if isinstance(m, int))
 
 
 def _type_faults(array: Array, value: Value) -> Iterator[str]:

@@ -93,14 +93,14 @@ def _selected(graph: Graph, output: str, values: Mapping[str, Array], y: Array) 
     """What is left after suppression: scores (..., boxes), whose corners another output has."""
     if (y.shape[-1:] == (4,) and y.ndim > 1) or (y.size and (y.min() < 0 or y.max() > 1)):
         return None
-    found = []
+    per_sample = []
     for sample, scores in enumerate(y):
         order = np.argsort(-scores, axis=None, kind="stable")
         elements = [tuple(int(k) for k in np.unravel_index(i, scores.shape)) for i in order]
         places = _corners(graph, output, values, sample, scores.size)
         corners = tuple(places[i] if places is not None else None for i in order)
-        found.append(Detections(tuple(elements), tuple(float(scores[e]) for e in elements), corners))
-    return found
+        per_sample.append(Detections(tuple(elements), tuple(float(scores[e]) for e in elements), corners))
+    return per_sample
 
 
 def _corners(

@@ -23,9 +23,9 @@ NODE, MULTIPLICATION, GROUPED = 1e-4, 5e-12, 1.5e-8
 def choose(plan: Plan, samples: int) -> tuple[str, str]:
     """The engine for a plan that is to explain so many samples in all, and why."""
     enough = break_even(plan)
-    told = "1 sample" if samples == 1 else f"{samples} samples"
+    amount = "1 sample" if samples == 1 else f"{samples} samples"
     pays = f"compiling pays from about {enough} on" if enough > 1 else "compiling pays at once"
-    return ("onnx" if samples >= enough else "numpy"), f"{told}, and for this model {pays}"
+    return ("onnx" if samples >= enough else "numpy"), f"{amount}, and for this model {pays}"
 
 
 def break_even(plan: Plan) -> int:
@@ -40,12 +40,12 @@ def break_even(plan: Plan) -> int:
 def multiplications(plan: Plan) -> tuple[int, int]:
     """Of one sample's forward pass through convolutions and dense ops: with one group, and with more. Sizes that are
     not known count as 1."""
-    found = [0, 0]
+    counts = [0, 0]
     for step in plan.steps:
         sizes = [plan.graph.constants[v].size for v in step.node.inputs if v in plan.graph.constants]
         if step.op.family in LAYERS and sizes:
             places = plan.graph.value(step.node.output).shape or ()
             places = places[2:] if step.op.family == "convolution" else places[1:-1]
             count = max(sizes) * math.prod(size for size in places if isinstance(size, int))
-            found[step.node.attributes.get("group", 1) > 1] += count
-    return found[0], found[1]
+            counts[step.node.attributes.get("group", 1) > 1] += count
+    return counts[0], counts[1]

@@ -32,8 +32,8 @@ def cost(plan: Plan) -> Cost:
     memory = sum(_count(graph, name) * graph.value(name).dtype.itemsize for name in activations)
     memory += sum(array.nbytes for array in graph.constants.values())
     memory += sum(_derived(graph, step) for step in plan.steps)
-    known = all(isinstance(d, int) for name in activations for d in (graph.value(name).shape or ("?",))[1:])
-    return Cost(sum(sizes.values()), walk, memory, known)
+    exact = all(isinstance(d, int) for name in activations for d in (graph.value(name).shape or ("?",))[1:])
+    return Cost(sum(sizes.values()), walk, memory, exact)
 
 
 def multiplications(graph: Graph, node: Node) -> int:

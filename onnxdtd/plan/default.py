@@ -49,8 +49,8 @@ def default(
     boxes = detections(graph, output, values, y, feeds)
     if boxes is not None and all(b.elements for b in boxes):
         coefficients = np.zeros(logits.shape)
-        for sample, found in enumerate(boxes):
-            coefficients[(sample, *found.elements[0])] = 1
+        for sample, candidates in enumerate(boxes):
+            coefficients[(sample, *candidates.elements[0])] = 1
         return Default(coefficients, "the best box's class score", tuple(b.corners[0] for b in boxes))
     shapes = pictures(feeds)
     head = graph.heads.get(output)

@@ -81,24 +81,24 @@ def origins(
     way: the nodes in topological order, what each is, and its slots through which relevance goes on. Raises
     UnsupportedError naming the first node that mixes inputs nonlinearly.
     """
-    found: dict[str, Array] = {}
+    origins: dict[str, Array] = {}
     count = 0
     for name in inputs:
         shape, size = values[name].shape, values[name][0].size
         numbers = np.arange(count + 1, count + size + 1, dtype=np.float64).reshape(1, *shape[1:])
-        found[name] = np.broadcast_to(numbers, shape)
+        origins[name] = np.broadcast_to(numbers, shape)
         count += size
     moving = _moving(graph, inputs)
     for node, op, slots in way:
-        before = [found[node.inputs[slot]] for slot in slots]
+        before = [origins[node.inputs[slot]] for slot in slots]
         beside = [v for i, v in enumerate(node.inputs) if i not in slots and v in moving]
         if beside:
             raise UnsupportedError(
                 f"{describe(graph, node)}: its operand '{beside[0]}' depends on the input too, {NOT_A_SUM}"
             )
         point = Point(node, graph, slots, values)
-        found[node.output] = _through(graph, node, op, point, before, count)
-    return found
+        origins[node.output] = _through(graph, node, op, point, before, count)
+    return origins
 
 
 def _through(graph: Graph, node: Node, op: OpEntry, point: Point, before: list[Array], count: int) -> Array:

@@ -116,10 +116,10 @@ def make_plan(
     if method != "auto":
         method_entry(method)
     ground = ground or Ground(graph, input_range, overrides)
-    found = reach(ground.carried, output)
+    reached = reach(ground.carried, output)
     reason = passes = ""
     if method == "auto":
-        kind = network(graph, found)
+        kind = network(graph, reached)
         # What the user sets of rules is meant for a walk.
         ruled = bool(overrides) or bias is not None
         method, reason = choose(replace(kind, adds=False) if ruled else kind)
@@ -128,10 +128,10 @@ def make_plan(
     entry = method_entry(method)
     ranges = ground.ranges
     options = Options(bias or entry.bias, chosen=bias is not None)
-    head = heads(found)
+    head = heads(reached)
     places = [
-        _place(node, found, ranges, ground.boxes, head=node.name in head, units=node.name in ground.units)
-        for node in found.nodes
+        _place(node, reached, ranges, ground.boxes, head=node.name in head, units=node.name in ground.units)
+        for node in reached.nodes
     ]
     rules = {place.node.name: _rule(place, entry, options, overrides) for place in places}
     faults = [
@@ -145,23 +145,23 @@ def make_plan(
     idle = idle_rules(overrides, places, graph)
     if strict and idle:
         raise UsageError("\n".join(idle))
-    sealed = found.target if entry.seed == "positive" else None
+    sealed = reached.target if entry.seed == "positive" else None
     whole = [
-        Step(p.node, p.op, found.slots[p.node.name], p, rules[p.node.name], rules[p.node.name])
+        Step(p.node, p.op, reached.slots[p.node.name], p, rules[p.node.name], rules[p.node.name])
         for p in places
     ]
     steps = prune(graph, whole, ranges, sealed)
     return Plan(
         graph=graph,
-        output=found.output,
-        target=found.target,
+        output=reached.output,
+        target=reached.target,
         method=entry.name,
         reason=reason,
         steps=steps,
-        inputs=found.inputs,
+        inputs=reached.inputs,
         seed=entry.seed,
         finish=entry.finish,
-        warnings=(*idle, *limits(graph, found, ranges, entry, steps)),
+        warnings=(*idle, *limits(graph, reached, ranges, entry, steps)),
         domains=ranges,
         passes=passes,
     )
@@ -199,20 +199,20 @@ def _rule(place: Place, entry: MethodEntry, options: Options, overrides: Sequenc
 
 
 def _place(
-    node: Node, found: Reach, ranges: Mapping[str, Domain], boxes: Boxes, *, head: bool, units: bool
+    node: Node, reached: Reach, ranges: Mapping[str, Domain], boxes: Boxes, *, head: bool, units: bool
 ) -> Place:
-    values = [node.inputs[slot] for slot in found.slots[node.name]]
-    known = [ranges.get(value, ANY) for value in values]
-    first = node.name in found.first
+    values = [node.inputs[slot] for slot in reached.slots[node.name]]
+    domains = [ranges.get(value, ANY) for value in values]
+    first = node.name in reached.first
     return Place(
         node=node,
-        op=found.ops[node.name],
+        op=reached.ops[node.name],
         first=first,
-        last=node.name in found.last,
+        last=node.name in reached.last,
         head=head,
-        depth=found.depth[node.name],
-        layers=found.layers,
-        domain=Domain(min(d.low for d in known), max(d.high for d in known)),
+        depth=reached.depth[node.name],
+        layers=reached.layers,
+        domain=Domain(min(d.low for d in domains), max(d.high for d in domains)),
         box=boxes.at(values[0]) if first else None,
         units=units,
     )

@@ -28,7 +28,7 @@ DIGITS = np.random.default_rng(3).random((2, 1, 28, 28), np.float32)
 
 
 def forget() -> None:
-    sessions._known.clear()
+    sessions._in_use.clear()
     sessions._latest.clear()
 
 
@@ -87,7 +87,7 @@ def test_few_are_kept_and_those_in_use_always(compiled: list[Any], monkeypatch: 
     onnx_engine("gradient")
     gc.collect()
     assert not sessions._latest
-    assert len(sessions._known) == 1
+    assert len(sessions._in_use) == 1
 
 
 def test_the_disk_keeps_it_too(compiled: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

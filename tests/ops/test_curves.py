@@ -222,7 +222,7 @@ def test_compiled_ties_and_bounds() -> None:
     session = start_session(compiled.model, compiled.constants, ["CPUExecutionProvider"])
     for i in range(4):
         values = run_session(
-            session, list(compiled.relevance.values()), {**feeds, compiled.given: np.array([i])}
+            session, list(compiled.relevance.values()), {**feeds, compiled.target_input: np.array([i])}
         )
         for name, r in explainer(feeds, target=i).relevance.items():
             np.testing.assert_allclose(values[f"relevance/{name}"], r)

@@ -66,7 +66,7 @@ def test_what_is_missing_is_not_made_of_rounding(
     r = rng.standard_normal(y.shape).astype(np.float32)
     (eager,) = step.pruned(step.build(Point(step.node, plan.graph, step.slots, {"x0": x, "y": y})), r)
     ready = Ready(compile_plan(plan, SEED), ["CPUExecutionProvider"])
-    (traced,) = ready.session.run(["relevance/x0"], {"x0": x, ready.compiled.given: r})
+    (traced,) = ready.session.run(["relevance/x0"], {"x0": x, ready.compiled.target_input: r})
     w, b, c = dense(layer, {"x0": x})
     flat = (array.astype(np.float64).ravel() for array in (x, r))
     expected = getattr(dense_oracle, name)(w, b, *flat, c, **parameters)

@@ -80,7 +80,7 @@ def claims(rule: Any, site: Site, r: Array) -> None:
 def run(ready: Ready, feeds: Feeds, places: Array) -> dict[str, Array]:
     """What a compiled walk gives for these flat indices behind the first axis; -1 is its own choice."""
     walk = ready.compiled
-    inputs = {**feeds, walk.given: places} if walk.given else dict(feeds)
+    inputs = {**feeds, walk.target_input: places} if walk.target_input else dict(feeds)
     return dict(zip(ready.names, ready.session_for(inputs).run(ready.names, inputs), strict=True))
 
 
