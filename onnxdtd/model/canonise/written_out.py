@@ -54,13 +54,16 @@ def written_out(graph: Graph) -> Graph:
 
 def _regions(end: Node, draft: Draft, places: dict[str, int]) -> Iterator[tuple[str, list[Node]]]:
     """(x, the nodes between x and the end) of every value of which alone the end is a function."""
-    reached = [end.output]
+    reached, curved = [end.output], False
     for value in reached:  # grows on the way
         maker = draft.maker(value)
-        if maker is not None and _elementwise(maker) and len(reached) <= 2 * _LONGEST:
+        if maker is not None and len(reached) <= _LONGEST and _elementwise(maker):
+            curved = curved or maker.op in _CURVED
             reached += [
                 v for v in dict.fromkeys(maker.inputs) if v and v not in draft.constants and v not in reached
             ]
+    if not curved:
+        return
     for x in reached[1:]:
         region = _between(x, end, draft, places)
         if region is not None and any(node.op in _CURVED for node in region):
