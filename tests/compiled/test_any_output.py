@@ -49,16 +49,25 @@ def test_a_gradient_at_a_scalar_by_hand() -> None:
         np.testing.assert_allclose(found.relevance["x"], [[1, 3, -1], [-1, 3.5, 0]])
 
 
-TRANSPOSED = "(float[N, 3] x) => (float[3, N] y) { y = Transpose(x) }"
+NAMED = "(float[N, 3] x) => (float[3, N] y) { y = Transpose(x) }"
+TRANSPOSED = NAMED.replace("N", "2")
+
+
+def test_the_batch_axis_goes_by_its_name() -> None:
+    """y = x', whose second axis has the samples' name: element 1 of each sample is its second number."""
+    for e in both(NAMED, "gradient_x_input", X, 1):
+        np.testing.assert_allclose(e.relevance["x"], [[0, 2, 0], [0, 1, 0]])
+    for e in both(NAMED, "gradient_x_input", X, [0, 2]):
+        np.testing.assert_allclose(e.relevance["x"], [[1, 0, 0], [0, 0, 2]])
 
 
 def test_one_target_serves_every_row_of_the_output() -> None:
-    """y = x': column 1 of y is the second sample of x, in each of y's three rows."""
-    for found in both(TRANSPOSED, "gradient_x_input", X, 1):
-        np.testing.assert_allclose(found.relevance["x"], [[0, 0, 0], X[1]])
+    """y = x', whose axes have no names: column 1 of y is the second sample of x, in each of y's three rows."""
+    for e in both(TRANSPOSED, "gradient_x_input", X, 1):
+        np.testing.assert_allclose(e.relevance["x"], [[0, 0, 0], X[1]])
 
 
-@pytest.mark.parametrize("text", [TRANSPOSED, TRANSPOSED.replace("[3, N]", "[A, B]"),
+@pytest.mark.parametrize("text", [TRANSPOSED,
     "(float[N, 3] x) => (float[A, B] y) { s = Shape(x) t = Gather(s, back) y = Reshape(x, t) }"])  # fmt: skip
 def test_a_list_has_one_target_for_each_row_of_the_output(text: str) -> None:
     constants = {"back": np.array([1, 0])} if "back" in text else {}
@@ -72,9 +81,10 @@ def test_a_list_has_one_target_for_each_row_of_the_output(text: str) -> None:
 
 @pytest.mark.parametrize("engine", ["numpy", "onnx"])
 def test_other_counts_of_targets_are_refused(engine: Any) -> None:
-    for text in (TRANSPOSED, TRANSPOSED.replace("[3, N]", "[A, B]")):
-        with pytest.raises(TargetError, match="2 targets for 3 samples"):
-            Explainer(model(text), "gradient", engine)(X, [0, 1])
+    with pytest.raises(TargetError, match="2 targets for 3 samples"):
+        Explainer(model(TRANSPOSED), "gradient", engine)(X, [0, 1])
+    with pytest.raises(TargetError, match="3 targets for 2 samples"):
+        Explainer(model(NAMED), "gradient", engine)(X, [0, 1, 1])
 
 
 def test_a_list_of_targets_where_only_a_run_shows_how_many() -> None:

@@ -103,7 +103,7 @@ def test_result_prints_pickles_and_writes_json() -> None:
 
 def test_command_line(capsys: pytest.CaptureFixture[str]) -> None:
     given = ["roots", str(MODELS / "mnist_cnn.onnx"), str(MODELS / "mnist_digit.npy")]
-    assert main([*given, "--node", "/9/Gemm", "--neurons", "5", "--target", "3"]) == 0
+    assert main([*given, "--node", "/9/Gemm", "--neurons", "5", "--target", "3", "-m", "dtd"]) == 0
     text, errors = capsys.readouterr()
     lines = text.splitlines()
     assert lines[0].split() == ["NEURON", "Z", "T", "RESIDUAL", "DISTANCE", "DOMAIN", "REGION"]

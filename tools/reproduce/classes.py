@@ -61,7 +61,9 @@ def rivals(rerun: Rerun, seed: int) -> dict[str, dict[str, list[float]]]:
         "other": seeds.other_class(rerun, np.random.default_rng(seed)),
     }
     return {
-        name: summed([compare(rerun.original, rerun.relevance(seeds.class_seed(rerun, which)))])
+        name: summed(
+            [compare(rerun.original, rerun.relevance(seeds.class_seed(rerun, which)), rerun.samples)]
+        )
         for name, which in others.items()
     }
 
@@ -77,7 +79,7 @@ def cascade(rerun: Rerun, draws: int) -> dict[str, Any]:
             constants: dict[str, Array] = {}
             for layer in layers[: depth + 1]:
                 constants |= redrawn(rerun, layer, draw)
-            parts.append(compare(rerun.original, rerun.on(constants).original))
+            parts.append(compare(rerun.original, rerun.on(constants).original, rerun.samples))
         found.append(summed(parts))
     names = [layers[d].node.name for d in depths]
     return {
