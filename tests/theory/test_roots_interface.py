@@ -110,7 +110,9 @@ def test_command_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert [line.split()[5:7] for line in lines[1:6]].count(["inside", "leaves"]) >= 3
     assert "5 looked at, of 18 with relevance" in text
     assert errors == ""
-    assert main([*given, "--node", "/9/Gemm", "--neurons", "5", "--json", "--scope", "layer"]) == 0
+    assert (
+        main([*given, "--node", "/9/Gemm", "--neurons", "5", "--json", "--scope", "layer", "-m", "dtd"]) == 0
+    )
     told = json.loads(capsys.readouterr().out)
     assert (told["node"], told["asked"], told["in_domain"]) == ("/9/Gemm", 5, 1.0)
     assert {root["region"]["node"] for root in told["roots"] if root["region"]["status"] == "leaves"} == {
