@@ -9,7 +9,8 @@ import pytest
 import onnxdtd
 from onnxdtd.cli import main
 from onnxdtd.errors import UnsupportedError
-from onnxdtd.render import columns, save_heatmap
+from onnxdtd.reading.shows import columns
+from onnxdtd.render import save_heatmap
 from tests.support.paths import EXPORTS
 
 GOLDENS = np.load(EXPORTS / "tables.npz")
