@@ -13,10 +13,10 @@ from onnxdtd.explanation import Explanation
 from onnxdtd.linear import Site
 from onnxdtd.model.point import Point
 from onnxdtd.plan.batch import samples
-from onnxdtd.plan.origins import MIXED, origins
+from onnxdtd.plan.origins import MIXED, origins, refuse_moved_samples
 from onnxdtd.plan.plan import Plan
+from onnxdtd.plan.seed import ask
 from onnxdtd.registry import many_passes
-from onnxdtd.runs.masks import mask_of
 from onnxdtd.types import Array, Tell
 from onnxdtd.walk.run import reads
 
@@ -37,10 +37,12 @@ def natural(explainer: Explainer, x: Any, target: Any = None, *, progress: Tell 
             "natural follows floats only, and integers of the input are turned into some here"
         )
     values = explainer.forward(reads(plan))(base.inputs)
+    refuse_moved_samples([s.node for s in plan.steps], plan.inputs, plan.target, values)
     sites = {s.node.name: s.build(Point(s.node, plan.graph, s.slots, values)) for s in plan.steps}
     sources = origins(plan.graph, [(s.node, s.op, s.slots) for s in plan.steps], plan.inputs, values)
     logits = values[plan.target]
-    seed = mask_of(base.target, logits.shape, base.batch_axis).astype(logits.dtype)
+    question = explainer.loaded.question(target)
+    seed = ask(question, plan.graph, plan.output, values, base.inputs).coefficients.astype(logits.dtype)
     summands = _summands(plan, sites, sources, seed, values)
     relevance, start = {}, 0
     for name in plan.inputs:

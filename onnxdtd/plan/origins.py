@@ -17,6 +17,7 @@ from onnxdtd.errors import UnsupportedError
 from onnxdtd.linear import Site
 from onnxdtd.model.graph import Graph, Node, needs
 from onnxdtd.model.point import Point
+from onnxdtd.plan.batch import samples
 from onnxdtd.plan.faults import describe
 from onnxdtd.plan.reach import Reach
 from onnxdtd.types import Array
@@ -25,6 +26,7 @@ from onnxdtd.types import Array
 ADDITIVE = ("route", "linear", "elementwise")
 # The origin of a value that depends on several inputs; 0: on none; p + 1: on input element p alone.
 MIXED = -1
+SAMPLES = 5  # more than one, so that an axis of length 1 is not taken for the samples'
 NOT_A_SUM = (
     "so the model is not a sum of functions of single inputs; take another method, such as epsilon_plus"
 )
@@ -33,8 +35,8 @@ NOT_A_SUM = (
 def adds(graph: Graph, way: Reach) -> bool:
     """Whether the model is a sum of functions of single inputs, by its graph alone.
 
-    Looked at with one sample of zeros: origins do not depend on what the values are. Input axes of unknown length,
-    the batch aside, leave it open, and open is no.
+    Looked at with a few samples of zeros: origins do not depend on what the values are. Input axes of unknown length,
+    the batch aside, leave it open, and open is no; so do values whose first axis is not the samples'.
     """
     inputs = [graph.value(name) for name in graph.inputs]
     lengths = [length for value in inputs for length in (value.shape or ("?", "?"))[1:]]
@@ -47,6 +49,7 @@ def adds(graph: Graph, way: Reach) -> bool:
     read = {v for node in way.nodes for v in (*node.inputs, node.output) if v} - set(graph.constants)
     try:
         values = _at_zero(graph, sorted(read))
+        refuse_moved_samples(way.nodes, way.inputs, way.target, values)
         origins(graph, [(n, way.ops[n.name], way.slots[n.name]) for n in way.nodes], way.inputs, values)
     except (
         UnsupportedError,
@@ -57,10 +60,26 @@ def adds(graph: Graph, way: Reach) -> bool:
     return True
 
 
+def refuse_moved_samples(
+    nodes: Iterable[Node], inputs: Sequence[str], target: str, values: Mapping[str, Array]
+) -> None:
+    """Raise UnsupportedError for a value on the way whose first axis is not as long as the inputs', unless all that is
+    explained is one number or one row, and so one sample's."""
+    if samples(values[target]) == 1:
+        return
+    lengths = {values[name].shape[:1] for name in inputs}
+    for node in nodes:
+        if values[node.output].shape[:1] not in lengths:
+            raise UnsupportedError(
+                f"{node}: its result of shape {values[node.output].shape} has not the samples on its first axis, by "
+                "which the summands are told apart; take another method, such as attnlrp"
+            )
+
+
 def _at_zero(graph: Graph, names: Sequence[str]) -> dict[str, Array]:
-    """These values for one sample of zeros, by onnx's reference implementation."""
+    """These values for a few samples of zeros, by onnx's reference implementation."""
     feeds = {
-        name: np.zeros([n if isinstance(n, int) else 1 for n in value.shape or ()], value.dtype)
+        name: np.zeros([n if isinstance(n, int) else SAMPLES for n in value.shape or ()], value.dtype)
         for name in graph.inputs
         for value in [graph.value(name)]
     }

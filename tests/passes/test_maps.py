@@ -190,3 +190,19 @@ def test_natural_refuses_what_mixes(body: str, message: str, weights: dict[str, 
 def test_natural_refuses_the_cnn() -> None:
     with pytest.raises(UnsupportedError, match=r"'/1/Relu' .*not a sum of functions of single inputs"):
         onnxdtd.explain(MODELS / "mnist_cnn.onnx", DIGIT, method="natural")
+
+
+def test_a_difference_is_the_difference_of_the_summands() -> None:
+    e = explained(LINEAR, "natural", X, "0 - 1")
+    one, other = (explained(LINEAR, "natural", X, target).relevance["x"] for target in (0, 1))
+    np.testing.assert_allclose(e.relevance["x"], one - other, rtol=1e-5, atol=1e-6)
+
+
+def test_samples_that_move_to_another_axis_are_refused_and_auto_goes_round() -> None:
+    source = model("(float[N, 3] x) => (float[3, N] y) { y = Transpose(x) }")
+    x = np.array([[1, 2, -1], [0.5, 1, 2]], np.float32)
+    with pytest.raises(UnsupportedError, match="samples on its first axis"):
+        explained(source, "natural", x, 1)
+    e = onnxdtd.Explainer(source)(x, 1)
+    assert e.method == "attnlrp"
+    np.testing.assert_allclose(e.relevance["x"], [[0, 2, 0], [0, 1, 0]])

@@ -194,7 +194,7 @@ def test_the_command_line_on_a_pipeline_of_columns(tmp_path, capsys, monkeypatch
     told = capsys.readouterr().out
     assert "heatmap.png" in told
     assert "of sample 0 and" not in told
-    assert "to biases" in told
+    assert "constants" in told
     loaded = onnxdtd.Explanation.load(tmp_path / "out")
     assert set(loaded.relevance) == set(COLUMNS)
     assert np.isnan(loaded.inputs["petal_length"][1, 0])
