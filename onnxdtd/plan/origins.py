@@ -63,8 +63,8 @@ def adds(graph: Graph, way: Reach) -> bool:
 def refuse_moved_samples(
     nodes: Iterable[Node], inputs: Sequence[str], target: str, values: Mapping[str, Array]
 ) -> None:
-    """Raise UnsupportedError for a value on the way whose first axis is not as long as the inputs', unless all that is
-    explained is one number or one row, and so one sample's."""
+    """Raise UnsupportedError for a value on the way whose first axis is not as long as the inputs', unless what is
+    explained is one row, and so one sample's."""
     if samples(values[target]) == 1:
         return
     lengths = {values[name].shape[:1] for name in inputs}

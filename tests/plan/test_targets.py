@@ -258,7 +258,7 @@ def test_several_targets_give_several_results() -> None:
     results = explainer(X, targets=["a", 1, "b - c"])
     assert [r.label() for r in results] == ["class 0 'a'", "class 1 'b'", "b - c"]
     np.testing.assert_allclose(results[2].target_value, [5, 1])
-    with pytest.raises(TargetError, match="target= or targets="):
+    with pytest.raises(TargetError, match="give one of target="):
         explainer(X, 0, targets=[1])
 
 
