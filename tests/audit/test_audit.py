@@ -152,11 +152,11 @@ def test_the_first_samples_of_a_batch_are_walked_again(rng: np.random.Generator)
 
 
 def test_quick_findings_do_not_depend_on_the_engine() -> None:
-    found = {name: quick(e, e(DIGIT)) for name, e in (("numpy", mnist()), ("onnx", mnist(engine="onnx")))}
-    for eager, traced in zip(*found.values(), strict=True):
+    by_engine = {name: quick(e, e(DIGIT)) for name, e in (("numpy", mnist()), ("onnx", mnist(engine="onnx")))}
+    for eager, traced in zip(*by_engine.values(), strict=True):
         assert (eager.name, eager.source) == (traced.name, AUDITS[eager.name].source)
         assert eager.value == pytest.approx(traced.value, abs=1e-5)
-    assert [f.name for f in found["numpy"]] == [
+    assert [f.name for f in by_engine["numpy"]] == [
         "conservation",
         "class_similarity",
         "input_blind",
@@ -179,7 +179,7 @@ def test_unknown_names_are_refused() -> None:
 def test_progress_never_goes_back() -> None:
     explainer, x = deep_stack("dtd")
     seen: list[tuple[int, int]] = []
-    run_audit(explainer, explainer(x), ["convergence", "stability"], progress=lambda *told: seen.append(told))
+    run_audit(explainer, explainer(x), ["convergence", "stability"], progress=lambda *now: seen.append(now))
     done = [d for d, _ in seen]
     assert done == sorted(done)
     assert len(done) > 20
@@ -236,12 +236,12 @@ def test_run_walks_four_times_and_runs_the_model_at_two_inputs(monkeypatch: pyte
     forwards: list[int] = []
     session = explainer.run().forward  # type: ignore[attr-defined]
     call = type(session).__call__
-    monkeypatch.setattr(type(session), "__call__", lambda *given: forwards.append(1) or call(*given))
+    monkeypatch.setattr(type(session), "__call__", lambda *arguments: forwards.append(1) or call(*arguments))
     walks = [0]
 
-    def counted(*given: object, **more: object) -> dict[str, np.ndarray]:
+    def counted(*arguments: object, **more: object) -> dict[str, np.ndarray]:
         walks[0] += 1
-        return walk(*given, **more)  # type: ignore[arg-type]
+        return walk(*arguments, **more)  # type: ignore[arg-type]
 
     monkeypatch.setattr("onnxdtd.walk.run.walk", counted)
     monkeypatch.setattr("onnxdtd.audit.rerun.walk", counted)

@@ -51,15 +51,15 @@ def test_json_is_the_manifest_and_nothing_else(cli: Cli, tmp_path: Path) -> None
         "dtd",
     )
     assert (code, err) == (0, "")
-    told = json.loads(out)
-    assert told.pop("directory") == str(tmp_path / "here")
-    assert told == json.loads((tmp_path / "here" / "audit.json").read_text())
-    assert [finding["name"] for finding in told["findings"]] == ["conservation", "rank"]
-    assert told["fired"] == ["rank"]
+    document = json.loads(out)
+    assert document.pop("directory") == str(tmp_path / "here")
+    assert document == json.loads((tmp_path / "here" / "audit.json").read_text())
+    assert [finding["name"] for finding in document["findings"]] == ["conservation", "rank"]
+    assert document["fired"] == ["rank"]
 
 
 @pytest.mark.parametrize(
-    ("given", "code"),
+    ("arguments", "code"),
     [
         (("--method", "dtd", "--fail-on", "class_similarity"), 5),
         (("--method", "dtd", "--fail-on", "any"), 5),
@@ -69,15 +69,15 @@ def test_json_is_the_manifest_and_nothing_else(cli: Cli, tmp_path: Path) -> None
         (("--method", "epsilon_plus", "--fail-on", "class_similarity"), 0),
     ],
 )
-def test_fail_on(cli: Cli, given: tuple[str, ...], code: int) -> None:
-    found, out, err = cli("audit", DIGIT_MODEL, DIGIT, *RANGE, "--quick", *given)
-    assert found == code
+def test_fail_on(cli: Cli, arguments: tuple[str, ...], code: int) -> None:
+    returned, out, err = cli("audit", DIGIT_MODEL, DIGIT, *RANGE, "--quick", *arguments)
+    assert returned == code
     assert out.startswith("finding")
     assert ("fired:" in err) == (code == 5)
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("arguments", "message"),
     [
         (("--only", "magic"), "no audit magic; the audits are"),
         (
@@ -89,10 +89,10 @@ def test_fail_on(cli: Cli, given: tuple[str, ...], code: int) -> None:
         (("--method", "smoothgrad"), "method 'smoothgrad' gives no node a rule"),
     ],
 )
-def test_refuses(cli: Cli, tmp_path: Path, given: tuple[str, ...], told: str) -> None:
-    code, out, err = cli("audit", DIGIT_MODEL, DIGIT, *given)
+def test_refuses(cli: Cli, tmp_path: Path, arguments: tuple[str, ...], message: str) -> None:
+    code, out, err = cli("audit", DIGIT_MODEL, DIGIT, *arguments)
     assert (code, out) == (2, "")
-    assert told in err
+    assert message in err
     assert not (tmp_path / "onnxdtd-audit").exists()
 
 
@@ -107,19 +107,19 @@ def test_run_tells_the_cheapest_findings_unless_told_not_to(cli: Cli, tmp_path: 
     code, out, err = cli("run", DIGIT_MODEL, DIGIT, *RANGE, "-o", "with", "-m", "dtd")
     assert (code, err) == (0, "")
     assert sentence in " ".join(out.split())
-    told = json.loads((tmp_path / "with" / "explanation.json").read_text())
-    assert told["sentence"].startswith(sentence)
+    document = json.loads((tmp_path / "with" / "explanation.json").read_text())
+    assert document["sentence"].startswith(sentence)
     names = ["conservation", "class_similarity", "input_blind", "gradient_x_input"]
-    assert [(f["name"], f["fired"]) for f in told["findings"]] == list(
+    assert [(f["name"], f["fired"]) for f in document["findings"]] == list(
         zip(names, [False, True, False, False], strict=True)
     )
     loaded = Explanation.load(tmp_path / "with")
-    assert loaded.findings == tuple(told["findings"])
+    assert loaded.findings == tuple(document["findings"])
     code, out, err = cli("run", DIGIT_MODEL, DIGIT, *RANGE, "-o", "without", "--no-audit", "-m", "dtd")
     assert (code, err) == (0, "")
     assert "class_similarity" not in out
-    told = json.loads((tmp_path / "without" / "explanation.json").read_text())
-    assert (told["findings"], told["sentence"]) == ([], "")
+    document = json.loads((tmp_path / "without" / "explanation.json").read_text())
+    assert (document["findings"], document["sentence"]) == ([], "")
     np.testing.assert_array_equal(loaded.relevance["image"], Explanation.load("without").relevance["image"])
 
 

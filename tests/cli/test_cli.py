@@ -42,7 +42,7 @@ def cli(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize(
-    ("name", "sample", "told"),
+    ("name", "sample", "lines"),
     [
         (
             "efficientnet_lite0",
@@ -66,11 +66,11 @@ def cli(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.
         ("wine_mlp", "wine_sample.npy", ["1  class_1", "attnlrp, picked by auto"]),
     ],
 )
-def test_run_on_a_shipped_model(cli: Cli, tmp_path: Path, name: str, sample: str, told: list[str]) -> None:
+def test_run_on_a_shipped_model(cli: Cli, tmp_path: Path, name: str, sample: str, lines: list[str]) -> None:
     code, out, err = cli("run", MODELS / f"{name}.onnx", MODELS / sample, "-o", "out")
     assert (code, err) == (0, "")
     flat = " ".join(out.split())
-    assert [words for words in told if " ".join(words.split()) not in flat] == []
+    assert [words for words in lines if " ".join(words.split()) not in flat] == []
     assert max(map(len, out.splitlines())) <= 80
     assert (tmp_path / "out" / "heatmap.png").read_bytes().startswith(b"\x89PNG")
     e = onnxdtd.Explanation.load(tmp_path / "out")
@@ -126,7 +126,7 @@ def test_the_summary_of_a_batch_and_of_two_inputs(cli: Cli, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         (["-m", "gradient"], "2 in sum, which by this method need not be the explained logit"),
         (["-m", "dtd", "-t", "2"], "no relevance started at the target, so none arrived"),
@@ -139,11 +139,11 @@ def test_the_summary_of_a_batch_and_of_two_inputs(cli: Cli, tmp_path: Path) -> N
         (["-m", "dtd", "--input-range", "-1", "3"], "logit 4.00 = 4.00 input"),
     ],
 )  # fmt: skip
-def test_what_the_options_do(cli: Cli, tmp_path: Path, options: list[str], told: str) -> None:
+def test_what_the_options_do(cli: Cli, tmp_path: Path, options: list[str], message: str) -> None:
     model, x = dense(tmp_path / "m.onnx"), array(tmp_path / "x.npy", [[1, 2]])
     code, out, err = cli("run", model, x, *options)
     assert (code, err) == (0, "")
-    assert told in " ".join(out.split())
+    assert message in " ".join(out.split())
 
 
 def test_a_class_may_be_given_by_name(cli: Cli, tmp_path: Path) -> None:
@@ -266,14 +266,14 @@ def test_an_image_by_flags_by_file_and_by_the_models_metadata(cli: Cli, tmp_path
 def test_json_is_one_object_and_what_the_folder_holds(cli: Cli, tmp_path: Path) -> None:
     code, out, err = cli("run", MODELS / "wine_mlp.onnx", MODELS / "wine_sample.npy", "-o", "out", "--json")
     assert code == 0
-    told = json.loads(out)
+    document = json.loads(out)
     assert out.count("\n") == 1
-    assert told.pop("directory") == str(tmp_path / "out")
-    best = told.pop("prediction")[0]
+    assert document.pop("directory") == str(tmp_path / "out")
+    best = document.pop("prediction")[0]
     assert [entry["label"] for entry in best] == ["class_1", "class_0", "class_2"]
     assert best[0]["index"] == [1]
-    assert told == json.loads((tmp_path / "out" / "explanation.json").read_text())
-    assert err.splitlines() == [f"onnxdtd: warning: {text}" for text in told["warnings"]]
+    assert document == json.loads((tmp_path / "out" / "explanation.json").read_text())
+    assert err.splitlines() == [f"onnxdtd: warning: {text}" for text in document["warnings"]]
 
 
 @pytest.mark.parametrize("command", ["ops", "rules", "methods"])

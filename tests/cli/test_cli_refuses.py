@@ -24,8 +24,8 @@ def cli(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.
 def refused(cli: Cli, code: int, words: list[str], *arguments: Any, lines: int = 1) -> str:
     """stderr of a run that must fail with this code, in so many lines that hold these words, and leave nothing."""
     before = sorted(Path.cwd().rglob("*"))
-    found, out, err = cli("run", *arguments)
-    assert (found, out) == (code, "")
+    returned, out, err = cli("run", *arguments)
+    assert (returned, out) == (code, "")
     assert [line[:9] for line in err.splitlines()] == ["onnxdtd: "] * lines
     assert [word for word in words if word not in err] == []
     assert sorted(Path.cwd().rglob("*")) == before

@@ -44,22 +44,22 @@ def test_elements_equally_large_share_the_places() -> None:
 
 
 def test_overlap_of_strangers_is_chance(rng: np.random.Generator) -> None:
-    found = overlap(rng.standard_normal((300, 500)), rng.standard_normal((300, 500)))
-    assert found.mean() == pytest.approx(0.1, abs=0.005)
+    overlaps = overlap(rng.standard_normal((300, 500)), rng.standard_normal((300, 500)))
+    assert overlaps.mean() == pytest.approx(0.1, abs=0.005)
 
 
 def test_matrices_are_whole(rng: np.random.Generator) -> None:
     first, third = rng.standard_normal((2, 4, 5))
-    found = matrices([first, None, third, -2 * first, np.zeros((4, 5))])
-    assert list(found) == ["cosine", "spearman", "top10"]
-    for name, matrix in found.items():
+    by_measure = matrices([first, None, third, -2 * first, np.zeros((4, 5))])
+    assert list(by_measure) == ["cosine", "spearman", "top10"]
+    for name, matrix in by_measure.items():
         np.testing.assert_array_equal(matrix, matrix.T)
         assert np.isnan(matrix[1]).all()
         assert np.isnan(matrix[4]).all()
         np.testing.assert_allclose(matrix[[0, 2, 3], [0, 2, 3]], 1)
         assert matrix[0, 3] == pytest.approx(1 if name == "top10" else -1)
     cosine = first.ravel() @ third.ravel() / np.linalg.norm(first) / np.linalg.norm(third)
-    assert found["cosine"][0, 2] == pytest.approx(cosine)
+    assert by_measure["cosine"][0, 2] == pytest.approx(cosine)
 
 
 def test_channels_are_seen_summed() -> None:
@@ -70,25 +70,27 @@ def test_channels_are_seen_summed() -> None:
 
 
 def test_cells_are_the_explainers_own(linear: Path) -> None:
-    found = onnxdtd.compare(linear, X, ["gradient_x_input", "epsilon_plus", "gradient"], [0, 1], sample=1)
-    assert found.methods == ("gradient_x_input", "epsilon_plus", "gradient")
-    assert found.targets == ("class 0 'a'", "class 1 'b'")
-    assert found.values == (3.0, -1.0)
+    comparison = onnxdtd.compare(
+        linear, X, ["gradient_x_input", "epsilon_plus", "gradient"], [0, 1], sample=1
+    )
+    assert comparison.methods == ("gradient_x_input", "epsilon_plus", "gradient")
+    assert comparison.targets == ("class 0 'a'", "class 1 'b'")
+    assert comparison.values == (3.0, -1.0)
     for number, target in enumerate((0, 1)):
-        for method in found.methods:
+        for method in comparison.methods:
             e = onnxdtd.explain(linear, X[1:2], target, method)
-            cell = found.cells[number, method]
+            cell = comparison.cells[number, method]
             np.testing.assert_array_equal(cell.relevance["x"], e.relevance["x"][0])
             assert cell.arrived == pytest.approx(float(e.relevance["x"].sum()))
-    cell = found.cells[0, "gradient_x_input"]
+    cell = comparison.cells[0, "gradient_x_input"]
     np.testing.assert_allclose(cell.relevance["x"], [3, -1])  # x_i w_i0
     assert (cell.started, cell.share, cell.adds_up) == (1, None, False)
-    assert found.cells[0, "epsilon_plus"].share == pytest.approx(2 / 3)  # the bias keeps a third
+    assert comparison.cells[0, "epsilon_plus"].share == pytest.approx(2 / 3)  # the bias keeps a third
 
 
 def test_targets_of_each_sample(linear: Path) -> None:
-    found = onnxdtd.compare(linear, X, "gradient", [[2, 1, 0], None], sample=1)
-    assert found.targets == ("class 1 'b'", "class 0 'a'")
+    comparison = onnxdtd.compare(linear, X, "gradient", [[2, 1, 0], None], sample=1)
+    assert comparison.targets == ("class 1 'b'", "class 0 'a'")
 
 
 def test_a_fixed_batch_is_explained_whole() -> None:
@@ -103,22 +105,24 @@ def test_a_fixed_batch_is_explained_whole() -> None:
 
 
 def test_all_takes_what_the_model_allows(linear: Path) -> None:
-    found = onnxdtd.compare(linear, X[:1], repeats=1, options={"smoothgrad": {"samples": 2}})
-    assert {*found.methods, *found.refused} == {*onnxdtd.METHODS, *onnxdtd.PASSES}
-    assert set(found.refused) == {"epsilon_gamma_box", "grad_cam"}
-    assert "input's range" in found.refused["epsilon_gamma_box"]
-    assert found.cells[0, "smoothgrad"].extras["samples"] == 2
-    assert set(found.timings) == set(found.methods)
-    assert all(timing.seconds > 0 and timing.repeats >= 1 for timing in found.timings.values())
-    assert found.multiple("dtd") == pytest.approx(found.timings["dtd"].seconds / found.forward.seconds)
+    comparison = onnxdtd.compare(linear, X[:1], repeats=1, options={"smoothgrad": {"samples": 2}})
+    assert {*comparison.methods, *comparison.refused} == {*onnxdtd.METHODS, *onnxdtd.PASSES}
+    assert set(comparison.refused) == {"epsilon_gamma_box", "grad_cam"}
+    assert "input's range" in comparison.refused["epsilon_gamma_box"]
+    assert comparison.cells[0, "smoothgrad"].extras["samples"] == 2
+    assert set(comparison.timings) == set(comparison.methods)
+    assert all(timing.seconds > 0 and timing.repeats >= 1 for timing in comparison.timings.values())
+    assert comparison.multiple("dtd") == pytest.approx(
+        comparison.timings["dtd"].seconds / comparison.forward.seconds
+    )
 
 
 def test_one_that_is_named_is_refused_at_once(linear: Path) -> None:
     with pytest.raises(onnxdtd.UsageError, match="range"):
         onnxdtd.compare(linear, X[:1], ["dtd", "epsilon_gamma_box"])
-    with pytest.raises(onnxdtd.UsageError) as told:
+    with pytest.raises(onnxdtd.UsageError) as error:
         onnxdtd.compare(linear, X[:1], ["nonsense", "dtd", "neither"], options={"occlusion": {}})
-    assert [line.split(";")[0].split(",")[0] for line in str(told.value).splitlines()] == [
+    assert [line.split(";")[0].split(",")[0] for line in str(error.value).splitlines()] == [
         "no method 'nonsense'", "no method 'neither'", "options for 'occlusion'",
     ]  # fmt: skip
     with pytest.raises(onnxdtd.UnsupportedError, match="grad_cam: "):
@@ -156,11 +160,11 @@ def test_a_missing_package_is_named(linear: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_progress_only_grows(linear: Path) -> None:
-    told: list[tuple[int, int]] = []
-    onnxdtd.compare(linear, X, ["dtd", "gradient"], [0, 1], progress=lambda *now: told.append(now))
-    done = [now for now, _ in told]
+    reports: list[tuple[int, int]] = []
+    onnxdtd.compare(linear, X, ["dtd", "gradient"], [0, 1], progress=lambda *now: reports.append(now))
+    done = [now for now, _ in reports]
     assert done == sorted(done)
-    assert told[-1] == (200, 200)
+    assert reports[-1] == (200, 200)
 
 
 def test_the_median_leaves_the_first_call_out(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,8 +173,8 @@ def test_the_median_leaves_the_first_call_out(monkeypatch: pytest.MonkeyPatch) -
     )  # a first call of 2 s, then 0.3, 0.1 and 0.2 s
     monkeypatch.setattr(clock.time, "perf_counter", lambda: next(ticks))
     answers = iter("abcd")
-    found, timing = clock.timed(lambda: next(answers), 3)
-    assert found == "a"
+    answer, timing = clock.timed(lambda: next(answers), 3)
+    assert answer == "a"
     assert timing == clock.Timing(pytest.approx(0.2), 3)  # type: ignore[arg-type]
 
 
@@ -222,25 +226,25 @@ def test_shapes_without_parts_are_refused() -> None:
 
 
 def test_the_folder_holds_everything(tmp_path: Path) -> None:
-    found = onnxdtd.compare(DIGIT_MODEL, np.load(DIGIT), ["dtd", "gradient_x_input"], [None, 5])
-    folder = found.save(tmp_path / "out")
+    comparison = onnxdtd.compare(DIGIT_MODEL, np.load(DIGIT), ["dtd", "gradient_x_input"], [None, 5])
+    folder = comparison.save(tmp_path / "out")
     document = json.loads((folder / "compare.json").read_text())
     assert document["schema"] == "onnxdtd.compare/1"
     assert document["files"] == ["compare.json", "compare.png", "relevance.npz"]
     assert [t["target"] for t in document["targets"]] == ["class 3 '3'", "class 5 '5'"]
     assert document["targets"][0]["methods"]["dtd"]["share"] == pytest.approx(1, abs=1e-5)
-    assert document["targets"][0]["similarity"]["cosine"][0][1] == found.similarity[0]["cosine"][0, 1]
-    assert document["timings"]["dtd"]["forward_passes"] == found.multiple("dtd")
+    assert document["targets"][0]["similarity"]["cosine"][0][1] == comparison.similarity[0]["cosine"][0, 1]
+    assert document["timings"]["dtd"]["forward_passes"] == comparison.multiple("dtd")
     with np.load(folder / "relevance.npz") as arrays:
-        assert sorted(arrays) == sorted(f"{n}/{m}/image" for n in (0, 1) for m in found.methods)
-        np.testing.assert_array_equal(arrays["1/dtd/image"], found.cells[1, "dtd"].relevance["image"])
-    found.save(folder)  # an earlier result may be replaced
+        assert sorted(arrays) == sorted(f"{n}/{m}/image" for n in (0, 1) for m in comparison.methods)
+        np.testing.assert_array_equal(arrays["1/dtd/image"], comparison.cells[1, "dtd"].relevance["image"])
+    comparison.save(folder)  # an earlier result may be replaced
     (folder / "mine.txt").touch()
     with pytest.raises(onnxdtd.UsageError, match=r"mine\.txt"):
-        found.save(folder)
+        comparison.save(folder)
 
 
 def test_wine_by_every_method() -> None:
-    found = onnxdtd.compare(MODELS / "wine_mlp.onnx", np.load(MODELS / "wine_sample.npy"), repeats=1)
-    assert set(found.refused) == {"epsilon_gamma_box", "grad_cam", "natural"}
-    assert found.cells[0, "dtd"].share == pytest.approx(1, abs=1e-5)
+    comparison = onnxdtd.compare(MODELS / "wine_mlp.onnx", np.load(MODELS / "wine_sample.npy"), repeats=1)
+    assert set(comparison.refused) == {"epsilon_gamma_box", "grad_cam", "natural"}
+    assert comparison.cells[0, "dtd"].share == pytest.approx(1, abs=1e-5)

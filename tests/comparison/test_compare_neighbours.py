@@ -40,7 +40,7 @@ def probability(shown: tuple[int, ...], label: int) -> float:
 
 def shapley(label: int) -> list[float]:
     """By definition: over all subsets of the other columns."""
-    found = []
+    values = []
     for i in range(4):
         others = [j for j in range(4) if j != i]
         value = 0.0
@@ -48,18 +48,18 @@ def shapley(label: int) -> list[float]:
             weight = math.factorial(size) * math.factorial(3 - size) / math.factorial(4)
             for s in itertools.combinations(others, size):
                 value += weight * (probability((*s, i), label) - probability(s, label))
-        found.append(value)
-    return found
+        values.append(value)
+    return values
 
 
 @pytest.mark.parametrize("label", [0, 1])
 def test_kernel_shap_is_shapley(softmax: onnx.ModelProto, label: int) -> None:
-    found = onnxdtd.compare(softmax, X, "kernel_shap", [label], repeats=0)
-    cell = found.cells[0, "kernel_shap"]
+    comparison = onnxdtd.compare(softmax, X, "kernel_shap", [label], repeats=0)
+    cell = comparison.cells[0, "kernel_shap"]
     np.testing.assert_allclose(cell.relevance["x"], shapley(label), atol=1e-6)
     assert cell.extras["base_value"] == pytest.approx(probability((), label))
     assert cell.share == pytest.approx(1)
-    assert found.covers == "4 columns, each covered by 0"
+    assert comparison.covers == "4 columns, each covered by 0"
 
 
 def test_a_background_stands_in_for_columns(softmax: onnx.ModelProto) -> None:
@@ -93,14 +93,14 @@ def test_an_anchor_is_what_decides(background: np.ndarray | None) -> None:
         "(float[N, 3] x) => (float[N, 2] y) { z = MatMul(x, w) y = Add(z, b) }", w=w, b=np.float32([1, 0])
     )
     x = np.array([[1, 2.5, -1]], np.float32)
-    found = onnxdtd.compare(step, x, ["anchors", "gradient"], [1, 0], background=background, repeats=0)
-    cell = found.cells[0, "anchors"]
+    comparison = onnxdtd.compare(step, x, ["anchors", "gradient"], [1, 0], background=background, repeats=0)
+    cell = comparison.cells[0, "anchors"]
     assert cell.relevance["x"].tolist() == [0, 1, 0]
     assert cell.extras["precision"] >= 0.95
     assert cell.extras["reached"] is True
     assert 0 < cell.extras["coverage"] < 1
-    assert (1, "anchors") not in found.cells
-    assert found.refused == {"anchors": "anchors explains the predicted class, 1, not 0"}
+    assert (1, "anchors") not in comparison.cells
+    assert comparison.refused == {"anchors": "anchors explains the predicted class, 1, not 0"}
 
 
 def test_the_seed_fixes_everything_and_the_global_generator_stays(softmax: onnx.ModelProto) -> None:
@@ -118,21 +118,21 @@ def test_the_seed_fixes_everything_and_the_global_generator_stays(softmax: onnx.
 def test_superpixels_of_a_digit() -> None:
     names = ["lime", "kernel_shap", "anchors"]
     options = {"lime": {"num_samples": 200}, "kernel_shap": {"nsamples": 200}}
-    found = onnxdtd.compare(DIGIT_MODEL, np.load(DIGIT), names, options=options, repeats=0)
+    comparison = onnxdtd.compare(DIGIT_MODEL, np.load(DIGIT), names, options=options, repeats=0)
     ink = np.load(DIGIT)[0] > 0.5
     for name in names:
-        r = found.cells[0, name].relevance["image"]
+        r = comparison.cells[0, name].relevance["image"]
         assert r.shape == (1, 28, 28)
         assert np.abs(r)[ink].mean() > 1.5 * np.abs(r)[~ink].mean(), name
-    assert found.cells[0, "kernel_shap"].share == pytest.approx(1)
-    assert set(np.unique(found.cells[0, "anchors"].relevance["image"])) == {0, 1}
-    assert found.cells[0, "lime"].extras["predictions"] == 201
+    assert comparison.cells[0, "kernel_shap"].share == pytest.approx(1)
+    assert set(np.unique(comparison.cells[0, "anchors"].relevance["image"])) == {0, 1}
+    assert comparison.cells[0, "lime"].extras["predictions"] == 201
 
 
 def test_a_search_without_end_is_given_up(softmax: onnx.ModelProto) -> None:
     options = {"anchors": {"max_predictions": 40}}
-    found = onnxdtd.compare(softmax, X, ["gradient", "anchors"], options=options, repeats=0)
-    assert "none within 40 predictions" in found.refused["anchors"]
+    comparison = onnxdtd.compare(softmax, X, ["gradient", "anchors"], options=options, repeats=0)
+    assert "none within 40 predictions" in comparison.refused["anchors"]
 
 
 @pytest.mark.parametrize(

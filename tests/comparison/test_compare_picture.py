@@ -82,10 +82,11 @@ def test_red_is_for_the_target(tmp_path: Path) -> None:
 
 
 def test_blanks_say_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[str] = []
+    written: list[str] = []
     from_axes = __import__("matplotlib.axes").axes.Axes.text
     monkeypatch.setattr(
-        "matplotlib.axes.Axes.text", lambda a, x, y, s, **k: (told.append(s), from_axes(a, x, y, s, **k))[1]
+        "matplotlib.axes.Axes.text",
+        lambda a, x, y, s, **k: (written.append(s), from_axes(a, x, y, s, **k))[1],
     )
     x = np.ones((8, 8))
     maps = {(0, "zero"): 0 * x, (0, "nan"): np.nan * x}
@@ -93,7 +94,7 @@ def test_blanks_say_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
         Sheet(x, ("zero", "nan", "none"), ("t",), maps, {"zero": "", "nan": "", "none": ""}),
         tmp_path / "out.png",
     )
-    assert told == ["zero\neverywhere", "not finite", "not for\nthis target"]
+    assert written == ["zero\neverywhere", "not finite", "not for\nthis target"]
 
 
 def test_shapes_without_a_picture(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ def test_engines_agree_at_every_size(method: str, rng: np.random.Generator) -> N
     numpy, onnx_ = (Explainer(network(), method, engine=engine, **bounds) for engine in ("numpy", "onnx"))
     for shape in [(2, 3, 64, 64), (1, 3, 61, 75), (3, 3, 97, 66)]:
         x = rng.standard_normal(shape).astype(np.float32)
-        expected, found = numpy(x).relevance["x"], onnx_(x).relevance["x"]
-        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5 * np.abs(expected).max())
+        expected, relevance = numpy(x).relevance["x"], onnx_(x).relevance["x"]
+        np.testing.assert_allclose(relevance, expected, rtol=1e-4, atol=1e-5 * np.abs(expected).max())
         fresh = Explainer(network(), method, engine="numpy", **bounds)(x).relevance["x"]
         np.testing.assert_array_equal(expected, fresh)  # nothing of another size is kept

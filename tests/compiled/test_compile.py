@@ -44,9 +44,9 @@ def run(path: Path, **feeds: Any) -> dict[str, np.ndarray]:
     return dict(zip(names, session.run(names, feeds), strict=True))
 
 
-def close(found: np.ndarray, expected: np.ndarray) -> None:
-    assert found.shape == expected.shape
-    assert np.abs(found - expected).max() <= 1e-4 * np.abs(expected).max()
+def close(actual: np.ndarray, expected: np.ndarray) -> None:
+    assert actual.shape == expected.shape
+    assert np.abs(actual - expected).max() <= 1e-4 * np.abs(expected).max()
 
 
 def test_the_file_needs_onnxruntime_alone(tmp_path: Path) -> None:
@@ -62,19 +62,19 @@ def test_the_file_needs_onnxruntime_alone(tmp_path: Path) -> None:
     )
     subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True)
     assert (made.inputs, made.outputs) == (("image", "target"), ("logits", "relevance/image"))
-    found = np.load(tmp_path / "out.npz")
+    outputs = np.load(tmp_path / "out.npz")
     explainer = onnxdtd.Explainer(MNIST, "dtd")
     top = explainer(DIGITS[:1]).target[0][0][0]
     e = explainer(DIGITS, target=[top, 3, 7])
-    close(found["relevance"], e.relevance["image"])
-    close(found["logits"], e.outputs["logits"])
+    close(outputs["relevance"], e.relevance["image"])
+    close(outputs["logits"], e.outputs["logits"])
 
 
 def test_one_target_serves_a_whole_batch(tmp_path: Path) -> None:
     onnxdtd.compile(MNIST, tmp_path / "e.onnx", method="dtd")
     for target, meant in (([3], 3), ([-1], "top")):
-        found = run(tmp_path / "e.onnx", image=DIGITS, target=np.array(target))
-        close(found["relevance/image"], onnxdtd.explain(MNIST, DIGITS, meant, "dtd").relevance["image"])
+        outputs = run(tmp_path / "e.onnx", image=DIGITS, target=np.array(target))
+        close(outputs["relevance/image"], onnxdtd.explain(MNIST, DIGITS, meant, "dtd").relevance["image"])
     nothing = run(tmp_path / "e.onnx", image=DIGITS, target=np.array([10]))
     assert not nothing["relevance/image"].any()
 
@@ -84,16 +84,18 @@ def test_a_fixed_target_leaves_no_input(target: Any, tmp_path: Path) -> None:
     made = onnxdtd.compile(MNIST, tmp_path / "e.onnx", method="epsilon_plus", target=target)
     assert made.inputs == ("image",)
     assert made.target == ("top" if target == "top" else "3")
-    found = run(tmp_path / "e.onnx", image=DIGITS)
-    close(found["relevance/image"], onnxdtd.explain(MNIST, DIGITS, target, "epsilon_plus").relevance["image"])
+    outputs = run(tmp_path / "e.onnx", image=DIGITS)
+    close(
+        outputs["relevance/image"], onnxdtd.explain(MNIST, DIGITS, target, "epsilon_plus").relevance["image"]
+    )
 
 
 def test_a_seed_is_where_relevance_starts(tmp_path: Path) -> None:
     onnxdtd.compile(MNIST, tmp_path / "e.onnx", method="gradient", target="seed")
     seed = RNG.standard_normal((3, 10)).astype(np.float32)
-    found = run(tmp_path / "e.onnx", image=DIGITS, seed=seed)["relevance/image"]
+    relevance = run(tmp_path / "e.onnx", image=DIGITS, seed=seed)["relevance/image"]
     gradients = [onnxdtd.explain(MNIST, DIGITS, k, "gradient").relevance["image"] for k in range(10)]
-    close(found, sum(seed[:, k, None, None, None] * g for k, g in enumerate(gradients)))
+    close(relevance, sum(seed[:, k, None, None, None] * g for k, g in enumerate(gradients)))
 
 
 def test_outputs_of_higher_rank_take_flat_indices(tmp_path: Path) -> None:
@@ -101,9 +103,9 @@ def test_outputs_of_higher_rank_take_flat_indices(tmp_path: Path) -> None:
     proto = model("(float[N, 2, 3] x) => (float[N, 2, 4] y) { [n] y = MatMul(x, w) }", w=weights_of(3, 4))
     onnxdtd.compile(proto, path, method="gradient")
     x = RNG.random((3, 2, 3), np.float32)
-    found = run(path, x=x, target=np.array([6, -1, 0]))["relevance/x"]
+    relevance = run(path, x=x, target=np.array([6, -1, 0]))["relevance/x"]
     for i, target in enumerate([(1, 2), "top", (0, 0)]):
-        close(found[i : i + 1], onnxdtd.explain(proto, x[i : i + 1], target, "gradient").relevance["x"])
+        close(relevance[i : i + 1], onnxdtd.explain(proto, x[i : i + 1], target, "gradient").relevance["x"])
 
 
 def test_a_symbolic_output_shape_is_counted_when_it_runs(tmp_path: Path) -> None:
@@ -112,9 +114,11 @@ def test_a_symbolic_output_shape_is_counted_when_it_runs(tmp_path: Path) -> None
     onnxdtd.compile(proto, path, method="gradient")
     for steps in (1, 5):
         x = RNG.random((2, steps, 3), np.float32)
-        found = run(path, x=x, target=np.array([4 * steps - 2, -1]))["relevance/x"]
+        relevance = run(path, x=x, target=np.array([4 * steps - 2, -1]))["relevance/x"]
         for i, target in enumerate([(steps - 1, 2), "top"]):
-            close(found[i : i + 1], onnxdtd.explain(proto, x[i : i + 1], target, "gradient").relevance["x"])
+            close(
+                relevance[i : i + 1], onnxdtd.explain(proto, x[i : i + 1], target, "gradient").relevance["x"]
+            )
 
 
 def test_names_that_are_taken_give_way(tmp_path: Path) -> None:
@@ -151,13 +155,13 @@ def test_the_file_is_valid_and_tells_what_it_is(tmp_path: Path) -> None:
     made = onnxdtd.compile(RESNET, tmp_path / "e.onnx", method="epsilon_plus")
     written, source = onnx.load(tmp_path / "e.onnx"), onnx.load(RESNET)
     onnx.checker.check_model(written, full_check=True)
-    told = {entry.key: entry.value for entry in written.metadata_props}
-    assert {e.key: e.value for e in source.metadata_props}.items() <= told.items()
-    assert told["onnxdtd/method"] == "epsilon_plus"
-    assert told["onnxdtd/target"] == "runtime"
-    assert told["onnxdtd/version"] == onnxdtd.__version__
-    assert told["onnxdtd/source_sha256"] == onnxdtd.Explainer(RESNET).graph.sha256
-    assert json.loads(told["onnxdtd/rules"]) == onnxdtd.Explainer(RESNET, "epsilon_plus").plan().rules
+    metadata = {entry.key: entry.value for entry in written.metadata_props}
+    assert {e.key: e.value for e in source.metadata_props}.items() <= metadata.items()
+    assert metadata["onnxdtd/method"] == "epsilon_plus"
+    assert metadata["onnxdtd/target"] == "runtime"
+    assert metadata["onnxdtd/version"] == onnxdtd.__version__
+    assert metadata["onnxdtd/source_sha256"] == onnxdtd.Explainer(RESNET).graph.sha256
+    assert json.loads(metadata["onnxdtd/rules"]) == onnxdtd.Explainer(RESNET, "epsilon_plus").plan().rules
     own = {node.name for node in source.graph.node}
     assert {n.name for n in written.graph.node if not n.name.startswith(("onnxdtd/", "relevance/"))} <= own
     assert made.opset == source.opset_import[0].version == written.opset_import[0].version
@@ -200,8 +204,8 @@ def test_derived_weights_are_stored_once_or_not_at_all(weights: Any, most: float
     rules = [{"kind": "linear", "use": "zplus"}]
     made = onnxdtd.compile(proto, tmp_path / "e.onnx", rules=rules, method="gradient", weights=weights)
     assert made.nbytes <= most * len(proto.SerializeToString())
-    found = run(tmp_path / "e.onnx", x=x, target=np.array([-1]))["relevance/x"]
-    close(found, onnxdtd.explain(proto, x, method="gradient", rules=rules).relevance["x"])
+    relevance = run(tmp_path / "e.onnx", x=x, target=np.array([-1]))["relevance/x"]
+    close(relevance, onnxdtd.explain(proto, x, method="gradient", rules=rules).relevance["x"])
 
 
 def test_what_depends_on_no_input_is_computed_once(tmp_path: Path) -> None:
@@ -225,14 +229,14 @@ def test_what_is_computed_once_serves_any_batch(tmp_path: Path) -> None:
     assert [n.op_type for n in onnx.load(tmp_path / "e.onnx").graph.node].count("MatMul") == 2
     for batch in (1, 3):
         x = weights_of(batch, 4)
-        found = run(tmp_path / "e.onnx", x=x, target=np.array([2]))["relevance/x"]
-        close(found, onnxdtd.explain(proto, x, 2, "gradient", rules=rules).relevance["x"])
+        relevance = run(tmp_path / "e.onnx", x=x, target=np.array([2]))["relevance/x"]
+        close(relevance, onnxdtd.explain(proto, x, 2, "gradient", rules=rules).relevance["x"])
 
 
 def test_methods_of_many_passes_are_refused(cli: Cli, tmp_path: Path) -> None:
-    code, _, told = cli("compile", MNIST, "-o", "e.onnx", "-m", "smoothgrad")
-    assert (code, told.count("\n")) == (4, 1)
-    assert "many passes" in told
+    code, _, stderr = cli("compile", MNIST, "-o", "e.onnx", "-m", "smoothgrad")
+    assert (code, stderr.count("\n")) == (4, 1)
+    assert "many passes" in stderr
     assert not (tmp_path / "e.onnx").exists()
 
 
@@ -264,10 +268,10 @@ def test_half_precision_is_explained_in_single(tmp_path: Path) -> None:
                   w=RNG.random((3, 4)).astype(np.float16))  # fmt: skip
     x = RNG.random((2, 3)).astype(np.float16)
     onnxdtd.compile(proto, tmp_path / "e.onnx", method="epsilon_plus")
-    found = run(tmp_path / "e.onnx", x=x.astype(np.float32), target=np.array([1]))["relevance/x"]
+    relevance = run(tmp_path / "e.onnx", x=x.astype(np.float32), target=np.array([1]))["relevance/x"]
     expected = onnxdtd.explain(proto, x, 1, "epsilon_plus").relevance["x"]
-    assert found.dtype == expected.dtype == np.float32
-    close(found, expected)
+    assert relevance.dtype == expected.dtype == np.float32
+    close(relevance, expected)
 
 
 def test_large_weights_go_beside_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -278,8 +282,8 @@ def test_large_weights_go_beside_the_file(tmp_path: Path, monkeypatch: pytest.Mo
     assert made.files[0].stat().st_size < 100_000 < whole.nbytes
     onnx.checker.check_model(tmp_path / "e.onnx", full_check=True)
     feeds = {"image": DIGITS, "target": np.array([-1])}
-    found, expected = run(tmp_path / "e.onnx", **feeds), run(tmp_path / "whole.onnx", **feeds)
-    assert np.array_equal(found["relevance/image"], expected["relevance/image"])
+    outputs, expected = run(tmp_path / "e.onnx", **feeds), run(tmp_path / "whole.onnx", **feeds)
+    assert np.array_equal(outputs["relevance/image"], expected["relevance/image"])
     assert sorted(f.name for f in tmp_path.iterdir()) == ["e.onnx", "e.onnx.data", "whole.onnx"]
 
 
@@ -326,8 +330,8 @@ def test_only_an_earlier_explainer_is_replaced(cli: Cli, tmp_path: Path) -> None
         ("notes.txt", "no explainer"),
         ("folder", "directory"),
     ):
-        code, _, told = cli("compile", source, "-o", path)
-        assert (code, word in told) == (2, True), told
+        code, _, stderr = cli("compile", source, "-o", path)
+        assert (code, word in stderr) == (2, True), stderr
     assert source.read_bytes() == before
     assert [cli("compile", source, "-o", "new/e.onnx", "-t", k)[0] for k in "01"] == [0, 0]
 
@@ -335,12 +339,12 @@ def test_only_an_earlier_explainer_is_replaced(cli: Cli, tmp_path: Path) -> None
 def test_the_command_tells_what_it_wrote(cli: Cli, tmp_path: Path) -> None:
     source = dense(tmp_path / "model.onnx", labels=["cat", "dog", "owl"])
     code, out, _ = cli("compile", source, "-o", "e.onnx", "--target", "dog", "--input-range", 0, 4, "--json")
-    told = json.loads(out)
-    assert (code, told["target"], told["inputs"], told["files"]) == (0, "1", ["x"], ["e.onnx"])
+    document = json.loads(out)
+    assert (code, document["target"], document["inputs"], document["files"]) == (0, "1", ["x"], ["e.onnx"])
     code, out, _ = cli("compile", source, "-o", "e.onnx", "--weights", "derive")
     assert (code, "target" in out, "relevance/x" in out) == (0, True, True)
-    code, _, told = cli("compile", source, "-o", "e.onnx", "--weights", "all", "-t", "7", "-m", "lrp")
-    assert (code, told.count("\n")) == (2, 2), told
+    code, _, document = cli("compile", source, "-o", "e.onnx", "--weights", "all", "-t", "7", "-m", "lrp")
+    assert (code, document.count("\n")) == (2, 2), document
 
 
 def test_a_large_output_is_counted_in_the_graph(tmp_path: Path) -> None:

@@ -30,8 +30,8 @@ def test_the_file_says_what_the_numpy_engine_says(
     options = {"input_range": (0.0, 2000.0 if name == "wine_mlp" else 1.0)}
     onnxdtd.compile(MODELS / f"{name}.onnx", tmp_path / "e.onnx", method=method, weights=weights, **options)
     session = ort.InferenceSession(tmp_path / "e.onnx", providers=["CPUExecutionProvider"])
-    given, target = session.get_inputs()
-    outputs = session.run(None, {given.name: x, target.name: np.array([-1])})
+    image, target = session.get_inputs()
+    outputs = session.run(None, {image.name: x, target.name: np.array([-1])})
     e = onnxdtd.Explainer(MODELS / f"{name}.onnx", method, **options)(x)
     (expected,) = e.relevance.values()
     np.testing.assert_allclose(outputs[-1], expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())

@@ -69,9 +69,9 @@ def test_other_weights_are_another_model(compiled: list[Any]) -> None:
     other = graph.replace(constants={**graph.constants, name: graph.constants[name] * np.float32(1.01)})
     explainers = [Explainer(graph, "dtd", "onnx"), Explainer(other, "dtd", "onnx")]
     assert digest(explainers[0].plan()) != digest(explainers[1].plan())
-    found = [explainer(DIGITS).relevance["image"] for explainer in explainers]
+    relevance = [explainer(DIGITS).relevance["image"] for explainer in explainers]
     assert len(compiled) == 2
-    assert not np.array_equal(*found)
+    assert not np.array_equal(*relevance)
 
 
 def test_few_are_kept_and_those_in_use_always(compiled: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -187,8 +187,8 @@ def test_cuda_gives_the_same() -> None:
             "onnxruntime has no CUDA here: pip install onnxruntime-gpu on a machine with an NVIDIA GPU"
         )
     explainer = Explainer(MNIST, "dtd", "onnx", providers="cuda")
-    found = explainer(DIGITS).relevance["image"]
-    assert np.abs(found - onnx_engine()).max() <= 1e-3 * np.abs(found).max()
+    relevance = explainer(DIGITS).relevance["image"]
+    assert np.abs(relevance - onnx_engine()).max() <= 1e-3 * np.abs(relevance).max()
 
 
 def test_only_outputs_and_relevance_leave_the_session() -> None:

@@ -119,24 +119,24 @@ NOT_ATTAINED = (
 @pytest.mark.parametrize("body", ACTIVATIONS)
 @pytest.mark.parametrize("bounded", [False, True])
 def test_values_stay_inside_and_come_near_the_ends(body, bounded):
-    given = (-0.5, 2) if bounded else None
-    found = graph(f"(float[N, 1] x) => (float[N, 1] y) {{ {body} }}", 22, **NUMBERS)
-    domain = domains(found, given)["y"]
+    ends = (-0.5, 2) if bounded else None
+    net = graph(f"(float[N, 1] x) => (float[N, 1] y) {{ {body} }}", 22, **NUMBERS)
+    domain = domains(net, ends)["y"]
     assert str(domain) == ACTIVATIONS[body][bounded]
     low, high = (-0.5, 2) if bounded else (-80, 80) if "Exp" in body else (-1e6, 1e6)
     x = samples(0, 255) if "<to = 2>" in body else samples(low, high)
-    y = run(found, {"x": x[:, None]})[0]
+    y = run(net, {"x": x[:, None]})[0]
     assert inside(y, domain)
     if not any(words in body for words in NOT_ATTAINED):
         for end, reached in ((domain.low, y.min()), (domain.high, y.max())):
             assert math.isinf(end) or abs(reached - end) < 1e-3 * max(1, abs(end))
 
 
-@pytest.mark.parametrize(("alpha", "wanted"), [(1.0, "[-0.2785, inf)"), (2.0, "[-0.1392, inf)")])
-def test_swish_of_opset_24(alpha, wanted):
-    found = graph(f"(float[N] x) => (float[N] y) {{ y = Swish<alpha = {alpha}>(x) }}", 24)
-    domain = domains(found)["y"]
-    assert str(domain) == wanted
+@pytest.mark.parametrize(("alpha", "expected"), [(1.0, "[-0.2785, inf)"), (2.0, "[-0.1392, inf)")])
+def test_swish_of_opset_24(alpha, expected):
+    net = graph(f"(float[N] x) => (float[N] y) {{ y = Swish<alpha = {alpha}>(x) }}", 24)
+    domain = domains(net)["y"]
+    assert str(domain) == expected
     x = samples(-50, 50).astype(np.float64)
     y = x / (1 + np.exp(-alpha * x))
     assert domain.low <= y.min() < domain.low + 1e-6
@@ -144,22 +144,22 @@ def test_swish_of_opset_24(alpha, wanted):
 
 def test_the_input_range():
     text = "(float[3] x, float[3] z, int64[3] i) => (float[3] y) { h = Add(x, z) f = Cast<to = 1>(i) y = Add(h, f) }"
-    found = graph(text)
-    assert {name: str(d) for name, d in domains(found, (0, 1)).items()} == {
+    net = graph(text)
+    assert {name: str(d) for name, d in domains(net, (0, 1)).items()} == {
         "x": "[0, 1]", "z": "[0, 1]", "h": "[0, 2]", "f": "(-inf, inf)", "y": "(-inf, inf)",
     }  # fmt: skip
-    assert str(domains(found)["x"]) == "(-inf, inf)"
-    assert str(domains(found, {"x": (-1, 2)})["h"]) == "(-inf, inf)"
-    assert str(domains(found, {"x": (-1, 2), "z": (0, math.inf)})["h"]) == "[-1, inf)"
-    assert str(domains(found, (np.array([0, -2.5, 0]), np.array([1, 1, 9])))["x"]) == "[-2.5, 9]"
+    assert str(domains(net)["x"]) == "(-inf, inf)"
+    assert str(domains(net, {"x": (-1, 2)})["h"]) == "(-inf, inf)"
+    assert str(domains(net, {"x": (-1, 2), "z": (0, math.inf)})["h"]) == "[-1, inf)"
+    assert str(domains(net, (np.array([0, -2.5, 0]), np.array([1, 1, 9])))["x"]) == "[-2.5, 9]"
 
 
 @pytest.mark.parametrize(
-    "given", [(1, 0), (0, math.nan), ([0, 2], [1, 1]), (0,), ("a", "b"), (0, 1, 2), ([], [])]
+    "input_range", [(1, 0), (0, math.nan), ([0, 2], [1, 1]), (0,), ("a", "b"), (0, 1, 2), ([], [])]
 )
-def test_ranges_that_are_none(given):
+def test_ranges_that_are_none(input_range):
     with pytest.raises(InputError, match="the input range"):
-        domain_of("(float[3] x) => (float[3] y) { y = Relu(x) }", given)
+        domain_of("(float[3] x) => (float[3] y) { y = Relu(x) }", input_range)
 
 
 def test_a_range_of_no_input():
@@ -206,12 +206,12 @@ def test_no_result_of_the_onnx_node_tests_leaves_its_domain():
     finite = 0
     for case in cases:
         try:
-            found = load(case.model)
+            net = load(case.model)
         except ModelError:
             continue
-        ranges = domains(found)
+        ranges = domains(net)
         for _, results in case.data_sets:
-            for name, y in zip(found.outputs, results, strict=False):
+            for name, y in zip(net.outputs, results, strict=False):
                 if name in ranges and isinstance(y, np.ndarray) and y.dtype == np.float32 and y.size:
                     finite += math.isfinite(ranges[name].low) or math.isfinite(ranges[name].high)
                     assert inside(y[~np.isnan(y)], ranges[name]), case.name

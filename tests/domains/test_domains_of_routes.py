@@ -59,15 +59,15 @@ GIVEN = {
 
 @pytest.mark.parametrize("body", [*KEPT, *CHANGED])
 def test_what_moves_and_pools_values(body):
-    found = graph(MOVED.format(body), 22, **GIVEN)
-    domain = domains(found, (1, 6))["y"]
+    net = graph(MOVED.format(body), 22, **GIVEN)
+    domain = domains(net, (1, 6))["y"]
     assert str(domain) == CHANGED.get(body, "[1, 6]")
     for x in (
         np.ones((2, 4, 6, 6)),
         np.full((2, 4, 6, 6), 6),
         np.random.default_rng(0).uniform(1, 6, (2, 4, 6, 6)),
     ):
-        y = run(found, {"x": x.astype(np.float32)})[0]
+        y = run(net, {"x": x.astype(np.float32)})[0]
         assert inside(y, domain)
 
 
@@ -83,33 +83,33 @@ def test_hidden_states_are_bounded(op):
     gates = {"LSTM": 4, "RNN": 1}[op]
     rng = np.random.default_rng(0)
     w, r = (rng.standard_normal((1, 5 * gates, n)).astype(np.float32) * 3 for n in (3, 5))
-    found = graph(
+    net = graph(
         f"(float[T, N, 3] x) => (float[T, 1, N, 5] y) {{ y = {op}<hidden_size = 5>(x, w, r) }}", 14, w=w, r=r
     )
-    assert str(domains(found)["y"]) == "[-1, 1]"
-    y = run(found, {"x": rng.standard_normal((50, 8, 3)).astype(np.float32) * 10})[0]
+    assert str(domains(net)["y"]) == "[-1, 1]"
+    y = run(net, {"x": rng.standard_normal((50, 8, 3)).astype(np.float32) * 10})[0]
     assert inside(y, Domain(-1, 1))
     assert y.min() < -0.9
     assert y.max() > 0.9
 
 
 def test_states_that_are_not_bounded():
-    given = {"w": np.ones((1, 20, 3), np.float32), "r": np.ones((1, 20, 5), np.float32)}
+    arrays = {"w": np.ones((1, 20, 3), np.float32), "r": np.ones((1, 20, 5), np.float32)}
     outputs = "(float[T, 1, N, 5] y, float[1, N, 5] h, float[1, N, 5] c)"
     text = f"(float[T, N, 3] x) => {outputs} {{{{ y, h, c = LSTM<{{}}>(x, w, r) }}}}"
     plain = text.format("hidden_size = 5")
-    assert [domain_of(plain, output=o, **given) for o in "yhc"] == ["[-1, 1]", "[-1, 1]", "(-inf, inf)"]
+    assert [domain_of(plain, output=o, **arrays) for o in "yhc"] == ["[-1, 1]", "[-1, 1]", "(-inf, inf)"]
     other = 'hidden_size = 5, activations = ["Sigmoid", "Relu", "Relu"]'
-    assert domain_of(text.format(other), **given) == "(-inf, inf)"
+    assert domain_of(text.format(other), **arrays) == "(-inf, inf)"
 
 
 @pytest.mark.parametrize("opset", [7, 9, 11, 13])
 def test_older_forms(opset):
     clip = "Clip<min = 0.0, max = 6.0>(x)" if opset < 11 else "Clip(x, zero, six)"
     pad = "Pad<pads = [0, 1], value = 9.0>(c)" if opset < 11 else "Pad(c, pads, nine)"
-    given = {"pads": np.array([0, 1]), "nine": np.float32(9), "zero": np.float32(0), "six": np.float32(6)}
+    arrays = {"pads": np.array([0, 1]), "nine": np.float32(9), "zero": np.float32(0), "six": np.float32(6)}
     assert (
-        domain_of(f"(float[3] x) => (float[4] y) {{ c = {clip} y = {pad} }}", opset=opset, **given)
+        domain_of(f"(float[3] x) => (float[4] y) {{ c = {clip} y = {pad} }}", opset=opset, **arrays)
         == "[0, 9]"
     )
 

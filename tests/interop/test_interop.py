@@ -23,13 +23,13 @@ def digits(count: int) -> tuple[np.ndarray, np.ndarray]:
 
 def test_explain_func_explains_each_samples_target() -> None:
     x, _ = digits(3)
-    found = quantus_explain_func(DIGIT_MODEL, x, np.array([3, 1, 4]), method="gradient", device="cpu")
-    assert found.shape == x.shape
+    relevance = quantus_explain_func(DIGIT_MODEL, x, np.array([3, 1, 4]), method="gradient", device="cpu")
+    assert relevance.shape == x.shape
     for i, target in enumerate((3, 1, 4)):
-        wanted = onnxdtd.explain(DIGIT_MODEL, x[i : i + 1], target, "gradient").relevance["image"][0]
-        np.testing.assert_allclose(found[i], wanted, rtol=1e-4, atol=1e-6)
+        actual = onnxdtd.explain(DIGIT_MODEL, x[i : i + 1], target, "gradient").relevance["image"][0]
+        np.testing.assert_allclose(relevance[i], actual, rtol=1e-4, atol=1e-6)
     explainer = onnxdtd.Explainer(DIGIT_MODEL, "gradient")
-    np.testing.assert_array_equal(quantus_explain_func(explainer, x, [3, 1, 4]), found)
+    np.testing.assert_array_equal(quantus_explain_func(explainer, x, [3, 1, 4]), relevance)
 
 
 def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -48,16 +48,16 @@ def test_the_torch_module_is_the_onnx_model() -> None:
     torch = pytest.importorskip("torch", reason="Quantus takes torch modules; torch is not installed")
     x, _ = digits(4)
     module = quantus_model(DIGIT_MODEL)
-    wanted = onnxdtd.predict_fn(DIGIT_MODEL, probabilities=False)(x)
-    np.testing.assert_allclose(module(torch.from_numpy(x)).numpy(), wanted, rtol=1e-5)
+    probabilities = onnxdtd.predict_fn(DIGIT_MODEL, probabilities=False)(x)
+    np.testing.assert_allclose(module(torch.from_numpy(x)).numpy(), probabilities, rtol=1e-5)
     other = copy.deepcopy(module)
     layer = list(other.children())[-1]
     layer.reset_parameters()
-    assert np.abs(other(torch.from_numpy(x)).numpy() - wanted).max() > 1
-    np.testing.assert_allclose(module(torch.from_numpy(x)).numpy(), wanted, rtol=1e-5)
+    assert np.abs(other(torch.from_numpy(x)).numpy() - probabilities).max() > 1
+    np.testing.assert_allclose(module(torch.from_numpy(x)).numpy(), probabilities, rtol=1e-5)
     assert layer.weight.std() == pytest.approx(layer.deviation, rel=0.2)
     other.load_state_dict(module.state_dict())
-    np.testing.assert_allclose(other(torch.from_numpy(x)).numpy(), wanted, rtol=1e-5)
+    np.testing.assert_allclose(other(torch.from_numpy(x)).numpy(), probabilities, rtol=1e-5)
 
 
 def quantus_case(count: int, method: str) -> dict[str, Any]:
@@ -103,14 +103,16 @@ def test_shap_plots_take_relevance() -> None:
     explainer = onnxdtd.Explainer(MODELS / "wine_mlp.onnx", "epsilon_plus")
     row = np.load(MODELS / "wine_sample.npy")
     e = explainer(np.concatenate([row, 1.1 * row]))
-    found = shap_explanation(e, names=explainer.features)
-    np.testing.assert_allclose(found.base_values + found.values.sum(axis=1), e.target_value, rtol=1e-5)
-    assert found.feature_names == list(explainer.features or ())
-    np.testing.assert_array_equal(found[1].data, 1.1 * row[0])
+    shap_values = shap_explanation(e, names=explainer.features)
+    np.testing.assert_allclose(
+        shap_values.base_values + shap_values.values.sum(axis=1), e.target_value, rtol=1e-5
+    )
+    assert shap_values.feature_names == list(explainer.features or ())
+    np.testing.assert_array_equal(shap_values[1].data, 1.1 * row[0])
     for plot, shown in (
-        (shap.plots.waterfall, found[0]),
-        (shap.plots.bar, found[0]),
-        (shap.plots.beeswarm, found),
+        (shap.plots.waterfall, shap_values[0]),
+        (shap.plots.bar, shap_values[0]),
+        (shap.plots.beeswarm, shap_values),
     ):
         plot(shown, show=False)
         assert plt.gcf().axes
@@ -122,9 +124,9 @@ def test_shap_draws_images_with_their_channels_last() -> None:
     plt = pytest.importorskip("matplotlib.pyplot")
     plt.switch_backend("Agg")
     e = onnxdtd.explain(DIGIT_MODEL, np.load(DIGIT), method="dtd")
-    found = shap_explanation(e)
-    assert found.values.shape == found.data.shape == (1, 28, 28, 1)
-    shap.image_plot(found, show=False)
+    shap_values = shap_explanation(e)
+    assert shap_values.values.shape == shap_values.data.shape == (1, 28, 28, 1)
+    shap.image_plot(shap_values, show=False)
     plt.close("all")
     with pytest.raises(onnxdtd.UsageError, match="'nothing' has no relevance: choose among image"):
         shap_explanation(e, input="nothing")

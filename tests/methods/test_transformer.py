@@ -25,8 +25,8 @@ def explained(export: str, method: str, **options: object):
     return explainer({"ids": g["ids"], "mask": g["mask"]}, target=g["target"].tolist())
 
 
-def error(found: np.ndarray, expected: np.ndarray) -> float:
-    return np.abs(found - expected).max() / np.abs(expected).max()
+def error(actual: np.ndarray, expected: np.ndarray) -> float:
+    return np.abs(actual - expected).max() / np.abs(expected).max()
 
 
 @pytest.mark.parametrize("export", EXPORTS)

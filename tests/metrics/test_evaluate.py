@@ -44,13 +44,13 @@ def test_the_batch_changes_nothing_but_rounding(digits: Any) -> None:
 
 
 def test_seeds(digits: Any) -> None:
-    def found(seed: int) -> Any:
+    def drawn_with(seed: int) -> Any:
         return values(
             evaluate(CNN, digits[:3], ["random", "dtd"], metrics=["deletion", "stability"], seed=seed, **FAST)
         )
 
-    np.testing.assert_array_equal(found(3), found(3))
-    assert (found(3) != found(4)).any(axis=(1, 2)).all()
+    np.testing.assert_array_equal(drawn_with(3), drawn_with(3))
+    assert (drawn_with(3) != drawn_with(4)).any(axis=(1, 2)).all()
 
 
 def test_an_order_of_methods_or_inputs_changes_no_score(digits: Any) -> None:
@@ -103,7 +103,7 @@ def test_what_is_there_is_not_measured_again(tmp_path: Path, monkeypatch: pytest
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         ({"seed": 1}, "its seed is 0, here it is 1"),
         ({"steps": 9}, "settings.steps is 20, here it is 9"),
@@ -114,11 +114,11 @@ def test_what_is_there_is_not_measured_again(tmp_path: Path, monkeypatch: pytest
         ({"target": 1}, "its target"),
     ],
 )
-def test_another_evaluation_is_refused(tmp_path: Path, change: dict[str, Any], told: str) -> None:
+def test_another_evaluation_is_refused(tmp_path: Path, change: dict[str, Any], message: str) -> None:
     options = {"model": linear(WEIGHTS), "data": TABLE, "methods": "gradient", "metrics": "sparseness"}
     evaluate(**options, out=tmp_path / "out")
     before = {p.name: p.read_bytes() for p in (tmp_path / "out").iterdir()}
-    with pytest.raises(UsageError, match="holds another evaluation: .*" + told):
+    with pytest.raises(UsageError, match="holds another evaluation: .*" + message):
         evaluate(**{**options, **change}, out=tmp_path / "out")
     assert {p.name: p.read_bytes() for p in (tmp_path / "out").iterdir()} == before
 
@@ -135,18 +135,18 @@ def test_every_form_of_data_is_the_same(tmp_path: Path) -> None:
     np.savez(tmp_path / "named.npz", x=TABLE, labels=labels)
     np.savez_compressed(tmp_path / "other.npz", anything=np.asfortranarray(TABLE), labels=labels)
     np.save(tmp_path / "plain.npy", TABLE)
-    given: list[tuple[Any, Any]] = [
+    forms: list[tuple[Any, Any]] = [
         (TABLE, labels), ({"x": TABLE, "labels": labels}, None), (tmp_path / "named.npz", None),
         (str(tmp_path / "other.npz"), None), (tmp_path / "plain.npy", labels.tolist()),
     ]  # fmt: skip
-    found = [
+    evaluations = [
         evaluate(
-            linear(WEIGHTS), data, "gradient_x_input", labels=told, target="label", metrics="pixel_flipping"
+            linear(WEIGHTS), data, "gradient_x_input", labels=beside, target="label", metrics="pixel_flipping"
         )
-        for data, told in given
+        for data, beside in forms
     ]
-    assert len({json.dumps(result.document()) for result in found}) == 1
-    curve = found[0].curves["pixel_flipping.constant.most"]["gradient_x_input"].mean
+    assert len({json.dumps(result.document()) for result in evaluations}) == 1
+    curve = evaluations[0].curves["pixel_flipping.constant.most"]["gradient_x_input"].mean
     assert curve[0] == pytest.approx((0 + -4) / 2)  # logit 1 of the first, 0 of the second
 
 
@@ -177,12 +177,12 @@ def test_models_with_a_fixed_batch(batch: int) -> None:
 
 def test_methods_of_all_kinds() -> None:
     ready = Explainer(linear(WEIGHTS), "integrated_gradients", options={"steps": 4})
-    given = {
+    methods = {
         "function": lambda x, target: x * WEIGHTS.T[target],
         "array": TABLE * WEIGHTS[:, 0],
         "ready": ready,
     }
-    result = evaluate(linear(WEIGHTS), TABLE, {**given, "named": "gradient_x_input"}, target=0, **FAST)
+    result = evaluate(linear(WEIGHTS), TABLE, {**methods, "named": "gradient_x_input"}, target=0, **FAST)
     for method in ("function", "array", "ready"):
         for score in ("pixel_flipping.constant.over_most", "insertion.area", "sparseness.gini"):
             assert result.summary(method, score).mean == pytest.approx(
@@ -253,7 +253,7 @@ def test_sigmoid_and_softmax_are_the_probabilities() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "error", "told"),
+    ("options", "error", "message"),
     [
         ({"methods": "magic"}, UsageError, "no method 'magic'"),
         ({"methods": []}, UsageError, "no method to evaluate"),
@@ -279,8 +279,8 @@ def test_sigmoid_and_softmax_are_the_probabilities() -> None:
         ({"data": "photo.jpg"}, InputError, "data are an .npz"),
     ],
 )
-def test_refuses(options: dict[str, Any], error: type[Exception], told: str) -> None:
-    with pytest.raises(error, match=told):
+def test_refuses(options: dict[str, Any], error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
         evaluate(**{"model": linear(WEIGHTS), "data": TABLE, "methods": "gradient", **options})
 
 
@@ -296,13 +296,13 @@ def test_damaged_files(tmp_path: Path) -> None:
 
 
 def test_the_result_tells_and_draws(tmp_path: Path) -> None:
-    told: list[tuple[int, int]] = []
+    reports: list[tuple[int, int]] = []
     result = evaluate(
         linear(WEIGHTS), TABLE, ["random", "gradient_x_input"], out=tmp_path / "out", target=0,
-        progress=lambda done, total: told.append((done, total)), **FAST,
+        progress=lambda done, total: reports.append((done, total)), **FAST,
     )  # fmt: skip
-    assert told[-1] == (4, 4)
-    assert [done for done, _ in told] == sorted(done for done, _ in told)
+    assert reports[-1] == (4, 4)
+    assert [done for done, _ in reports] == sorted(done for done, _ in reports)
     written = json.loads((tmp_path / "out" / "evaluation.json").read_text())
     assert written["state"] == "done"
     assert sorted(written["files"]) == sorted(os.listdir(tmp_path / "out"))

@@ -28,8 +28,8 @@ def cli(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.
 
 
 def test_tables_and_files(cli: Cli, tmp_path: Path) -> None:
-    given = (DIGIT_MODEL, "digits.npz", "--methods", "dtd,random", "--target", "label", *FAST)
-    code, out, err = cli("evaluate", *given)
+    arguments = (DIGIT_MODEL, "digits.npz", "--methods", "dtd,random", "--target", "label", *FAST)
+    code, out, err = cli("evaluate", *arguments)
     assert (code, err) == (0, "")
     *tables, facts = out.strip().split("\n\n")
     assert [t.split()[1] for t in tables] == [
@@ -40,7 +40,7 @@ def test_tables_and_files(cli: Cli, tmp_path: Path) -> None:
     assert sorted(p.name for p in (tmp_path / "onnxdtd-evaluation").iterdir()) == [
         "curves.png", "evaluation.json", "results.jsonl",
     ]  # fmt: skip
-    assert cli("evaluate", *given) == (0, out, "")
+    assert cli("evaluate", *arguments) == (0, out, "")
 
 
 def test_json_is_the_manifest_and_nothing_else(cli: Cli, tmp_path: Path) -> None:
@@ -49,38 +49,38 @@ def test_json_is_the_manifest_and_nothing_else(cli: Cli, tmp_path: Path) -> None
         "--target", 0, "--json", "-o", "here",
     )  # fmt: skip
     assert (code, err) == (0, "")
-    told = json.loads(out)
-    assert told.pop("directory") == str(tmp_path / "here")
+    document = json.loads(out)
+    assert document.pop("directory") == str(tmp_path / "here")
     written = json.loads((tmp_path / "here" / "evaluation.json").read_text())
-    assert told == {k: v for k, v in written.items() if k != "files"}
-    assert told["metrics"] == ["deletion", "sparseness"]
+    assert document == {k: v for k, v in written.items() if k != "files"}
+    assert document["metrics"] == ["deletion", "sparseness"]
 
 
 def test_interrupted(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    given = ("evaluate", "linear.onnx", "table.npy", "-m", "gradient,random", "--metrics", "sparseness")
+    arguments = ("evaluate", "linear.onnx", "table.npy", "-m", "gradient,random", "--metrics", "sparseness")
 
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
         patch.setattr(Journal, "append", stop)
-        code, out, err = cli(*given)
+        code, out, err = cli(*arguments)
     assert (code, out) == (130, "")
     assert "the same command goes on from there" in err
-    assert cli(*given)[0] == 0
+    assert cli(*arguments)[0] == 0
 
 
 def test_photos_are_prepared_as_for_run(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / PHOTO.name).write_bytes(PHOTO.read_bytes())
-    given = ("-m", "gradient", "--metrics", "deletion", "--steps", 2)
-    code, out, err = cli("evaluate", PHOTO_MODEL, "photos", *given)
+    arguments = ("-m", "gradient", "--metrics", "deletion", "--steps", 2)
+    code, out, err = cli("evaluate", PHOTO_MODEL, "photos", *arguments)
     assert (code, err) == (0, "")
     assert "one input: a mean over one has no interval" in out
 
 
 @pytest.mark.parametrize(
-    ("given", "code", "told"),
+    ("arguments", "code", "message"),
     [
         (("linear.onnx", "table.npy", "--methods", "magic"), 2, "no method 'magic'"),
         (("linear.onnx", "table.npy", "--metrics", "magic"), 2, "no metric magic"),
@@ -94,9 +94,9 @@ def test_photos_are_prepared_as_for_run(cli: Cli, tmp_path: Path) -> None:
         (("linear.onnx", "table.npy", "--fills", "red"), 2, "fills are some of mean, blur, constant"),
     ],
 )
-def test_refuses(cli: Cli, tmp_path: Path, given: tuple[str, ...], code: int, told: str) -> None:
-    found, out, err = cli("evaluate", *given)
-    assert (found, out) == (code, "")
-    assert told in err
+def test_refuses(cli: Cli, tmp_path: Path, arguments: tuple[str, ...], code: int, message: str) -> None:
+    returned, out, err = cli("evaluate", *arguments)
+    assert (returned, out) == (code, "")
+    assert message in err
     assert "Traceback" not in err
-    assert not (tmp_path / "onnxdtd-evaluation" / "results.jsonl").exists() or "magic" in told
+    assert not (tmp_path / "onnxdtd-evaluation" / "results.jsonl").exists() or "magic" in message

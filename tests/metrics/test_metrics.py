@@ -23,7 +23,7 @@ def test_pixel_flipping_by_hand() -> None:
 
     Zeros, the most first: 4, 1, -1, 0; the least first: 4, 5, 3, 0. Means (0, 1, 2): 4, 1, 1, 0 and 4, 3, 3, 0.
     """
-    found = scores(by_hand("pixel_flipping"), "gradient_x_input", "pixel_flipping")
+    by_score = scores(by_hand("pixel_flipping"), "gradient_x_input", "pixel_flipping")
     zeros = {"over_most": 3, "over_least": 1, "under_most": 1, "under_least": 3, "most_minus_least": 2}
     means = {
         "over_most": 2.5,
@@ -32,10 +32,12 @@ def test_pixel_flipping_by_hand() -> None:
         "under_least": 2.5,
         "most_minus_least": 1,
     }
-    wanted = {
-        f"{fill}.{k}": v for fill, told in (("constant", zeros), ("mean", means)) for k, v in told.items()
+    expected = {
+        f"{fill}.{k}": v
+        for fill, of_fill in (("constant", zeros), ("mean", means))
+        for k, v in of_fill.items()
     }
-    assert found == pytest.approx(wanted)
+    assert by_score == pytest.approx(expected)
 
 
 def test_curves_are_those_of_the_hand() -> None:
@@ -46,20 +48,20 @@ def test_curves_are_those_of_the_hand() -> None:
 
 def test_another_constant() -> None:
     """With twos: f = 4, 3 * 2 + 2 - 1 = 7, 9, 8."""
-    found = scores(by_hand("pixel_flipping", constant=2.0), "gradient_x_input", "pixel_flipping")
-    assert found["constant.under_most"] == pytest.approx((4 + 7 + 9 + 8) / 4)
+    by_score = scores(by_hand("pixel_flipping", constant=2.0), "gradient_x_input", "pixel_flipping")
+    assert by_score["constant.under_most"] == pytest.approx((4 + 7 + 9 + 8) / 4)
 
 
 def test_deletion_by_hand() -> None:
     """The other logit is 0, so p = sigmoid(f) along 4, 1, -1, 0; sigmoid(1) + sigmoid(-1) = 1."""
-    found = scores(by_hand("deletion"), "gradient_x_input", "deletion")
-    assert found == pytest.approx({"area": (sigmoid(4) / 2 + 1 + 0.25) / 3})
+    by_score = scores(by_hand("deletion"), "gradient_x_input", "deletion")
+    assert by_score == pytest.approx({"area": (sigmoid(4) / 2 + 1 + 0.25) / 3})
 
 
 def test_insertion_by_hand() -> None:
     """From the means (0, 1, 2): f = 0; a restored: 3; b: 3; c: 4."""
-    found = scores(by_hand("insertion"), "gradient_x_input", "insertion")
-    assert found == pytest.approx({"area": (0.25 + 2 * sigmoid(3) + sigmoid(4) / 2) / 3})
+    by_score = scores(by_hand("insertion"), "gradient_x_input", "insertion")
+    assert by_score == pytest.approx({"area": (0.25 + 2 * sigmoid(3) + sigmoid(4) / 2) / 3})
 
 
 def test_sparseness_by_hand() -> None:
@@ -75,10 +77,12 @@ def test_stability_by_hand() -> None:
     """R(x) = x: the change is the noise itself, its slope 1 / |x|. An R that jumps from x to -x changes by 2."""
     methods = {"identity": lambda x, t: x, "flip": lambda x, t: np.where(x == np.round(x), x, -np.round(x))}
     result = evaluate(linear(WEIGHTS), TABLE, methods, metrics="stability", input_range=(-4, 4), seed=7)
-    found = scores(result, "identity", "stability")
+    by_score = scores(result, "identity", "stability")
     u = 0.02 * 8 * np.random.default_rng([7, 0, *b"noise"]).uniform(-1, 1, (10, 3))
-    assert found["lipschitz"] == pytest.approx(1 / np.sqrt(3), rel=1e-5)
-    assert found["max_sensitivity"] == pytest.approx(np.linalg.norm(u, axis=1).max() / np.sqrt(3), rel=1e-5)
+    assert by_score["lipschitz"] == pytest.approx(1 / np.sqrt(3), rel=1e-5)
+    assert by_score["max_sensitivity"] == pytest.approx(
+        np.linalg.norm(u, axis=1).max() / np.sqrt(3), rel=1e-5
+    )
     assert scores(result, "flip", "stability")["max_sensitivity"] == pytest.approx(2)
 
 
@@ -124,9 +128,9 @@ def test_region_perturbation_by_hand(layout: str) -> None:
         linear_image([[w, w]], layout), images, "gradient_x_input", metrics="region_perturbation", patch=2,
         fills=["constant"], layout=layout,
     )  # fmt: skip
-    found = scores(result, "gradient_x_input", "region_perturbation")
-    wanted = {"over_most": 6, "over_least": 4, "under_most": 4, "under_least": 6, "most_minus_least": 2}
-    assert found == pytest.approx({f"constant.{k}": v for k, v in wanted.items()})
+    by_score = scores(result, "gradient_x_input", "region_perturbation")
+    expected = {"over_most": 6, "over_least": 4, "under_most": 4, "under_least": 6, "most_minus_least": 2}
+    assert by_score == pytest.approx({f"constant.{k}": v for k, v in expected.items()})
 
 
 def test_every_metric_has_its_case() -> None:
@@ -190,6 +194,6 @@ def test_bootstrap_of_two_inputs() -> None:
 
 def test_bootstrap_covers_the_mean() -> None:
     rng = np.random.default_rng(0)
-    found = bootstrap(rng.exponential(size=(60, 300)), 500, 0)
-    covered = np.mean([s.low <= 1 <= s.high for s in found])
+    summaries = bootstrap(rng.exponential(size=(60, 300)), 500, 0)
+    covered = np.mean([s.low <= 1 <= s.high for s in summaries])
     assert 0.88 < covered < 0.98

@@ -63,9 +63,9 @@ def test_controls_score_at_chance(control: str) -> None:
     fine = []
     for seed in range(20):
         result = evaluate(linear(TABLE_WEIGHTS), ROWS[:40], control, metrics="pixel_flipping", seed=seed)
-        found = [result.summary(control, score) for score in result.headlines]
-        assert len(found) == 2
-        fine += [not s.excludes_zero for s in found]
+        summaries = [result.summary(control, score) for score in result.headlines]
+        assert len(summaries) == 2
+        fine += [not s.excludes_zero for s in summaries]
     assert 0.86 < np.mean(fine) <= 1
 
 

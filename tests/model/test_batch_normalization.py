@@ -16,8 +16,8 @@ def test_batch_normalization_after_a_convolution(opset, group, op, own):
     text = f"""(float[N, 4, 7, 7] x) => (float[N, 6, p, q] y) {{
         h = {op}<group = {group}, strides = [2, 1], pads = [1, 0, 1, 2]>(x, w{own}) y = {BN}(h, s, o, m, v)
     }}"""
-    found = graph(text, opset, w=normal(*shape), b=normal(6), **statistics(6, tiny=True))
-    after = changed(found, batch_normalization)
+    net = graph(text, opset, w=normal(*shape), b=normal(6), **statistics(6, tiny=True))
+    after = changed(net, batch_normalization)
     assert ops(after) == [op]
     assert after.notes == (f"BatchNormalization folded into {op}: 1 node",)
     assert {array.dtype for array in after.constants.values()} == {np.dtype(np.float32)}
@@ -25,14 +25,14 @@ def test_batch_normalization_after_a_convolution(opset, group, op, own):
 
 def test_a_fold_that_drops_epsilon_would_be_caught():
     text = f"(float[N, 3] x) => (float[N, 2] y) {{ h = MatMul(x, w) y = {BN}(h, s, o, m, v) }}"
-    found = graph(text, w=normal(3, 2), **statistics(2, tiny=True))
-    bn = found.nodes[1]
+    net = graph(text, w=normal(3, 2), **statistics(2, tiny=True))
+    bn = net.nodes[1]
     wrong = batch_normalization(
-        found.replace(nodes=(found.nodes[0], type(bn)(**fields(bn) | {"attributes": {}})))
+        net.replace(nodes=(net.nodes[0], type(bn)(**fields(bn) | {"attributes": {}})))
     )
-    same(found, batch_normalization(found))
+    same(net, batch_normalization(net))
     with pytest.raises(AssertionError):
-        same(found, wrong)
+        same(net, wrong)
 
 
 def fields(node):
@@ -59,8 +59,8 @@ def test_batch_normalization_before_affine_maps(opset):
         a = Relu(x) h = {BN}(a, s, o, m, v)
         y = Conv<group = 2>(h, w, b) z = Conv(h, k)
     }}"""
-    found = graph(text, opset, w=normal(6, 2, 3, 3), b=normal(6), k=normal(2, 4, 1, 1), **statistics(4))
-    after = changed(found, batch_normalization)
+    net = graph(text, opset, w=normal(6, 2, 3, 3), b=normal(6), k=normal(2, 4, 1, 1), **statistics(4))
+    after = changed(net, batch_normalization)
     assert ops(after) == ["Relu", "Conv", "Conv"]
 
 
@@ -70,8 +70,8 @@ def test_batch_normalization_before_dense_maps(opset):
         a = Relu(x) h = {BN}(a, s, o, m, v)
         y = Gemm<alpha = 0.5, beta = 2.0, transB = 1>(h, w, b) z = MatMul(h, k)
     }}"""
-    found = graph(text, opset, w=normal(2, 4), b=normal(2), k=normal(4, 3), **statistics(4))
-    assert ops(changed(found, batch_normalization)) == ["Relu", "Gemm", "Gemm"]
+    net = graph(text, opset, w=normal(2, 4), b=normal(2), k=normal(4, 3), **statistics(4))
+    assert ops(changed(net, batch_normalization)) == ["Relu", "Gemm", "Gemm"]
 
 
 def test_two_in_a_row_before_and_after():
@@ -90,12 +90,12 @@ def test_a_shift_in_front_of_padding_is_a_bias_by_position(padding):
     text = f"""(float[N, 4, 5, 5] x) => (float[N, 2, 5, 5] y) {{
         a = Relu(x) h = {BN}(a, s, o, m, v) y = Conv<{padding}>(h, w)
     }}"""
-    given = statistics(4)
-    after = changed(graph(text, w=normal(2, 4, 3, 3), **given), batch_normalization)
+    arrays = statistics(4)
+    after = changed(graph(text, w=normal(2, 4, 3, 3), **arrays), batch_normalization)
     assert ops(after) == ["Relu", "Conv"]
     assert after.constants[after.nodes[1].bias].shape == (1, 2, 5, 5)
-    given |= {"o": np.zeros(4, np.float32), "m": np.zeros(4, np.float32)}
-    after = changed(graph(text, w=normal(2, 4, 3, 3), **given), batch_normalization)
+    arrays |= {"o": np.zeros(4, np.float32), "m": np.zeros(4, np.float32)}
+    after = changed(graph(text, w=normal(2, 4, 3, 3), **arrays), batch_normalization)
     assert (ops(after), after.nodes[1].bias) == (["Relu", "Conv"], "")
 
 
@@ -115,11 +115,11 @@ def test_a_shift_in_front_of_a_transposed_convolution():
     text = f"""(float[N, 4, 5, 5] x) => (float[N, 6, 7, 7] y) {{
         a = Relu(x) h = {BN}(a, s, o, m, v) y = ConvTranspose<group = 2>(h, w)
     }}"""
-    given = statistics(4)
-    after = changed(graph(text, w=normal(4, 3, 3, 3), **given), batch_normalization)
+    arrays = statistics(4)
+    after = changed(graph(text, w=normal(4, 3, 3, 3), **arrays), batch_normalization)
     assert ops(after) == ["Relu", "ConvTranspose"]
-    given |= {"o": np.zeros(4, np.float32), "m": np.zeros(4, np.float32)}
-    after = changed(graph(text, w=normal(4, 3, 3, 3), **given), batch_normalization)
+    arrays |= {"o": np.zeros(4, np.float32), "m": np.zeros(4, np.float32)}
+    after = changed(graph(text, w=normal(4, 3, 3, 3), **arrays), batch_normalization)
     assert ops(after) == ["Relu", "ConvTranspose"]
 
 
@@ -128,11 +128,11 @@ def test_a_shared_weight_is_not_corrupted():
         h = Conv(x, w, b) y = {BN}(h, s, o, m, v) z = Conv(x, w, b)
     }}"""
     weight = normal(2, 4, 3, 3)
-    found = graph(text, w=weight, b=normal(2), **statistics(2))
-    after = changed(found, batch_normalization)
+    net = graph(text, w=weight, b=normal(2), **statistics(2))
+    after = changed(net, batch_normalization)
     assert ops(after) == ["Conv", "Conv"]
     np.testing.assert_array_equal(after.constants["w"], weight)
-    np.testing.assert_array_equal(found.constants["w"], weight)
+    np.testing.assert_array_equal(net.constants["w"], weight)
 
 
 def test_float16_is_folded_in_double_and_not_where_it_overflows():
@@ -140,8 +140,8 @@ def test_float16_is_folded_in_double_and_not_where_it_overflows():
         h = Gemm(x, w, b) y = BatchNormalization(h, s, o, m, v)
     }"""
     half = {name: array.astype(np.float16) for name, array in statistics(2).items()}
-    found = graph(text, w=normal(3, 2).astype(np.float16), b=normal(2).astype(np.float16), **half)
-    after = batch_normalization(found)
+    net = graph(text, w=normal(3, 2).astype(np.float16), b=normal(2).astype(np.float16), **half)
+    after = batch_normalization(net)
     assert ops(after) == ["Gemm"]
     assert {array.dtype for array in after.constants.values()} == {np.dtype(np.float16)}
     half |= {"s": np.float16([3e4, 3e4]), "v": np.float16([1e-4, 1e-4])}
@@ -170,8 +170,8 @@ COPIED = {
 @pytest.mark.parametrize("case", COPIED)
 def test_a_value_that_is_read_elsewhere_keeps_a_copy(case):
     text, expected = COPIED[case]
-    given = statistics(4) | {"w": normal(3, 4), "k": normal(4, 4)}
-    assert sorted(ops(changed(graph(text, **given), batch_normalization))) == sorted(expected)
+    arrays = statistics(4) | {"w": normal(3, 4), "k": normal(4, 4)}
+    assert sorted(ops(changed(graph(text, **arrays), batch_normalization))) == sorted(expected)
 
 
 STEPS = {
@@ -220,8 +220,8 @@ UNFOLDED = {
 
 @pytest.mark.parametrize("case", UNFOLDED)
 def test_batch_normalizations_that_stay(case):
-    given = statistics(4) | {"w": normal(3, 4), "k": normal(4, 4), "column": normal(4, 1)}
-    unchanged(graph(UNFOLDED[case], **given), batch_normalization)
+    arrays = statistics(4) | {"w": normal(3, 4), "k": normal(4, 4), "column": normal(4, 1)}
+    unchanged(graph(UNFOLDED[case], **arrays), batch_normalization)
 
 
 def test_before_opset_14_further_outputs_mean_training():
@@ -244,6 +244,6 @@ def test_what_a_subgraph_reads_stays():
 
 
 def test_a_variance_below_minus_epsilon_stays():
-    given = statistics(4) | {"v": np.float32([1, -1, 1, 1]), "w": normal(3, 4)}
+    arrays = statistics(4) | {"v": np.float32([1, -1, 1, 1]), "w": normal(3, 4)}
     text = f"(float[N, 3] x) => (float[N, 4] y) {{ h = MatMul(x, w) y = {BN}(h, s, o, m, v) }}"
-    unchanged(graph(text, **given), batch_normalization)
+    unchanged(graph(text, **arrays), batch_normalization)

@@ -52,8 +52,8 @@ OF_ANY_SHAPE = {
 
 
 def constants():
-    given = {"w": normal(3, 2), "v": normal(3, 1), "b": normal(2), "column": normal(2, 1), "one": normal(1)}
-    return given | {"deep": normal(1, 1, 2), "k": normal(1, 1, 1, 1)}
+    arrays = {"w": normal(3, 2), "v": normal(3, 1), "b": normal(2), "column": normal(2, 1), "one": normal(1)}
+    return arrays | {"deep": normal(1, 1, 2), "k": normal(1, 1, 1, 1)}
 
 
 @pytest.mark.parametrize("case", OF_ANY_SHAPE)
@@ -72,10 +72,10 @@ NO_BIAS = {
 
 @pytest.mark.parametrize("case", NO_BIAS)
 def test_adds_that_are_no_bias_stay(case):
-    found = graph(NO_BIAS[case], **constants())
+    net = graph(NO_BIAS[case], **constants())
     if case == "unknown rank":
-        found.values["x"].shape and pytest.fail("the rank is known")
-    unchanged(found, bias)
+        net.values["x"].shape and pytest.fail("the rank is known")
+    unchanged(net, bias)
 
 
 def test_a_shared_weight_serves_both_nodes_after_a_fold():

@@ -27,8 +27,8 @@ def test_the_final_activation_is_set_aside(opset, op, tail):
     assert f"final {op} '" in after.notes[0]
 
 
-def changed_targets(text, **given):
-    return head(graph(text, **given)).targets
+def changed_targets(text, **arrays):
+    return head(graph(text, **arrays)).targets
 
 
 def test_a_head_behind_a_cast_and_a_change_of_shape_and_back():
@@ -90,32 +90,32 @@ WHOLE = f"""(float[N, 4, 8, 8] x) => (float[N, 2] y) {{
 
 @pytest.mark.parametrize("opset", OPSETS)
 def test_a_whole_network(opset):
-    given = statistics(6) | {"dense": normal(6, 2), "offset": normal(2), "c": normal(6, 1, 1)}
-    found = graph(WHOLE, opset, half=normal(6, 4, 3, 3).astype(np.float16), **given)
+    arrays = statistics(6) | {"dense": normal(6, 2), "offset": normal(2), "c": normal(6, 1, 1)}
+    net = graph(WHOLE, opset, half=normal(6, 4, 3, 3).astype(np.float16), **arrays)
     seen = []
 
     def check(before, after):
         seen.append((len(before.nodes), len(after.nodes)))
         same(before, after)
 
-    after = canonise(found, check)
+    after = canonise(net, check)
     assert ops(after) == ["Conv", "Relu", "GlobalAveragePool", "Flatten", "Gemm", "Softmax"]
     assert after.target("y") == after.nodes[-2].output
     assert len(seen) == 5  # no Split here
-    assert after.sha256 == found.sha256
+    assert after.sha256 == net.sha256
     assert canonise(after) is after
-    again = canonise(graph(WHOLE, opset, half=found.constants["half"], **given))
+    again = canonise(graph(WHOLE, opset, half=net.constants["half"], **arrays))
     assert [(n.name, n.inputs) for n in again.nodes] == [(n.name, n.inputs) for n in after.nodes]
 
 
 def test_check_sees_a_pass_that_is_wrong():
-    found = graph("(float[3] x) => (float[3] y) { a = Identity(x) y = Neg(a) }")
+    net = graph("(float[3] x) => (float[3] y) { a = Identity(x) y = Neg(a) }")
 
     def check(before, after):
         raise AssertionError("outputs differ")
 
     with pytest.raises(AssertionError, match="outputs differ"):
-        canonise(found, check)
+        canonise(net, check)
     assert canonise(graph("(float[3] x) => (float[3] y) { y = Neg(x) }"), check).notes == ()
 
 

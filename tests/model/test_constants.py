@@ -11,7 +11,7 @@ from tests.support.model_text import OPSETS, RNG, changed, graph, model, normal,
 
 @pytest.mark.parametrize("opset", OPSETS)
 def test_constants_are_lifted_and_folded(opset):
-    found = graph(
+    net = graph(
         """(float[N, 3] x) => (float[N, 2] y) {
             c = Constant<value = float[2] {1, 2}>()
             d = Neg(c)
@@ -22,7 +22,7 @@ def test_constants_are_lifted_and_folded(opset):
         opset,
         w=normal(2, 3),
     )
-    after = changed(found, constants)
+    after = changed(net, constants)
     assert ops(after) == ["MatMul", "Add"]
     np.testing.assert_array_equal(after.constants["d"], np.float32([-1, -2]))
     assert set(after.constants) == {"d", "e"}
@@ -42,8 +42,8 @@ CONSTANT_FORMS = {
 @pytest.mark.parametrize("form", CONSTANT_FORMS)
 def test_every_form_of_constant(form):
     text = f"(float[2] x) => (float[2] y) {{ c = Constant<{form}>() d = Cast<to = 1>(c) y = Add(x, d) }}"
-    found = graph(text)
-    after = changed(found, constants)
+    net = graph(text)
+    after = changed(net, constants)
     lifted = constants(
         graph(text.replace("float[2] y)", "float[2] y, int64[n] c)") if "int" in form else text)
     )
@@ -67,7 +67,7 @@ def test_string_and_sparse_constants():
 
 @pytest.mark.parametrize("opset", [11, 13, 17, 22])
 def test_weights_in_another_type_are_decoded(opset):
-    found = graph(
+    net = graph(
         """(float[N, 3] x) => (float[N, 2] y) {
             a = Cast<to = 1>(half)
             b = DequantizeLinear(integers, scale, zero)
@@ -80,13 +80,13 @@ def test_weights_in_another_type_are_decoded(opset):
         scale=np.float32(0.1),
         zero=np.int8(3),
     )
-    assert ops(changed(found, constants)) == ["MatMul", "MatMul"]
+    assert ops(changed(net, constants)) == ["MatMul", "MatMul"]
 
 
 @pytest.mark.parametrize("opset", OPSETS)
 def test_shape_arithmetic_on_a_static_shape_is_folded(opset):
     unsqueeze = "Unsqueeze<axes = [0]>(g)" if opset < 13 else "Unsqueeze(g, zero)"
-    found = graph(
+    net = graph(
         f"""(float[2, 3, 4] x) => (float[n, m] y) {{
             s = Shape(x)
             g = Gather<axis = 0>(s, i)
@@ -99,7 +99,7 @@ def test_shape_arithmetic_on_a_static_shape_is_folded(opset):
         zero=np.array([0]),
         rest=np.array([-1]),
     )
-    after = changed(found, constants)
+    after = changed(net, constants)
     assert ops(after) == ["Reshape"]
     np.testing.assert_array_equal(after.constants["t"], [2, -1])
 
@@ -134,8 +134,8 @@ def test_an_open_shape_stays():
 )
 def test_what_is_random_huge_or_unknown_is_not_folded(body):
     text = f"(float[3] x) => (float[3] y) {{ {body} }}"
-    given = {"huge": np.array([1 << 24, 3]), "endless": np.array([1 << 40, 3]), "many": np.array([1 << 24])}
-    proto = model(text, w=np.ones(3, np.float32), half=np.float32(0.5), yes=np.array(True), **given)
+    arrays = {"huge": np.array([1 << 24, 3]), "endless": np.array([1 << 40, 3]), "many": np.array([1 << 24])}
+    proto = model(text, w=np.ones(3, np.float32), half=np.float32(0.5), yes=np.array(True), **arrays)
     proto.opset_import.add(domain="custom", version=1)
     unchanged(load(proto), constants)
 

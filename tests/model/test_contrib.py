@@ -78,8 +78,8 @@ def check(model: onnx.ModelProto, op: str) -> None:
     graph = canonise(load(model))
     assert all(not node.domain and node.op != "SimplifiedLayerNormalization" for node in graph.nodes)
     assert f"{op} of onnxruntime written out: 1x" in graph.notes
-    found = Forward(graph, ["y"], ["CPUExecutionProvider"])(feeds)["y"]
-    np.testing.assert_allclose(found, by_onnxruntime(model, feeds["x"]), rtol=1e-4, atol=1e-5)
+    y = Forward(graph, ["y"], ["CPUExecutionProvider"])(feeds)["y"]
+    np.testing.assert_allclose(y, by_onnxruntime(model, feeds["x"]), rtol=1e-4, atol=1e-5)
 
 
 def test_every_definition_has_a_case() -> None:

@@ -53,8 +53,8 @@ def model_of(case: str) -> tuple[onnx.ModelProto, dict[str, np.ndarray]]:
     graph = helper.make_graph([node], "g", inputs, [onnx.ValueInfoProto(name=name) for name in made], tensors)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=10)
     inferred = onnx.shape_inference.infer_shapes(model).graph.output
-    for output, found in zip(graph.output, inferred, strict=True):
-        output.CopyFrom(found)
+    for output, info in zip(graph.output, inferred, strict=True):
+        output.CopyFrom(info)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=10)
     return model, {name: rng.standard_normal(shape).astype(np.float32) for name, shape in shaped}
 
@@ -72,9 +72,9 @@ def test_the_definition_computes_the_same(case: str) -> None:
     assert not {node.op for node in graph.nodes} & {*EXPANDED, "Swish"}
     assert f"{CASES[case][0]} expanded into its ONNX definition: 1x" in graph.notes
     graph = graph.replace(opsets={"": min(graph.opsets[""], 26)})
-    found = Forward(graph, graph.outputs, ["CPUExecutionProvider"])(feeds)
+    outputs = Forward(graph, graph.outputs, ["CPUExecutionProvider"])(feeds)
     for name, y in zip(graph.outputs, expected, strict=True):
-        np.testing.assert_allclose(found[name], y, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(outputs[name], y, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("case", [name for name, case in CASES.items() if case[1] <= 26])

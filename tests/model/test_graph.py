@@ -25,49 +25,49 @@ BRANCHES = """(float[3] x, bool c) => (float[3] y) {
 
 
 def test_network_has_an_edge_per_use():
-    found = graph("(float[3] x) => (float[3] y) { h = Relu(x) y = Mul(h, h) }")
-    relu, mul = found.nodes
-    assert set(found.network.get_edge_data(relu.name, mul.name)) == {("h", 0), ("h", 1)}
-    assert found.network.number_of_edges() == 3
-    assert found.network.nodes["input:x"]["value"] == "x"
-    assert found.network.nodes[mul.name]["node"] is mul
-    assert found.consumers["h"] == (mul,)
+    net = graph("(float[3] x) => (float[3] y) { h = Relu(x) y = Mul(h, h) }")
+    relu, mul = net.nodes
+    assert set(net.network.get_edge_data(relu.name, mul.name)) == {("h", 0), ("h", 1)}
+    assert net.network.number_of_edges() == 3
+    assert net.network.nodes["input:x"]["value"] == "x"
+    assert net.network.nodes[mul.name]["node"] is mul
+    assert net.consumers["h"] == (mul,)
 
 
 def test_producers_consumers_and_names():
-    found = graph(DIAMOND)
-    assert found.producers["b"].op == "Neg"
-    assert [node.op for node in found.consumers["a"]] == ["Neg", "Exp"]
-    assert found.by_name[found.nodes[0].name] is found.nodes[0]
-    assert str(found.nodes[0]) == "'Relu_0' Relu"
+    net = graph(DIAMOND)
+    assert net.producers["b"].op == "Neg"
+    assert [node.op for node in net.consumers["a"]] == ["Neg", "Exp"]
+    assert net.by_name[net.nodes[0].name] is net.nodes[0]
+    assert str(net.nodes[0]) == "'Relu_0' Relu"
 
 
 def test_order_is_topological_and_keeps_the_order_given():
-    found = graph(DIAMOND)
-    assert [node.op for node in found.nodes] == ["Relu", "Neg", "Exp", "Add"]
-    turned = found.replace(nodes=tuple(reversed(found.nodes)))
+    net = graph(DIAMOND)
+    assert [node.op for node in net.nodes] == ["Relu", "Neg", "Exp", "Add"]
+    turned = net.replace(nodes=tuple(reversed(net.nodes)))
     assert [node.op for node in turned.nodes] == ["Relu", "Exp", "Neg", "Add"]
-    assert all(graph(DIAMOND).nodes == found.nodes for _ in range(3))
+    assert all(graph(DIAMOND).nodes == net.nodes for _ in range(3))
 
 
 def test_dead_branches_and_their_constants_are_dropped():
-    found = graph(
+    net = graph(
         "(float[3] x) => (float[3] y) { y = Relu(x) d = Add(x, w) e = Exp(d) }", w=np.ones(3, np.float32)
     )
-    assert [node.op for node in found.nodes] == ["Relu"]
-    assert not found.constants
+    assert [node.op for node in net.nodes] == ["Relu"]
+    assert not net.constants
 
 
 def test_captures_of_subgraphs_keep_their_producers():
-    found = graph(BRANCHES, w=np.ones(3, np.float32))
-    assert [node.op for node in found.nodes] == ["Relu", "Neg", "If"]
-    branch = found.nodes[-1]
+    net = graph(BRANCHES, w=np.ones(3, np.float32))
+    assert [node.op for node in net.nodes] == ["Relu", "Neg", "If"]
+    branch = net.nodes[-1]
     assert set(needs(branch)) == {"c", "a", "b", "w"}
-    assert found.network.number_of_edges(found.producers["a"].name, branch.name) == 1
-    assert set(found.constants) == {"w"}
+    assert net.network.number_of_edges(net.producers["a"].name, branch.name) == 1
+    assert set(net.constants) == {"w"}
     x = np.array([-1, 0, 2], np.float32)
-    for flag, wanted in ((True, np.maximum(x, 0) + 1), (False, np.exp(-x))):
-        np.testing.assert_allclose(run(found, {"x": x, "c": np.array(flag)})[0], wanted, rtol=1e-6)
+    for flag, expected in ((True, np.maximum(x, 0) + 1), (False, np.exp(-x))):
+        np.testing.assert_allclose(run(net, {"x": x, "c": np.array(flag)})[0], expected, rtol=1e-6)
 
 
 def test_a_subgraph_that_hands_on_an_outer_value_needs_it():
@@ -76,31 +76,31 @@ def test_a_subgraph_that_hands_on_an_outer_value_needs_it():
 
 
 def test_targets_and_their_makers_stay():
-    found = graph("(float[3] x) => (float[3] y) { a = Relu(x) y = Neg(x) }")
+    net = graph("(float[3] x) => (float[3] y) { a = Relu(x) y = Neg(x) }")
     kept = graph("(float[3] x) => (float[3] y, float[3] a) { a = Relu(x) y = Neg(x) }")
     kept = kept.replace(outputs=("y",), targets={"y": "a"})
-    assert [node.op for node in found.nodes] == ["Neg"]
+    assert [node.op for node in net.nodes] == ["Neg"]
     assert [node.op for node in kept.nodes] == ["Relu", "Neg"]
-    assert (kept.target("y"), found.target("y")) == ("a", "y")
+    assert (kept.target("y"), net.target("y")) == ("a", "y")
 
 
 def test_a_cycle_is_refused():
-    found = graph("(float[3] x) => (float[3] y) { a = Relu(x) y = Neg(a) }")
-    relu, neg = found.nodes
+    net = graph("(float[3] x) => (float[3] y) { a = Relu(x) y = Neg(a) }")
+    relu, neg = net.nodes
     with pytest.raises(ModelError, match="cycle"):
-        found.replace(nodes=(dataclasses.replace(relu, inputs=("y",)), neg))
+        net.replace(nodes=(dataclasses.replace(relu, inputs=("y",)), neg))
     with pytest.raises(ModelError, match="one name"):
         sort_nodes([relu, dataclasses.replace(neg, name=relu.name)], ["y"])
 
 
 def test_pickle_round_trip():
-    found = graph(BRANCHES, w=np.ones(3, np.float32)).noting("a note")
-    assert found.network.number_of_nodes() == 5
-    again = pickle.loads(pickle.dumps(found))
+    net = graph(BRANCHES, w=np.ones(3, np.float32)).noting("a note")
+    assert net.network.number_of_nodes() == 5
+    again = pickle.loads(pickle.dumps(net))
     for field in dataclasses.fields(Graph):
         if field.name != "constants":
-            assert getattr(again, field.name) == getattr(found, field.name)
-    np.testing.assert_array_equal(again.constants["w"], found.constants["w"])
+            assert getattr(again, field.name) == getattr(net, field.name)
+    np.testing.assert_array_equal(again.constants["w"], net.constants["w"])
     assert again.notes == ("a note",)
 
 
@@ -116,19 +116,19 @@ def test_to_proto_is_the_model_again(opset):
     text = "(float[N, 3] x) => (float[N, 2] y) { h = MatMul(x, w) y = LeakyRelu<alpha = 0.3>(h) }"
     w = np.arange(6, dtype=np.float32).reshape(3, 2)
     x = np.random.default_rng(0).standard_normal((4, 3)).astype(np.float32)
-    proto, found = model(text, opset, w=w), graph(text, opset, w=w)
-    onnx.checker.check_model(found.to_proto(), full_check=True)
-    np.testing.assert_array_equal(run(found, {"x": x})[0], run(proto, {"x": x})[0])
-    np.testing.assert_allclose(run(found.to_proto(outputs=["h"]), {"x": x})[0], x @ w, rtol=1e-6)
+    proto, net = model(text, opset, w=w), graph(text, opset, w=w)
+    onnx.checker.check_model(net.to_proto(), full_check=True)
+    np.testing.assert_array_equal(run(net, {"x": x})[0], run(proto, {"x": x})[0])
+    np.testing.assert_allclose(run(net.to_proto(outputs=["h"]), {"x": x})[0], x @ w, rtol=1e-6)
 
 
 def test_attributes_survive():
     text = """(float[1, 1, 5, 5] x) => (float[1, 1, n, m] y) {
         y = AveragePool<auto_pad = "SAME_UPPER", kernel_shape = [3, 3], strides = [2, 2]>(x)
     }"""
-    found = graph(text)
-    assert found.nodes[0].attributes == {"auto_pad": "SAME_UPPER", "kernel_shape": [3, 3], "strides": [2, 2]}
-    written, read = found.nodes[0].to_proto(found.opsets), model(text).graph.node[0]
+    net = graph(text)
+    assert net.nodes[0].attributes == {"auto_pad": "SAME_UPPER", "kernel_shape": [3, 3], "strides": [2, 2]}
+    written, read = net.nodes[0].to_proto(net.opsets), model(text).graph.node[0]
     assert {a.name: a for a in written.attribute} == {a.name: a for a in read.attribute}
 
 

@@ -12,7 +12,7 @@ from tests.support.model_text import OPSETS, changed, graph, model, normal, ops,
 @pytest.mark.parametrize("opset", OPSETS)
 def test_no_ops_are_dropped(opset):
     pad = "Pad<pads = [0, 0, 0, 0]>(d)" if opset < 11 else "Pad(d, zeros)"
-    found = graph(
+    net = graph(
         f"""(float[N, 3] x) => (float[N, 3] y) {{
             a = Identity(x)
             b = Relu(a)
@@ -30,7 +30,7 @@ def test_no_ops_are_dropped(opset):
         zeros=np.zeros(4, np.int64),
         shape=np.array([-1, 3]),
     )
-    after = changed(found, identity)
+    after = changed(net, identity)
     assert ops(after) == ["Relu", "Neg"]
     assert after.nodes[0].inputs == ("x",)
     assert after.notes == ("no-ops dropped: 9 nodes",)
@@ -40,8 +40,8 @@ def test_no_ops_are_dropped(opset):
 @pytest.mark.parametrize(("training", "count"), [("", 1), (", no", 1), (", yes", 2)])
 def test_dropout_since_opset_12(opset, training, count):
     text = f"(float[3] x) => (float[3] y) {{ a = Dropout(x, r{training}) y = Neg(a) }}"
-    found = graph(text, opset, r=np.float32(0.5), no=np.array(False), yes=np.array(True))
-    assert len(identity(found).nodes) == count
+    net = graph(text, opset, r=np.float32(0.5), no=np.array(False), yes=np.array(True))
+    assert len(identity(net).nodes) == count
 
 
 KEPT = {
@@ -60,11 +60,11 @@ KEPT = {
 
 @pytest.mark.parametrize(("kind", "body"), [(kind, body) for kind in KEPT for body in KEPT[kind]])
 def test_what_moves_something_stays(kind, body):
-    given = {"r": np.float32(0.5), "s": np.array([3, 2]), "rest": np.array([-1, 3]), "p": np.array([0, 1])}
-    given |= {"zeros": np.array([0, 0]), "open": np.array([-1, 3])}
+    arrays = {"r": np.float32(0.5), "s": np.array([3, 2]), "rest": np.array([-1, 3]), "p": np.array([0, 1])}
+    arrays |= {"zeros": np.array([0, 0]), "open": np.array([-1, 3])}
     outputs = "float[A] y, bool[B] n" if "Not" in body else "float[A] y"
     unchanged(
-        graph(f"({kind} x, bool t) => ({outputs}) {{ a = Relu(x) {body} y = Neg(b) }}", **given), identity
+        graph(f"({kind} x, bool t) => ({outputs}) {{ a = Relu(x) {body} y = Neg(b) }}", **arrays), identity
     )
 
 
@@ -125,8 +125,8 @@ def test_split_becomes_slices(form, opset):
     text = f"""(float[3, 6, 5] x) => (float[p, q, r] y, float[s, t, u] b, float[v, w, z] d) {{
         {form} y = Neg(a) d = Exp(c)
     }}"""
-    found = graph(text, opset, sizes=np.array([1, 2, 3]))
-    after = changed(found, split)
+    net = graph(text, opset, sizes=np.array([1, 2, 3]))
+    after = changed(net, split)
     assert sorted(ops(after)) == ["Exp", "Neg", "Slice", "Slice", "Slice"]
     assert len(after.nodes[0].inputs) == (1 if opset < 10 else 5)
     assert after.notes == ("Split written as Slice: 1 node",)

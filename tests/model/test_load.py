@@ -25,20 +25,20 @@ def test_path_bytes_and_proto_agree(tmp_path):
     path = tmp_path / "model.onnx"
     onnx.save(proto, path)
     loaded = [load(path), load(str(path)), load(path.read_bytes()), load(proto)]
-    for found in loaded:
-        assert (found.inputs, found.outputs) == (("x",), ("y",))
-        assert found.metadata == {"author": "somebody"}
-        assert found.opsets == {"": 17}
-        assert found.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
-        np.testing.assert_array_equal(found.constants["w"], W)
+    for each in loaded:
+        assert (each.inputs, each.outputs) == (("x",), ("y",))
+        assert each.metadata == {"author": "somebody"}
+        assert each.opsets == {"": 17}
+        assert each.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+        np.testing.assert_array_equal(each.constants["w"], W)
 
 
 def test_values_are_inferred():
-    found = graph("(float[N, 3] x) => (float[N, 2] y) { h = MatMul(x, w) y = Relu(h) }", w=W)
-    assert found.value("h").shape == ("N", 2)
-    assert found.value("h").is_float
-    assert found.value("w").shape == (3, 2)
-    assert not found.value("unknown").is_float
+    net = graph("(float[N, 3] x) => (float[N, 2] y) { h = MatMul(x, w) y = Relu(h) }", w=W)
+    assert net.value("h").shape == ("N", 2)
+    assert net.value("h").is_float
+    assert net.value("w").shape == (3, 2)
+    assert not net.value("unknown").is_float
 
 
 def test_shape_constants_reach_the_inference():
@@ -52,9 +52,9 @@ def test_the_rank_after_a_computed_reshape_is_known():
         t = Concat<axis = 0>(n, p) h = Reshape(x, t) g = Relu(h) y = MatMul(g, w)
     }"""
     ends = {"zero": np.array([0]), "one": np.array([1]), "three": np.array([3])}
-    found = graph(text, w=np.ones((12, 2), np.float32), **ends)
-    assert len(found.value("g").shape) == 2
-    assert found.value("h").is_float
+    net = graph(text, w=np.ones((12, 2), np.float32), **ends)
+    assert len(net.value("g").shape) == 2
+    assert net.value("h").is_float
 
 
 def test_a_vector_that_announces_more_than_memory_holds(monkeypatch):
@@ -66,12 +66,12 @@ def test_a_vector_that_announces_more_than_memory_holds(monkeypatch):
         return run(model, check_type=True)
 
     monkeypatch.setattr(shapes.shape_inference, "infer_shapes", spy)
-    found = graph(
+    net = graph(
         "(float[2] x) => (float[2] y, int64[n] j) { i = Reshape(v, long) j = Cast<to = 7>(i) y = Relu(x) }",
         v=np.ones(2, np.float32),
         long=np.array([1 << 55]),
     )
-    assert found.value("y").shape == (2,)
+    assert net.value("y").shape == (2,)
     assert {repr(how) for how in calls} == {"{'check_type': True}"}
 
 
@@ -91,10 +91,10 @@ def test_an_input_with_an_initializer_is_a_constant(ir):
         s=np.array([300, 2]),
     )
     proto.ir_version = ir
-    found = load(proto)
-    assert found.inputs == ("x",)
-    assert found.value("z").shape == (300, 2)
-    assert set(found.constants) == {"w", "s"}
+    net = load(proto)
+    assert net.inputs == ("x",)
+    assert net.value("z").shape == (300, 2)
+    assert set(net.constants) == {"w", "s"}
 
 
 def test_stale_inner_shapes_are_not_believed():
@@ -107,9 +107,9 @@ def test_what_cannot_be_inferred_is_taken_from_the_file():
     proto = model("(float[N, 3] x) => (float[N, 2] y) { h = custom.Op(x) y = Relu(h) }")
     proto.opset_import.add(domain="custom", version=1)
     proto.graph.value_info.append(helper.make_tensor_value_info("h", TensorProto.FLOAT, ["N", 2]))
-    found = load(proto)
-    assert found.value("h").shape == ("N", 2)
-    assert found.nodes[0].domain == "custom"
+    net = load(proto)
+    assert net.value("h").shape == ("N", 2)
+    assert net.nodes[0].domain == "custom"
 
 
 def test_nodes_get_unique_names():
@@ -132,10 +132,10 @@ model (float[2] x) => (float[2] y) {{ h = local.f(x) y = local.f(h) }}
 @pytest.mark.parametrize("opset", [13, 17])
 def test_functions_are_inlined(opset):
     proto = onnx.parser.parse_model(FUNCTION.format(opset=opset, body="c = Exp(a) b = Neg(c)"))
-    found = load(proto)
-    assert [node.op for node in found.nodes] == ["Exp", "Neg", "Exp", "Neg"]
+    net = load(proto)
+    assert [node.op for node in net.nodes] == ["Exp", "Neg", "Exp", "Neg"]
     x = np.array([0.5, -1], np.float32)
-    np.testing.assert_allclose(run(found, {"x": x})[0], -np.exp(-np.exp(x)), rtol=1e-6)
+    np.testing.assert_allclose(run(net, {"x": x})[0], -np.exp(-np.exp(x)), rtol=1e-6)
 
 
 def test_defaults_of_attributes_are_those_of_the_function():
@@ -201,9 +201,9 @@ def test_sparse_initializers_that_are_refused(indices, dims):
 @pytest.mark.parametrize("size", [5, 5000])
 def test_weights_of_every_type(dtype, size):
     array = np.random.default_rng(0).integers(0, 2, size).astype(dtype)
-    found = graph("(float[2] x) => (float[2] y, float[n] z) { y = Relu(x) z = Cast<to = 1>(w) }", w=array)
-    np.testing.assert_array_equal(found.constants["w"], array)
-    assert found.constants["w"].dtype == dtype
+    net = graph("(float[2] x) => (float[2] y, float[n] z) { y = Relu(x) z = Cast<to = 1>(w) }", w=array)
+    np.testing.assert_array_equal(net.constants["w"], array)
+    assert net.constants["w"].dtype == dtype
 
 
 @pytest.mark.parametrize("kind", ["BFLOAT16", "INT4", "FLOAT8E4M3FN"])
@@ -214,9 +214,9 @@ def test_weights_of_types_without_a_numpy_type(kind, size):
     proto = model("(float[2] x) => (float[2] y, float[n] z) { y = Relu(x) z = Cast<to = 1>(w) }", 22)
     array = (np.arange(size) % 5).astype(dtype)
     proto.graph.initializer.append(numpy_helper.from_array(array, "w"))
-    found = load(proto).constants["w"]
-    assert found.dtype == dtype
-    np.testing.assert_array_equal(found.astype(np.float32), np.arange(size) % 5)
+    weights = load(proto).constants["w"]
+    assert weights.dtype == dtype
+    np.testing.assert_array_equal(weights.astype(np.float32), np.arange(size) % 5)
 
 
 def test_weights_are_read_once_aligned_and_read_only(tmp_path):
@@ -227,19 +227,19 @@ def test_weights_are_read_once_aligned_and_read_only(tmp_path):
     onnx.save(model(f"(float[1] x) => ({outputs}) {{ {nodes} }}", **weights), path)
     total = sum(array.nbytes for array in weights.values())
     tracemalloc.start()
-    found = load(path)
+    net = load(path)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 1.1 * total
     for name, array in weights.items():
-        np.testing.assert_array_equal(found.constants[name], array)
-        assert found.constants[name].flags.aligned
-        assert not found.constants[name].flags.writeable
+        np.testing.assert_array_equal(net.constants[name], array)
+        assert net.constants[name].flags.aligned
+        assert not net.constants[name].flags.writeable
 
 
 def test_a_loaded_graph_pickles():
-    found = graph(DENSE, w=BIG[:, :2])
-    again = pickle.loads(pickle.dumps(found))
-    assert (again.nodes, again.values, again.sha256) == (found.nodes, found.values, found.sha256)
-    np.testing.assert_array_equal(again.constants["w"], found.constants["w"])
+    net = graph(DENSE, w=BIG[:, :2])
+    again = pickle.loads(pickle.dumps(net))
+    assert (again.nodes, again.values, again.sha256) == (net.nodes, net.values, net.sha256)
+    np.testing.assert_array_equal(again.constants["w"], net.constants["w"])
     assert re.fullmatch(r"[0-9a-f]{64}", again.sha256)

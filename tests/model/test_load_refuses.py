@@ -135,5 +135,5 @@ def test_the_runtimes_own_format_is_told_apart(tmp_path):
 
 
 def test_a_wrong_shape_does_not_stop_the_loading():
-    found = graph("(float[2] x, float[3] z) => (float[n] y) { h = Add(x, z) y = Relu(h) }")
-    assert found.value("h").shape is None
+    net = graph("(float[2] x, float[3] z) => (float[n] y) { h = Add(x, z) y = Relu(h) }")
+    assert net.value("h").shape is None

@@ -65,9 +65,9 @@ def ops_of(graph) -> list[str]:
 
 
 def test_every_operator_of_the_domain_has_a_verdict():
-    known = {schema.name for schema in onnx.defs.get_all_schemas() if schema.domain == "ai.onnx.ml"}
-    assert known == {name for domain, name in OPS if domain == "ai.onnx.ml"}
-    assert all(OPS["ai.onnx.ml", name].doc for name in known)
+    schemas = {schema.name for schema in onnx.defs.get_all_schemas() if schema.domain == "ai.onnx.ml"}
+    assert schemas == {name for domain, name in OPS if domain == "ai.onnx.ml"}
+    assert all(OPS["ai.onnx.ml", name].doc for name in schemas)
 
 
 @pytest.mark.parametrize("post", POSTS)
@@ -91,10 +91,10 @@ def test_linear_classifiers(post, rows, kind):
 @pytest.mark.parametrize("targets", [1, 2])
 @pytest.mark.parametrize("intercepts", [True, False])
 def test_linear_regressors(post, targets, intercepts):
-    given = {"intercepts": RNG.standard_normal(targets).tolist()} if intercepts else {}
+    attributes = {"intercepts": RNG.standard_normal(targets).tolist()} if intercepts else {}
     weights = RNG.standard_normal(3 * targets).tolist()
     model = node_model(
-        "LinearRegressor", ["y"], coefficients=weights, targets=targets, post_transform=post, **given
+        "LinearRegressor", ["y"], coefficients=weights, targets=targets, post_transform=post, **attributes
     )
     assert ops_of(rewritten(model))[0] == "Gemm"
 

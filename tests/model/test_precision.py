@@ -60,16 +60,16 @@ def test_shipped_models_halved_are_explained_as_they_were(name, kind, engine, me
     x, options = sample_of(name), {"engine": engine, "input_range": (0, 1)}
     half = onnxdtd.Explainer(halved(name, kind), method, verify=True, **options)
     e = half(x, 3)
-    (found,) = e.relevance.values()
-    assert found.dtype == np.float32
+    (relevance,) = e.relevance.values()
+    assert relevance.dtype == np.float32
     assert all(output.dtype == np.float32 for output in e.outputs.values())
     assert any(f"{kind} widened to float32" in note for note in e.notes)
     (same,) = onnxdtd.Explainer(rounded(name, kind), method, **options)(x, 3).relevance.values()
-    np.testing.assert_allclose(found, same, atol=1e-5 * np.abs(same).max())
+    np.testing.assert_allclose(relevance, same, atol=1e-5 * np.abs(same).max())
     (whole,) = onnxdtd.Explainer(MODELS / f"{name}.onnx", method, **options)(x, 3).relevance.values()
-    assert cosine(found, whole) > {"float16": 0.999, "bfloat16": 0.97}[kind]
+    assert cosine(relevance, whole) > {"float16": 0.999, "bfloat16": 0.97}[kind]
     (narrow,) = half(x.astype(KINDS[kind][1]), 3).relevance.values()
-    assert cosine(found, narrow) > {"float16": 0.999, "bfloat16": 0.97}[kind]
+    assert cosine(relevance, narrow) > {"float16": 0.999, "bfloat16": 0.97}[kind]
 
 
 def cosine(a: np.ndarray, b: np.ndarray) -> float:

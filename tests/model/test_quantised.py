@@ -47,8 +47,8 @@ def test_static(form: QuantFormat, op: str, tmp_path: Path) -> None:
 
 
 def refused(path: Path, op: str) -> None:
-    found = check(path)
-    assert not found.ok
-    assert any(f" {op} " in fault and "quantised" in fault for fault in found.faults)
+    survey = check(path)
+    assert not survey.ok
+    assert any(f" {op} " in fault and "quantised" in fault for fault in survey.faults)
     with pytest.raises(UnsupportedError, match=op):
         Explainer(path).plan()

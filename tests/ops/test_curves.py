@@ -53,8 +53,8 @@ GATES = {"epsilon": 1e-12, "bias": "redistribute"}
     ],
 )
 def test_slopes_at_kinks_ends_and_far_out(op: str, x: float, slope: float, opset: int) -> None:
-    (found,) = relevance(op, {"x": [x]}, opset=opset).values()
-    np.testing.assert_allclose(found, [slope], atol=1e-6)
+    (shares,) = relevance(op, {"x": [x]}, opset=opset).values()
+    np.testing.assert_allclose(shares, [slope], atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -71,8 +71,8 @@ def test_slopes_at_kinks_ends_and_far_out(op: str, x: float, slope: float, opset
     ],
 )
 def test_powers_where_a_base_is_not_positive(x: float, p: float, by_base: float, by_exponent: float) -> None:
-    found = relevance("Pow", {"x": [x], "p": [p]})
-    np.testing.assert_allclose([found["x"][0], found["p"][0]], [by_base, by_exponent], rtol=1e-6)
+    shares = relevance("Pow", {"x": [x], "p": [p]})
+    np.testing.assert_allclose([shares["x"][0], shares["p"][0]], [by_base, by_exponent], rtol=1e-6)
     np.testing.assert_allclose(relevance("Pow", {"x": [x], "c": [p]})["x"], [by_base], rtol=1e-6)
     np.testing.assert_allclose(relevance("Pow", {"c": [x], "p": [p]})["p"], [by_exponent], rtol=1e-6)
 
@@ -97,24 +97,24 @@ def test_maps_and_bias_make_the_output_at_hard_points(op: str, feeds: dict[str, 
 
 
 def test_rules_leave_relevance_with_the_base() -> None:
-    found = relevance("Pow", {"x": [2, 3], "p": [3, -1]}, [8, 5], rule={"epsilon": 1e-12})
-    np.testing.assert_allclose(found["x"], [8, 5], rtol=1e-6)
-    np.testing.assert_allclose(found["p"], [0, 0])
+    shares = relevance("Pow", {"x": [2, 3], "p": [3, -1]}, [8, 5], rule={"epsilon": 1e-12})
+    np.testing.assert_allclose(shares["x"], [8, 5], rtol=1e-6)
+    np.testing.assert_allclose(shares["p"], [0, 0])
 
 
 @pytest.mark.parametrize(("op", "x"), [("Max", 2.0), ("Min", -2.0)])
 def test_those_that_tie_share_equally(op: str, x: float) -> None:
-    found = relevance(op, {"a": [x, 0], "b": [x, x], "c": [x, 0]}, [6, 1])
-    np.testing.assert_allclose([found["a"], found["b"]], [[2, 0], [2, 1]])
-    found = relevance(f"Reduce{op}", {"x": [[x, 0, x], [0, 0, x]]}, [[4], [5]], axes=[1])
-    np.testing.assert_allclose(found["x"], [[2, 0, 2], [0, 0, 5]])
+    shares = relevance(op, {"a": [x, 0], "b": [x, x], "c": [x, 0]}, [6, 1])
+    np.testing.assert_allclose([shares["a"], shares["b"]], [[2, 0], [2, 1]])
+    shares = relevance(f"Reduce{op}", {"x": [[x, 0, x], [0, 0, x]]}, [[4], [5]], axes=[1])
+    np.testing.assert_allclose(shares["x"], [[2, 0, 2], [0, 0, 5]])
 
 
 def test_a_masked_value_loses() -> None:
-    found = relevance("Max", {"x": [-INF, 1, -INF], "c": [0, 0, -INF]})
-    np.testing.assert_allclose(found["x"], [0, 1, 0.5])
-    found = relevance("ReduceLogSumExp", {"x": [[0, -INF, 0], [-INF] * 3]}, axes=[1])
-    np.testing.assert_allclose(found["x"], [[0.5, 0, 0.5], [0, 0, 0]], rtol=1e-6)
+    shares = relevance("Max", {"x": [-INF, 1, -INF], "c": [0, 0, -INF]})
+    np.testing.assert_allclose(shares["x"], [0, 1, 0.5])
+    shares = relevance("ReduceLogSumExp", {"x": [[0, -INF, 0], [-INF] * 3]}, axes=[1])
+    np.testing.assert_allclose(shares["x"], [[0.5, 0, 0.5], [0, 0, 0]], rtol=1e-6)
     for op in ("ReduceLogSumExp", "ReduceMax"):
         rule = "pass" if op == "ReduceMax" else {"epsilon": 1e-6}
         assert np.isfinite(relevance(op, {"x": [[2, -INF, 1], [-INF] * 3]}, axes=[1], rule=rule)["x"]).all()
@@ -124,28 +124,28 @@ def test_the_bound_that_binds_takes_all() -> None:
     feeds = {"x": [-3, 0, 1, 2, 5], "low": np.float32(0), "high": np.float32(2)}
     r = [1, 10, 100, 1000, 10000]
     for rule in ("gradient", "pass"):
-        found = relevance("Clip", feeds, r, rule=rule)
-        np.testing.assert_allclose(found["x"], [0, 10, 100, 1000, 0])
-        assert (found["low"], found["high"]) == (1, 10000)
+        shares = relevance("Clip", feeds, r, rule=rule)
+        np.testing.assert_allclose(shares["x"], [0, 10, 100, 1000, 0])
+        assert (shares["low"], shares["high"]) == (1, 10000)
     crossed = {"x": [1, 5], "low": np.float32(3), "high": np.float32(2)}
-    found = relevance("Clip", crossed, [1, 10])
-    assert (found["x"].tolist(), found["low"], found["high"]) == ([0, 0], 0, 11)
+    shares = relevance("Clip", crossed, [1, 10])
+    assert (shares["x"].tolist(), shares["low"], shares["high"]) == ([0, 0], 0, 11)
     only = relevance("Clip", {"c": [-3, 1], "low": np.float32(0)}, [1, 10])
     assert only["low"] == 1
 
 
 def test_the_first_of_equals_is_the_top() -> None:
-    found = relevance("TopK", {"x": [[1, 3, 3, 3]], "ck": np.array([2])}, [[1, 10]], outputs=2)
-    np.testing.assert_allclose(found["x"], [[0, 1, 10, 0]])
-    found = relevance("TopK", {"x": [[4, 1, 3, 1]], "ck": np.array([3])}, [[1, 2, 3]], outputs=2, largest=0)
-    np.testing.assert_allclose(found["x"], [[0, 1, 3, 2]])
+    shares = relevance("TopK", {"x": [[1, 3, 3, 3]], "ck": np.array([2])}, [[1, 10]], outputs=2)
+    np.testing.assert_allclose(shares["x"], [[0, 1, 10, 0]])
+    shares = relevance("TopK", {"x": [[4, 1, 3, 1]], "ck": np.array([3])}, [[1, 2, 3]], outputs=2, largest=0)
+    np.testing.assert_allclose(shares["x"], [[0, 1, 3, 2]])
 
 
 def test_equals_share_what_is_distinct() -> None:
-    found = relevance("Unique", {"x": [5, 2, 5, 5, 1]}, [1, 2, 9], outputs=1)
-    np.testing.assert_allclose(found["x"], [3, 2, 3, 3, 1])
-    found = relevance("Unique", {"x": [[1, 2, 1], [3, 4, 3]]}, [[8, 2], [6, 4]], axis=1, sorted=0)
-    np.testing.assert_allclose(found["x"], [[4, 2, 4], [3, 4, 3]])
+    shares = relevance("Unique", {"x": [5, 2, 5, 5, 1]}, [1, 2, 9], outputs=1)
+    np.testing.assert_allclose(shares["x"], [3, 2, 3, 3, 1])
+    shares = relevance("Unique", {"x": [[1, 2, 1], [3, 4, 3]]}, [[8, 2], [6, 4]], axis=1, sorted=0)
+    np.testing.assert_allclose(shares["x"], [[4, 2, 4], [3, 4, 3]])
 
 
 @pytest.mark.parametrize(
@@ -163,8 +163,8 @@ def test_a_product_with_zeros(x: list[float], slopes: list[float]) -> None:
 
 def test_a_running_product_with_zeros() -> None:
     """y = (2, 0, 0, 0) for x = (2, 0, 5, 0)."""
-    found = relevance("CumProd", {"x": [2, 0, 5, 0], "c": np.array(0)}, [1, 10, 100, 1000], opset=26)
-    np.testing.assert_allclose(found["x"], [1, 10 * 2 + 100 * 2 * 5, 0, 0])
+    shares = relevance("CumProd", {"x": [2, 0, 5, 0], "c": np.array(0)}, [1, 10, 100, 1000], opset=26)
+    np.testing.assert_allclose(shares["x"], [1, 10 * 2 + 100 * 2 * 5, 0, 0])
 
 
 @pytest.mark.parametrize("x", [[[1, 2], [3, 4]], [[1, 2], [2, 4]], [[0, 0], [0, 0]]])
@@ -193,14 +193,14 @@ def test_norms_and_products_hand_all_on(op: str, more: dict[str, Any]) -> None:
     feeds: dict[str, Any] = {"x": x.astype(np.float32)}
     if op == "CumProd":
         feeds["c"] = np.array(2)
-    found = relevance(op, feeds, rule=GATES, **more)["x"]
+    shares = relevance(op, feeds, rule=GATES, **more)["x"]
     shape = {
         "LpPool": (2, 3, 3, 3),
         "GlobalLpPool": (2, 3, 1, 1),
         "Det": (2, 3),
         "CumProd": (2, 3, 4, 4),
     }.get(op, ())
-    np.testing.assert_allclose(found.sum(), np.prod(shape, initial=1.0), rtol=1e-4)
+    np.testing.assert_allclose(shares.sum(), np.prod(shape, initial=1.0), rtol=1e-4)
 
 
 def test_hardmax_carries_nothing() -> None:

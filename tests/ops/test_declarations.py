@@ -33,8 +33,8 @@ def test_every_activation_and_selection_declares_its_pieces() -> None:
     assert without == {"MaxRoiPool", "Unique"}
 
 
-def own_range(given: X) -> tuple[float, float]:
-    return given.within or (0.0 if given.nonnegative else -np.inf, np.inf)
+def own_range(input_range: X) -> tuple[float, float]:
+    return input_range.within or (0.0 if input_range.nonnegative else -np.inf, np.inf)
 
 
 @pytest.mark.parametrize("example", RANGED, ids=str)
@@ -43,14 +43,14 @@ def test_outputs_lie_in_the_declared_range(example: Example, stated: bool, rng: 
     """stated: the range of each input is that of the numbers drawn."""
     graph = load(model_of(example))
     feeds = draw(example, rng)
-    data = {f"x{i}": given for i, given in enumerate(example.inputs) if isinstance(given, X)}
+    data = {f"x{i}": operand for i, operand in enumerate(example.inputs) if isinstance(operand, X)}
     ends = {name: (x.min(), x.max()) if stated else own_range(data[name]) for name, x in feeds.items()}
     assert inside(run_ort(model_of(example), feeds), domains(graph, ends)["y"])
 
 
 ALONE = [
     e for e in EXAMPLES
-    if sum(isinstance(given, X) for given in e.inputs) == 1 and isinstance(e.inputs[0], X) and not e.fixed
+    if sum(isinstance(operand, X) for operand in e.inputs) == 1 and isinstance(e.inputs[0], X) and not e.fixed
     and OPS[e.domain, e.op].at((0,), e.attributes).kind == "elementwise"
 ]  # fmt: skip
 WIDTH, STEP = 4.0, 0.002
@@ -59,10 +59,10 @@ WIDTH, STEP = 4.0, 0.002
 @pytest.mark.parametrize("example", ALONE, ids=str)
 def test_an_activation_bends_where_it_says(example: Example) -> None:
     """The function on a fine grid is what its straight pieces say, and has the declared kinks and no others."""
-    given = example.inputs[0]
-    low, high = given.within or (0.1 if given.nonnegative else -WIDTH, WIDTH)
+    operand = example.inputs[0]
+    low, high = operand.within or (0.1 if operand.nonnegative else -WIDTH, WIDTH)
     u = np.arange(low + 0.0007, high, STEP)
-    x = np.broadcast_to(u.reshape(-1, *[1] * (len(given.shape) - 1)), (len(u), *given.shape[1:]))
+    x = np.broadcast_to(u.reshape(-1, *[1] * (len(operand.shape) - 1)), (len(u), *operand.shape[1:]))
     y = run_reference(example, {"x0": x})
     graph = load(model_of(example))
     constants = {k: v.astype(np.float64) if v.dtype.kind == "f" else v for k, v in graph.constants.items()}

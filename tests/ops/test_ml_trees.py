@@ -70,16 +70,16 @@ def test_every_mode_and_missing_values(mode):
 @pytest.mark.parametrize("aggregate", ["SUM", "AVERAGE", "MIN", "MAX"])
 @pytest.mark.parametrize("base", [[], [0.25, -1.5]])
 def test_every_aggregate_and_base_values(aggregate, base):
-    given = grown(MODES[:4]) | ({"base_values": base} if base else {})
-    shares(model_of("TreeEnsembleRegressor", aggregate_function=aggregate, **given))
+    trees = grown(MODES[:4]) | ({"base_values": base} if base else {})
+    shares(model_of("TreeEnsembleRegressor", aggregate_function=aggregate, **trees))
 
 
 @pytest.mark.parametrize("post", ["NONE", "LOGISTIC", "SOFTMAX"])
 @pytest.mark.parametrize("targets", [1, 2])
 def test_post_transforms_are_set_aside(post, targets):
-    given = grown(MODES[:4], targets=targets)
-    model = model_of("TreeEnsembleRegressor", post_transform=post, targets=targets, **given)
-    plain = model_of("TreeEnsembleRegressor", targets=targets, **given)
+    trees = grown(MODES[:4], targets=targets)
+    model = model_of("TreeEnsembleRegressor", post_transform=post, targets=targets, **trees)
+    plain = model_of("TreeEnsembleRegressor", targets=targets, **trees)
     e = onnxdtd.Explainer(model, "epsilon_plus", verify=True)(X, 0)
     bare = onnxdtd.Explainer(plain, "epsilon_plus")(X, 0)
     np.testing.assert_allclose(e.relevance["x"], bare.relevance["x"], rtol=1e-4, atol=1e-6)
@@ -88,10 +88,10 @@ def test_post_transforms_are_set_aside(post, targets):
 
 
 def test_a_double_has_its_own_thresholds():
-    given = grown(["BRANCH_LEQ"])
+    trees = grown(["BRANCH_LEQ"])
     for key in ("nodes_values", "target_weights"):
-        given[f"{key}_as_tensor"] = numpy_helper.from_array(np.array(given.pop(key), np.float64), key)
-    model = model_of("TreeEnsembleRegressor", TensorProto.DOUBLE, **given)
+        trees[f"{key}_as_tensor"] = numpy_helper.from_array(np.array(trees.pop(key), np.float64), key)
+    model = model_of("TreeEnsembleRegressor", TensorProto.DOUBLE, **trees)
     shares(model, X.astype(np.float64))
     e = onnxdtd.explain(model, X.astype(np.float64), 0, "epsilon_plus")
     assert e.relevance["x"].dtype == np.float64
@@ -139,30 +139,30 @@ def test_the_largest_tree_takes_all():
 
 
 def test_hit_rates_count_where_they_add_up():
-    given = grown(["BRANCH_LEQ"], trees=1, depth=1)
-    given["nodes_hitrates"] = [10.0, 9.0, 1.0]
-    _, weighted = shares(model_of("TreeEnsembleRegressor", **given))
-    leaves = np.array(given["target_weights"]).reshape(2, 2)
+    trees = grown(["BRANCH_LEQ"], trees=1, depth=1)
+    trees["nodes_hitrates"] = [10.0, 9.0, 1.0]
+    _, weighted = shares(model_of("TreeEnsembleRegressor", **trees))
+    leaves = np.array(trees["target_weights"]).reshape(2, 2)
     np.testing.assert_allclose(weighted[0], 0.9 * leaves[0] + 0.1 * leaves[1], rtol=1e-5)
-    given["nodes_hitrates"] = [1.0, 1.0, 1.0]
-    _, even = shares(model_of("TreeEnsembleRegressor", **given))
+    trees["nodes_hitrates"] = [1.0, 1.0, 1.0]
+    _, even = shares(model_of("TreeEnsembleRegressor", **trees))
     np.testing.assert_allclose(even[0], leaves.mean(axis=0), rtol=1e-5)
 
 
 def test_trees_of_one_leaf_and_of_different_depths():
-    given = grown(MODES[:4], trees=1, depth=2)
+    trees = grown(MODES[:4], trees=1, depth=2)
     for key, value in [("treeids", 1), ("nodeids", 0), ("featureids", 0), ("modes", "LEAF"), ("values", 0.0),
                        ("truenodeids", 0), ("falsenodeids", 0), ("missing_value_tracks_true", 0)]:  # fmt: skip
-        given[f"nodes_{key}"].append(value)
+        trees[f"nodes_{key}"].append(value)
     for key, value in [("treeids", 1), ("nodeids", 0), ("ids", 1), ("weights", 4.0)]:
-        given[f"target_{key}"].append(value)
-    shares(model_of("TreeEnsembleRegressor", **given))
+        trees[f"target_{key}"].append(value)
+    shares(model_of("TreeEnsembleRegressor", **trees))
 
 
 def test_a_ring_is_refused():
-    given = grown(["BRANCH_LEQ"], trees=1, depth=2)
-    given["nodes_truenodeids"][1] = 1
-    graph = load(model_of("TreeEnsembleRegressor", **given))
+    trees = grown(["BRANCH_LEQ"], trees=1, depth=2)
+    trees["nodes_truenodeids"][1] = 1
+    graph = load(model_of("TreeEnsembleRegressor", **trees))
     with pytest.raises(UnsupportedError, match="ring"):
         forest_of(graph.nodes[0])
 

@@ -90,10 +90,10 @@ GRU_R = [[-.4, -.1], [-.2, .3], [0, -.1], [-.4, -.1], [0, -.1], [.6, .5]]  # fmt
 def test_relevance_by_hand(
     op: str, w: Any, r: Any, x: Any, v: Any, y: float, relevance: Any, attributes: Any, engine: Any
 ) -> None:
-    given = {"w": np.array([w], np.float32), "r": np.array([r], np.float32), "v": np.array(v, np.float32)}
+    arrays = {"w": np.array([w], np.float32), "r": np.array([r], np.float32), "v": np.array(v, np.float32)}
     rest = "last = Squeeze(h, zero) out = MatMul(last, v)"
     net = model(
-        op, {"h": "h"}, {**given, "zero": np.array([0])}, free={"x": ("T", "N", 2)}, rest=rest, **attributes
+        op, {"h": "h"}, {**arrays, "zero": np.array([0])}, free={"x": ("T", "N", 2)}, rest=rest, **attributes
     )
     e = explain(net, np.array(x, np.float32)[:, None], target=0, method="attnlrp", engine=engine)
     assert e.conservation.target == pytest.approx(y, abs=1e-6)
@@ -140,13 +140,13 @@ def stepwise(op: str, x: Array, w: Array, r: Array, b: Array, q: Array) -> Array
 
 @pytest.mark.parametrize("op", GATES)
 def test_it_is_the_step_by_step_rule(op: str) -> None:
-    given, feeds = weights_of(op), drawn(13)
-    net = model(op, {"h": "h"}, given, free={"x": X}, rest="out = Squeeze(h, z)")
+    weights, feeds = weights_of(op), drawn(13)
+    net = model(op, {"h": "h"}, weights, free={"x": X}, rest="out = Squeeze(h, z)")
     net.graph.initializer.append(numpy_helper.from_array(np.array([0]), "z"))
     e = explain(net, feeds, target=2, method="attnlrp", engine="numpy")
     for k in range(2):
         q = np.where(np.arange(HIDDEN) == 2, e.outputs["out"][k], 0)
-        arrays = (given["w"][0], given["r"][0], given["b"][0])
+        arrays = (weights["w"][0], weights["r"][0], weights["b"][0])
         expected = stepwise(op, feeds["x"][:, k].astype(float), *(a.astype(float) for a in arrays), q)
         np.testing.assert_allclose(
             e.relevance["x"][:, k], expected, rtol=1e-4, atol=2e-5 * abs(expected).max()
@@ -159,7 +159,7 @@ def test_outputs_alone_and_together(op: str, direction: str) -> None:
     """The gradient of a sum over several outputs, some of which the model leaves out, against differences."""
     count = 1 + (direction == "bidirectional")
     states = ("h0", "c0") if op == "LSTM" else ("h0",)
-    given = weights_of(op, count)
+    weights = weights_of(op, count)
     free = {"x": X, **dict.fromkeys(states, (count, "N", HIDDEN))}
     places = ("y", "h", "c") if op == "LSTM" else ("y", "h")
     feeds = drawn(4, 2, count, states)
@@ -168,23 +168,23 @@ def test_outputs_alone_and_together(op: str, direction: str) -> None:
         sums = [f"{p}s = ReduceSum<keepdims = 0>({p}, {p}axes)" for p in parts]
         total = f"total = Sum({', '.join(f'{p}s' for p in parts)})"
         axes = {f"{p}axes": np.array([0, 1] if p == "y" else [0]) for p in parts}
-        net = model(op, {p: p for p in parts}, {**given, **axes}, free=free,
+        net = model(op, {p: p for p in parts}, {**weights, **axes}, free=free,
                     rest=" ".join(sums) + f" {total} out = Mul(total, total)", direction=direction)  # fmt: skip
 
         def value(point: dict[str, Array], parts: Any = parts) -> Array:
-            arrays = [point["x"], given["w"], given["r"], given["b"], None, *(point[s] for s in states)]
+            arrays = [point["x"], weights["w"], weights["r"], weights["b"], None, *(point[s] for s in states)]
             ends = dict(zip(places, CELLS[op](*arrays, hidden_size=HIDDEN, direction=direction), strict=True))
             return sum(ends[p].sum((0, 1) if p == "y" else 0) for p in parts)[:, 1] ** 2
 
-        found = [
+        by_engine = [
             explain(net, feeds, target=1, method="gradient", engine=engine) for engine in ("numpy", "onnx")
         ]
-        np.testing.assert_allclose(found[0].outputs["out"][:, 1], value(feeds), rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(by_engine[0].outputs["out"][:, 1], value(feeds), rtol=1e-4, atol=1e-6)
         for name in feeds:
             v = np.random.default_rng(3).standard_normal(feeds[name].shape)
             moved = [value({**feeds, name: feeds[name] + s * 1e-5 * v}) for s in (1, -1)]
             slope = (moved[0] - moved[1]).sum() / 2e-5
-            for e in found:
+            for e in by_engine:
                 assert np.vdot(e.relevance[name], v) == pytest.approx(slope, rel=2e-3, abs=1e-4)
 
 
@@ -192,16 +192,16 @@ def test_outputs_alone_and_together(op: str, direction: str) -> None:
 @pytest.mark.parametrize("method", ["gradient", "attnlrp", "epsilon_plus"])
 def test_one_file_for_every_length_and_batch(op: str, method: str) -> None:
     rest = "s = ReduceMean<axes = [0, 1], keepdims = 0>(y) out = Relu(s)"
-    given = weights_of(op, 2)
+    weights = weights_of(op, 2)
     free = {"x": X, "lengths": ("N",), "h0": (2, "N", HIDDEN)}
-    net = model(op, {"y": "y"}, given, free=free, rest=rest, direction="bidirectional")
+    net = model(op, {"y": "y"}, weights, free=free, rest=rest, direction="bidirectional")
     eager, compiled = (Explainer(net, method, engine=engine) for engine in ("numpy", "onnx"))
     for length, samples in [(1, 1), (13, 2), (100, 3)]:
         feeds = drawn(length, samples, 2, ("h0",))
         feeds["lengths"] = np.maximum(1, length - np.arange(samples, dtype=np.int32))
-        expected, found = eager(feeds), compiled(feeds)
+        expected, actual = eager(feeds), compiled(feeds)
         for name, r in expected.relevance.items():
-            np.testing.assert_allclose(found.relevance[name], r, rtol=1e-3, atol=1e-4 * np.abs(r).max())
+            np.testing.assert_allclose(actual.relevance[name], r, rtol=1e-3, atol=1e-4 * np.abs(r).max())
         for k, end in enumerate(feeds["lengths"]):
             assert not expected.relevance["x"][end:, k].any()
             alone = eager({"x": feeds["x"][:end, k : k + 1], "h0": feeds["h0"][:, k : k + 1],
@@ -215,7 +215,7 @@ def test_one_file_for_every_length_and_batch(op: str, method: str) -> None:
 @pytest.mark.parametrize("op", GATES)
 def test_batch_first_is_rewritten(op: str) -> None:
     """layout = 1, which onnxruntime does not run."""
-    given, feeds = weights_of(op, 2), drawn(5, 3, 2, ("h0",))
+    weights, feeds = weights_of(op, 2), drawn(5, 3, 2, ("h0",))
     turned = {"x": feeds["x"].transpose(1, 0, 2), "h0": feeds["h0"].transpose(1, 0, 2)}
     rest = {
         0: "m = ReduceMean<axes = [0, 1], keepdims = 0>(y) k = ReduceSum<keepdims = 0>(h, z) out = Add(m, k)",
@@ -227,7 +227,7 @@ def test_batch_first_is_rewritten(op: str) -> None:
         (0, feeds, {"x": X, "h0": (2, "N", HIDDEN)}),
         (1, turned, {"x": ("N", "T", INPUTS), "h0": ("N", 2, HIDDEN)}),
     ):
-        net = model(op, {"y": "y", "h": "h"}, {**given, **axes}, free=shapes, rest=rest[layout],
+        net = model(op, {"y": "y", "h": "h"}, {**weights, **axes}, free=shapes, rest=rest[layout],
                     direction="bidirectional", layout=layout)  # fmt: skip
         results.append(explain(net, point, target=1, method="attnlrp", engine="numpy"))
     for name in feeds:
@@ -238,8 +238,8 @@ def test_batch_first_is_rewritten(op: str) -> None:
 @pytest.mark.parametrize("op", GATES)
 def test_fixed_states_and_biases_are_what_is_lost(op: str) -> None:
     """A state that the model fixes is a constant: with the biases it takes its share, and the ledger says so."""
-    given = {**weights_of(op), "h0": normal(1, 1, HIDDEN), "z": np.array([0])}
-    net = model(op, {"h": "h"}, given, free={"x": ("T", 1, INPUTS)}, rest="out = Squeeze(h, z)")
+    arrays = {**weights_of(op), "h0": normal(1, 1, HIDDEN), "z": np.array([0])}
+    net = model(op, {"h": "h"}, arrays, free={"x": ("T", 1, INPUTS)}, rest="out = Squeeze(h, z)")
     c = explain(net, drawn(6, 1), target=1, method="attnlrp", engine="numpy").conservation
     assert abs(c.error) < 1e-5 * abs(c.target)
     assert abs(c.causes["bias"]) > 1e-3

@@ -16,8 +16,8 @@ def test_every_operator_of_the_standard_has_a_verdict() -> None:
 
 
 def test_there_is_no_verdict_on_what_does_not_exist() -> None:
-    known = {(s.domain, s.name) for s in defs.get_all_schemas_with_history()}
-    assert [key for key in OPS if key[0] in ("", "ai.onnx.ml") and key not in known] == []
+    schemas = {(s.domain, s.name) for s in defs.get_all_schemas_with_history()}
+    assert [key for key in OPS if key[0] in ("", "ai.onnx.ml") and key not in schemas] == []
 
 
 @pytest.mark.parametrize("key", sorted(OPS), ids="-".join)

@@ -147,9 +147,9 @@ def test_natural_of_a_linear_model_and_of_moved_values(rng: np.random.Generator)
         k=normal(rng, 4, 2, 3, 3), a=np.array([1]),
     )  # fmt: skip
     x = normal(rng, 2, 2, 3, 3)
-    found = explained(image, "natural", x, 0)
+    explanation = explained(image, "natural", x, 0)
     expected = explained(image, "gradient_x_input", x, 0).relevance["x"]
-    np.testing.assert_allclose(found.relevance["x"], expected, atol=1e-5)
+    np.testing.assert_allclose(explanation.relevance["x"], expected, atol=1e-5)
     assert np.abs(expected).max() > 0.1
 
 

@@ -23,8 +23,8 @@ def explained(
     source: Any, method: str, x: np.ndarray, target: Any = 1, engine: str = "numpy", **options: Any
 ) -> Any:
     """An explanation by a method with its options."""
-    given = options.pop("input_range", None)
-    return onnxdtd.Explainer(source, method, engine, input_range=given, options=options)(x, target)
+    input_range = options.pop("input_range", None)
+    return onnxdtd.Explainer(source, method, engine, input_range=input_range, options=options)(x, target)
 
 
 def digits(count: int) -> np.ndarray:
@@ -36,9 +36,9 @@ def test_sensitivity_is_the_squared_gradient() -> None:
     np.testing.assert_allclose(e.relevance["x"], np.tile(W[:, 1] ** 2, (2, 1)))
     slope = explained(MODELS / "mnist_cnn.onnx", "gradient", DIGIT, 3).relevance["image"]
     for engine in ("numpy", "onnx"):
-        found = explained(MODELS / "mnist_cnn.onnx", "sensitivity", DIGIT, 3, engine).relevance["image"]
-        np.testing.assert_allclose(found, slope**2, rtol=1e-4, atol=1e-4 * (slope**2).max())
-        assert found.sum() == pytest.approx((slope**2).sum(), rel=1e-4)
+        relevance = explained(MODELS / "mnist_cnn.onnx", "sensitivity", DIGIT, 3, engine).relevance["image"]
+        np.testing.assert_allclose(relevance, slope**2, rtol=1e-4, atol=1e-4 * (slope**2).max())
+        assert relevance.sum() == pytest.approx((slope**2).sum(), rel=1e-4)
 
 
 @pytest.mark.parametrize("rule", ["midpoint", "trapezoid"])
@@ -120,14 +120,14 @@ def test_noise_follows_the_range_or_the_spread_of_each_input(rng: np.random.Gene
     )
     run = explainer.run("y")
 
-    def watched(given: dict[str, np.ndarray], *rest: object) -> object:
-        seen.append(given)
-        return run(given, *rest)
+    def watched(batch: dict[str, np.ndarray], *rest: object) -> object:
+        seen.append(batch)
+        return run(batch, *rest)
 
     watched.engine, watched.plan = run.engine, run.plan  # type: ignore[attr-defined]
     explainer.run = lambda *_: watched  # type: ignore[assignment, method-assign, return-value]
     explainer(feeds, 0)
-    noise = {name: np.concatenate([given[name] for given in seen[1:]]) - feeds[name] for name in feeds}
+    noise = {name: np.concatenate([batch[name] for batch in seen[1:]]) - feeds[name] for name in feeds}
     assert noise["a"].std() == pytest.approx(1.0, rel=0.1)
     assert noise["b"].std() == pytest.approx(0.5, rel=0.1)
 
@@ -169,8 +169,8 @@ def test_occlusion_of_a_linear_image(layout: str, rng: np.random.Generator) -> N
         for j in (0, 2, 3):
             total[i : i + 3, j : j + 4] += plane[i : i + 3, j : j + 4].sum() / 24
             count[i : i + 3, j : j + 4] += 1
-    found = explained(source, "occlusion", x, 0, patch=[3, 4], stride=2)
+    explanation = explained(source, "occlusion", x, 0, patch=[3, 4], stride=2)
     np.testing.assert_allclose(
-        np.take(found.relevance["x"][0], 0, axis=channel - 1), total / count, rtol=1e-9
+        np.take(explanation.relevance["x"][0], 0, axis=channel - 1), total / count, rtol=1e-9
     )
-    np.testing.assert_allclose(found.extras["sum_of_losses"], [2 * total.sum()], rtol=1e-9)
+    np.testing.assert_allclose(explanation.extras["sum_of_losses"], [2 * total.sum()], rtol=1e-9)

@@ -40,15 +40,15 @@ def test_the_nearest_point_of_the_plane_in_the_box(rng: np.random.Generator) -> 
         x, g = rng.random(4), rng.standard_normal(4) * (rng.random(4) > 0.2)
         drop = 1.5 * rng.standard_normal()
         expected = boxed(x, g, drop, 0, 1)
-        found = nearest_on_plane(x, g, drop, np.zeros(4), np.ones(4))
-        assert (found >= 0).all()
-        assert (found <= 1).all()
+        nearest = nearest_on_plane(x, g, drop, np.zeros(4), np.ones(4))
+        assert (nearest >= 0).all()
+        assert (nearest <= 1).all()
         if expected is None:
             unreachable += 1
             corner = np.where(g * np.sign(drop) > 0, 0.0, np.where(g == 0, x, 1.0))
-            np.testing.assert_array_equal(found, corner)
+            np.testing.assert_array_equal(nearest, corner)
         else:
-            np.testing.assert_allclose(found, expected, atol=1e-9)
+            np.testing.assert_allclose(nearest, expected, atol=1e-9)
     assert 10 < unreachable < 190
 
 
@@ -66,9 +66,9 @@ def test_a_root_inside_a_flat_zero_is_moved_to_its_edge() -> None:
     source = model("(double[N, 2] x) => (double[N, 1] y) { r = Relu(x) y = MatMul(r, w) }", w=np.ones((2, 1)))
     passes = Passes(onnxdtd.Explainer(source, "taylor"), np.array([[2.0, -3.0]]), 0)
     search = Search(passes, passes.all)
-    found = search.exact(Best(search.origin, search.zero, np.array([[-2.0, -3.0]]), np.zeros(1)))
-    np.testing.assert_allclose(found.point, [[0, -3]], atol=0.003)
-    assert found.value == 0
+    nearest = search.exact(Best(search.origin, search.zero, np.array([[-2.0, -3.0]]), np.zeros(1)))
+    np.testing.assert_allclose(nearest.point, [[0, -3]], atol=0.003)
+    assert nearest.value == 0
 
 
 def test_refining_comes_nearer_and_never_goes_back(rng: np.random.Generator) -> None:
@@ -104,9 +104,9 @@ def test_the_root_is_nearly_the_nearest_in_two_dimensions(rng: np.random.Generat
         if (values > 0).all() or not len(x):
             continue
         e = explained(source, "taylor", x, 0, input_range=(-2, 2))
-        for point, distance, found in zip(x, e.extras["distance"], e.extras["root_found"], strict=True):
+        for point, distance, reached in zip(x, e.extras["distance"], e.extras["root_found"], strict=True):
             truth = np.linalg.norm(grid[values <= 0] - point, axis=1).min()
-            if not found:
+            if not reached:
                 missed += 1
                 continue
             assert distance >= truth - 0.015  # the grid's own error: a diagonal

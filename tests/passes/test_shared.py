@@ -105,12 +105,12 @@ def test_progress_counts_to_its_total() -> None:
     for method in sorted(onnxdtd.PASSES):
         if method == "natural":
             continue
-        told: list[tuple[int, int]] = []
+        reports: list[tuple[int, int]] = []
         explainer = onnxdtd.Explainer(
             MODELS / "mnist_cnn.onnx", method, "numpy", options=METHODS.get(method, {})
         )
-        explainer(DIGIT, progress=lambda done, total, told=told: told.append((done, total)))
-        done, totals = [d for d, _ in told], {t for _, t in told}
+        explainer(DIGIT, progress=lambda done, total, reports=reports: reports.append((done, total)))
+        done, totals = [d for d, _ in reports], {t for _, t in reports}
         assert done == sorted(done), method
         assert totals == {done[-1]}, method
 

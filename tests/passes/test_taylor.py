@@ -103,13 +103,13 @@ def test_relu_networks_have_small_residuals_and_true_verdicts(rng: np.random.Gen
             continue
         e = explained(source, "taylor", x, 0, input_range=(-2, 2))
         total = e.relevance["x"].sum(axis=1)
-        for n, found in enumerate(e.extras["root_found"]):
+        for n, reached in enumerate(e.extras["root_found"]):
             value, residual, remainder = (a[n] for a in (f(x), e.extras["residual"], e.extras["remainder"]))
             assert total[n] + residual + remainder == pytest.approx(value, rel=1e-9)
-            assert found == (abs(residual) <= 1e-3 * value)
-            if found:
+            assert reached == (abs(residual) <= 1e-3 * value)
+            if reached:
                 assert abs(residual) <= 2e-6 * value
-            if found and e.extras["region"][n]:
+            if reached and e.extras["region"][n]:
                 inside += 1
                 assert abs(remainder) <= 1e-5 * value
                 assert e.extras["gradient_change"][n] < 1e-9

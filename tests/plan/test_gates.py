@@ -29,11 +29,11 @@ CONSTANTS = {
 @pytest.mark.parametrize("form", FORMS)
 def test_a_product_with_one_over_the_deviation_is_a_division(form: str, rng: np.random.Generator) -> None:
     x = rng.standard_normal((3, 4)).astype(np.float32)
-    found, expected = (
+    relevance, expected = (
         Explainer(model(f"{X} {NORM % FORMS[name]}", **CONSTANTS), "attnlrp")(x, 2).relevance["x"]
         for name in (form, "division")
     )
-    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(relevance, expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -90,15 +90,15 @@ def test_bounds_go_through_scaling_moving_and_padding() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "rule"),
+    ("input_range", "rule"),
     [((0, 1), "zbox(low=0, high=1, epsilon=0)"), ((0, np.inf), "zplus(epsilon=0, bias=redistribute)"),
      ((-1, np.inf), "zplus_shifted(low=-1, epsilon=0)"), ((-np.inf, 2), "zminus_shifted(high=2, epsilon=0)"),
      (None, "wsquare(epsilon=0, bias=redistribute)")],
 )  # fmt: skip
-def test_the_first_rule_follows_the_domain(given: tuple | None, rule: str) -> None:
+def test_the_first_rule_follows_the_domain(input_range: tuple | None, rule: str) -> None:
     nodes = [helper.make_node("MatMul", ["x", "w"], ["y"], name="dense")]
     graph = load(model_of(nodes, {"x": ["N", 3]}, {"w": np.ones((3, 2), np.float32)}))
-    assert make_plan(graph, "dtd", input_range=given).rules["dense"] == rule
+    assert make_plan(graph, "dtd", input_range=input_range).rules["dense"] == rule
 
 
 def test_every_missing_operator_is_named_with_what_mends_it() -> None:

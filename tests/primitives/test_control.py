@@ -56,11 +56,11 @@ def check(
     """Both forms agree at every length."""
     run = traced(function, **shapes)
     for length in LENGTHS:
-        given = feeds(length)
-        expected = function(*given.values())
-        for found, y in zip(run(given), expected, strict=True):
-            assert found.shape == y.shape
-            np.testing.assert_allclose(found, y, rtol=1e-5, atol=1e-6)
+        inputs = feeds(length)
+        expected = function(*inputs.values())
+        for actual, y in zip(run(inputs), expected, strict=True):
+            assert actual.shape == y.shape
+            np.testing.assert_allclose(actual, y, rtol=1e-5, atol=1e-6)
 
 
 def drawn(length: int) -> dict[str, Any]:
@@ -102,8 +102,8 @@ def test_order_by_hand() -> None:
         return ahead, rows, behind, back
 
     expected = [123, [1, 12, 123], 321, [321, 32, 3]]
-    for found in (net(x), traced(net, x=("T",))({"x": x}), traced(net, x=(3,))({"x": x})):
-        for y, e in zip(found, expected, strict=True):
+    for actual in (net(x), traced(net, x=("T",))({"x": x}), traced(net, x=(3,))({"x": x})):
+        for y, e in zip(actual, expected, strict=True):
             np.testing.assert_array_equal(y, e)
 
 
@@ -190,9 +190,9 @@ def test_branches_in_branches() -> None:
     drawings = [{"x": np.full((1, 4, 3), s, np.float32), "h": normal(4, 4), "w": np.ones((3, 4), np.float32)}
                 for s in (-1.0, 0.01, 1.0)]  # fmt: skip
     run = traced(branching, x=("T", "N", 3), h=("N", 4), w=(3, 4))
-    results = [run(given) for given in drawings]
-    for given, found in zip(drawings, results, strict=True):
-        for y, e in zip(found, branching(*given.values()), strict=True):
+    results = [run(drawing) for drawing in drawings]
+    for drawing, outputs in zip(drawings, results, strict=True):
+        for y, e in zip(outputs, branching(*drawing.values()), strict=True):
             np.testing.assert_allclose(y, e, rtol=1e-6)
     np.testing.assert_array_equal(results[0][0], drawings[0]["h"])
     np.testing.assert_array_equal(results[2][1], R)

@@ -81,12 +81,12 @@ def test_no_text_is_clipped_or_overlaps(rng: np.random.Generator, name: str, wit
     assert figure is not None
     width, height = figure.canvas.get_width_height()
     assert max(width, height) <= 4000
-    found = list(boxes(figure))
-    for text, box in found:
+    placed = list(boxes(figure))
+    for text, box in placed:
         assert box.x0 >= 0 <= box.y0, text
         assert box.x1 <= width, text
         assert box.y1 <= height, text
-    for (text, box), (other, beside) in combinations(found, 2):
+    for (text, box), (other, beside) in combinations(placed, 2):
         assert not Bbox.intersection(box.padded(-1), beside.padded(-1)), (text, other)
 
 

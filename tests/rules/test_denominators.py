@@ -93,19 +93,19 @@ def test_kinds_say_what_a_group_computes_and_its_sign(nonnegative: bool, rng: np
     seen = set()
     for first, second in product(TABLE, TABLE[::7]):
         terms = [Term(*first), Term(*second, sign=int(rng.choice([-1, 1])))]
-        found = kinds(terms, nonnegative=nonnegative, absorbs=True)
-        if found is None:
+        sums = kinds(terms, nonnegative=nonnegative, absorbs=True)
+        if sums is None:
             continue
         x, weights, b = rng.standard_normal((200, 4)), rng.standard_normal((4, 1)), rng.standard_normal(1)
         x = np.abs(x) if nonnegative else x
         p = positive(x) @ positive(weights) + negative(x) @ negative(weights)
         n = positive(x) @ negative(weights) + negative(x) @ positive(weights)
         expected = sum(t.sign * (t.x(x) @ t.w(weights) + t.b(b)) for t in terms)
-        made = found.e * p + found.i * n + found.k * positive(b) + found.l * negative(b)
+        made = sums.e * p + sums.i * n + sums.k * positive(b) + sums.l * negative(b)
         np.testing.assert_allclose(made, expected, atol=1e-12)
         z = p + n + b
         for served, where in ((0, z == z), (1, z > 0), (-1, z < 0)):
-            sign = found.sign(served)
+            sign = sums.sign(served)
             seen.add((served, sign))
             assert np.all(sign * expected[where] >= -1e-12)
     assert seen >= {(0, 1), (0, -1), (0, 0), (1, 1), (-1, -1)}

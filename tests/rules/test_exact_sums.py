@@ -70,8 +70,8 @@ def test_what_is_missing_is_not_made_of_rounding(
     w, b, c = dense(layer, {"x0": x})
     flat = (array.astype(np.float64).ravel() for array in (x, r))
     expected = getattr(dense_oracle, name)(w, b, *flat, c, **parameters)
-    for found in (eager, traced):
-        np.testing.assert_allclose(found.ravel(), expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
+    for actual in (eager, traced):
+        np.testing.assert_allclose(actual.ravel(), expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
 
 
 def test_sums_in_another_order_of_memory_are_stabilised_in_place_or_not() -> None:

@@ -31,8 +31,8 @@ def test_layer(row: dict[str, Any]) -> None:
         parameters = {"epsilon": 0.0, "low": row["low"]}
     if row["rule"] == "zbox":
         parameters["high"] = row["high"]
-    (found,) = RULES[row["rule"]].make(**parameters)(site, np.array(row["R_out"])[None])
-    np.testing.assert_allclose(found[0], row["R_in"], rtol=1e-6, atol=1e-9)
+    (relevance,) = RULES[row["rule"]].make(**parameters)(site, np.array(row["R_out"])[None])
+    np.testing.assert_allclose(relevance[0], row["R_in"], rtol=1e-6, atol=1e-9)
 
 
 @pytest.mark.parametrize("row", of_kind("mlp"))
@@ -50,8 +50,8 @@ def test_two_layer_network(row: dict[str, Any]) -> None:
     (hidden,) = RULES["signed_zplus"].make()(upper, seed)
     np.testing.assert_allclose(hidden[0], row["R_hidden"], rtol=1e-6, atol=1e-9)
     low, high = row["input_range"]
-    (found,) = RULES["zbox"].make(low=low, high=high, epsilon=0.0)(lower, hidden)
-    np.testing.assert_allclose(found[0], row["R_input"], rtol=1e-6, atol=1e-9)
+    (relevance,) = RULES["zbox"].make(low=low, high=high, epsilon=0.0)(lower, hidden)
+    np.testing.assert_allclose(relevance[0], row["R_input"], rtol=1e-6, atol=1e-9)
     slope = RULES["gradient"].make()(upper, (np.arange(len(y)) == row["target"])[None] * 1.0)[0]
     (gradient,) = RULES["gradient"].make()(lower, slope * (h > 0))
     np.testing.assert_allclose(gradient[0], row["gradient"], rtol=1e-6, atol=1e-9)
@@ -62,8 +62,8 @@ def test_two_layer_network(row: dict[str, Any]) -> None:
 def test_convolution(row: dict[str, Any]) -> None:
     w, x, r = np.array(row["w"])[:, None], np.array(row["x"])[None, None], np.array(row["R_out"])[None]
     site = site_of(Example("Conv", (X(x.shape), w)), {"x0": x}, r, precise={"x1": w})
-    (found,) = RULES["zplus"].make(**EXACT)(site, r)
-    np.testing.assert_allclose(found.ravel(), row["R_in"], rtol=1e-6, atol=1e-9)
+    (relevance,) = RULES["zplus"].make(**EXACT)(site, r)
+    np.testing.assert_allclose(relevance.ravel(), row["R_in"], rtol=1e-6, atol=1e-9)
 
 
 @pytest.mark.parametrize("row", of_kind("sum_pool"))
@@ -71,8 +71,8 @@ def test_sum_pooling(row: dict[str, Any]) -> None:
     x = np.array(row["x"])[None]
     example = Example("ReduceSum", (X(x.shape), np.array([1])))
     site = site_of(example, {"x0": x}, x.sum(1, keepdims=True))
-    (found,) = RULES["signed_zplus"].make()(site, np.array([[row["R_out"]]]))
-    np.testing.assert_allclose(found.ravel(), row["R_in"], rtol=1e-6)
+    (relevance,) = RULES["signed_zplus"].make()(site, np.array([[row["R_out"]]]))
+    np.testing.assert_allclose(relevance.ravel(), row["R_in"], rtol=1e-6)
 
 
 @pytest.mark.parametrize("row", of_kind("max_pool"))
@@ -81,5 +81,5 @@ def test_max_pooling(row: dict[str, Any]) -> None:
     attributes = {"kernel_shape": [row["kernel"]], "strides": [row["stride"]]}
     y = x.reshape(1, 1, -1, row["kernel"]).max(-1)
     site = site_of(Example("MaxPool", (X(x.shape),), attributes), {"x0": x}, y)
-    (found,) = RULES["pass"].make()(site, np.array(row["R_out"])[None, None])
-    np.testing.assert_allclose(found.ravel(), row["R_in"], rtol=1e-6)
+    (relevance,) = RULES["pass"].make()(site, np.array(row["R_out"])[None, None])
+    np.testing.assert_allclose(relevance.ravel(), row["R_in"], rtol=1e-6)

@@ -132,8 +132,8 @@ def test_bias_losses_are_reported_exactly(name: str, rng: np.random.Generator) -
     lost: list[float] = []
     feeds, site, r = prepare(SITES[3], rng)
     site = site_of(SITES[3], feeds, site.output, lost=listen(lost))
-    (found,) = RULES[name].make(epsilon=1e-12)(site, r)
-    np.testing.assert_allclose(found.sum() + sum(lost), r.sum(), rtol=1e-6)
+    (relevance,) = RULES[name].make(epsilon=1e-12)(site, r)
+    np.testing.assert_allclose(relevance.sum() + sum(lost), r.sum(), rtol=1e-6)
 
 
 def test_average_pooling_spreads_a_dead_window_by_its_weights() -> None:
@@ -141,16 +141,16 @@ def test_average_pooling_spreads_a_dead_window_by_its_weights() -> None:
     feeds = {"x0": np.array([[[[0.0, 0.0, 1.0, 3.0]]]], np.float32)}
     site = site_of(example, feeds, run_ort(model_of(example), feeds))
     for name in ("epsilon", "signed_zplus"):
-        (found,) = RULES[name].make()(site, np.array([[[[4.0, 8.0]]]]))
-        np.testing.assert_allclose(found.ravel(), [2.0, 2.0, 2.0, 6.0], rtol=1e-5)
+        (relevance,) = RULES[name].make()(site, np.array([[[[4.0, 8.0]]]]))
+        np.testing.assert_allclose(relevance.ravel(), [2.0, 2.0, 2.0, 6.0], rtol=1e-5)
 
 
 def test_ties_of_a_maximum_are_shared() -> None:
     example = Example("MaxPool", (X((1, 1, 1, 4)),), {"kernel_shape": [1, 2], "strides": [1, 2]})
     feeds = {"x0": np.array([[[[5.0, 5.0, 1.0, 3.0]]]], np.float32)}
     site = site_of(example, feeds, run_ort(model_of(example), feeds))
-    (found,) = RULES["pass"].make()(site, np.array([[[[4.0, 8.0]]]]))
-    np.testing.assert_array_equal(found.ravel(), [2.0, 2.0, 0.0, 8.0])
+    (relevance,) = RULES["pass"].make()(site, np.array([[[[4.0, 8.0]]]]))
+    np.testing.assert_array_equal(relevance.ravel(), [2.0, 2.0, 0.0, 8.0])
 
 
 @pytest.mark.parametrize(
@@ -162,8 +162,8 @@ def test_what_rules_do_at_a_relu(name: str, expected: list[float]) -> None:
     example = Example("Relu", (X((1, 4)),))
     feeds = {"x0": np.array([[-1.0, -1.0, 2.0, 2.0]], np.float32)}
     site = site_of(example, feeds, run_ort(model_of(example), feeds))
-    (found,) = RULES[name].make()(site, np.array([[1.0, -2.0, 3.0, -4.0]]))
-    np.testing.assert_array_equal(found.ravel(), expected)
+    (relevance,) = RULES[name].make()(site, np.array([[1.0, -2.0, 3.0, -4.0]]))
+    np.testing.assert_array_equal(relevance.ravel(), expected)
 
 
 def test_a_residual_sum_is_shared_by_contribution() -> None:

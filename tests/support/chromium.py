@@ -75,11 +75,11 @@ class Page:
 
     def evaluate(self, expression: str) -> Any:
         """The value of a JavaScript expression, awaited, as JSON; RuntimeError with what it throws."""
-        told = self.send("Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True)
-        if "exceptionDetails" in told:
-            thrown = told["exceptionDetails"]
+        reply = self.send("Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True)
+        if "exceptionDetails" in reply:
+            thrown = reply["exceptionDetails"]
             raise RuntimeError(thrown.get("exception", {}).get("description", thrown["text"]))
-        return told["result"].get("value")
+        return reply["result"].get("value")
 
     def wait(self, condition: str) -> None:
         """Until a JavaScript expression is true."""

@@ -200,8 +200,8 @@ def branches(condition: np.ndarray | None) -> onnx.ModelProto:
         out = helper.make_tensor_value_info(f"{side}_out", onnx.TensorProto.FLOAT, None)
         node = helper.make_node(op, ["h", "factor"], [f"{side}_out"])
         bodies[f"{side}_branch"] = helper.make_graph([node], side, [], [out])
-    wanted = "chosen" if condition is not None else "positive"
-    choice = helper.make_node("If", [wanted], ["z"], name="branch", **bodies)
+    flag = "chosen" if condition is not None else "positive"
+    choice = helper.make_node("If", [flag], ["z"], name="branch", **bodies)
     greater = helper.make_node("Greater", ["s", "zero"], ["positive"])
     nodes = list(proto.graph.node)
     nodes[-1].input[0] = "z"

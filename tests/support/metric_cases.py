@@ -35,8 +35,8 @@ def linear_image(weights: Any, layout: str = "NCHW") -> onnx.ModelProto:
 def scores(result: Evaluation, method: str, metric: str, index: int = 0) -> dict[str, float]:
     """One input's scores of one metric, by the rest of their names."""
     row = result.values[method][index]
-    found = dict(zip(result.scores, row.tolist(), strict=True))
-    return {s.partition(".")[2]: v for s, v in found.items() if s.startswith(f"{metric}.")}
+    by_score = dict(zip(result.scores, row.tolist(), strict=True))
+    return {s.partition(".")[2]: v for s, v in by_score.items() if s.startswith(f"{metric}.")}
 
 
 def by_hand(metric: str, **more: Any) -> Evaluation:

@@ -115,9 +115,11 @@ def refuses(source: Any, *words: str) -> str:
     return message
 
 
-def domain_of(text: str, given: Any = None, opset: int = 22, output: str = "y", **constants: Any) -> str:
+def domain_of(
+    text: str, input_range: Any = None, opset: int = 22, output: str = "y", **constants: Any
+) -> str:
     """The domain of a value of a model, as printed."""
-    return str(domains(graph(text, opset, **constants), given)[output])
+    return str(domains(graph(text, opset, **constants), input_range)[output])
 
 
 def inside(y: Any, domain: Domain) -> bool:

@@ -22,9 +22,9 @@ def model_of(
     """One node that reads the feeds in their order; a name that starts with c is a constant."""
     names = [*(f"y{i or ''}" for i in range(outputs))]
     nodes = [helper.make_node(op, list(feeds), names, **attributes)]
-    given = {name: helper.np_dtype_to_tensor_dtype(x.dtype) for name, x in feeds.items()}
+    elem_types = {name: helper.np_dtype_to_tensor_dtype(x.dtype) for name, x in feeds.items()}
     inputs = [
-        helper.make_tensor_value_info(name, given[name], x.shape)
+        helper.make_tensor_value_info(name, elem_types[name], x.shape)
         for name, x in feeds.items()
         if name[0] != "c"
     ]
@@ -39,8 +39,8 @@ def passed(
 ) -> tuple[Plan, dict[str, Array]]:
     """The plan, and the values of the forward pass."""
     arrays = {k: x if isinstance(x, np.ndarray) else np.array(x, np.float32) for k, x in feeds.items()}
-    given = {"use": rule} if isinstance(rule, str) else {"use": "epsilon", **rule}
-    explainer = Explainer(model_of(op, arrays, opset, **more), "gradient", rules=[{"op": op, **given}])
+    entry = {"use": rule} if isinstance(rule, str) else {"use": "epsilon", **rule}
+    explainer = Explainer(model_of(op, arrays, opset, **more), "gradient", rules=[{"op": op, **entry}])
     plan = explainer.plan()
     forward = NumpyRun(plan, explainer.providers).forward
     return plan, dict(forward({k: x for k, x in arrays.items() if k[0] != "c"}))

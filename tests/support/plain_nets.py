@@ -34,36 +34,36 @@ class Net:
 
     def pieces(self, x: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
         """Of points (N, n): which piece every unit is on, by switching stage, and the output."""
-        found = []
+        chosen = []
         for kind, one, two in self.stages:
             if kind == "affine":
                 x = x @ one + two
             elif kind == "bend":
-                found.append(np.searchsorted(one, x, side="left").astype(np.int16))
+                chosen.append(np.searchsorted(one, x, side="left").astype(np.int16))
                 x = bend(x, one, two)
             else:
                 seen = np.where(one < 0, -np.inf, x[:, one])
                 x = seen.max(-1)
                 # All winners, as bits: in a window of dead units every unit wins.
-                found.append(sum((seen[..., k] == x).astype(np.int32) << k for k in range(seen.shape[-1])))
-        return found, x
+                chosen.append(sum((seen[..., k] == x).astype(np.int32) << k for k in range(seen.shape[-1])))
+        return chosen, x
 
     def gradient(self, x: np.ndarray, target: int) -> np.ndarray:
         """The gradient of one output at points (N, n)."""
-        found, _ = self.pieces(x)
+        pieces, _ = self.pieces(x)
         g = np.zeros((len(x), self.stages[-1][1].shape[1]))
         g[:, target] = 1
-        k = len(found)
+        k = len(pieces)
         for kind, one, two in reversed(self.stages):
             if kind == "affine":
                 g = g @ one.T
                 continue
             k -= 1
             if kind == "bend":
-                g = g * np.asarray(two)[found[k]]
+                g = g * np.asarray(two)[pieces[k]]
             else:
                 back = np.zeros((len(x), two))
-                wins = found[k][..., None] >> np.arange(one.shape[-1]) & 1
+                wins = pieces[k][..., None] >> np.arange(one.shape[-1]) & 1
                 shares = g[..., None] * wins / wins.sum(-1, keepdims=True)
                 np.add.at(back, (np.arange(len(x))[:, None, None], one), shares)
                 g = back
@@ -122,12 +122,12 @@ def unrolled(w: np.ndarray, b: np.ndarray, size: int, pad: int) -> tuple[np.ndar
 def windows(channels: int, size: int, kernel: int, stride: int, pad: int) -> tuple[np.ndarray, int]:
     """The flat positions that each pooling window reads, -1 for padding."""
     out = (size + 2 * pad - kernel) // stride + 1
-    found = np.full((channels, out, out, kernel * kernel), -1)
+    places = np.full((channels, out, out, kernel * kernel), -1)
     for c, i, j, p, q in np.ndindex(channels, out, out, kernel, kernel):
         row, column = i * stride + p - pad, j * stride + q - pad
         if 0 <= row < size and 0 <= column < size:
-            found[c, i, j, p * kernel + q] = (c * size + row) * size + column
-    return found.reshape(-1, kernel * kernel), out
+            places[c, i, j, p * kernel + q] = (c * size + row) * size + column
+    return places.reshape(-1, kernel * kernel), out
 
 
 def cnn(rng: np.random.Generator) -> Net:

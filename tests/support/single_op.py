@@ -78,13 +78,13 @@ def model_of(example: Example, dtype: int = TensorProto.FLOAT, batch: str | int 
     """The example as a model with inputs x0, x1, ... and output y; float constants in `dtype`."""
     names, inputs, constants = [], [], []
     kind = helper.tensor_dtype_to_np_dtype(dtype)
-    for i, given in enumerate(example.inputs):
-        names.append("" if given is None else f"x{i}")
-        if isinstance(given, X):
-            first = given.shape[0] if example.fixed else batch
-            inputs.append(helper.make_tensor_value_info(f"x{i}", dtype, [first, *given.shape[1:]]))
-        elif given is not None:
-            array = np.asarray(given)
+    for i, operand in enumerate(example.inputs):
+        names.append("" if operand is None else f"x{i}")
+        if isinstance(operand, X):
+            first = operand.shape[0] if example.fixed else batch
+            inputs.append(helper.make_tensor_value_info(f"x{i}", dtype, [first, *operand.shape[1:]]))
+        elif operand is not None:
+            array = np.asarray(operand)
             array = array.astype(kind) if array.dtype.kind == "f" else array
             constants.append(numpy_helper.from_array(array, f"x{i}"))
     made = ["y", *(f"beside_{i}" for i in range(1, example.outputs))]
@@ -104,20 +104,20 @@ def _output_type(graph: onnx.GraphProto, example: Example, dtype: int) -> onnx.V
     like_x = helper.make_tensor_value_info("y", dtype, shape)
     if example.domain:
         return next(ml_values(graph.node[0], graph.input[0].type.tensor_type), like_x)
-    found = onnx.shape_inference.infer_shapes(bare, data_prop=True).graph.output[0]
-    return found if found.type.tensor_type.HasField("shape") else like_x
+    output = onnx.shape_inference.infer_shapes(bare, data_prop=True).graph.output[0]
+    return output if output.type.tensor_type.HasField("shape") else like_x
 
 
 def draw(example: Example, rng: np.random.Generator, batch: int | None = None) -> dict[str, Array]:
     """Inputs for the example, float32, of its own batch or another."""
     feeds = {}
-    for i, given in enumerate(example.inputs):
-        if isinstance(given, X):
-            first = batch if batch and not example.fixed else given.shape[0]
-            x = rng.standard_normal((first, *given.shape[1:])).astype(np.float32)
-            if given.within is not None:
-                x = rng.uniform(*given.within, x.shape).astype(np.float32)
-            feeds[f"x{i}"] = np.abs(x) if given.nonnegative else x
+    for i, operand in enumerate(example.inputs):
+        if isinstance(operand, X):
+            first = batch if batch and not example.fixed else operand.shape[0]
+            x = rng.standard_normal((first, *operand.shape[1:])).astype(np.float32)
+            if operand.within is not None:
+                x = rng.uniform(*operand.within, x.shape).astype(np.float32)
+            feeds[f"x{i}"] = np.abs(x) if operand.nonnegative else x
     return feeds
 
 
@@ -137,8 +137,8 @@ def _session(model: bytes) -> ort.InferenceSession:
 def run_reference(example: Example, feeds: dict[str, Array]) -> Array:
     """The op in float64: by onnx's reference implementation, or by its formula where that has float32 inside."""
     if example.op in FORWARD:
-        given = [feeds.get(f"x{i}", x) for i, x in enumerate(example.inputs)]
-        arrays = [None if x is None else np.asarray(x, np.float64) for x in given]
+        operands = [feeds.get(f"x{i}", x) for i, x in enumerate(example.inputs)]
+        arrays = [None if x is None else np.asarray(x, np.float64) for x in operands]
         return FORWARD[example.op](*arrays, opset=example.opset, **example.attributes)
     model = model_of(example, TensorProto.DOUBLE)
     if example.op in ("GridSample", "DeformConv"):
@@ -163,7 +163,7 @@ def site_of(
     graph = _graph(example)
     constants = {k: v.astype(np.float64) if v.dtype.kind == "f" else v for k, v in graph.constants.items()}
     graph = graph.replace(constants=constants | (precise or {}))
-    found = reach(carry(graph, lambda node: False), None)
-    (node,) = found.nodes
+    reached = reach(carry(graph, lambda node: False), None)
+    (node,) = reached.nodes
     values = {k: v.astype(np.float64) for k, v in feeds.items()} | {"y": y.astype(np.float64)}
-    return OPS[node.domain, node.op].site(Point(node, graph, found.slots[node.name], values, **options))
+    return OPS[node.domain, node.op].site(Point(node, graph, reached.slots[node.name], values, **options))

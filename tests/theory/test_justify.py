@@ -33,25 +33,27 @@ def test_the_recursion_returns_the_picture(rng: np.random.Generator) -> None:
     for _ in range(20):
         layers, x = network(rng)
         picture = rng.random(20)
-        found = justify(layers, x, picture)
-        wanted = picture * found.honest.value / picture.sum()
-        explanation = recursion(layers, [origin, found.root])(x).relevance[0]
-        np.testing.assert_allclose(explanation, wanted, rtol=0, atol=1e-6 * wanted.max())
-        assert found.error < 1e-6
-        assert found.residual < 1e-9
-        np.testing.assert_allclose(explanation.sum(), found.honest.value, rtol=1e-6)
+        justification = justify(layers, x, picture)
+        expected = picture * justification.honest.value / picture.sum()
+        explanation = recursion(layers, [origin, justification.root])(x).relevance[0]
+        np.testing.assert_allclose(explanation, expected, rtol=0, atol=1e-6 * expected.max())
+        assert justification.error < 1e-6
+        assert justification.residual < 1e-9
+        np.testing.assert_allclose(explanation.sum(), justification.honest.value, rtol=1e-6)
         # The upper root is the one that w-square takes.
         wsquare = recursion(layers, [origin, "wsquare"])(x).roots[1]
-        np.testing.assert_allclose(found.justified.roots[1], wsquare, rtol=0, atol=1e-6 * abs(wsquare).max())
+        np.testing.assert_allclose(
+            justification.justified.roots[1], wsquare, rtol=0, atol=1e-6 * abs(wsquare).max()
+        )
 
 
 def test_without_the_jacobian_it_is_gradient_times_step(rng: np.random.Generator) -> None:
     layers, x = network(rng)
     picture = rng.random(20)
-    found = justify(layers, x, picture)
-    held = recursion(layers, [origin, found.justified.roots[1][0]])(x).relevance[0]
-    np.testing.assert_allclose(held, found.honest.relevance[0], rtol=0, atol=1e-9 * abs(held).max())
-    assert abs(held - found.wanted).max() > 0.1 * found.wanted.max()
+    justification = justify(layers, x, picture)
+    held = recursion(layers, [origin, justification.justified.roots[1][0]])(x).relevance[0]
+    np.testing.assert_allclose(held, justification.honest.relevance[0], rtol=0, atol=1e-9 * abs(held).max())
+    assert abs(held - justification.wanted).max() > 0.1 * justification.wanted.max()
 
 
 def test_the_closed_form(rng: np.random.Generator) -> None:
@@ -60,8 +62,8 @@ def test_the_closed_form(rng: np.random.Generator) -> None:
     j = rng.standard_normal((100, 100))
     w = layers[0].weights * (layers[0].weights @ x > 0)[:, None]
     expected = (w.T @ (np.eye(100) - j).T @ layers[1].weights[0]) * x
-    found = recursion(layers, [origin, lambda a: a @ j.T])(x).relevance[0]
-    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-9 * abs(expected).max())
+    relevance = recursion(layers, [origin, lambda a: a @ j.T])(x).relevance[0]
+    np.testing.assert_allclose(relevance, expected, rtol=0, atol=1e-9 * abs(expected).max())
     root = justify(layers, x, rng.random(20)).root
     np.testing.assert_allclose(
         (np.eye(100) - root.jacobian).T @ root.g, root.q, atol=1e-9 * abs(root.q).max()

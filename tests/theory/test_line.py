@@ -36,11 +36,11 @@ def check_lines(net: Net, count: int, rng: np.random.Generator) -> tuple[int, in
     for line, direction in zip(down.walk([d], every=True), d.reshape(count, -1), strict=True):
         near = points_near_changes(net, a, direction)
         t = near / POINTS
-        found = [settled(piece) for piece in net.pieces(a + t[:, None] * direction)[0]]
+        on_line = [settled(piece) for piece in net.pieces(a + t[:, None] * direction)[0]]
         exact = [(net.nodes.index(b.node), int(np.ravel_multi_index(b.unit, shape_of(scene, b.node))), b.t)
                  for b in line.breaks]  # fmt: skip
         assert [b.t for b in line.breaks] == sorted(b.t for b in line.breaks)
-        sampled = [(k, int(unit), int(i)) for k, piece in enumerate(found)
+        sampled = [(k, int(unit), int(i)) for k, piece in enumerate(on_line)
                    for i, unit in np.argwhere(piece[1:] != piece[:-1])]  # fmt: skip
         by_unit: dict[tuple[int, int], list[float]] = {}
         for k, unit, at in exact:
@@ -59,7 +59,7 @@ def check_lines(net: Net, count: int, rng: np.random.Generator) -> tuple[int, in
             around = {(k, unit, int(np.floor(at * POINTS)) + step) for step in (-1, 0, 1)}
             assert around & seen or not alone or at > t[-1], (k, unit, at)
         # Up to the departure the gradient is that of the start, behind it another.
-        change = [0, *(1 + np.flatnonzero(np.any([np.any(p[1:] != p[:-1], 1) for p in found], 0)))]
+        change = [0, *(1 + np.flatnonzero(np.any([np.any(p[1:] != p[:-1], 1) for p in on_line], 0)))]
         g = net.gradient(a + t[change, None] * direction, target)
         same = abs(g - g[0]).max(1) <= 1e-12 * abs(g[0]).max()
         if line.leaves is None:
@@ -137,9 +137,9 @@ def test_a_boundary_met_at_the_end_point_is_no_departure() -> None:
 def test_a_unit_on_its_boundary_is_where_the_gradient_takes_it() -> None:
     scene = scene_of(TWO, [[0.0, 2.0]], W=np.ones((2, 1)))
     d = np.array([[1.0, 0], [-1, 0], [0, 1], [0, -4]])
-    found = regions(scene, ["x"], "Relu_0", 4, lambda numbers: [d[list(numbers)]])
-    assert [v.status for v in found] == ["leaves", "inside", "inside", "leaves"]
-    assert [v.on_boundary for v in found] == [True, False, False, False]
+    by_direction = regions(scene, ["x"], "Relu_0", 4, lambda numbers: [d[list(numbers)]])
+    assert [v.status for v in by_direction] == ["leaves", "inside", "inside", "leaves"]
+    assert [v.on_boundary for v in by_direction] == [True, False, False, False]
 
 
 POOL = "(float[N, 1, 1, 4] x) => (float[N, 1, 1, 2] y) { y = MaxPool <kernel_shape = [1, 2], strides = [1, 2]> (x) }"
@@ -165,8 +165,8 @@ def test_winners_that_tie_move_as_one() -> None:
 def test_a_tie_that_rounding_has_broken_is_a_tie() -> None:
     """What a constant background looks like after a convolution: equal, but for the last bit."""
     scene = scene_of(POOL.replace("float", "double"), np.array([[[[1, 1 - 2e-16, 3, 2]]]]), target=(0, 0, 0))
-    (found,) = verdicts(scene, "x", "MaxPool_0", [[[1, 0, 0, 0]]])
-    assert found.startswith("leaves at t=0 ")
+    (verdict,) = verdicts(scene, "x", "MaxPool_0", [[[1, 0, 0, 0]]])
+    assert verdict.startswith("leaves at t=0 ")
 
 
 def test_what_the_target_does_not_feel_is_passed_and_told() -> None:

@@ -53,18 +53,18 @@ def slope(parameters: Parameters, x: Array, level: int = 0) -> Array:
 
 def inside(parameters: Parameters, x: Array, rng: np.random.Generator) -> list[Array]:
     """For each layer a random point in the linear region of its input: regions are convex, so ends suffice."""
-    found = []
+    inner = []
     for level, a in enumerate(forward(parameters, x)[:-1]):
         rest, step = parameters[level:], rng.standard_normal(a.shape)
         signs = [above > 0 for above in forward(rest, a)[1:-1]]
         while any(np.any((u > 0) != s) for u, s in zip(forward(rest, a + step)[1:-1], signs, strict=True)):
             step = step / 2
-        found.append(a + step)
-    return found
+        inner.append(a + step)
+    return inner
 
 
-def close(found: Array, expected: Array, tolerance: float = 1e-6) -> None:
-    np.testing.assert_allclose(found, expected, rtol=0, atol=tolerance * np.abs(expected).max())
+def close(actual: Array, expected: Array, tolerance: float = 1e-6) -> None:
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=tolerance * np.abs(expected).max())
 
 
 @pytest.mark.parametrize("widths", [(10, 10, 1), (10, 10, 10, 1), (6, 12, 8, 7, 1)])
@@ -72,15 +72,15 @@ def test_constant_roots_give_gradient_times_step(widths: tuple[int, ...], rng: n
     for _ in range(20):
         network, x = random_mlp(rng, widths, 0.3), rng.standard_normal(widths[0])
         roots = inside(network, x, rng)
-        found = recursion(layers_of(network), roots)(x)
+        result = recursion(layers_of(network), roots)(x)
         for level, (a, root) in enumerate(zip(forward(network, x)[:-1], roots, strict=True)):
             g = slope(network, x, level)
-            close(found.relevance[level], g * (a - root))
+            close(result.relevance[level], g * (a - root))
         # R(x~), the part that the first layer leaves unresolved.
         upper = forward(network, roots[0])[1]
-        close(found.unresolved[0], slope(network, x, 1) * (upper - roots[1]))
+        close(result.unresolved[0], slope(network, x, 1) * (upper - roots[1]))
         step = forward(network, x)[-1] - forward(network, roots[0])[-1]
-        np.testing.assert_allclose(found.relevance[0].sum(), step[0], rtol=1e-6, atol=1e-9)
+        np.testing.assert_allclose(result.relevance[0].sum(), step[0], rtol=1e-6, atol=1e-9)
 
 
 def test_root_zero_without_bias_is_gradient_times_input(rng: np.random.Generator) -> None:
@@ -168,12 +168,12 @@ def test_moving_roots_follow_the_definition(each: bool, rng: np.random.Generator
 
         return one if len(mix) > 1 else lambda a: one(a).reshape(*a.shape)
 
-    found = recursion(layers_of(network), [taped(mix) for mix in mixes])(x)
+    actual = recursion(layers_of(network), [taped(mix) for mix in mixes])(x)
     expected = brute(network, [plain(mix) for mix in mixes], 0, x.astype(np.longdouble))
-    close(found.relevance[0], expected.astype(float))
+    close(actual.relevance[0], expected.astype(float))
     # Held where they are, the same roots give another explanation: the derivatives of the roots count.
-    held = recursion(layers_of(network), found.roots)(x).relevance[0]
-    assert abs(held - found.relevance[0]).max() > 1e-2 * abs(expected).max()
+    held = recursion(layers_of(network), actual.roots)(x).relevance[0]
+    assert abs(held - actual.relevance[0]).max() > 1e-2 * abs(expected).max()
 
 
 @pytest.mark.parametrize("name", ["mnist_cnn", "mnist_keras", "wine_mlp"])
@@ -185,9 +185,9 @@ def test_shipped_models_convolutions_and_pooling_included(name: str) -> None:
     g, flat = next(iter(e.relevance.values())).reshape(-1), x.reshape(-1)
     depth = 3 if name == "wine_mlp" else 5
     anywhere = recursive_taylor(explainer, x, roots=[lambda a: a * 0.5] * depth)
-    found = recursive_taylor(explainer, x, roots=[0.9999 * a for a in anywhere.activations[:-1]])
-    np.testing.assert_allclose(found.value, e.target_value[0], rtol=1e-5)
-    close(found.relevance[0], 1e-4 * g * flat, 1e-5)  # the gradient is onnxruntime's, in float32
+    result = recursive_taylor(explainer, x, roots=[0.9999 * a for a in anywhere.activations[:-1]])
+    np.testing.assert_allclose(result.value, e.target_value[0], rtol=1e-5)
+    close(result.relevance[0], 1e-4 * g * flat, 1e-5)  # the gradient is onnxruntime's, in float32
 
 
 def test_the_factors_change_on_the_way_to_the_root(rng: np.random.Generator) -> None:

@@ -25,10 +25,10 @@ def test_every_root_of_a_linear_model_is_inside(rule: str, rng: np.random.Genera
     explainer = onnxdtd.Explainer(proto, "epsilon_plus", rules=[{"op": "Conv", "use": rule}])
     x = rng.normal(size=(1, 1, 6, 6)).astype(np.float32)
     for node in ("Conv_0", "AveragePool_1", "Gemm_3"):
-        found = onnxdtd.roots(explainer, x, node)
-        assert len(found) + len(found.without) == found.active > 0
-        assert found.in_region == len(found) / found.active
-        assert all(str(root.region) == "inside" and root.region.breaks == () for root in found)
+        roots = onnxdtd.roots(explainer, x, node)
+        assert len(roots) + len(roots.without) == roots.active > 0
+        assert roots.in_region == len(roots) / roots.active
+        assert all(str(root.region) == "inside" and root.region.breaks == () for root in roots)
 
 
 def test_relu_networks_have_roots_outside_the_region(rng: np.random.Generator) -> None:
@@ -41,10 +41,10 @@ def test_relu_networks_have_roots_outside_the_region(rng: np.random.Generator) -
         text = """(double[N, 10] x) => (double[N, 2] y) { z0 = Gemm(x, W0, b0) h0 = Relu(z0)
             z1 = Gemm(h0, W1, b1) h1 = Relu(z1) y = Gemm(h1, W2, b2) }"""
         explainer = onnxdtd.Explainer(model(text, **W, **b), "excitation_backprop")
-        found = onnxdtd.roots(explainer, abs(rng.normal(size=(1, 10))), "Gemm_2")
-        assert found.in_domain == 1 or not found.active
-        inside += sum(root.region is not None and root.region.status == "inside" for root in found)
-        asked += found.asked
+        roots = onnxdtd.roots(explainer, abs(rng.normal(size=(1, 10))), "Gemm_2")
+        assert roots.in_domain == 1 or not roots.active
+        inside += sum(root.region is not None and root.region.status == "inside" for root in roots)
+        asked += roots.asked
     assert 0 < inside < 0.7 * asked
 
 
@@ -55,14 +55,14 @@ def test_smooth_graphs_have_a_remainder_and_no_region() -> None:
     W, V = np.array([[1, -1], [0.5, 2]], np.float32), np.array([[1.5], [0.5]], np.float32)
     explainer = onnxdtd.Explainer(model(SMOOTH, W=W, V=V), "dtd")
     x = np.array([[0.4, 0.3]], np.float32)
-    found = onnxdtd.roots(explainer, x, "Gemm_0")
-    assert len(found) == 2
-    assert found.in_region is None
+    roots = onnxdtd.roots(explainer, x, "Gemm_0")
+    assert len(roots) == 2
+    assert roots.in_region is None
 
     def f(x: np.ndarray) -> float:
         return float((np.tanh(x @ W.astype(float)) @ V)[0])
 
-    for root in found:
+    for root in roots:
         assert root.region is not None
         assert (root.region.status, root.region.leaves) == ("smooth", None)
         there = root.point[0]
@@ -70,12 +70,12 @@ def test_smooth_graphs_have_a_remainder_and_no_region() -> None:
         remainder = abs(f(x[0]) - f(there) - slope @ (x[0] - there)) / f(x[0])
         assert root.region.remainder == pytest.approx(remainder, rel=1e-4)
         assert remainder > 1e-3
-        assert "no region: remainder" in str(found)
+        assert "no region: remainder" in str(roots)
     # Behind the last smooth op the rest is linear, and there is a region again.
     (last,) = onnxdtd.roots(explainer, x, "Gemm_2")
     assert str(last.region) == "inside"
     assert [str(r.region) for r in onnxdtd.roots(explainer, x, "Gemm_0", scope="layer")] == [
-        str(r.region) for r in found
+        str(r.region) for r in roots
     ]
 
 

@@ -45,10 +45,10 @@ def test_gradients_of_gradients_are_exact(rng: np.random.Generator) -> None:
     ids=["zplus", "wsquare", "zbox", "epsilon"],
 )  # fmt: skip
 def test_the_worked_example(rule: str | RuleRoot, root: tuple, relevance: tuple) -> None:
-    found = recursion([dense([[2.0, -1.0]], [-0.5])], [rule])(np.ones(2))
-    np.testing.assert_allclose(found.roots[0][0], root, rtol=1e-8)
-    np.testing.assert_allclose(found.relevance[0], relevance, rtol=1e-8, atol=1e-12)
-    np.testing.assert_allclose(found.unresolved[0], 0, atol=1e-9)
+    result = recursion([dense([[2.0, -1.0]], [-0.5])], [rule])(np.ones(2))
+    np.testing.assert_allclose(result.roots[0][0], root, rtol=1e-8)
+    np.testing.assert_allclose(result.relevance[0], relevance, rtol=1e-8, atol=1e-12)
+    np.testing.assert_allclose(result.unresolved[0], 0, atol=1e-9)
 
 
 @pytest.mark.parametrize("rule", SEARCHED)
@@ -56,7 +56,7 @@ def test_the_rules_roots_move_as_their_derivative_says(rule: str, rng: np.random
     layer, x = dense(rng.standard_normal((4, 5)), -rng.random(4) / 10), rng.random((1, 5)) + 0.1
     root, seed = RuleRoot(rule, 0.0, 2.0), rng.standard_normal((1, 4, 5))
     point = Variable(x)
-    found = gradient(root(point, layer), point, seed).value[0]
+    moved = gradient(root(point, layer), point, seed).value[0]
     h = 1e-6
     ends = [[(root(Variable(x + s * h * e), layer).value * seed).sum() for s in (1, -1)] for e in np.eye(5)]
-    np.testing.assert_allclose(found, [(up - down) / (2 * h) for up, down in ends], rtol=1e-6, atol=1e-7)
+    np.testing.assert_allclose(moved, [(up - down) / (2 * h) for up, down in ends], rtol=1e-6, atol=1e-7)

@@ -54,9 +54,9 @@ def test_golden_roots(row: dict[str, Any]) -> None:
     x = np.array([row["x"]])
     explainer = dense(rule, np.array(row["W"]), np.array(row["b"]))
     for j, expected in enumerate(row["roots"]):
-        found = onnxdtd.roots(explainer, x, "Gemm_0", target=j)
-        assert len(found) == (expected is not None)
-        for root in found:
+        actual = onnxdtd.roots(explainer, x, "Gemm_0", target=j)
+        assert len(actual) == (expected is not None)
+        for root in actual:
             assert root.neuron == (j,)
             np.testing.assert_allclose(root.point[0], expected, rtol=1e-6, atol=1e-9)
 
@@ -86,9 +86,9 @@ def test_worked_example(rule: dict[str, Any], v: Any, t: float, point: Any) -> N
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["use"])
 def test_z_is_zero_at_every_root(rule: dict[str, Any], rng: np.random.Generator) -> None:
     W, b, x = rng.normal(size=(12, 9)), rng.normal(size=9), rng.normal(size=(1, 12))
-    found = onnxdtd.roots(dense(rule, W, b), x, "Gemm_0", neurons=range(9), scope=None)
-    assert len(found) == found.asked == 9
-    for root in found:
+    roots = onnxdtd.roots(dense(rule, W, b), x, "Gemm_0", neurons=range(9), scope=None)
+    assert len(roots) == roots.asked == 9
+    for root in roots:
         (j,) = root.neuron
         size = np.abs(root.point[0] * W[:, j]).sum() + abs(b[j])
         assert abs(root.point[0] @ W[:, j] + b[j]) < 1e-9 * max(size, 1)
@@ -120,24 +120,24 @@ def test_direction_is_that_of_the_rule(rule: dict[str, Any], rng: np.random.Gene
 
 def test_signed_zplus_roots_lie_between_x_and_zero_where_the_bias_opposes(rng: np.random.Generator) -> None:
     W, b, x = rng.normal(size=(8, 40)), rng.normal(size=40), rng.normal(size=(1, 8))
-    found = onnxdtd.roots(dense({"use": "signed_zplus"}, W, b), x, "Gemm_0", neurons=range(40))
-    opposing = [root for root in found if root.bias * root.z <= 0]
-    assert found.opposed == 40 - len(opposing) > 5
+    roots = onnxdtd.roots(dense({"use": "signed_zplus"}, W, b), x, "Gemm_0", neurons=range(40))
+    opposing = [root for root in roots if root.bias * root.z <= 0]
+    assert roots.opposed == 40 - len(opposing) > 5
     assert len(opposing) > 5
     for root in opposing:
         assert 0 < root.t <= 1 + 1e-12
         assert (root.point[0] * x[0] >= -1e-12).all()
         assert (abs(root.point[0]) <= abs(x[0]) + 1e-12).all()
-    assert any((root.point[0] * x[0] < 0).any() for root in found if root.bias * root.z > 0)
+    assert any((root.point[0] * x[0] < 0).any() for root in roots if root.bias * root.z > 0)
 
 
 def test_a_bias_of_the_sign_of_z_pushes_the_root_out_of_the_domain() -> None:
     one = np.array([[1.0]])
     for b, t, inside in ((-0.5, 0.5, True), (1.0, 2.0, False)):
         explainer = dense({"use": "signed_zplus"}, one, np.array([b]), input_range=(0, 10))
-        found = onnxdtd.roots(explainer, one, "Gemm_0")
-        assert (found[0].t, found[0].in_domain, found.in_domain) == (t, inside, float(inside))
-        assert found.opposed == (not inside)
+        roots = onnxdtd.roots(explainer, one, "Gemm_0")
+        assert (roots[0].t, roots[0].in_domain, roots.in_domain) == (t, inside, float(inside))
+        assert roots.opposed == (not inside)
 
 
 def test_the_domain_is_known_element_by_element() -> None:
@@ -153,9 +153,9 @@ def test_the_domain_is_known_element_by_element() -> None:
 
 def test_a_neuron_that_only_its_bias_keeps_active_has_no_root() -> None:
     explainer = dense({"use": "zplus"}, np.array([[-1.0, 1.0], [-2.0, 1.0]]), np.array([5.0, -1.0]))
-    found = onnxdtd.roots(explainer, np.array([[1.0, 1.0]]), "Gemm_0", neurons=[0, 1])
-    assert (len(found), found.asked, found.in_domain, found.in_region) == (1, 2, 0.5, 0.5)
-    assert found.without == (((0,), "no contribution that the rule shares by: its direction is zero"),)
+    roots = onnxdtd.roots(explainer, np.array([[1.0, 1.0]]), "Gemm_0", neurons=[0, 1])
+    assert (len(roots), roots.asked, roots.in_domain, roots.in_region) == (1, 2, 0.5, 0.5)
+    assert roots.without == (((0,), "no contribution that the rule shares by: its direction is zero"),)
 
 
 CONVOLUTIONS = {
@@ -190,8 +190,8 @@ def test_roots_of_a_convolution_are_those_of_its_matrix(
     shape = z0.shape[1:]
     W = (run(units).outputs[name_of] - z0).reshape(60, -1).astype(np.float64)
     neurons = [tuple(map(int, np.unravel_index(k, shape))) for k in rng.choice(W.shape[1], 8, replace=False)]
-    found = onnxdtd.roots(explainer, x, f"{op}_0", neurons=neurons, scope=None)
-    by_neuron = {root.neuron: root for root in found}
+    roots = onnxdtd.roots(explainer, x, f"{op}_0", neurons=neurons, scope=None)
+    by_neuron = {root.neuron: root for root in roots}
     assert by_neuron or name == "average"
     for neuron in neurons:
         column = int(np.ravel_multi_index(neuron, shape))
@@ -210,18 +210,18 @@ def dense_step(rule: dict[str, Any], w: np.ndarray, b: float, x: np.ndarray) -> 
         v = np.divide(1, w, out=np.zeros_like(w), where=w != 0)
         return (x @ w + b) / (v @ w) * v
     explainer = dense(rule, w[:, None].astype(np.float64), np.array([b], np.float64))
-    found = onnxdtd.roots(explainer, x[None].astype(np.float64), "Gemm_0", neurons=[0], scope=None)
-    return x - found[0].point[0] if len(found) else None
+    roots = onnxdtd.roots(explainer, x[None].astype(np.float64), "Gemm_0", neurons=[0], scope=None)
+    return x - roots[0].point[0] if len(roots) else None
 
 
 def test_first_layer_roots_of_a_digit_are_images() -> None:
     explainer = onnxdtd.Explainer(MODELS / "mnist_cnn_nonpositive_bias.onnx", "dtd", input_range=(0, 1))
-    found = onnxdtd.roots(explainer, DIGIT, "/0/Conv", neurons=200)
-    assert len(found) == found.asked == 200
-    assert found.in_domain == 1
-    assert found.opposed == 0
-    assert all(root.point[0].min() >= -1e-9 and root.point[0].max() <= 1 + 1e-9 for root in found)
-    assert all(abs(root.residual) < 1e-9 for root in found)
+    roots = onnxdtd.roots(explainer, DIGIT, "/0/Conv", neurons=200)
+    assert len(roots) == roots.asked == 200
+    assert roots.in_domain == 1
+    assert roots.opposed == 0
+    assert all(root.point[0].min() >= -1e-9 and root.point[0].max() <= 1 + 1e-9 for root in roots)
+    assert all(abs(root.residual) < 1e-9 for root in roots)
 
 
 def test_sums_have_a_root_in_every_input() -> None:
@@ -239,5 +239,5 @@ def test_sums_have_a_root_in_every_input() -> None:
 
 def test_an_input_of_weight_zero_has_no_flat_root() -> None:
     W = np.array([[1.0], [0.0]])
-    found = onnxdtd.roots(dense({"use": "flat"}, W, np.zeros(1)), np.ones((1, 2)), "Gemm_0")
-    assert [reason for _, reason in found.without] == ["the rule gives a share to an input of weight zero"]
+    roots = onnxdtd.roots(dense({"use": "flat"}, W, np.zeros(1)), np.ones((1, 2)), "Gemm_0")
+    assert [reason for _, reason in roots.without] == ["the rule gives a share to an input of weight zero"]

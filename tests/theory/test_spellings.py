@@ -76,16 +76,16 @@ def seen(body: str) -> list[tuple[str, float]]:
     """Whether, and when, 40 segments leave the region of their start."""
     scene = scene_of(NET.format(body), X, **weights())
     directions = np.random.default_rng(4).normal(size=(40, 3)) * 0.5
-    found = [v.split(" by ")[0] for v in verdicts(scene, "x", "Gemm_0", *directions)]
-    return [(v.split("=")[0], float(v.split("=")[1]) if "=" in v else 0.0) for v in found]
+    sides = [v.split(" by ")[0] for v in verdicts(scene, "x", "Gemm_0", *directions)]
+    return [(v.split("=")[0], float(v.split("=")[1]) if "=" in v else 0.0) for v in sides]
 
 
 @pytest.mark.parametrize(("family", "spelling"), FAMILIES)
 def test_segments(family: dict[str, str], spelling: str) -> None:
-    found, expected = seen(family[spelling]), seen(next(iter(family.values())))
-    assert [where for where, _ in found] == [where for where, _ in expected]
-    np.testing.assert_allclose([t for _, t in found], [t for _, t in expected], atol=1e-3)
-    assert 3 < sum(where == "inside" for where, _ in found) < 35
+    actual, expected = seen(family[spelling]), seen(next(iter(family.values())))
+    assert [where for where, _ in actual] == [where for where, _ in expected]
+    np.testing.assert_allclose([t for _, t in actual], [t for _, t in expected], atol=1e-3)
+    assert 3 < sum(where == "inside" for where, _ in actual) < 35
 
 
 def audited(body: str) -> float | None:

@@ -120,7 +120,7 @@ def in_browser(
     page: chromium.Page, method: str, digits: np.ndarray, targets: list[int]
 ) -> tuple[np.ndarray, ...]:
     """(logits, relevance) by the page's own explainer.js."""
-    told = page.evaluate(f"""(async () => {{ {PACK}
+    encoded = page.evaluate(f"""(async () => {{ {PACK}
       const {{ Explainer }} = await import("/explainer.js");
       const folder = new URL("/explainers/", location.href);
       const index = await (await fetch(new URL("index.json", folder))).json();
@@ -128,13 +128,13 @@ def in_browser(
       const found = await explainer.explain(unpack("{packed(digits)}"), {targets});
       return [pack(found.logits), pack(found.relevance)];
     }})()""")
-    return floats(told[0]).reshape(-1, 10), floats(told[1]).reshape(digits.shape)
+    return floats(encoded[0]).reshape(-1, 10), floats(encoded[1]).reshape(digits.shape)
 
 
-def close(found: np.ndarray, expected: np.ndarray) -> None:
+def close(actual: np.ndarray, expected: np.ndarray) -> None:
     """1e-3 of each sample's largest value."""
-    assert found.shape == expected.shape
-    for ours, theirs in zip(found, expected, strict=True):
+    assert actual.shape == expected.shape
+    for ours, theirs in zip(actual, expected, strict=True):
         assert np.abs(theirs).max() > 0
         assert np.abs(ours - theirs).max() <= 1e-3 * np.abs(theirs).max()
 
@@ -223,8 +223,8 @@ def test_what_is_drawn_is_recognised_and_explained(page: chromium.Page, draw: An
     expected = onnxdtd.explain(MNIST, shown["digit"], "top", "dtd").relevance["image"]
     close(shown["relevance"], expected)
     colours = np.array(shown["map"]).reshape(28, 28, 4)
-    wanted = 255 * Scale.of(shown["relevance"], 99.5).colours(shown["relevance"][0, 0])
-    assert np.abs(colours[..., :3] - wanted).max() <= 1
+    pixels = 255 * Scale.of(shown["relevance"], 99.5).colours(shown["relevance"][0, 0])
+    assert np.abs(colours[..., :3] - pixels).max() <= 1
     assert "The logit of 3 is" in shown["text"]
     assert shown["time"].endswith(f"took {shown['ms']:.1f} ms.")
 
@@ -283,11 +283,11 @@ def test_nothing_leaves_the_page_and_nothing_goes_wrong(
 
 
 def centred(page: chromium.Page, ink: np.ndarray) -> np.ndarray:
-    told = page.evaluate(f"""(async () => {{ {PACK}
+    encoded = page.evaluate(f"""(async () => {{ {PACK}
       const {{ centred }} = await import("/digit.js");
       return pack(centred(unpack("{packed(ink)}"), {ink.shape[1]}, {ink.shape[0]}));
     }})()""")
-    return floats(told).reshape(28, 28)
+    return floats(encoded).reshape(28, 28)
 
 
 def test_a_drawing_is_centred_as_mnist_is(page: chromium.Page) -> None:
@@ -297,10 +297,10 @@ def test_a_drawing_is_centred_as_mnist_is(page: chromium.Page) -> None:
     expected[4:24, 9:19] = 1
     np.testing.assert_allclose(centred(page, ink), expected, atol=1e-6)
     ink[50:90, 70:90] = 0  # the centre of mass moves, and with it the digit
-    found = centred(page, ink)
-    np.testing.assert_allclose(found.sum(), 150, rtol=1e-5)
+    actual = centred(page, ink)
+    np.testing.assert_allclose(actual.sum(), 150, rtol=1e-5)
     for axis in (0, 1):
-        mass = found.sum(axis)
+        mass = actual.sum(axis)
         assert (mass * (np.arange(28) + 0.5)).sum() / mass.sum() == pytest.approx(14, abs=1e-3)
     assert page.evaluate("import('/digit.js').then((m) => m.centred(new Float32Array(12), 4, 3))") is None
 
@@ -351,8 +351,8 @@ def test_the_server_is_on_loopback_and_says_what_is_missing(tmp_path: Path) -> N
 
 
 def test_the_runtime_is_pinned() -> None:
-    wanted = json.loads((FOLDER / "package.json").read_text())["dependencies"]
+    dependencies = json.loads((FOLDER / "package.json").read_text())["dependencies"]
     lock = json.loads((FOLDER / "package-lock.json").read_text())["packages"]
-    assert wanted == lock[""]["dependencies"]
-    assert wanted["onnxruntime-web"] == lock["node_modules/onnxruntime-web"]["version"]
+    assert dependencies == lock[""]["dependencies"]
+    assert dependencies["onnxruntime-web"] == lock["node_modules/onnxruntime-web"]["version"]
     assert all("integrity" in entry for name, entry in lock.items() if name)

@@ -33,9 +33,9 @@ def test_no_interval_is_written_by_hand() -> None:
         *other["chance"]["regions"],
     ]:
         one.update(mean=777.0, low=777.0, high=777.0)
-    found = re.findall(r"[\d.]+ \[[^\]]*\]", words.page(other))
-    assert len(found) > 50
-    assert {number for cell in found for number in re.findall(r"[\d.]+", cell)} <= {"777.00", "777.000"}
+    intervals = re.findall(r"[\d.]+ \[[^\]]*\]", words.page(other))
+    assert len(intervals) > 50
+    assert {number for cell in intervals for number in re.findall(r"[\d.]+", cell)} <= {"777.00", "777.000"}
 
 
 def test_every_claim_holds() -> None:
@@ -55,17 +55,17 @@ def test_a_claim_can_fail() -> None:
 
 @pytest.mark.parametrize("study", STUDIES)
 def test_the_json_agrees_with_itself(study: str) -> None:
-    told = TOLD[study]
-    for score in told["scores"]:
-        sign = -1 if told["better"][score] == "higher" else 1
-        means = {m: sign * told["table"][m][score]["mean"] for m in told["place"]}
+    numbers = TOLD[study]
+    for score in numbers["scores"]:
+        sign = -1 if numbers["better"][score] == "higher" else 1
+        means = {m: sign * numbers["table"][m][score]["mean"] for m in numbers["place"]}
         ranked = sorted(means, key=means.__getitem__)
-        assert ranked[0] == told["best"][score]
-        assert sorted(told["place"], key=lambda m: told["place"][m][score])[-1] == ranked[-1]
-        best = told["table"][ranked[0]][score]
-        for method, by in told["table"].items():
-            one, apart = by[score], told["from_best"][method][score]
-            if one["count"] == best["count"] == told["groups"]:
+        assert ranked[0] == numbers["best"][score]
+        assert sorted(numbers["place"], key=lambda m: numbers["place"][m][score])[-1] == ranked[-1]
+        best = numbers["table"][ranked[0]][score]
+        for method, by in numbers["table"].items():
+            one, apart = by[score], numbers["from_best"][method][score]
+            if one["count"] == best["count"] == numbers["groups"]:
                 assert apart["mean"] == pytest.approx(one["mean"] - best["mean"], rel=1e-3, abs=1e-4)
             if one["count"] > 1:
                 assert one["low"] <= one["mean"] <= one["high"]
@@ -77,8 +77,8 @@ def test_sizes_are_what_the_page_promises() -> None:
     assert TOLD["photos"]["inputs"] == len(TOLD["photos"]["names"])
     native = {*onnxdtd.METHODS, *onnxdtd.PASSES}
     for study in STUDIES:
-        told = TOLD[study]
-        assert {*told["methods"], *told["left_out"]} == native | {"random", "constant"}
+        numbers = TOLD[study]
+        assert {*numbers["methods"], *numbers["left_out"]} == native | {"random", "constant"}
     assert TOLD["alike"]["digits"]["inputs"] == 10
 
 
@@ -88,12 +88,12 @@ def test_numbers_are_those_of_the_library() -> None:
     assert len(inputs.x) == TOLD["digits"]["inputs"]
     methods = ["gradient", "dtd", "epsilon_plus"]
     path = MODELS / "mnist_cnn.onnx"
-    found = onnxdtd.evaluate(
+    evaluation = onnxdtd.evaluate(
         path, inputs.x, methods, metrics="sparseness", input_range=(0.0, 1.0), resamples=100
     )
     for method in methods:
-        told = TOLD["digits"]["table"][method]["sparseness.gini"]["mean"]
-        assert found.summary(method, "sparseness.gini").mean == pytest.approx(told, rel=1e-4)
+        mean = TOLD["digits"]["table"][method]["sparseness.gini"]["mean"]
+        assert evaluation.summary(method, "sparseness.gini").mean == pytest.approx(mean, rel=1e-4)
 
 
 def test_views_of_one_photograph_count_once() -> None:

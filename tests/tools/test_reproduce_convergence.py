@@ -78,13 +78,13 @@ def test_cosines_by_hand_in_a_linear_network() -> None:
     rng = np.random.default_rng(4)
     w, v = rng.standard_normal((7, 6)), rng.standard_normal((6, 9))
     x = rng.random((1, 7), np.float32)
-    found = falls(dense(w, v, rectify=False), WAYS["gradient"], x, None, 5)["random"]
+    cosines = falls(dense(w, v, rectify=False), WAYS["gradient"], x, None, 5)["random"]
     draws = np.random.default_rng(5)
     c = np.stack([draws.standard_normal((1, 9))[0] for _ in range(convergence.RANDOM)])
     for layer, jacobian in (("layer1", np.eye(9)), ("layer0", v.T), ("input", (w @ v).T)):
         r = c @ jacobian
         unit = r / np.linalg.norm(r, axis=1, keepdims=True)
-        np.testing.assert_allclose(found[layer], pairs((unit @ unit.T)[None]), atol=1e-5)
+        np.testing.assert_allclose(cosines[layer], pairs((unit @ unit.T)[None]), atol=1e-5)
 
 
 def test_lrp0_is_gradient_times_input_without_biases() -> None:
@@ -103,32 +103,32 @@ def test_vgg16_has_the_layers_of_configuration_d() -> None:
 
 
 def test_convergence_whole_and_small(tmp_path: Path) -> None:
-    found = convergence.measure(2, 1, 32, 0, shrink=16)
-    assert found == convergence.measure(2, 1, 32, 0, shrink=16)
-    deep = found["vgg16"]["curves"]
+    measured = convergence.measure(2, 1, 32, 0, shrink=16)
+    assert measured == convergence.measure(2, 1, 32, 0, shrink=16)
+    deep = measured["vgg16"]["curves"]
     assert deep["zplus"]["random"]["input"][1] > 0.99
     assert deep["gradient"]["random"]["input"][1] < 0.5
     assert all(curve["classes"]["gemm16"] == [0, 0, 0] for curve in deep.values())
-    assert "alpha2-beta1" in convergence.page(found)
-    convergence.save(convergence.figure(found), tmp_path / "c.png")
+    assert "alpha2-beta1" in convergence.page(measured)
+    convergence.save(convergence.figure(measured), tmp_path / "c.png")
 
 
 def test_classes_whole_and_small(tmp_path: Path) -> None:
-    found = classes.measure(4, 1, 0, ("mnist_cnn",))
-    assert found == classes.measure(4, 1, 0, ("mnist_cnn",))
-    of = found["models"]["mnist_cnn"]["methods"]
+    measured = classes.measure(4, 1, 0, ("mnist_cnn",))
+    assert measured == classes.measure(4, 1, 0, ("mnist_cnn",))
+    of = measured["models"]["mnist_cnn"]["methods"]
     assert of["zplus"]["classes"]["runner_up"]["cosine"][1] > 0.9
     assert of["gradient"]["classes"]["runner_up"]["cosine"][1] < 0.5
     assert of["zplus"]["cascade"]["cosine"][0][1] > 0.9 > of["gradient"]["cascade"]["cosine"][0][1]
-    assert "MNIST CNN" in classes.page(found)
-    classes.save(classes.figure(found), tmp_path / "c.png")
+    assert "MNIST CNN" in classes.page(measured)
+    classes.save(classes.figure(measured), tmp_path / "c.png")
 
 
 def test_a_cascade_without_new_weights_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(classes, "redrawn", lambda *_: {})
     model, x = stack(depth=3)
-    found = classes.cascade(stand(model, WAYS["gradient"], x, (0, 1)), 1)
-    np.testing.assert_allclose(found["cosine"], 1, atol=1e-6)
+    by_step = classes.cascade(stand(model, WAYS["gradient"], x, (0, 1)), 1)
+    np.testing.assert_allclose(by_step["cosine"], 1, atol=1e-6)
 
 
 def test_every_sample_is_explained_for_its_own_top_class() -> None:
@@ -142,8 +142,8 @@ def test_every_sample_is_explained_for_its_own_top_class() -> None:
 @pytest.mark.parametrize("tool", [convergence, classes])
 def test_the_shipped_page_is_that_of_the_shipped_figures(tool: Any) -> None:
     name = tool.__name__.rpartition(".")[2]
-    found = json.loads((FIGURES / f"{name}.json").read_text())
-    assert (FIGURES / f"{name}.md").read_text() == tool.page(found)
+    document = json.loads((FIGURES / f"{name}.json").read_text())
+    assert (FIGURES / f"{name}.md").read_text() == tool.page(document)
     assert (FIGURES / f"{name}.png").stat().st_size < 300_000
 
 

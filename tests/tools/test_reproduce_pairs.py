@@ -21,9 +21,9 @@ def test_deep_taylor_is_positive_and_conserves(layers: int) -> None:
     _, explained = tool.heatmaps(tool.network(weights), "w-square", x[active])
     np.testing.assert_allclose(explained, f[active], rtol=1e-4)
     for method in ("w-square", "z-box + z+"):
-        found = tool.measure(tool.network(weights), method, x[active], side[active])
-        assert found["conservation error"].max() < 1e-3
-        assert found["negative"].max() == 0
+        measured = tool.measure(tool.network(weights), method, x[active], side[active])
+        assert measured["conservation error"].max() < 1e-3
+        assert measured["negative"].max() == 0
     assert (
         tool.measure(tool.network(weights), "sensitivity", x[active], side[active])[
             "conservation error"
@@ -36,9 +36,9 @@ def test_measures_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     r = np.zeros((1, 28, 56))
     r[0, 3, 30], r[0, 4, 5], r[0, 5, 6] = 3.0, 1.0, -1.0
     monkeypatch.setattr(tool, "heatmaps", lambda model, method, x: (r, np.array([4.0])))
-    found = tool.measure(None, "any", np.zeros((1, 28, 56)), np.array([1]))
-    assert found["target digit"] == 0.75
-    assert found["conservation error"] == 0.25
-    assert found["negative"] == 0.2
+    measured = tool.measure(None, "any", np.zeros((1, 28, 56)), np.array([1]))
+    assert measured["target digit"] == 0.75
+    assert measured["conservation error"] == 0.25
+    assert measured["negative"] == 0.2
     # The map did not move with the pair, so moved back it lies a pixel beside itself.
-    assert found["discontinuity"] == 2.0
+    assert measured["discontinuity"] == 2.0

@@ -26,20 +26,20 @@ def scenes(count: int, seed: int = 3) -> tuple[MLPs, Array]:
 
 
 def test_twenty_networks_of_each_kind() -> None:
-    found = measure(40, 20, 1, steps=200)
-    assert found["random"]["networks"] >= 20
-    assert found["trained"]["networks"] == 20
-    assert found["trained"]["accuracy"][0] > 0.8
+    measured = measure(40, 20, 1, steps=200)
+    assert measured["random"]["networks"] >= 20
+    assert measured["trained"]["networks"] == 20
+    assert measured["trained"]["accuracy"][0] > 0.8
     for kind in ("random", "trained"):
         for rule in NAMES:
-            first, second, last = found[kind]["shares"][rule]
+            first, second, last = measured[kind]["shares"][rule]
             for cell in (first, second):
                 assert 0 < cell["low"] <= cell["share"] <= cell["high"] <= 1
                 assert cell["share"] < 1
             assert last["share"] == 0
-    assert found == measure(40, 20, 1, steps=200)
-    text = page(found)
-    assert f"{100 * found['random']['shares']['zplus'][0]['share']:.1f} %" in text
+    assert measured == measure(40, 20, 1, steps=200)
+    text = page(measured)
+    assert f"{100 * measured['random']['shares']['zplus'][0]['share']:.1f} %" in text
 
 
 @pytest.mark.parametrize("rule", NAMES)
@@ -56,12 +56,12 @@ def test_a_linear_network_has_no_outside(rule: str) -> None:
 def test_every_root_is_a_root(rule: str) -> None:
     networks, x = scenes(40)
     for level in range(3):
-        active, found, _ = outside(networks, x, level, rule)
+        active, roots, _ = outside(networks, x, level, rule)
         w, b = networks.weights[level], networks.biases[level]
-        z = np.einsum("noi,noi->no", w, found) + b
+        z = np.einsum("noi,noi->no", w, roots) + b
         np.testing.assert_allclose(z[active], 0, atol=1e-10)
         if rule in ("epsilon", "zplus", "zbox"):
-            assert found[active].min() > -1e-9  # in the domain of what follows a ReLU
+            assert roots[active].min() > -1e-9  # in the domain of what follows a ReLU
 
 
 def test_rule_zero_of_the_last_hidden_layer_by_hand() -> None:
@@ -90,9 +90,9 @@ def test_the_walk_agrees_with_ten_thousand_points_on_each_segment() -> None:
     shares = (np.arange(10_000) + 0.5) / 10_000
     verdicts = []
     for rule in ("wsquare", "zplus"):
-        active, found, _ = outside(networks, x, 0, rule)
+        active, roots, _ = outside(networks, x, 0, rule)
         rows, neurons = np.nonzero(active)
-        ends, chosen = found[rows, neurons], networks.take(rows)
+        ends, chosen = roots[rows, neurons], networks.take(rows)
         t = leaves(chosen, x[rows], ends)
         for i in range(len(rows)):
             one = chosen.take(np.array([i]))
@@ -147,10 +147,10 @@ def test_the_package_s_own_walk_gives_the_same_verdicts() -> None:
 
 
 def test_the_page_that_is_shipped_is_what_the_tool_writes() -> None:
-    found = json.loads((FIGURES / "roots_outside.json").read_text())
-    assert (FIGURES / "roots_outside.md").read_text() == page(found)
-    assert found["random"]["networks"] >= 1000
-    assert found["trained"]["networks"] >= 20
+    document = json.loads((FIGURES / "roots_outside.json").read_text())
+    assert (FIGURES / "roots_outside.md").read_text() == page(document)
+    assert document["random"]["networks"] >= 1000
+    assert document["trained"]["networks"] >= 20
     assert (FIGURES / "roots_outside.png").stat().st_size > 10_000
 
 

@@ -45,8 +45,8 @@ def relevance(source: Graph, method: str, target: Any = 1) -> list[Any]:
 def test_a_split_is_as_its_slices(method: str) -> None:
     whole = graph(BRANCHES, **WEIGHTS)
     expected, _ = relevance(canonise(whole), method)
-    for found in relevance(whole, method):
-        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5 * np.abs(expected).max())
+    for actual in relevance(whole, method):
+        np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-5 * np.abs(expected).max())
     assert [node.op for node in whole.nodes].count("Split") == 1
 
 
@@ -55,8 +55,8 @@ def test_parts_of_equal_sizes_by_hand() -> None:
     text = """(float[N, 6] x) => (float[N, 2] y) {
         a, b, c = Split<axis = 1, num_outputs = 3>(x) t = Mul(b, three) y = Add(t, c)
     }"""
-    for found in relevance(graph(text, 18, three=np.float32(3)), "gradient", 0):
-        np.testing.assert_array_equal(found, [[0, 0, 3, 0, 1, 0]])
+    for shares in relevance(graph(text, 18, three=np.float32(3)), "gradient", 0):
+        np.testing.assert_array_equal(shares, [[0, 0, 3, 0, 1, 0]])
 
 
 def test_sizes_that_only_a_run_shows() -> None:
@@ -65,8 +65,8 @@ def test_sizes_that_only_a_run_shows() -> None:
     explainer = Explainer(graph(text).to_proto(), "gradient_x_input")
     for length in (2, 4):
         x = np.arange(1, length + 1, dtype=np.float32)
-        found = explainer(x, "z").relevance["x"]
-        np.testing.assert_array_equal(found, np.where(np.arange(length) < length // 2, 0, x))
+        actual = explainer(x, "z").relevance["x"]
+        np.testing.assert_array_equal(actual, np.where(np.arange(length) < length // 2, 0, x))
 
 
 @pytest.fixture

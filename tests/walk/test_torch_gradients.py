@@ -18,8 +18,8 @@ DIGITS = ["mnist_cnn", "mnist_cnn_dynamo", "mnist_cnn_nonpositive_bias", "mnist_
 def test_the_gradient_of_digits_is_that_of_autograd(name: str, engine: str) -> None:
     golden = np.load(GRADIENTS)
     e = Explainer(MODELS / f"{name}.onnx", "gradient", engine=engine)(golden["digits"])
-    found, expected = e.relevance["image"].reshape(-1), golden[name]
-    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
+    relevance, expected = e.relevance["image"].reshape(-1), golden[name]
+    np.testing.assert_allclose(relevance, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
 
 
 @pytest.mark.parametrize("engine", ["numpy", "onnx"])
@@ -27,8 +27,8 @@ def test_the_gradient_of_efficientnet_is_that_of_autograd(engine: str) -> None:
     expected = np.load(GRADIENTS)["efficientnet_lite0"]
     noise = np.random.default_rng(1).random((1, 3, 224, 224), np.float32) * 2 - 1
     explainer = Explainer(MODELS / "efficientnet_lite0.onnx", "gradient", engine=engine)
-    found = explainer(noise).relevance["image"].reshape(-1)[::7]
-    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
+    relevance = explainer(noise).relevance["image"].reshape(-1)[::7]
+    np.testing.assert_allclose(relevance, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
 
 
 @pytest.mark.parametrize(

@@ -47,34 +47,36 @@ CHOICE = [
 
 
 def test_what_a_dense_layer_costs() -> None:
-    found = onnxdtd.check(model_of(DENSE, helper.make_node("Relu", ["d"], ["y"]), w=W), "epsilon_plus")
-    assert found.ok
-    assert found.verdicts == {"linear": {"MatMul": 1}, "elementwise": {"Relu": 1}}
+    survey = onnxdtd.check(model_of(DENSE, helper.make_node("Relu", ["d"], ["y"]), w=W), "epsilon_plus")
+    assert survey.ok
+    assert survey.verdicts == {"linear": {"MatMul": 1}, "elementwise": {"Relu": 1}}
     # One row of 3 x 4 products forward; epsilon has z from there and needs the adjoint only.
-    assert found.cost is not None
-    assert (found.cost.forward, found.cost.walk) == (12, 12)
-    assert found.cost.memory == 4 * (12 + 4 + 3 + 3)
-    assert found.cost.exact
+    assert survey.cost is not None
+    assert (survey.cost.forward, survey.cost.walk) == (12, 12)
+    assert survey.cost.memory == 4 * (12 + 4 + 3 + 3)
+    assert survey.cost.exact
 
 
 def test_zplus_on_a_signed_input_costs_two_products_and_two_adjoints_more() -> None:
-    found = onnxdtd.check(model_of(DENSE, helper.make_node("Relu", ["d"], ["y"]), w=W), "excitation_backprop")
-    assert found.cost is not None
-    assert found.cost.walk == 4 * 12
-    assert found.cost.memory == 4 * (3 * 12 + 4 + 3 + 3)
+    survey = onnxdtd.check(
+        model_of(DENSE, helper.make_node("Relu", ["d"], ["y"]), w=W), "excitation_backprop"
+    )
+    assert survey.cost is not None
+    assert survey.cost.walk == 4 * 12
+    assert survey.cost.memory == 4 * (3 * 12 + 4 + 3 + 3)
 
 
 def test_an_output_that_ends_at_a_barrier_says_which() -> None:
-    found = onnxdtd.check(model_of(DENSE, ROUND, w=W))
-    assert not found.ok
-    assert found.faults == ("'round' Round: piecewise constant: its derivative is zero wherever it exists",)
+    survey = onnxdtd.check(model_of(DENSE, ROUND, w=W))
+    assert not survey.ok
+    assert survey.faults == ("'round' Round: piecewise constant: its derivative is zero wherever it exists",)
 
 
 def test_the_first_output_that_can_be_explained_is_taken() -> None:
     nodes = [DENSE, ROUND, helper.make_node("Neg", ["d"], ["n"])]
-    found = onnxdtd.check(model_of(*nodes, outputs=("y", "n"), w=W))
-    assert found.output == "n"
-    assert "Round" in found.others["y"]
+    survey = onnxdtd.check(model_of(*nodes, outputs=("y", "n"), w=W))
+    assert survey.output == "n"
+    assert "Round" in survey.others["y"]
     assert not onnxdtd.check(model_of(*nodes, outputs=("y", "n"), w=W), output="y").ok
     with pytest.raises(onnxdtd.TargetError, match="no output 'z'"):
         onnxdtd.check(model_of(*nodes, outputs=("y", "n"), w=W), output="z")

@@ -166,9 +166,9 @@ def test_a_rule_that_cannot_serve_is_refused() -> None:
 
 
 def test_a_range_that_is_no_range_is_refused() -> None:
-    for given in ((1, 0), (np.nan, 1)):
+    for bounds in ((1, 0), (np.nan, 1)):
         with pytest.raises(UsageError, match="must be a number that does not exceed high"):
-            onnxdtd.Explainer(MODELS / "mnist_cnn.onnx", input_range=given)
+            onnxdtd.Explainer(MODELS / "mnist_cnn.onnx", input_range=bounds)
 
 
 def test_unknown_words_are_refused() -> None:

@@ -48,9 +48,9 @@ def check(proto: onnx.ModelProto, compiles: bool = True) -> None:
     gradient = onnxdtd.Explainer(proto, "gradient")(feeds)
     for _ in range(3):
         moves = {name: rng.standard_normal(x.shape).astype(np.float32) for name, x in feeds.items()}
-        found = sum(np.vdot(r, moves[name]) for name, r in gradient.relevance.items())
+        directional = sum(np.vdot(r, moves[name]) for name, r in gradient.relevance.items())
         scale = sum(np.linalg.norm(r) * np.linalg.norm(moves[name]) for name, r in gradient.relevance.items())
-        np.testing.assert_allclose(found, slope(proto, feeds, moves), rtol=2e-3, atol=2e-3 * scale)
+        np.testing.assert_allclose(directional, slope(proto, feeds, moves), rtol=2e-3, atol=2e-3 * scale)
     for method in ("gradient", "epsilon_plus", "dtd"):
         e = onnxdtd.Explainer(proto, method)(feeds)
         for name, r in e.relevance.items():

@@ -103,11 +103,11 @@ def test_sessions_and_derived_weights_are_shared() -> None:
 
 def test_activations_by_hand() -> None:
     explainer = small()
-    found = explainer.activations(X)
-    assert set(found) == {"x", "h", "a", "y"}
-    assert found["h"].tolist() == [[2, -4, 6]]
-    assert found["a"].tolist() == [[2, 0, 6]]
-    assert found["y"].tolist() == [[8, 6]]
+    activations = explainer.activations(X)
+    assert set(activations) == {"x", "h", "a", "y"}
+    assert activations["h"].tolist() == [[2, -4, 6]]
+    assert activations["a"].tolist() == [[2, 0, 6]]
+    assert activations["y"].tolist() == [[8, 6]]
 
 
 @pytest.mark.parametrize(
@@ -146,8 +146,8 @@ def test_a_used_explainer_goes_to_other_processes() -> None:
     explainers = [onnxdtd.Explainer(MNIST, "dtd", engine, input_range=(0, 1)) for engine in ("numpy", "onnx")]
     expected = [explained(explainer) for explainer in explainers]
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        for found, wanted in zip(pool.map(explained, explainers), expected, strict=True):
-            np.testing.assert_allclose(found, wanted, rtol=1e-6, atol=1e-7)
+        for actual, relevance in zip(pool.map(explained, explainers), expected, strict=True):
+            np.testing.assert_allclose(actual, relevance, rtol=1e-6, atol=1e-7)
 
 
 def test_every_fault_is_told_at_once() -> None:

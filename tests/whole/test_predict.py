@@ -25,10 +25,10 @@ def ending(text: str, columns: int = 2, **constants: Any) -> onnx.ModelProto:
 
 
 def test_logits_become_probabilities(tmp_path: Path) -> None:
-    found = predict_fn(dense(tmp_path / "m.onnx"))
-    assert found.how == "softmax"
-    np.testing.assert_allclose(found(X), P, rtol=1e-6)
-    assert found.rows == 3
+    predict = predict_fn(dense(tmp_path / "m.onnx"))
+    assert predict.how == "softmax"
+    np.testing.assert_allclose(predict(X), P, rtol=1e-6)
+    assert predict.rows == 3
 
 
 def test_probabilities_false_gives_the_output_as_it_is(tmp_path: Path) -> None:
@@ -36,7 +36,7 @@ def test_probabilities_false_gives_the_output_as_it_is(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "how", "wanted"),
+    ("text", "how", "expected"),
     [
         ("y = Softmax<axis = 1>(x)", "as it is", lambda x: np.exp(x) / np.exp(x).sum(1, keepdims=True)),
         (
@@ -49,15 +49,15 @@ def test_probabilities_false_gives_the_output_as_it_is(tmp_path: Path) -> None:
         ("y = Relu(x)", "softmax", lambda x: np.exp(x.clip(0)) / np.exp(x.clip(0)).sum(1, keepdims=True)),
     ],
 )
-def test_the_graph_decides(text: str, how: str, wanted: Any) -> None:
-    found = predict_fn(ending(text))
-    assert found.how == how
-    np.testing.assert_allclose(found(X), wanted(X.astype(np.float64)), rtol=1e-5)
+def test_the_graph_decides(text: str, how: str, expected: Any) -> None:
+    predict = predict_fn(ending(text))
+    assert predict.how == how
+    np.testing.assert_allclose(predict(X), expected(X.astype(np.float64)), rtol=1e-5)
 
 
 def test_large_logits_do_not_overflow() -> None:
-    found = predict_fn(ending("y = Relu(x)"))(np.array([[1e4, 0]], np.float32))
-    np.testing.assert_array_equal(found, [[1, 0]])
+    predict = predict_fn(ending("y = Relu(x)"))(np.array([[1e4, 0]], np.float32))
+    np.testing.assert_array_equal(predict, [[1, 0]])
 
 
 def test_any_batch_gives_the_same() -> None:
@@ -78,9 +78,9 @@ def test_a_fixed_batch_is_filled_up() -> None:
 
 
 def test_the_first_floating_point_output_is_taken() -> None:
-    found = predict_fn(MODELS / "wine_mlp.onnx")
-    assert (found.output, found.how) == ("probabilities", "as it is")
-    row = found(np.load(MODELS / "wine_sample.npy"))
+    predict = predict_fn(MODELS / "wine_mlp.onnx")
+    assert (predict.output, predict.how) == ("probabilities", "as it is")
+    row = predict(np.load(MODELS / "wine_sample.npy"))
     assert row.shape == (1, 3)
     assert row.sum() == pytest.approx(1, abs=1e-6)
 

@@ -25,11 +25,11 @@ def path_of(real: Real) -> Path:
 
 
 def written(real: Real, folder: Path) -> Path:
-    given = real.feed()
-    if isinstance(given, dict):
-        np.savez(folder / "input.npz", **given)
+    feed = real.feed()
+    if isinstance(feed, dict):
+        np.savez(folder / "input.npz", **feed)
         return folder / "input.npz"
-    np.save(folder / "input.npy", np.ascontiguousarray(given))
+    np.save(folder / "input.npy", np.ascontiguousarray(feed))
     return folder / "input.npy"
 
 
