@@ -1,4 +1,4 @@
-"""Draw docs/cat.jpg, the README's picture: the shipped photograph explained by two methods, for two classes.
+"""Draw docs/cat.jpg, the README's picture: the shipped photograph explained by three methods, and for another class.
 
 python -m tools.figures
 """
@@ -14,7 +14,7 @@ import onnxdtd
 from tools.paths import DOCS, MODELS
 
 PHOTO = MODELS / "chelsea.png"
-ROWS = [("dtd", "top"), ("composite", "top"), ("composite", "967")]
+ROWS = [("auto", "top"), ("auto", "espresso"), ("composite", "top"), ("dtd", "top")]
 WIDTH = 1200
 
 
