@@ -6,13 +6,13 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from onnxdtd.compiled.run import OnnxRun
+from onnxdtd.compiled.run import OnnxWalker
 from onnxdtd.errors import UnsupportedError
 from onnxdtd.loaded import Loaded
 from onnxdtd.model.graph import Graph
 from onnxdtd.plan.choice import MANY, choose
 from onnxdtd.plan.plan import Inside, Plan
-from onnxdtd.walk.run import NumpyRun, Run, reads
+from onnxdtd.walk.run import NumpyWalker, Walker, reads
 
 MOST_INSIDE = 8
 """Engines of plans that do something inside the model, which are kept for further calls."""
@@ -35,14 +35,14 @@ class Engines:
         self._loaded, self._engine, self._providers = loaded, engine, list(providers)
         self._cache_dir, self._many = cache_dir, many
         self.notes: dict[str, str] = {}
-        self._runs: dict[tuple[str, Inside, str], Run] = {}
+        self._runs: dict[tuple[str, Inside, str], Walker] = {}
         self._asked: dict[str, int] = {}
         self._uncompilable: dict[str, str] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_runs": {}}
 
-    def run(self, plan: Plan, samples: int, remake: Callable[[Graph], Plan]) -> Run:
+    def run(self, plan: Plan, samples: int, remake: Callable[[Graph], Plan]) -> Walker:
         """An engine ready for the plan. samples: how many more it is to explain, for `auto`. remake: the same plan of
         the model in a newer opset, where only that can be compiled."""
         self._asked[plan.output] = self._asked.get(plan.output, 0) + samples
@@ -50,7 +50,7 @@ class Engines:
             return self._chosen(plan, remake)
         return self._start(plan, self._engine, remake)
 
-    def _chosen(self, plan: Plan, remake: Callable[[Graph], Plan]) -> Run:
+    def _chosen(self, plan: Plan, remake: Callable[[Graph], Plan]) -> Walker:
         """What `auto` takes: numpy where it must, which it says, since not every walk can be compiled."""
         name = plan.output
         engine, why = choose(plan, MANY if self._many else self._asked[name])
@@ -64,7 +64,7 @@ class Engines:
         self.notes[name] = f"engine {engine} taken by auto: {why}"
         return run
 
-    def _start(self, plan: Plan, engine: str, remake: Callable[[Graph], Plan]) -> Run:
+    def _start(self, plan: Plan, engine: str, remake: Callable[[Graph], Plan]) -> Walker:
         key = (plan.output, plan.inside, engine)
         if plan.inside != Inside():
             older = [k for k in self._runs if k[1] != Inside() and k != key]
@@ -73,8 +73,8 @@ class Engines:
         if key not in self._runs and engine == "onnx":
             newer = self._loaded.newer
             plan = plan if newer is plan.graph else remake(newer)
-            self._runs[key] = OnnxRun(plan, self._providers, self._cache_dir)
+            self._runs[key] = OnnxWalker(plan, self._providers, self._cache_dir)
         elif key not in self._runs:
             forward = self._loaded.forward(reads(plan), self._providers)
-            self._runs[key] = NumpyRun(plan, self._providers, forward, self._loaded.derived(plan))
+            self._runs[key] = NumpyWalker(plan, self._providers, forward, self._loaded.derived(plan))
         return self._runs[key]

@@ -122,7 +122,7 @@ class PassesEntry:
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """One audit: `perform(plan, explanation, rerun)` returns its findings.
+    """One audit: `perform(plan, explanation, probe)` returns its findings.
 
     cost: `quick` (a few walks) or `full` (many). source: where the test and its threshold come from. findings:
     the names of what it returns.

@@ -24,10 +24,10 @@ from onnxdtd.plan.plan import Inside, Plan, make_plan
 from onnxdtd.plan.target import Function
 from onnxdtd.results import explanation_of
 from onnxdtd.settings import Model, Rules, check_names, check_options, input_range_of, overrides, passes_entry
-from onnxdtd.types import Inputs, Tell
+from onnxdtd.types import Inputs, OnProgress
 from onnxdtd.walk.forward import Forward, providers_for
 from onnxdtd.walk.ledger import Ledger
-from onnxdtd.walk.run import Run, Snapshot, samples
+from onnxdtd.walk.run import Snapshot, Walker, samples
 from onnxdtd.weighed import weighed
 
 Arrays = dict[str, npt.NDArray[Any]]
@@ -166,14 +166,15 @@ class Explainer:
 
     @overload
     def __call__(
-        self, x: Inputs, target: Any = None, *, progress: Tell = None, **inside: Unpack[Asks]
+        self, x: Inputs, target: Any = None, *, progress: OnProgress = None, **inside: Unpack[Asks]
     ) -> Explanation: ...
     @overload
     def __call__(
-        self, x: Inputs, *, targets: Sequence[Any], progress: Tell = None, **inside: Unpack[Asks]
+        self, x: Inputs, *, targets: Sequence[Any], progress: OnProgress = None, **inside: Unpack[Asks]
     ) -> list[Explanation]: ...
     def __call__(
-        self, x: Inputs, target: Any = None, *, targets: Any = None, progress: Tell = None, **inside: Unpack[Asks]
+        self, x: Inputs, target: Any = None, *, targets: Any = None,
+        progress: OnProgress = None, **inside: Unpack[Asks],
     ) -> Explanation | list[Explanation]:  # fmt: skip
         """Explain one batch: x is an array (N, ...) for a model of one input, or a dict by input name.
 
@@ -197,7 +198,7 @@ class Explainer:
             return composed
         return self.one_pass(x, target, progress=progress, **inside)
 
-    def run(self, output: str | None = None, samples: int = 0, inside: Inside | None = None) -> Run:
+    def run(self, output: str | None = None, samples: int = 0, inside: Inside | None = None) -> Walker:
         """The engine, ready for the plan of an output. samples: how many more it is to explain, for `auto`."""
         plan = looking_inside(self.plan(output), inside or Inside())
 
@@ -208,7 +209,7 @@ class Explainer:
 
     def one_pass(
         self, x: Inputs, target: Any = None, *,
-        progress: Tell = None, snapshot: Snapshot | None = None, **inside: Unpack[Asks],
+        progress: OnProgress = None, snapshot: Snapshot | None = None, **inside: Unpack[Asks],
     ) -> Explanation:  # fmt: skip
         """One forward pass and one walk by the plan: for a method of many passes, what each of them takes.
 

@@ -15,11 +15,11 @@ from onnxdtd.plan.seed import start_of
 from onnxdtd.remarks import remarks
 from onnxdtd.walk.ledger import Ledger
 from onnxdtd.walk.original import refuse_not_finite
-from onnxdtd.walk.run import Outcome, Run
+from onnxdtd.walk.run import Outcome, Walker
 
 
 def explanation_of(
-    run: Run,
+    run: Walker,
     plan: Plan,
     feeds: Mapping[str, npt.NDArray[Any]],
     outcome: Outcome,

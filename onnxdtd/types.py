@@ -17,5 +17,5 @@ Rows = npt.NDArray[np.intp]
 """Places along the batch axis."""
 Dimension = int | str | None
 """The length of an axis: a number, the name of a symbolic one, or not known."""
-Tell = Callable[[int, int], None] | None
+OnProgress = Callable[[int, int], None] | None
 """Progress is told to it: (done, total)."""

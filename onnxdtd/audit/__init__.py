@@ -1,16 +1,16 @@
 """How far an explanation can be trusted: one file per audit, each asking one question about one explanation.
 
-An audit is a function (plan, explanation, rerun) -> finding; `rerun` walks again from other seeds, with other rules,
-on other inputs, on other weights. Read `finding` (what comes out), `rerun` (what audits are given), `conservation`
+An audit is a function (plan, explanation, probe) -> finding; `probe` walks again from other seeds, with other rules,
+on other inputs, on other weights. Read `finding` (what comes out), `probe` (what audits are given), `conservation`
 (the simplest audit), `runner`.
 """
 
 from onnxdtd.audit.finding import Finding, honest
+from onnxdtd.audit.probe import Probe
 from onnxdtd.audit.report import AuditReport
-from onnxdtd.audit.rerun import Rerun
 from onnxdtd.audit.runner import audited, quick, run_audit
 from onnxdtd.registry import AUDITS, autoload
 
 autoload(__name__)
 
-__all__ = ["AUDITS", "AuditReport", "Finding", "Rerun", "audited", "honest", "quick", "run_audit"]
+__all__ = ["AUDITS", "AuditReport", "Finding", "Probe", "audited", "honest", "quick", "run_audit"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from onnxdtd.audit.finding import Finding, percent
-from onnxdtd.audit.rerun import Rerun
+from onnxdtd.audit.probe import Probe
 from onnxdtd.conservation import Conservation, NodeReport
 from onnxdtd.explanation import Explanation
 from onnxdtd.plan.plan import Plan
@@ -21,7 +21,7 @@ ERROR = 0.01
     source="Montavon et al. 2017, Definition 1: sum_p R_p = f(x), constants aside; the limits, 1 % and tenfold, are "
     "onnxdtd's",
 )  # fmt: skip
-def conservation(plan: Plan, explanation: Explanation, rerun: Rerun | None = None) -> Finding:
+def conservation(plan: Plan, explanation: Explanation, probe: Probe | None = None) -> Finding:
     """What no cause accounts for over 1 % of the target, or the growth of |relevance| over ten: the larger."""
     if plan.seed == "one":
         return _silent(f"{plan.method} carries the gradient, not the value, so nothing is to be conserved.")

@@ -6,7 +6,7 @@ import numpy as np
 
 from onnxdtd.audit import seeds
 from onnxdtd.audit.finding import Finding, percent
-from onnxdtd.audit.rerun import Rerun
+from onnxdtd.audit.probe import Probe
 from onnxdtd.explanation import Explanation
 from onnxdtd.plan.plan import Plan
 from onnxdtd.plan.seed import Seed, start_of
@@ -19,19 +19,19 @@ MOST = 3
 
 
 @audit("consistency", cost="quick", source="Montavon et al. 2017, Definition 3: f(x) = 0 implies R(x) = 0")
-def consistency(plan: Plan, explanation: Explanation, rerun: Rerun) -> Finding:
+def consistency(plan: Plan, explanation: Explanation, probe: Probe) -> Finding:
     """The relevance given to outputs that are <= 0 at this input, relative to the target's."""
-    logits = rerun.logits
-    if seeds.classes(rerun) > 1:
-        masks = [seeds.class_seed(rerun, which) for which in seeds.lowest(rerun, MOST)]
+    logits = probe.logits
+    if seeds.classes(probe) > 1:
+        masks = [seeds.class_seed(probe, which) for which in seeds.lowest(probe, MOST)]
     else:
-        masks = [rerun.mask]
+        masks = [probe.mask]
     masks = [found for mask in masks if (found := mask & (logits <= 0)).any()]
     if not masks:
         sentence = "No output is negative at this input, so there was nothing to hold against this."
         return Finding("consistency", None, LIMIT, "above", sentence)
-    base = _size(rerun, start_of(plan.seed, Seed(rerun.mask), np.abs(logits)))
-    sizes = [_size(rerun, start_of(plan.seed, Seed(mask), logits)) for mask in masks]
+    base = _size(probe, start_of(plan.seed, Seed(probe.mask), np.abs(logits)))
+    sizes = [_size(probe, start_of(plan.seed, Seed(mask), logits)) for mask in masks]
     worst = int(np.argmax(sizes))
     value = max(sizes) / base if base else float(max(sizes) > 0)
     logit = float(logits[masks[worst]].min())
@@ -45,7 +45,7 @@ def consistency(plan: Plan, explanation: Explanation, rerun: Rerun) -> Finding:
     return Finding("consistency", value, LIMIT, "above", sentence, {"tested": len(masks), "logit": logit})
 
 
-def _size(rerun: Rerun, seed: Array) -> float:
+def _size(probe: Probe, seed: Array) -> float:
     if not seed.any():
         return 0.0
-    return float(sum(np.abs(r).sum(dtype=np.float64) for r in rerun.relevance(seed).values()))
+    return float(sum(np.abs(r).sum(dtype=np.float64) for r in probe.relevance(seed).values()))

@@ -6,7 +6,7 @@ import numpy as np
 
 from onnxdtd.audit import seeds
 from onnxdtd.audit.finding import Finding, likeness, middle
-from onnxdtd.audit.rerun import Rerun
+from onnxdtd.audit.probe import Probe
 from onnxdtd.explanation import Explanation
 from onnxdtd.plan.plan import Plan
 from onnxdtd.registry import audit
@@ -21,15 +21,15 @@ RANDOM = 8
     "convergence", cost="full",
     source="Sixt, Granz and Landgraf 2020 (cosine similarity convergence); the limit 0.9 is onnxdtd's",
 )  # fmt: skip
-def convergence(plan: Plan, explanation: Explanation, rerun: Rerun) -> Finding:
+def convergence(plan: Plan, explanation: Explanation, probe: Probe) -> Finding:
     """Median |cos| at every layer, of random seeds and of the classes, two by two."""
-    start = seeds.wide_start(rerun)
+    start = seeds.wide_start(probe)
     if start is None:
         sentence = "There is no layer wide enough to start from, so nothing can be forgotten on the way."
         return Finding("convergence", None, LIMIT, "above", sentence)
-    found = rerun.cosines(seeds.mixtures(rerun, start, RANDOM, np.random.default_rng(0)), start)
+    found = probe.cosines(seeds.mixtures(probe, start, RANDOM, np.random.default_rng(0)), start)
     random = {layer: middle(_pairs(array)) for layer, array in found.items()}
-    classes = seeds.class_cosines(rerun) if start.target == plan.target else {}
+    classes = seeds.class_cosines(probe) if start.target == plan.target else {}
     details = {
         "from": start.target,
         "seeds": RANDOM,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from onnxdtd.audit.finding import Finding, likeness, middle
-from onnxdtd.audit.rerun import Rerun
+from onnxdtd.audit.probe import Probe
 from onnxdtd.audit.similarity import compare
 from onnxdtd.explanation import Explanation
 from onnxdtd.plan.plan import Plan
@@ -20,16 +20,16 @@ LIMIT = 0.5
     source="Sixt and Landgraf 2022: with roots that do not depend on the input, Deep Taylor is "
     "gradient x (input - root); the limit 0.5 is onnxdtd's",
 )  # fmt: skip
-def gradient_x_input(plan: Plan, explanation: Explanation, rerun: Rerun) -> Finding:
+def gradient_x_input(plan: Plan, explanation: Explanation, probe: Probe) -> Finding:
     """Similarity with the gradient of the target times the input."""
-    local = rerun.by("gradient_x_input").original
+    local = probe.by("gradient_x_input").original
     if plan.seed == "value":  # a share of a negative value has the other sign
-        sign = np.where(explanation.seed[: rerun.samples] < 0, -1.0, 1.0)
+        sign = np.where(explanation.seed[: probe.samples] < 0, -1.0, 1.0)
         local = {
             n: r * sign.reshape(-1, *[1] * (r.ndim - 1)) if len(r) == len(sign) else r
             for n, r in local.items()
         }
-    alike = compare(rerun.original, local, rerun.samples)
+    alike = compare(probe.original, local, probe.samples)
     details = {name: None if array is None else middle(array) for name, array in alike.items()}
     value = details["cosine"]
     if value is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from onnxdtd.audit.finding import Finding, likeness, middle
-from onnxdtd.audit.rerun import Rerun
+from onnxdtd.audit.probe import Probe
 from onnxdtd.audit.similarity import cosine, side_by_side
 from onnxdtd.explanation import Explanation
 from onnxdtd.plan.plan import Plan
@@ -21,17 +21,17 @@ LIMIT = 0.999
     source="Sixt and Landgraf 2022: roots that do not depend on the input; the shuffled copy and the limit are "
     "onnxdtd's",
 )  # fmt: skip
-def input_blind(plan: Plan, explanation: Explanation, rerun: Rerun) -> Finding:
+def input_blind(plan: Plan, explanation: Explanation, probe: Probe) -> Finding:
     """Similarity with the heatmap of the same input, its values shuffled, for the same explained element."""
     rng = np.random.default_rng(0)
     shuffled = {
-        name: _shuffled(x, rerun.samples, rng) if name in plan.floats else x
-        for name, x in rerun.feeds.items()
+        name: _shuffled(x, probe.samples, rng) if name in plan.floats else x
+        for name, x in probe.feeds.items()
     }
-    if all(np.array_equal(x, rerun.feeds[name]) for name, x in shuffled.items()):
+    if all(np.array_equal(x, probe.feeds[name]) for name, x in shuffled.items()):
         return _silent("The input has no values that could stand in another order.")
-    other = rerun.at(shuffled)
-    value = middle(cosine(*(side_by_side(r, rerun.samples) for r in (rerun.original, other.original))))
+    other = probe.at(shuffled)
+    value = middle(cosine(*(side_by_side(r, probe.samples) for r in (probe.original, other.original))))
     if value is None:
         return _silent("One of the heatmaps to compare is all zero, so their likeness is not defined.")
     if value > LIMIT:

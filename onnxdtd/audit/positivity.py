@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from onnxdtd.audit.finding import Finding, percent
-from onnxdtd.audit.rerun import Rerun
+from onnxdtd.audit.probe import Probe
 from onnxdtd.audit.similarity import side_by_side
 from onnxdtd.explanation import Explanation
 from onnxdtd.plan.plan import Plan
@@ -19,7 +19,7 @@ LIMIT = 0.01
     "positivity", cost="quick",
     source="Montavon et al. 2017, Definition 2: R_p(x) >= 0; the limit of 1 % is onnxdtd's",
 )  # fmt: skip
-def positivity(plan: Plan, explanation: Explanation, rerun: Rerun | None = None) -> Finding:
+def positivity(plan: Plan, explanation: Explanation, probe: Probe | None = None) -> Finding:
     """The share of relevance whose sign is not that of the relevance that started."""
     relevance = side_by_side(explanation.relevance, len(explanation.seed)).astype(np.float64)
     relevance = relevance * np.where(explanation.seed < 0, -1.0, 1.0)[:, None]

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from onnxdtd.audit.finding import Finding, likeness, middle, percent
-from onnxdtd.audit.rerun import Rerun
+from onnxdtd.audit.probe import Probe
 from onnxdtd.audit.similarity import compare
 from onnxdtd.explanation import Explanation
 from onnxdtd.plan.plan import Plan, Step
@@ -30,14 +30,14 @@ MEASURES = ("cosine", "spearman", "ssim")
 
 
 @audit("cascading_randomisation", cost="full", source=SOURCE)
-def cascading(plan: Plan, explanation: Explanation, rerun: Rerun) -> Finding:
+def cascading(plan: Plan, explanation: Explanation, probe: Probe) -> Finding:
     """Similarity with the heatmaps of copies whose layers are random from the output down to some depth."""
-    layers = rerun.layers
-    if why := _nothing(rerun):
+    layers = probe.layers
+    if why := _nothing(probe):
         return Finding("cascading_randomisation", None, LIMIT, "above", why)
     upper = max(1, math.ceil(UPPER * len(layers)))
     counts = sorted({upper, *(i + 1 for i in _levels(len(layers)))})
-    details = _measure(rerun, [range(count) for count in counts])
+    details = _measure(probe, [range(count) for count in counts])
     told = {"depths": [i - 1 for i in counts], "layers": [layers[i - 1].node.name for i in counts]}
     details = {**told, "of": len(layers), **details}
     value = details["cosine"][counts.index(upper)]
@@ -57,13 +57,13 @@ def cascading(plan: Plan, explanation: Explanation, rerun: Rerun) -> Finding:
 
 
 @audit("independent_randomisation", cost="full", source=SOURCE)
-def independent(plan: Plan, explanation: Explanation, rerun: Rerun) -> Finding:
+def independent(plan: Plan, explanation: Explanation, probe: Probe) -> Finding:
     """The share of layers that can be random, one at a time, while the heatmap stays above 0.9 similar."""
-    layers = rerun.layers
-    if why := _nothing(rerun):
+    layers = probe.layers
+    if why := _nothing(probe):
         return Finding("independent_randomisation", None, HALF, "above", why)
     levels = _levels(len(layers))
-    details = _measure(rerun, [[i] for i in levels])
+    details = _measure(probe, [[i] for i in levels])
     details = {
         "depths": levels,
         "layers": [layers[i].node.name for i in levels],
@@ -85,9 +85,9 @@ def independent(plan: Plan, explanation: Explanation, rerun: Rerun) -> Finding:
     return Finding("independent_randomisation", value, HALF, "above", sentence, details)
 
 
-def redrawn(rerun: Rerun, step: Step, draw: int) -> dict[str, Array]:
+def redrawn(probe: Probe, step: Step, draw: int) -> dict[str, Array]:
     """The layer's constants, drawn anew; the same for the same draw."""
-    graph = rerun.plan.graph
+    graph = probe.plan.graph
     rng = np.random.default_rng((draw, *step.node.name.encode()))
     found = {name: graph.constants[name] for name in step.node.inputs if name in graph.constants}
     return {
@@ -97,18 +97,18 @@ def redrawn(rerun: Rerun, step: Step, draw: int) -> dict[str, Array]:
     }
 
 
-def _measure(rerun: Rerun, groups: Sequence[Sequence[int]]) -> dict[str, Any]:
+def _measure(probe: Probe, groups: Sequence[Sequence[int]]) -> dict[str, Any]:
     """Medians over samples and draws for each group of layers; a heatmap of zeros has nothing in common."""
     draws = max(1, min(3, LEVELS // len(groups)))
     found: dict[str, list[float | None]] = {name: [] for name in MEASURES}
     for i, group in enumerate(groups):
         seen: dict[str, list[Array]] = {name: [] for name in MEASURES}
         for draw in range(draws):
-            rerun.tick(i * draws + draw, draws * len(groups))
+            probe.tick(i * draws + draw, draws * len(groups))
             constants: dict[str, Array] = {}
             for k in group:
-                constants |= redrawn(rerun, rerun.layers[k], draw)
-            alike = compare(rerun.original, rerun.on(constants).original, rerun.samples)
+                constants |= redrawn(probe, probe.layers[k], draw)
+            alike = compare(probe.original, probe.on(constants).original, probe.samples)
             for name, values in alike.items():
                 if values is not None:
                     seen[name].append(np.nan_to_num(values))
@@ -122,12 +122,12 @@ def _levels(count: int) -> list[int]:
     return [int(i) for i in np.unique(spread)]
 
 
-def _nothing(rerun: Rerun) -> str:
+def _nothing(probe: Probe) -> str:
     """Why there is nothing to compare, if so."""
-    if not rerun.layers:
+    if not probe.layers:
         return "The model has no layer whose weights could be drawn anew."
     return (
         ""
-        if any(r.any() for r in rerun.original.values())
+        if any(r.any() for r in probe.original.values())
         else "The heatmap is all zero, so its likeness to others is not defined."
     )

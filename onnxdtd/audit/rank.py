@@ -8,7 +8,7 @@ import numpy as np
 
 from onnxdtd.audit import seeds
 from onnxdtd.audit.finding import Finding, middle
-from onnxdtd.audit.rerun import Rerun
+from onnxdtd.audit.probe import Probe
 from onnxdtd.explanation import Explanation
 from onnxdtd.plan.plan import Plan
 from onnxdtd.registry import audit
@@ -23,17 +23,17 @@ ALIKE = 0.9
     source="Sixt, Granz and Landgraf 2020: products of non-negative matrices tend to rank 1; the "
     "threshold, all pairs at a cosine of 0.9, is onnxdtd's",
 )  # fmt: skip
-def rank(plan: Plan, explanation: Explanation, rerun: Rerun) -> Finding:
+def rank(plan: Plan, explanation: Explanation, probe: Probe) -> Finding:
     """sigma_1 / sum sigma of the propagation matrix, rows scaled to length 1, from single seeds to every layer."""
-    start = seeds.wide_start(rerun)
+    start = seeds.wide_start(probe)
     if start is None:
         sentence = "There is no layer wide enough to start from, so the rank of the propagation says nothing."
         return Finding("rank", None, ratio_of(ALIKE, seeds.CLASSES), "above", sentence)
     if start.target == plan.target:
-        found = seeds.class_cosines(rerun)
+        found = seeds.class_cosines(probe)
     else:
-        chosen = seeds.units(rerun, start, seeds.CLASSES, np.random.default_rng(0))
-        found = rerun.cosines(chosen, start)
+        chosen = seeds.units(probe, start, seeds.CLASSES, np.random.default_rng(0))
+        found = probe.cosines(chosen, start)
     ratios = {layer: middle([_ratio(gram) for gram in grams]) for layer, grams in found.items()}
     count = max(_alive(gram) for gram in found["input"])
     value, limit = ratios["input"], ratio_of(ALIKE, max(count, 2))

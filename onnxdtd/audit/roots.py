@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from onnxdtd.audit.finding import Finding, middle, percent
-from onnxdtd.audit.rerun import Rerun
+from onnxdtd.audit.probe import Probe
 from onnxdtd.errors import UnsupportedError, UsageError
 from onnxdtd.explanation import Explanation
 from onnxdtd.plan.plan import Plan, Step
@@ -31,19 +31,19 @@ FEWEST, MOST, WORK = 8, 64, 2e8
     source="Montavon et al. 2017, section 4 (domain); Sixt and Landgraf 2022 (linear region); the limit "
     "of 95 % is onnxdtd's",
 )  # fmt: skip
-def roots(plan: Plan, explanation: Explanation, rerun: Rerun) -> list[Finding]:
+def roots(plan: Plan, explanation: Explanation, probe: Probe) -> list[Finding]:
     """The share of sampled neurons whose root lies in its domain and in the linear region, layer by layer."""
     try:
-        scene = _scene(explanation, rerun)
+        scene = _scene(explanation, probe)
     except UsageError as error:
         return _none(f"No single sample can be looked at: {error}")
-    chosen = rerun.layers
+    chosen = probe.layers
     picked = np.unique(np.linspace(0, len(chosen) - 1, min(LAYERS, len(chosen))).round().astype(int))
     neurons = int(np.clip(WORK / sum(a.size for a in scene.values.values()), FEWEST, MOST))
     rows: list[dict[str, Any]] = []
     skipped: dict[str, str] = {}
     for done, i in enumerate(picked):
-        rerun.tick(done, len(picked))
+        probe.tick(done, len(picked))
         step = chosen[i]
         try:
             found = find_roots(scene, step.node.name, neurons)
@@ -69,11 +69,11 @@ def interval(count: int, of: int, population: int | None = None) -> tuple[float,
     return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
 
 
-def _scene(explanation: Explanation, rerun: Rerun) -> Scene:
+def _scene(explanation: Explanation, probe: Probe) -> Scene:
     """The first sample."""
     indices = explanation.target[0]
     one = indices[0] if len(indices) == 1 and indices[0] else None
-    return Scene.of(rerun.explainer, explanation.inputs, Target(explanation.output, one))
+    return Scene.of(probe.explainer, explanation.inputs, Target(explanation.output, one))
 
 
 def _row(step: Step, found: Roots) -> dict[str, Any]:

@@ -9,8 +9,8 @@ from typing import Any, Unpack
 
 from onnxdtd.audit import class_similarity, conservation, gradient_x_input, input_blind, seeds
 from onnxdtd.audit.finding import Finding, honest
+from onnxdtd.audit.probe import Probe, few
 from onnxdtd.audit.report import AuditReport
-from onnxdtd.audit.rerun import Rerun, few
 from onnxdtd.entries import AuditEntry
 from onnxdtd.errors import UsageError
 from onnxdtd.explainer import Explainer
@@ -22,7 +22,7 @@ from onnxdtd.plan.plan import Plan
 from onnxdtd.registry import AUDITS, METHODS, PASSES
 from onnxdtd.runs.progress import Ticker
 from onnxdtd.settings import passes_entry
-from onnxdtd.types import Inputs, Tell
+from onnxdtd.types import Inputs, OnProgress
 from onnxdtd.walk.run import Snapshot, samples
 
 
@@ -33,7 +33,7 @@ def run_audit(
     *,
     quick: bool = False,
     rival: int | str | None = None,
-    progress: Tell = None,
+    progress: OnProgress = None,
 ) -> AuditReport:
     """Audit an explanation that the explainer has made.
 
@@ -47,15 +47,15 @@ def run_audit(
     if explanation.only or explanation.start:
         raise UsageError("audits speak of whole walks: explain without only= and start=")
     ticker = Ticker(len(entries), progress, 1000)
-    rerun = Rerun.of(explainer, explanation)
-    rerun = dataclasses.replace(rerun, tick=ticker, rival=_index(rival, explanation, rerun))
+    probe = Probe.of(explainer, explanation)
+    probe = dataclasses.replace(probe, tick=ticker, rival=_index(rival, explanation, probe))
     plan = explainer.plan(explanation.output)
     findings: list[Finding] = []
     seconds: dict[str, float] = {}
     for ticker.index, entry in enumerate(entries):
         ticker(0, 1)
         began = time.monotonic()
-        findings += perform(entry, plan, explanation, rerun)
+        findings += perform(entry, plan, explanation, probe)
         seconds[entry.name] = round(time.monotonic() - began, 3)
     ticker(1, 1)
     return AuditReport(
@@ -63,7 +63,7 @@ def run_audit(
         model=explanation.model,
         method=explanation.method,
         target=tuple(explanation.label(i) for i in range(len(explanation.target))),
-        samples=rerun.samples,
+        samples=probe.samples,
         quick=quick,
         seconds=seconds,
         warnings=explanation.warnings,
@@ -71,11 +71,11 @@ def run_audit(
     )
 
 
-def _index(rival: int | str | None, explanation: Explanation, rerun: Rerun) -> int | None:
+def _index(rival: int | str | None, explanation: Explanation, probe: Probe) -> int | None:
     """A class, given by index or name, as an index. Raises UsageError where there is none, or it is the explained."""
     if rival is None:
         return None
-    labels, count = list(explanation.labels or ()), seeds.classes(rerun)
+    labels, count = list(explanation.labels or ()), seeds.classes(probe)
     index = labels.index(rival) if rival in labels else rival
     if isinstance(index, str) and index.isdecimal():
         index = int(index)
@@ -83,7 +83,7 @@ def _index(rival: int | str | None, explanation: Explanation, rerun: Rerun) -> i
         raise UsageError(
             f"no class {rival!r} to compare with: give a name, or an index from 0 to {count - 1}"
         )
-    if (rerun.mask & seeds.class_seed(rerun, rerun.first_class + index)).any():
+    if (probe.mask & seeds.class_seed(probe, probe.first_class + index)).any():
         raise UsageError(f"class {rival!r} is explained itself: compare with another one")
     return index
 
@@ -94,18 +94,23 @@ def quick(explainer: Explainer, explanation: Explanation, snapshot: Snapshot | N
     explanation."""
     if explanation.method in PASSES:
         return []
-    plan, rerun = explainer.plan(explanation.output), Rerun.of(explainer, explanation, snapshot)
+    plan, probe = explainer.plan(explanation.output), Probe.of(explainer, explanation, snapshot)
     findings = {
         "conservation": conservation.conservation(plan, explanation),
-        "class_similarity": class_similarity.against_far_class(explanation, rerun),
-        "input_blind": input_blind.input_blind(plan, explanation, rerun),
-        "gradient_x_input": gradient_x_input.gradient_x_input(plan, explanation, rerun),
+        "class_similarity": class_similarity.against_far_class(explanation, probe),
+        "input_blind": input_blind.input_blind(plan, explanation, probe),
+        "gradient_x_input": gradient_x_input.gradient_x_input(plan, explanation, probe),
     }
     return [_signed(AUDITS[name], finding) for name, finding in findings.items()]
 
 
 def audited(
-    explainer: Explainer, x: Inputs, target: Any = None, *, progress: Tell = None, **inside: Unpack[Asks]
+    explainer: Explainer,
+    x: Inputs,
+    target: Any = None,
+    *,
+    progress: OnProgress = None,
+    **inside: Unpack[Asks],
 ) -> Explanation:
     """The explanation of x with its `quick` findings, as documents, and the honest sentence that follows from them.
 
@@ -147,12 +152,12 @@ def chosen(only: Sequence[str] | None = None, quick: bool = False) -> list[Audit
     return sorted(entries, key=lambda e: (e.cost == "full", e.name))
 
 
-def perform(entry: AuditEntry, plan: Plan, explanation: Explanation, rerun: Rerun) -> list[Finding]:
+def perform(entry: AuditEntry, plan: Plan, explanation: Explanation, probe: Probe) -> list[Finding]:
     """One audit's findings, with its name and source; no value where the method does not claim what is asked."""
     if plan.method in METHODS and entry.name in METHODS[plan.method].waives:
         told = f"{plan.method} does not claim what {entry.name} asks for, so this does not apply to it."
         return [_signed(entry, Finding(name, None, 0.0, "above", told)) for name in entry.findings]
-    found = entry.perform(plan, explanation, rerun)
+    found = entry.perform(plan, explanation, probe)
     return [_signed(entry, f) for f in ([found] if isinstance(found, Finding) else found)]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from onnxdtd.audit.finding import Finding, likeness, middle
-from onnxdtd.audit.rerun import Rerun
+from onnxdtd.audit.probe import Probe
 from onnxdtd.audit.similarity import cosine, side_by_side
 from onnxdtd.domains.box import range_of
 from onnxdtd.explanation import Explanation
@@ -26,7 +26,7 @@ NOISE = 0.01
     source="Montavon et al. 2018 (continuity); the noise, 1 % of the range, and the limit 0.9 are "
     "onnxdtd's",
 )  # fmt: skip
-def stability(plan: Plan, explanation: Explanation, rerun: Rerun) -> Finding:
+def stability(plan: Plan, explanation: Explanation, probe: Probe) -> Finding:
     """Similarity with the heatmaps of the same input under small noise, the explained element held."""
     if not plan.floats:
         still = "The input holds integers only, which no small noise can move."
@@ -34,10 +34,10 @@ def stability(plan: Plan, explanation: Explanation, rerun: Rerun) -> Finding:
     rng = np.random.default_rng(0)
     found, logits = [], []
     for draw in range(DRAWS):
-        rerun.tick(draw, DRAWS)
-        shaken = rerun.at({**rerun.feeds, **{name: _shaken(rerun, name, rng) for name in plan.floats}})
-        found.append(cosine(*(side_by_side(r, rerun.samples) for r in (rerun.original, shaken.original))))
-        logits.append(np.abs(shaken.logits - rerun.logits)[rerun.mask].mean())
+        probe.tick(draw, DRAWS)
+        shaken = probe.at({**probe.feeds, **{name: _shaken(probe, name, rng) for name in plan.floats}})
+        found.append(cosine(*(side_by_side(r, probe.samples) for r in (probe.original, shaken.original))))
+        logits.append(np.abs(shaken.logits - probe.logits)[probe.mask].mean())
     value = middle(found)
     details: dict[str, Any] = {
         "noise": NOISE,
@@ -59,10 +59,10 @@ def stability(plan: Plan, explanation: Explanation, rerun: Rerun) -> Finding:
     return Finding("stability", value, LIMIT, "below", sentence, details)
 
 
-def _shaken(rerun: Rerun, name: str, rng: np.random.Generator) -> Array:
+def _shaken(probe: Probe, name: str, rng: np.random.Generator) -> Array:
     """The input with noise, inside its stated range."""
-    x = rerun.feeds[name]
-    low, high = (np.asarray(end, np.float64) for end in range_of(name, rerun.explainer.input_range))
+    x = probe.feeds[name]
+    low, high = (np.asarray(end, np.float64) for end in range_of(name, probe.explainer.input_range))
     stated = np.isfinite(low).all() and np.isfinite(high).all()
     spread = high - low if stated else np.asarray(float(x.max()) - float(x.min()))
     noise = NOISE * spread * rng.standard_normal(x.shape)

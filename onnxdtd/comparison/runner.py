@@ -19,7 +19,7 @@ from onnxdtd.methods import METHODS
 from onnxdtd.passes import PASSES
 from onnxdtd.runs.progress import Ticker
 from onnxdtd.settings import Model
-from onnxdtd.types import Array, Inputs, Tell
+from onnxdtd.types import Array, Inputs, OnProgress
 
 
 def compare(
@@ -38,7 +38,7 @@ def compare(
     layout: str | None = None,
     seed: int = 0,
     repeats: int = 3,
-    progress: Tell = None,
+    progress: OnProgress = None,
 ) -> Comparison:
     """Explain one sample by several methods, for one or more targets, and time each.
 

@@ -22,14 +22,14 @@ from onnxdtd.plan.plan import Plan
 from onnxdtd.plan.seed import Seed, ask, start_of
 from onnxdtd.plan.target import Target
 from onnxdtd.types import Arrays, Dimension
-from onnxdtd.walk.backward import Observer, Tell, tell_nobody, watch_nothing
+from onnxdtd.walk.backward import Listener, Observer, tell_nobody, watch_nothing
 from onnxdtd.walk.forward import Forward, run_session
 from onnxdtd.walk.run import Outcome, Snapshot, seed_inside
 
 TOP = np.full(1, -1, np.int64)
 
 
-class OnnxRun:
+class OnnxWalker:
     """The walk traced into one ONNX model, run by onnxruntime; only outputs and relevance leave its device.
 
     An index or the arg-max is found by the compiled model itself; any other question takes a forward pass first,
@@ -50,7 +50,7 @@ class OnnxRun:
         feeds: Arrays,
         target: Target,
         observe: Observer = watch_nothing,
-        ledger: Tell = tell_nobody,
+        ledger: Listener = tell_nobody,
         snapshot: Snapshot | None = None,
         focus: Focus = NOWHERE,
     ) -> Outcome:

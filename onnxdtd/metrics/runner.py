@@ -29,7 +29,7 @@ from onnxdtd.plan.target import Target
 from onnxdtd.registry import METRICS
 from onnxdtd.runs.progress import Ticker
 from onnxdtd.settings import Model
-from onnxdtd.types import Tell
+from onnxdtd.types import OnProgress
 from onnxdtd.version import __version__
 
 LABEL = "label"
@@ -47,7 +47,7 @@ def evaluate(
     batch: int = 16,
     seed: int = 0,
     out: str | Path | None = None,
-    progress: Tell = None,
+    progress: OnProgress = None,
     engine: Literal["numpy", "onnx"] | None = None,
     providers: Sequence[str] | str | None = None,
     input_range: Range = None,

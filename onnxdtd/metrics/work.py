@@ -20,7 +20,7 @@ from onnxdtd.metrics.survey import Survey
 from onnxdtd.plan.coefficients import seed_mask
 from onnxdtd.plan.target import Target
 from onnxdtd.runs.batches import alike
-from onnxdtd.types import Array, Arrays, Tell
+from onnxdtd.types import Array, Arrays, OnProgress
 
 Chunk = list[tuple[int, Arrays]]
 
@@ -79,7 +79,7 @@ class Work:
         make: Callable[[], Source],
         entries: Sequence[MetricEntry],
         journal: Journal,
-        tell: Tell,
+        tell: OnProgress,
     ) -> None:
         """Score what the journal does not have yet of one method."""
         source: Source | None = None

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from onnxdtd.compiled.run import OnnxRun
+from onnxdtd.compiled.run import OnnxWalker
 from onnxdtd.errors import UnsupportedError
 from onnxdtd.explainer import Explainer
 from onnxdtd.explanation import Explanation
@@ -15,8 +15,8 @@ from onnxdtd.inputs.layout import layout_of
 from onnxdtd.passes.feature_map import above, feature_map
 from onnxdtd.plan.plan import Plan, make_plan
 from onnxdtd.registry import many_passes
-from onnxdtd.types import Array, Tell
-from onnxdtd.walk.run import NumpyRun
+from onnxdtd.types import Array, OnProgress
+from onnxdtd.walk.run import NumpyWalker
 
 
 @many_passes("grad_cam")
@@ -25,7 +25,7 @@ def grad_cam(
     x: Any,
     target: Any = None,
     *,
-    progress: Tell = None,
+    progress: OnProgress = None,
     node: str | None = None,
     layout: str | None = None,
 ) -> Explanation:
@@ -42,7 +42,7 @@ def grad_cam(
     features = explainer.forward([name])(base.inputs)[name]
     head = above(plan, name)
     upper = make_plan(head, plan.method, plan.output, overrides=explainer.overrides)
-    run = (OnnxRun if explainer.engine == "onnx" else NumpyRun)(upper, explainer.providers)
+    run = (OnnxWalker if explainer.engine == "onnx" else NumpyWalker)(upper, explainer.providers)
     feeds = {value: features if value == name else base.inputs[value] for value in head.inputs}
     outcome = run(feeds, dataclasses.replace(explainer.loaded.question(target), output=plan.output))
     weights = outcome.relevance[name].mean(axis=(2, 3), keepdims=True, dtype=np.float64)

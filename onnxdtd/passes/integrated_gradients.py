@@ -11,7 +11,7 @@ from onnxdtd.explainer import Explainer
 from onnxdtd.explanation import Explanation
 from onnxdtd.passes.passes import Passes
 from onnxdtd.registry import many_passes
-from onnxdtd.types import Array, Tell
+from onnxdtd.types import Array, OnProgress
 
 TOLERANCE = 0.01
 
@@ -22,7 +22,7 @@ def integrated_gradients(
     x: Any,
     target: Any = None,
     *,
-    progress: Tell = None,
+    progress: OnProgress = None,
     baseline: Any = 0.0,
     steps: int = 64,
     rule: Literal["midpoint", "trapezoid"] = "midpoint",

@@ -17,12 +17,12 @@ from onnxdtd.plan.origins import MIXED, origins, refuse_moved_samples
 from onnxdtd.plan.plan import Plan
 from onnxdtd.plan.seed import ask
 from onnxdtd.registry import many_passes
-from onnxdtd.types import Array, Tell
+from onnxdtd.types import Array, OnProgress
 from onnxdtd.walk.run import reads
 
 
 @many_passes("natural", base="attnlrp", adds_up=True)
-def natural(explainer: Explainer, x: Any, target: Any = None, *, progress: Tell = None) -> Explanation:
+def natural(explainer: Explainer, x: Any, target: Any = None, *, progress: OnProgress = None) -> Explanation:
     """R_p = s_p(x_p) where the graph shows f(x) = c + sum_p s_p(x_p), as it writes the summands; else refused.
 
     Every value is followed to the input elements that it depends on. As long as it depends on one, any activation

@@ -16,7 +16,7 @@ from onnxdtd.explanation import Explanation
 from onnxdtd.inputs.layout import layout_of
 from onnxdtd.passes.passes import Passes
 from onnxdtd.registry import many_passes
-from onnxdtd.types import Tell
+from onnxdtd.types import OnProgress
 
 FINENESS = 14  # patches along the longest axis, by default
 Size = int | Sequence[int] | None
@@ -28,7 +28,7 @@ def occlusion(
     x: Any,
     target: Any = None,
     *,
-    progress: Tell = None,
+    progress: OnProgress = None,
     patch: Size = None,
     stride: Size = None,
     baseline: Any = 0.0,

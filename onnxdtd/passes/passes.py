@@ -18,7 +18,7 @@ from onnxdtd.plan.coefficients import seed_mask
 from onnxdtd.plan.plan import Plan, needed
 from onnxdtd.plan.target import Target
 from onnxdtd.runs.batches import chunks, filled, taken
-from onnxdtd.types import Array, Rows, Tell
+from onnxdtd.types import Array, OnProgress, Rows
 
 MEMORY = 256 * 2**20  # of activations, in bytes, that the rows of one chunk may need
 MOST_ROWS = 32
@@ -36,7 +36,7 @@ class Passes:
     """
 
     def __init__(
-        self, explainer: Explainer, x: Any, target: Any, progress: Tell = None, batch: int | None = None
+        self, explainer: Explainer, x: Any, target: Any, progress: OnProgress = None, batch: int | None = None
     ) -> None:
         self.base = explainer.one_pass(x, target)
         self.plan = explainer.plan(self.base.output)

@@ -11,7 +11,7 @@ from onnxdtd.explainer import Explainer
 from onnxdtd.explanation import Explanation
 from onnxdtd.passes.passes import Passes
 from onnxdtd.registry import many_passes
-from onnxdtd.types import Array, Tell
+from onnxdtd.types import Array, OnProgress
 
 
 @many_passes("smoothgrad")
@@ -20,7 +20,7 @@ def smoothgrad(
     x: Any,
     target: Any = None,
     *,
-    progress: Tell = None,
+    progress: OnProgress = None,
     sigma: float = 0.15,
     samples: int = 32,
     squared: bool = False,

@@ -16,7 +16,7 @@ from onnxdtd.plan.target import Target
 from onnxdtd.registry import many_passes
 from onnxdtd.theory.regions import regions
 from onnxdtd.theory.scene import Scene
-from onnxdtd.types import Array, Tell
+from onnxdtd.types import Array, OnProgress
 
 REGION = {"inside": True, "leaves": False}
 TINY = np.finfo(np.float64).tiny
@@ -29,7 +29,7 @@ def taylor(
     x: Any,
     target: Any = None,
     *,
-    progress: Tell = None,
+    progress: OnProgress = None,
     steps: int = 25,
     restarts: int = 4,
     tolerance: float = 1e-3,

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from onnxdtd.types import Tell
+from onnxdtd.types import OnProgress
 
 
 class Ticker:
     """Call it with (done, total) of the job of number `index`; what it tells of all `count` jobs, each of so many
     parts, never goes back."""
 
-    def __init__(self, count: int, tell: Tell, parts: int = 100) -> None:
+    def __init__(self, count: int, tell: OnProgress, parts: int = 100) -> None:
         self.index, self._count, self._tell, self._parts, self._last = 0, count, tell, parts, 0
 
     def __call__(self, done: int, total: int) -> None:

@@ -18,7 +18,7 @@ from onnxdtd.primitives import cast_like, equal, where
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 Observer = Callable[[Step, Any, tuple[Any, ...]], None]
-Tell = Callable[[Step, str], Claim]
+Listener = Callable[[Step, str], Claim]
 
 
 def watch_nothing(step: Step, r: Any, shares: tuple[Any, ...]) -> None:
@@ -37,7 +37,7 @@ def walk(
     *,
     kept: MutableMapping[Any, Any] | None = None,
     observe: Observer = watch_nothing,
-    ledger: Tell = tell_nobody,
+    ledger: Listener = tell_nobody,
     free: bool = True,
     sums: MutableMapping[Any, Any] | None = None,
     masks: Mapping[str, Any] = NOTHING,

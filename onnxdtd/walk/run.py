@@ -15,7 +15,7 @@ from onnxdtd.plan.plan import Plan, needed
 from onnxdtd.plan.seed import Seed, ask, start_of
 from onnxdtd.plan.target import Target
 from onnxdtd.types import Arrays
-from onnxdtd.walk.backward import Observer, Tell, tell_nobody, walk, watch_nothing
+from onnxdtd.walk.backward import Listener, Observer, tell_nobody, walk, watch_nothing
 from onnxdtd.walk.forward import Forward
 
 SUMS_BYTES = 1 << 28
@@ -52,7 +52,7 @@ class Snapshot:
         self.sums = {} if sum(array.nbytes for array in values.values()) <= SUMS_BYTES else None
 
 
-class Run(Protocol):
+class Walker(Protocol):
     """An engine that is ready: call it with the model's inputs and a target. engine: its name."""
 
     engine: str
@@ -63,7 +63,7 @@ class Run(Protocol):
         feeds: Arrays,
         target: Target,
         observe: Observer = watch_nothing,
-        ledger: Tell = tell_nobody,
+        ledger: Listener = tell_nobody,
         snapshot: Snapshot | None = None,
         focus: Focus = NOWHERE,
     ) -> Outcome:
@@ -71,7 +71,7 @@ class Run(Protocol):
         what the plan's `inside` was made of."""
 
 
-class NumpyRun:
+class NumpyWalker:
     """The reference: onnxruntime forward, the walk on arrays; derived weights are kept between calls.
 
     forward, kept: the session that gives what `reads` says, and where derived weights are kept; its own, unless it
@@ -96,7 +96,7 @@ class NumpyRun:
         feeds: Arrays,
         target: Target,
         observe: Observer = watch_nothing,
-        ledger: Tell = tell_nobody,
+        ledger: Listener = tell_nobody,
         snapshot: Snapshot | None = None,
         focus: Focus = NOWHERE,
     ) -> Outcome:

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 import onnxdtd
-from onnxdtd.audit import AUDITS, Finding, Rerun, audited, honest, quick, run_audit
+from onnxdtd.audit import AUDITS, Finding, Probe, audited, honest, quick, run_audit
 from onnxdtd.audit import seeds as seeding
+from onnxdtd.audit.probe import SAMPLES, below
 from onnxdtd.audit.randomisation import redrawn
 from onnxdtd.audit.rank import ratio_of
-from onnxdtd.audit.rerun import SAMPLES, below
 from onnxdtd.audit.roots import interval
 from onnxdtd.errors import UsageError
 from onnxdtd.explainer import Explainer
@@ -53,36 +53,36 @@ def test_a_rerun_repeats_the_explanation() -> None:
     for method in ("dtd", "composite", "gradient_x_input", "sensitivity"):
         explainer = mnist(method)
         e = explainer(DIGIT)
-        rerun = Rerun.of(explainer, e)
-        again = rerun.relevance(np.where(rerun.mask, e.seed[0], 0))
+        probe = Probe.of(explainer, e)
+        again = probe.relevance(np.where(probe.mask, e.seed[0], 0))
         np.testing.assert_allclose(again["image"], e.relevance["image"], rtol=1e-5, atol=1e-7)
-        other = Rerun.of(Explainer(MODELS / "mnist_cnn.onnx", "dtd", input_range=(0, 1)), e).by(method)
-        np.testing.assert_allclose(other.original["image"], rerun.original["image"], rtol=1e-5, atol=1e-7)
+        other = Probe.of(Explainer(MODELS / "mnist_cnn.onnx", "dtd", input_range=(0, 1)), e).by(method)
+        np.testing.assert_allclose(other.original["image"], probe.original["image"], rtol=1e-5, atol=1e-7)
 
 
 def test_other_classes_are_walked_even_where_deep_taylor_starts_nothing() -> None:
     explainer = mnist()
-    rerun = Rerun.of(explainer, explainer(DIGIT))
-    lowest = int(rerun.logits.argmin())
-    assert rerun.logits.min() < 0
-    seed = seeding.class_seed(rerun, lowest)
-    relevance = rerun.relevance(seed)["image"]
+    probe = Probe.of(explainer, explainer(DIGIT))
+    lowest = int(probe.logits.argmin())
+    assert probe.logits.min() < 0
+    seed = seeding.class_seed(probe, lowest)
+    relevance = probe.relevance(seed)["image"]
     assert relevance.sum() == pytest.approx(1.0, rel=1e-3)
-    whole = [dataclasses.replace(step, pruned=step.rule) for step in rerun.plan.steps]
-    unpruned = rerun.relevance(seed, plan=dataclasses.replace(rerun.plan, steps=tuple(whole)))["image"]
+    whole = [dataclasses.replace(step, pruned=step.rule) for step in probe.plan.steps]
+    unpruned = probe.relevance(seed, plan=dataclasses.replace(probe.plan, steps=tuple(whole)))["image"]
     np.testing.assert_allclose(relevance, unpruned, rtol=1e-4, atol=1e-7)
 
 
 def test_seeds_name_the_right_elements() -> None:
     explainer = mnist()
-    rerun = Rerun.of(explainer, explainer(DIGIT, target=7))
-    order = rerun.logits[0].argsort()
-    assert seeding.runner_up(rerun).tolist() == [order[-1]]
-    assert seeding.class_seed(rerun, 4).tolist() == [[i == 4 for i in range(10)]]
-    drawn = {int(seeding.other_class(rerun, np.random.default_rng(i))[0]) for i in range(100)}
+    probe = Probe.of(explainer, explainer(DIGIT, target=7))
+    order = probe.logits[0].argsort()
+    assert seeding.runner_up(probe).tolist() == [order[-1]]
+    assert seeding.class_seed(probe, 4).tolist() == [[i == 4 for i in range(10)]]
+    drawn = {int(seeding.other_class(probe, np.random.default_rng(i))[0]) for i in range(100)}
     assert drawn == set(range(10)) - {7, int(order[-1])}
-    assert seeding.some_classes(rerun).tolist() == list(range(10))
-    one_unit = seeding.units(rerun, rerun.plan, 3, np.random.default_rng(0))
+    assert seeding.some_classes(probe).tolist() == list(range(10))
+    one_unit = seeding.units(probe, probe.plan, 3, np.random.default_rng(0))
     assert [int(seed.sum()) for seed in one_unit] == [1, 1, 1]
     assert len({int(seed.argmax()) for seed in one_unit}) == 3
 
@@ -91,55 +91,55 @@ def test_mixtures_are_shares_of_the_value_unless_the_gradient_starts() -> None:
     drawn = np.random.default_rng(3).standard_normal((1, 10))
     for method, gradient in (("dtd", False), ("epsilon_plus", False), ("gradient", True)):
         explainer = mnist(method)
-        rerun = Rerun.of(explainer, explainer(DIGIT))
-        (seed,) = seeding.mixtures(rerun, rerun.plan, 1, np.random.default_rng(3))
-        np.testing.assert_allclose(seed, drawn if gradient else drawn * rerun.logits)
+        probe = Probe.of(explainer, explainer(DIGIT))
+        (seed,) = seeding.mixtures(probe, probe.plan, 1, np.random.default_rng(3))
+        np.testing.assert_allclose(seed, drawn if gradient else drawn * probe.logits)
 
 
 def test_a_trace_is_the_relevance_at_every_layer() -> None:
     explainer, x = deep_stack("gradient", width=20, depth=3)
-    rerun = Rerun.of(explainer, explainer(x))
+    probe = Probe.of(explainer, explainer(x))
     seed = np.random.default_rng(0).standard_normal((1, 10)).astype(np.float32)
-    trace = rerun.trace(seed)
+    trace = probe.trace(seed)
     assert list(trace) == ["layer2", "layer1", "layer0", "input"]
-    weights, r = rerun.plan.graph.constants, seed
+    weights, r = probe.plan.graph.constants, seed
     np.testing.assert_array_equal(trace["layer2"], seed)
     for layer in (1, 0):
-        r = r @ weights[f"w{layer + 1}"].T * (rerun.values[f"z{layer}"] > 0)
+        r = r @ weights[f"w{layer + 1}"].T * (probe.values[f"z{layer}"] > 0)
         np.testing.assert_allclose(trace[f"layer{layer}"], r, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(trace["input"], r @ weights["w0"].T, rtol=1e-5, atol=1e-6)
 
 
 def test_an_inner_value_starts_a_walk_of_its_own() -> None:
     explainer = mnist()
-    rerun = Rerun.of(explainer, explainer(DIGIT))
-    value = next(step for step in rerun.plan.steps if step.node.name == "/9/Gemm").node.output
-    part = below(rerun.plan, value)
-    assert {s.node.name for s in rerun.plan.steps} - {s.node.name for s in part.steps} == {
+    probe = Probe.of(explainer, explainer(DIGIT))
+    value = next(step for step in probe.plan.steps if step.node.name == "/9/Gemm").node.output
+    part = below(probe.plan, value)
+    assert {s.node.name for s in probe.plan.steps} - {s.node.name for s in part.steps} == {
         "/10/Relu",
         "/11/Gemm",
     }
-    seed = np.maximum(rerun.values[value], 0)
-    assert rerun.relevance(seed, plan=part)["image"].sum() == pytest.approx(seed.sum(), rel=1e-3)
+    seed = np.maximum(probe.values[value], 0)
+    assert probe.relevance(seed, plan=part)["image"].sum() == pytest.approx(seed.sum(), rel=1e-3)
 
 
 def test_randomised_copies_leave_the_model_alone() -> None:
     explainer = mnist()
     e = explainer(DIGIT)
-    rerun = Rerun.of(explainer, e)
-    layer = rerun.layers[-1]
+    probe = Probe.of(explainer, e)
+    layer = probe.layers[-1]
     assert layer.node.name == "/0/Conv"
-    drawn = redrawn(rerun, layer, 0)
+    drawn = redrawn(probe, layer, 0)
     assert set(drawn) == set(layer.node.inputs[1:])
-    weights = rerun.plan.graph.constants[layer.node.inputs[1]]
+    weights = probe.plan.graph.constants[layer.node.inputs[1]]
     redraw = drawn[layer.node.inputs[1]]
     assert (redraw.shape, redraw.dtype) == (weights.shape, weights.dtype)
     assert redraw.std() == pytest.approx(weights.std(), rel=0.2)
-    np.testing.assert_array_equal(redrawn(rerun, layer, 0)[layer.node.inputs[1]], redraw)
-    assert np.abs(redrawn(rerun, layer, 1)[layer.node.inputs[1]] - redraw).max() > 0
-    copy = rerun.on(drawn)
-    assert np.abs(copy.logits - rerun.logits).max() > 1
-    assert not np.array_equal(copy.original["image"], rerun.original["image"])
+    np.testing.assert_array_equal(redrawn(probe, layer, 0)[layer.node.inputs[1]], redraw)
+    assert np.abs(redrawn(probe, layer, 1)[layer.node.inputs[1]] - redraw).max() > 0
+    copy = probe.on(drawn)
+    assert np.abs(copy.logits - probe.logits).max() > 1
+    assert not np.array_equal(copy.original["image"], probe.original["image"])
     np.testing.assert_array_equal(explainer(DIGIT).relevance["image"], e.relevance["image"])
 
 
@@ -244,6 +244,6 @@ def test_run_walks_four_times_and_runs_the_model_at_two_inputs(monkeypatch: pyte
         return walk(*arguments, **more)  # type: ignore[arg-type]
 
     monkeypatch.setattr("onnxdtd.walk.run.walk", counted)
-    monkeypatch.setattr("onnxdtd.audit.rerun.walk", counted)
+    monkeypatch.setattr("onnxdtd.audit.probe.walk", counted)
     audited(explainer, DIGIT)
     assert (len(forwards), walks[0]) == (2, 4)

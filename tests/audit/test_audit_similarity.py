@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from onnxdtd.audit.rerun import SKETCH, fold
+from onnxdtd.audit.probe import SKETCH, fold
 from onnxdtd.audit.similarity import compare, cosine, cosines, maps, spearman, ssim
 
 

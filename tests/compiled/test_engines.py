@@ -15,11 +15,11 @@ from onnx import numpy_helper
 import onnxdtd
 from onnxdtd.compiled import sessions
 from onnxdtd.compiled.digest import digest
-from onnxdtd.compiled.run import OnnxRun
+from onnxdtd.compiled.run import OnnxWalker
 from onnxdtd.errors import ProviderError, UnsupportedError, UsageError
 from onnxdtd.explainer import Explainer
 from onnxdtd.plan.choice import MANY, break_even, choose, multiplications
-from onnxdtd.walk.run import NumpyRun
+from onnxdtd.walk.run import NumpyWalker
 from tests.support.command_line import DIGIT, Cli, command_line
 from tests.support.paths import MODELS
 
@@ -193,13 +193,13 @@ def test_cuda_gives_the_same() -> None:
 
 def test_only_outputs_and_relevance_leave_the_session() -> None:
     plan = Explainer(MNIST, "dtd").plan()
-    assert OnnxRun(plan, ["CPUExecutionProvider"])._ready.names == ["logits", "relevance/image"]
-    assert (OnnxRun.engine, NumpyRun.engine) == ("onnx", "numpy")
+    assert OnnxWalker(plan, ["CPUExecutionProvider"])._ready.names == ["logits", "relevance/image"]
+    assert (OnnxWalker.engine, NumpyWalker.engine) == ("onnx", "numpy")
 
 
 def test_weights_are_not_copied_into_the_session() -> None:
     plan = Explainer(MNIST, "gradient").plan()
-    constants = OnnxRun(plan, ["CPUExecutionProvider"])._ready.compiled.constants
+    constants = OnnxWalker(plan, ["CPUExecutionProvider"])._ready.compiled.constants
     shared = [
         n for n, a in plan.graph.constants.items() if a.nbytes > 1024 and np.shares_memory(a, constants[n])
     ]

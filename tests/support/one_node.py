@@ -11,7 +11,7 @@ from onnx import helper
 from onnxdtd import Explainer
 from onnxdtd.plan.plan import Plan
 from onnxdtd.walk.backward import walk
-from onnxdtd.walk.run import NumpyRun
+from onnxdtd.walk.run import NumpyWalker
 
 Array = np.ndarray
 
@@ -42,7 +42,7 @@ def passed(
     entry = {"use": rule} if isinstance(rule, str) else {"use": "epsilon", **rule}
     explainer = Explainer(model_of(op, arrays, opset, **more), "gradient", rules=[{"op": op, **entry}])
     plan = explainer.plan()
-    forward = NumpyRun(plan, explainer.providers).forward
+    forward = NumpyWalker(plan, explainer.providers).forward
     return plan, dict(forward({k: x for k, x in arrays.items() if k[0] != "c"}))
 
 

@@ -13,7 +13,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from onnxdtd.audit.rerun import Rerun
+from onnxdtd.audit.probe import Probe
 from tests.support.paths import DOCS, FIGURES
 from tools.reproduce import classes, convergence
 from tools.reproduce.convergence import falls, pairs
@@ -65,12 +65,12 @@ def test_positive_weights_forget_and_the_gradient_does_not(kind: str, seed: int)
 
 
 def test_seeds_that_are_not_propagated_are_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    walked = Rerun.relevance
+    walked = Probe.relevance
 
-    def deaf(self: Rerun, seed: Array, *rest: Any) -> Any:
+    def deaf(self: Probe, seed: Array, *rest: Any) -> Any:
         return walked(self, np.ones_like(seed), *rest)
 
-    monkeypatch.setattr(Rerun, "relevance", deaf)
+    monkeypatch.setattr(Probe, "relevance", deaf)
     assert at_the_input("gradient", "random") == pytest.approx(1)
 
 
@@ -133,10 +133,10 @@ def test_a_cascade_without_new_weights_changes_nothing(monkeypatch: pytest.Monke
 
 def test_every_sample_is_explained_for_its_own_top_class() -> None:
     model, x = stack(depth=2)
-    rerun = stand(model, WAYS["gradient"], x, (0, 1))
-    assert (rerun.mask.argmax(axis=1) == rerun.logits.argmax(axis=1)).all()
-    assert (rerun.mask.sum(axis=1) == 1).all()
-    assert len(rerun.mask) == len(x) == dataclasses.replace(rerun).logits.shape[0]
+    probe = stand(model, WAYS["gradient"], x, (0, 1))
+    assert (probe.mask.argmax(axis=1) == probe.logits.argmax(axis=1)).all()
+    assert (probe.mask.sum(axis=1) == 1).all()
+    assert len(probe.mask) == len(x) == dataclasses.replace(probe).logits.shape[0]
 
 
 @pytest.mark.parametrize("tool", [convergence, classes])

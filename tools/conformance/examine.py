@@ -15,7 +15,7 @@ from onnxdtd.inputs import check_inputs
 from onnxdtd.model.point import Point
 from onnxdtd.plan.plan import Plan
 from onnxdtd.walk.backward import walk
-from onnxdtd.walk.run import NumpyRun
+from onnxdtd.walk.run import NumpyWalker
 from tools.conformance.cases import Case
 
 # What the promise of 95 % leaves out: their rules are later work, or cannot be.
@@ -79,7 +79,7 @@ def _onnxruntime(case: Case) -> dict[str, np.ndarray]:
 def _faults(case: Case, expected: dict[str, np.ndarray]) -> Any:
     explainer = Explainer(case.model, "gradient")
     plan = explainer.plan()
-    run = NumpyRun(plan, explainer.providers)
+    run = NumpyWalker(plan, explainer.providers)
     yield from _forward(case, explainer, plan, run, expected)
     # At a kink differences tell nothing; a wrong slope is wrong at every point.
     for seed in range(POINTS):
@@ -99,7 +99,7 @@ def _faults(case: Case, expected: dict[str, np.ndarray]) -> Any:
 
 
 def _forward(
-    case: Case, explainer: Explainer, plan: Plan, run: NumpyRun, expected: dict[str, np.ndarray]
+    case: Case, explainer: Explainer, plan: Plan, run: NumpyWalker, expected: dict[str, np.ndarray]
 ) -> Any:
     """The explained output is as it was; what stands beside it onnxruntime may make in a kernel of its own."""
     given = run.forward({k: v.astype(explainer.inputs[k].dtype) for k, v in case.feeds.items()})[plan.output]
@@ -139,7 +139,7 @@ def _sites(plan: Plan, values: dict[str, np.ndarray], rng: np.random.Generator) 
             yield f"{step.node.op}: maps and bias differ from the output by {error:.3g}"
 
 
-def _jacobian(plan: Plan, feeds: Any, values: Any, run: NumpyRun, rng: np.random.Generator) -> Any:
+def _jacobian(plan: Plan, feeds: Any, values: Any, run: NumpyWalker, rng: np.random.Generator) -> Any:
     y = values[plan.target]
     r = rng.standard_normal(y.shape)
     floats = [name for name in plan.inputs if plan.graph.value(name).is_float]
@@ -180,7 +180,7 @@ def _double(plan: Plan, feeds: Any, y: np.ndarray) -> Any:
         return None
 
 
-def _single(plan: Plan, run: NumpyRun) -> Any:
+def _single(plan: Plan, run: NumpyWalker) -> Any:
     def evaluate(given: Any) -> np.ndarray:
         like = {k: v.astype(plan.graph.value(k).dtype) for k, v in given.items()}
         return _precise(run.forward(like)[plan.target])

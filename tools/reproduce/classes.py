@@ -24,8 +24,8 @@ from matplotlib.figure import Figure
 
 import onnxdtd
 from onnxdtd.audit import seeds
+from onnxdtd.audit.probe import Probe
 from onnxdtd.audit.randomisation import redrawn
-from onnxdtd.audit.rerun import Rerun
 from onnxdtd.audit.similarity import compare
 from onnxdtd.inputs import Preprocess
 from onnxdtd.render.colours import FAINT, INK
@@ -54,23 +54,23 @@ def scene(model: str, count: int) -> Array:
     return np.asarray(prepare(MODELS / "chelsea.png"))
 
 
-def rivals(rerun: Rerun, seed: int) -> dict[str, dict[str, list[float]]]:
+def rivals(probe: Probe, seed: int) -> dict[str, dict[str, list[float]]]:
     """Quartiles over samples of the similarities between the top class's heatmap and those of two others."""
     others = {
-        "runner_up": seeds.runner_up(rerun),
-        "other": seeds.other_class(rerun, np.random.default_rng(seed)),
+        "runner_up": seeds.runner_up(probe),
+        "other": seeds.other_class(probe, np.random.default_rng(seed)),
     }
     return {
         name: summed(
-            [compare(rerun.original, rerun.relevance(seeds.class_seed(rerun, which)), rerun.samples)]
+            [compare(probe.original, probe.relevance(seeds.class_seed(probe, which)), probe.samples)]
         )
         for name, which in others.items()
     }
 
 
-def cascade(rerun: Rerun, draws: int) -> dict[str, Any]:
+def cascade(probe: Probe, draws: int) -> dict[str, Any]:
     """The same between the heatmap and that of copies, random from the output down to a layer."""
-    layers = rerun.layers
+    layers = probe.layers
     depths = np.unique(np.linspace(0, len(layers) - 1, min(DEPTHS, len(layers))).round().astype(int))
     found: list[dict[str, list[float]]] = []
     for depth in depths:
@@ -78,8 +78,8 @@ def cascade(rerun: Rerun, draws: int) -> dict[str, Any]:
         for draw in range(draws):
             constants: dict[str, Array] = {}
             for layer in layers[: depth + 1]:
-                constants |= redrawn(rerun, layer, draw)
-            parts.append(compare(rerun.original, rerun.on(constants).original, rerun.samples))
+                constants |= redrawn(probe, layer, draw)
+            parts.append(compare(probe.original, probe.on(constants).original, probe.samples))
         found.append(summed(parts))
     names = [layers[d].node.name for d in depths]
     return {
@@ -106,10 +106,10 @@ def measure(count: int, draws: int, seed: int, models: tuple[str, ...] = tuple(T
         x = scene(model, count)
         found["models"][model] = {"inputs": len(x), "draws": draws, "methods": {}}
         for name in NAMES:
-            rerun = stand(MODELS / f"{model}.onnx", WAYS[name], x)
+            probe = stand(MODELS / f"{model}.onnx", WAYS[name], x)
             found["models"][model]["methods"][name] = {
-                "classes": rivals(rerun, seed),
-                "cascade": cascade(rerun, draws),
+                "classes": rivals(probe, seed),
+                "cascade": cascade(probe, draws),
             }
     return found
 

@@ -50,15 +50,15 @@ def falls(source: Any, way: Way, x: Array, within: Any, seed: int, plain: bool =
 
     Random seeds are R_j = c_j z_j with normal c_j, and c_j for the gradient; plain: c_j for any method.
     """
-    rerun = stand(source, way, x, within)
+    probe = stand(source, way, x, within)
     rng = np.random.default_rng(seed)
     if plain:
-        random = [rng.standard_normal(rerun.logits.shape) for _ in range(RANDOM)]
+        random = [rng.standard_normal(probe.logits.shape) for _ in range(RANDOM)]
     else:
-        random = seeds.mixtures(rerun, rerun.plan, RANDOM, rng)
-    classes = [seeds.class_seed(rerun, int(c)) for c in seeds.some_classes(rerun)[:SOME]]
+        random = seeds.mixtures(probe, probe.plan, RANDOM, rng)
+    classes = [seeds.class_seed(probe, int(c)) for c in seeds.some_classes(probe)[:SOME]]
     first = {"random": random, "classes": classes}
-    return {kind: {layer: pairs(c) for layer, c in rerun.cosines(s).items()} for kind, s in first.items()}
+    return {kind: {layer: pairs(c) for layer, c in probe.cosines(s).items()} for kind, s in first.items()}
 
 
 def pairs(cosines: Array) -> Array:

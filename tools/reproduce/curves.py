@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 import onnxdtd
-from onnxdtd.audit.rerun import Rerun
+from onnxdtd.audit.probe import Probe
 from onnxdtd.render.canvas import DPI
 from onnxdtd.render.colours import BLUE, FAINT, INK, RED
 
@@ -54,17 +54,17 @@ WAYS = {
 }
 
 
-def stand(source: str | Path | onnx.ModelProto, way: Way, x: Array, within: Any = None) -> Rerun:
+def stand(source: str | Path | onnx.ModelProto, way: Way, x: Array, within: Any = None) -> Probe:
     """At all samples of x, each explained for its top class. within: the input's range, else the model's own."""
     explainer = onnxdtd.Explainer(source, way.method, input_range=within)
     there = {step.op.family for step in explainer.plan().steps}
     if rules := [rule for rule in way.rules if rule["family"] in there]:
         explainer = onnxdtd.Explainer(source, way.method, rules=rules, input_range=within)
-    rerun = Rerun.of(explainer, explainer(x[:1]))
-    (name,) = rerun.feeds
-    rerun = rerun.at({name: x})
-    top = rerun.logits.argmax(axis=-1)
-    return dataclasses.replace(rerun, mask=np.arange(rerun.logits.shape[-1]) == top[:, None])
+    probe = Probe.of(explainer, explainer(x[:1]))
+    (name,) = probe.feeds
+    probe = probe.at({name: x})
+    top = probe.logits.argmax(axis=-1)
+    return dataclasses.replace(probe, mask=np.arange(probe.logits.shape[-1]) == top[:, None])
 
 
 def quartiles(values: npt.ArrayLike) -> list[float]:

@@ -1,7 +1,7 @@
 """What audits are given to ask again with: other seeds, other rules, other inputs, other weights.
 
-A `Rerun` stands at one point of one model. `relevance(seed)` walks from there; `by(method)`, `at(feeds)` and
-`on(constants)` return a rerun that differs in that one thing.
+A `Probe` stands at one point of one model. `relevance(seed)` walks from there; `by(method)`, `at(feeds)` and
+`on(constants)` return a probe that differs in that one thing.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from onnxdtd.walk.backward import Observer, walk, watch_nothing
 from onnxdtd.walk.forward import Forward
 from onnxdtd.walk.run import Snapshot, reads
 
-Tell = Callable[[int, int], None]
+Tick = Callable[[int, int], None]
 
 SAMPLES = 4
 """Of a larger batch, so many are walked again."""
@@ -45,7 +45,7 @@ def tell_nobody(done: int, total: int) -> None:
 
 
 @dataclass(frozen=True, eq=False)
-class Rerun:
+class Probe:
     """One batch at one point. values: every activation. mask: the explained elements of the target.
 
     remake(graph, method): the plan of another graph or method. kept: derived weights of this graph. sums: what rules
@@ -69,11 +69,11 @@ class Rerun:
     class_axis: int | None = -1
     first_class: int = 0
     rival: int | None = None
-    tick: Tell = tell_nobody
+    tick: Tick = tell_nobody
     asked: dict[str, Any] = dataclasses.field(default_factory=dict, init=False)
 
     @classmethod
-    def of(cls, explainer: Explainer, explanation: Explanation, snapshot: Snapshot | None = None) -> Rerun:
+    def of(cls, explainer: Explainer, explanation: Explanation, snapshot: Snapshot | None = None) -> Probe:
         """At the explanation's inputs and target, by its method. snapshot: of the pass that made it, if there is one;
         else the model runs again."""
         output, method = explanation.output, explanation.method
@@ -104,15 +104,15 @@ class Rerun:
             axis, first,
         )  # fmt: skip
 
-    def by(self, method: str) -> Rerun:
+    def by(self, method: str) -> Probe:
         """The same point, another method's rules."""
         return dataclasses.replace(self, plan=self.remake(self.plan.graph, method), explained=None)
 
-    def at(self, feeds: Arrays) -> Rerun:
+    def at(self, feeds: Arrays) -> Probe:
         """Other inputs of the same shapes."""
         return dataclasses.replace(self, feeds=feeds, values=self.forward(feeds), sums=None, explained=None)
 
-    def on(self, constants: Arrays) -> Rerun:
+    def on(self, constants: Arrays) -> Probe:
         """A copy of the model with some of its constants replaced; the same inputs and target."""
         graph = self.plan.graph.replace(constants={**self.plan.graph.constants, **constants})
         plan = self.remake(graph, self.plan.method)
