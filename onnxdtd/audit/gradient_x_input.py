@@ -26,7 +26,7 @@ def gradient_x_input(plan: Plan, explanation: Explanation, probe: Probe) -> Find
     if plan.seed == "value":  # a share of a negative value has the other sign
         sign = np.where(explanation.seed[: probe.samples] < 0, -1.0, 1.0)
         local = {
-            n: r * sign.reshape(-1, *[1] * (r.ndim - 1)) if len(r) == len(sign) else r
+            n: r * sign.reshape(-1, *[1] * (r.ndim - 1)) if np.ndim(r) and len(r) == len(sign) else r
             for n, r in local.items()
         }
     alike = compare(probe.original, local, probe.samples)

@@ -9,7 +9,7 @@ import pytest
 from onnxdtd.model.canonise import PASSES, canonise
 from onnxdtd.model.canonise.head import head
 from onnxdtd.model.canonise.identity import identity
-from tests.support.model_text import BN, OPSETS, changed, graph, normal, ops, same, statistics, unchanged
+from tests.support.model_text import BN, OPSETS, changed, graph, normal, ops, run, same, statistics, unchanged
 
 # head
 
@@ -125,3 +125,13 @@ def test_every_pass_runs_and_is_described_by_its_algebra():
     own = {name for name in files if hasattr(import_module(f"onnxdtd.model.canonise.{name}"), name)}
     assert {run.__name__ for run in PASSES} == own
     assert all("=" in run.__doc__.split("\n")[0] or "->" in run.__doc__.split("\n")[0] for run in PASSES)
+
+
+def test_range_of_numbers_in_lists():
+    """onnxruntime takes a Range whose numbers have shape (1,) only as long as it does not know that they have."""
+    text = """(float[N, 4] x) => (float[N, 4] y) {
+      s = Shape(x) n = Slice(s, one, two) r = Range(zero, n, step) f = Cast<to = 1>(r) y = Add(x, f) }"""
+    source = graph(text, one=np.array([1]), two=np.array([2]), zero=np.array(0), step=np.array(1))
+    x = np.ones((2, 4), np.float32)
+    (y,) = run(canonise(source), {"x": x})
+    np.testing.assert_array_equal(y, x + np.arange(4))

@@ -21,6 +21,7 @@ from onnxdtd.model.canonise.inner_head import inner_head
 from onnxdtd.model.canonise.ml import ml
 from onnxdtd.model.canonise.precision import precision
 from onnxdtd.model.canonise.products import products
+from onnxdtd.model.canonise.scalars import scalars
 from onnxdtd.model.canonise.selected import selected
 from onnxdtd.model.canonise.shapes import shapes
 from onnxdtd.model.canonise.sigmoid import sigmoid
@@ -41,6 +42,7 @@ PASSES: tuple[Callable[[Graph], Graph], ...] = (
     constants,
     branch,
     shapes,
+    scalars,
     ml,
     identity,
     split,
