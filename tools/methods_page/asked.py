@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from statistics import median
 from typing import Any
 
 Told = Mapping[str, Any]
@@ -33,6 +34,11 @@ def interval(one: Told, decimals: int = 2) -> str:
     return f"{mean} [{low}, {high}]"
 
 
+def holds_zero(one: Told) -> bool:
+    """Whether the interval does."""
+    return bool(one["low"] <= 0 <= one["high"])
+
+
 def score_of(study: Told, method: str, score: str, decimals: int = 2) -> str:
     """A method's mean with its interval."""
     return interval(study["table"][method][score], decimals)
@@ -56,7 +62,7 @@ def tied(study: Told, score: str) -> list[str]:
     sign = -1 if better == "higher" else 1
     near = [
         m for m in study["mean_place"]
-        if m != best and (d := study["from_best"][m][score])["count"] and d["low"] <= 0 <= d["high"]
+        if m != best and (apart := study["from_best"][m][score])["count"] and holds_zero(apart)
     ]  # fmt: skip
     return [best, *sorted(near, key=lambda m: sign * study["table"][m][score]["mean"])]
 
@@ -81,16 +87,23 @@ def beats_chance(study: Told, method: str, score: str) -> bool:
 
 def agreement(study: Told, a: str, b: str) -> float:
     """Spearman's correlation of the methods' places by two scores."""
-    (found,) = (p["spearman"] for p in study["agreement"] if {p["a"], p["b"]} == {a, b})
-    return float(found)
+    return next(float(p["spearman"]) for p in study["agreement"] if {p["a"], p["b"]} == {a, b})
 
 
-def row(cells: Sequence[str]) -> str:
-    """A line of a Markdown table."""
-    return "| " + " | ".join(cells) + " |"
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """In Markdown."""
+    lines = (head, *rows)
+    first, *rest = ("| " + " | ".join(line) + " |" for line in lines)
+    return "\n".join([first, "|---" * len(head) + "|", *rest])
 
 
 def alike(told: Told, a: str, b: str) -> float:
     """The cosine of two methods' heatmaps."""
     i, j = (told["methods"].index(m) for m in (a, b))
     return float(told["cosine"][i][j])
+
+
+def middle(told: Told) -> float:
+    """The median cosine of all pairs of methods."""
+    pairs = (v for i, line in enumerate(told["cosine"]) for v in line[i + 1 :])
+    return median(v for v in pairs if isinstance(v, (int, float)))

@@ -2,143 +2,101 @@
 
 from __future__ import annotations
 
-from statistics import median
-
+# isort: off
 from tools.methods_page.asked import (
-    BLACK,
-    BLUR,
-    CLASS,
-    CONTROLS,
-    DELETION,
-    INSERTION,
-    MEAN,
-    REGION_BLACK,
-    REGION_BLUR,
-    REGION_MEAN,
-    STABLE,
-    Told,
-    agreement,
-    alike,
-    beats_chance,
-    flips,
-    order,
-    removal,
-    tied,
+    BLACK, BLUR, CLASS, CONTROLS, DELETION, INSERTION, MEAN, REGION_BLACK, REGION_BLUR, REGION_MEAN, STABLE, Told,
+    agreement, alike, beats_chance, flips, holds_zero, middle, order, removal, tied,
 )  # fmt: skip
+# isort: on
 
-LEADERS = (
-    "composite",
-    "epsilon_gamma_box",
-    "epsilon_plus",
-    "epsilon_plus_flat",
-    "excitation_backprop",
-    "dtd",
-)
+Claims = list[tuple[str, bool]]
+BEST = "epsilon_gamma_box"
+LEADERS = ("composite", BEST, "epsilon_plus", "epsilon_plus_flat", "excitation_backprop", "dtd")
+FILLED = (MEAN, BLUR, REGION_MEAN, REGION_BLUR)
 
 
-def claims(told: Told) -> list[tuple[str, bool]]:
+def claims(told: Told) -> Claims:
     """Each claim, and whether it holds."""
-    return [
-        *_digits(told["digits"]),
-        *_photos(told["photos"]),
-        *_both(told),
-        *_alike(told["alike"], told["cat"]),
-    ]
+    parts = _digits(told["digits"]), _photos(told["photos"]), _both(told), _alike(told["alike"], told["cat"])
+    return [claim for part in parts for claim in part]
 
 
-def _digits(d: Told) -> list[tuple[str, bool]]:
+def _digits(d: Told) -> Claims:
     mean = {s: {m: d["table"][m][s]["mean"] for m in d["place"]} for s in d["scores"]}
-    falls = {m: mean[BLACK][m] - mean[BLUR][m] for m in d["place"]}
+    falls = sorted(d["place"], key=lambda m: mean[BLACK][m] - mean[BLUR][m])
+    lower = [m for m in d["place"] if mean[CLASS][m] <= d["table"]["random"][CLASS]["mean"]]
     return [
-        (
-            "epsilon_gamma_box alone is best on digits with the mean and the blur",
-            all(tied(d, s) == ["epsilon_gamma_box"] for s in (MEAN, BLUR, REGION_MEAN, REGION_BLUR)),
-        ),
-        (
-            "composite is next to it there",
-            all(d["place"]["composite"][s] == 2 for s in (MEAN, BLUR, REGION_MEAN, REGION_BLUR)),
-        ),
-        (
-            "occlusion alone is best where pixels become black",
-            all(tied(d, s) == ["occlusion"] for s in (BLACK, REGION_BLACK)),
-        ),
+        (f"{BEST} alone is best on digits with the mean and the blur", all(tied(d, s) == [BEST] for s in FILLED)),
+        ("composite is next to it there", all(d["place"]["composite"][s] == 2 for s in FILLED)),
+        ("occlusion alone is best where pixels become black",
+         tied(d, BLACK) == tied(d, REGION_BLACK) == ["occlusion"]),
         ("smoothgrad is second to it by pixels", d["place"]["smoothgrad"][BLACK] == 2),
-        (
-            "gradient and smoothgrad fall most from black to blur",
-            set(sorted(falls, key=falls.__getitem__)[-2:]) == {"gradient", "smoothgrad"},
-        ),
+        ("gradient and smoothgrad fall most from black to blur", {*falls[-2:]} == {"gradient", "smoothgrad"}),
         ("every method beats random in all eight removal scores of digits",
          len(removal(d)) == 8 and all(beats_chance(d, m, s) for m in d["place"] for s in removal(d))),
         ("grad_cam is last on digits", order(d)[-1] == "grad_cam"),
         ("deletion puts integrated_gradients first", d["best"][DELETION] == "integrated_gradients"),
-        ("insertion puts epsilon_gamma_box first", d["best"][INSERTION] == "epsilon_gamma_box"),
+        (f"insertion puts {BEST} first", d["best"][INSERTION] == BEST),
         ("no method wins with every fill", len({d["best"][s] for s in (MEAN, BLUR, BLACK)}) > 1),
         ("blur and black disagree about digits", abs(agreement(d, BLUR, BLACK)) < 0.4),
         ("pixels and regions hardly matter", agreement(d, MEAN, REGION_MEAN) > 0.85),
-        ("a random map has a better class cosine than most methods",
-         sum(mean[CLASS][m] > d["table"]["random"][CLASS]["mean"] for m in d["place"]) > len(d["place"]) / 2),
+        ("a random map has a better class cosine than most methods", len(lower) < len(d["place"]) / 2),
     ]  # fmt: skip
 
 
-def _photos(p: Told) -> list[tuple[str, bool]]:
-    below = {m for m in p["place"] if not beats_chance(p, m, MEAN)}
-    fills = (MEAN, BLUR, REGION_MEAN, REGION_BLUR)
+def _photos(p: Told) -> Claims:
+    pair, regions, deconvnet = {"composite", BEST}, (REGION_MEAN, REGION_BLUR), p["table"]["deconvnet"]
     return [
-        ("composite and epsilon_gamma_box lead on photographs",
-         set(order(p)[:2]) == {"composite", "epsilon_gamma_box"}),
+        (f"composite and {BEST} lead on photographs", {*order(p)[:2]} == pair),
         ("the leaders are above chance with both fills, by pixels and by regions",
-         all(beats_chance(p, m, s) for m in LEADERS for s in fills)),
-        ("photographs do not tell the two leaders from each other",
-         all({"composite", "epsilon_gamma_box"} <= set(tied(p, s)) for s in (REGION_MEAN, REGION_BLUR))),
-        ("gradient and guided_backprop are not told from random by pixels", {"gradient", "guided_backprop"} <= below),
+         all(beats_chance(p, m, s) for m in LEADERS for s in FILLED)),
+        ("photographs do not tell the two leaders from each other", all(pair <= {*tied(p, s)} for s in regions)),
+        ("gradient and guided_backprop are not told from random by pixels",
+         not any(beats_chance(p, m, MEAN) for m in ("gradient", "guided_backprop"))),
         ("guided_backprop is worse than random by regions",
-         all(p["from_random"]["guided_backprop"][s]["high"] < 0 for s in (REGION_MEAN, REGION_BLUR))),
+         all(p["from_random"]["guided_backprop"][s]["high"] < 0 for s in regions)),
         ("deconvnet shows every photograph nearly the same picture",
-         p["table"]["deconvnet"][STABLE]["high"] < 0.005 and p["table"]["deconvnet"][CLASS]["low"] > 0.99),
+         deconvnet[STABLE]["high"] < 0.005 and deconvnet[CLASS]["low"] > 0.99),
         ("by stability alone deconvnet is the best method", p["best"][STABLE] == "deconvnet"),
         ("on photographs the fills agree",
          min(agreement(p, MEAN, BLUR), agreement(p, REGION_MEAN, REGION_BLUR)) > 0.85),
     ]  # fmt: skip
 
 
-def _both(told: Told) -> list[tuple[str, bool]]:
-    def at_chance(name: str, control: str) -> list[str]:
-        table = told[name]["table"][control]
-        return [s for s in flips(told[name]) if table[s]["low"] <= 0 <= table[s]["high"]]
-
-    found = [
-        ("both controls are at chance on digits",
-         all(at_chance("digits", c) == flips(told["digits"]) for c in CONTROLS)),
-        ("random is at chance on photographs", at_chance("photos", "random") == flips(told["photos"])),
-        ("constant is at chance on photographs by pixels alone", at_chance("photos", "constant") == [MEAN, BLUR]),
-        ("over other seeds it is at chance by regions",
-         all(one["low"] <= 0 <= one["high"] for one in told["chance"]["regions"])),
-    ]  # fmt: skip
-    for name in ("digits", "photos"):
-        study = told[name]
-        found += [
-            (f"dtd is nearly the same for every class on {name}", study["table"]["dtd"][CLASS]["low"] > 0.95),
-            (f"dtd is among the most stable methods on {name}", study["place"]["dtd"][STABLE] <= 5),
-            (f"constant is the most stable map of {name}", study["table"]["constant"][STABLE]["mean"] == 0),
-        ]
-    return found
-
-
-def _alike(alikes: Told, photo: Told) -> list[tuple[str, bool]]:
-    cat, digits, classes = alikes["cat"], alikes["digits"], photo["classes"]
-    middle = {
-        name: median(v for i, line in enumerate(one["cosine"]) for v in line[i + 1 :] if v != "nan")
-        for name, one in alikes.items()
-    }
-    near = [max((m for m in cat["methods"] if m != a), key=lambda m, a=a: alike(cat, a, m))
-            for a in ("lime", "kernel_shap")]  # fmt: skip
+def _both(told: Told) -> Claims:
+    studies = {name: told[name] for name in ("digits", "photos")}
+    at_chance = {
+        (name, c): [s for s in flips(study) if holds_zero(study["table"][c][s])]
+        for name, study in studies.items() for c in CONTROLS
+    }  # fmt: skip
     return [
-        ("digits agree more than the cat", middle["digits"] > middle["cat"]),
+        ("both controls are at chance on digits",
+         all(at_chance["digits", c] == flips(told["digits"]) for c in CONTROLS)),
+        ("random is at chance on photographs", at_chance["photos", "random"] == flips(told["photos"])),
+        ("constant is at chance on photographs by pixels alone", at_chance["photos", "constant"] == [MEAN, BLUR]),
+        ("over other seeds it is at chance by regions", all(map(holds_zero, told["chance"]["regions"]))),
+        *((f"dtd is nearly the same for every class on {name}", study["table"]["dtd"][CLASS]["low"] > 0.95)
+          for name, study in studies.items()),
+        *((f"dtd is among the most stable methods on {name}", study["place"]["dtd"][STABLE] <= 5)
+          for name, study in studies.items()),
+        *((f"constant is the most stable map of {name}", study["table"]["constant"][STABLE]["mean"] == 0)
+          for name, study in studies.items()),
+    ]  # fmt: skip
+
+
+def _alike(alikes: Told, photo: Told) -> Claims:
+    cat, digits, classes = alikes["cat"], alikes["digits"], photo["classes"]
+
+    def others(method: str) -> dict[str, float]:
+        return {m: alike(cat, method, m) for m in cat["methods"] if m != method}
+
+    near = [max(others(m).items(), key=lambda item: item[1])[0] for m in ("lime", "kernel_shap")]
+    return [
+        ("digits agree more than the cat", middle(digits) > middle(cat)),
         ("LIME and KernelSHAP are most like each other on the cat", near == ["kernel_shap", "lime"]),
         ("epsilon_plus and excitation_backprop are one map of the cat",
          alike(cat, "epsilon_plus", "excitation_backprop") > 0.995),
-        ("occlusion is like no method on the cat",
-         max(alike(cat, "occlusion", m) for m in cat["methods"] if m != "occlusion") < 0.1),
+        ("occlusion is like no method on the cat", max(others("occlusion").values()) < 0.1),
         ("dtd and guided_backprop show the cat for espresso, the same colours",
          min(classes["dtd"], classes["guided_backprop"]) > 0.98),
         ("epsilon_plus and composite turn it blue", max(classes["epsilon_plus"], classes["composite"]) < -0.3),

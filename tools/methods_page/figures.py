@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from PIL import Image
 
 from onnxdtd.render.canvas import DPI, MARGIN, Page, text_width
 from onnxdtd.render.colours import BLUE, FAINT, INK, RED, SIGNED, Scale
-from tools.methods_page.asked import CONTROLS, removal, short
+from tools.methods_page.asked import CONTROLS, DELETION, INSERTION, flips, holds_zero, order, removal, short
 from tools.methods_page.data import Array
 
 GREY, PLAIN = "#6b6b6b", "#a8a8a8"
@@ -64,91 +64,87 @@ def likeness(panels: Mapping[str, Mapping[str, Any]], measure: str) -> Figure:
     first = next(iter(panels.values()))
     order = [first["methods"][i] for i in _alike(np.array(first[measure], np.float64))]
     side = 0.285 * len(order)
-    figure = Figure((1.9 + len(panels) * (side + 0.25), side + 1.95), dpi=DPI, facecolor="white")
-    FigureCanvasAgg(figure)
-    width, height = figure.get_size_inches()
+    figure = _figure(1.9 + len(panels) * (side + 0.25), side + 1.95)
     for k, (title, told) in enumerate(panels.items()):
         names = [m for m in order if m in told["methods"]]
         rows = [told["methods"].index(m) for m in names]
         table = np.array(told[measure], np.float64)[np.ix_(rows, rows)]
-        box = ((1.75 + k * (side + 0.25)) / width, 1.55 / height, side / width, side / height)
-        axes = figure.add_axes(box)
+        axes = _axes(figure, 1.75 + k * (side + 0.25), 1.55, side, side)
         axes.imshow(table, cmap=SIGNED, vmin=-1.15, vmax=1.15)
-        for i, line in enumerate(table):
-            for j, value in enumerate(line):
-                colour = "white" if abs(value) > 0.62 else INK
-                axes.text(j, i, _hundredths(value), ha="center", va="center", fontsize=5.6, color=colour)
+        _cells(axes, table, _hundredths, 5.6, abs(table) > 0.62)
         axes.set_xticks(range(len(names)), names, rotation=55, ha="right", rotation_mode="anchor")
         axes.set_yticks(range(len(names)), names if k == 0 else [""] * len(names))
-        axes.tick_params(length=0, labelsize=7, labelcolor=INK, pad=2)
-        axes.spines[:].set_visible(False)
+        axes.tick_params(pad=2)
         axes.set_title(title, loc="left", fontsize=9, color=INK)
     return figure
 
 
 def scores(told: Mapping[str, Any]) -> Figure:
     """A panel for each score; red: the best, and what its paired difference does not tell from it."""
-    rows = [*sorted(told["mean_place"], key=told["mean_place"].__getitem__), *CONTROLS]
-    groups: dict[str, list[str]] = {"pixel": [], "region": [], "other": []}
-    for score in told["scores"]:
-        kind = score.split("_")[0]
-        groups[kind if kind in groups else "other"].append(score)
-    chances, rest = groups["other"][:2], groups["other"][2:]
-    grid = [[*groups["pixel"], chances[0]], [*groups["region"], chances[1]], rest]
-    across = len(grid[0])
+    rows = [*order(told), *CONTROLS]
+    pixels, regions = ([s for s in flips(told) if s.startswith(kind)] for kind in ("pixel", "region"))
+    rest = [s for s in told["scores"] if s not in (*flips(told), DELETION, INSERTION)]
+    grid = [[*pixels, DELETION], [*regions, INSERTION], rest]
     high = 0.148 * len(rows) + 0.62
-    figure = Figure((1.55 + 2.3 * across, 3 * high + 0.5), dpi=DPI, facecolor="white")
-    FigureCanvasAgg(figure)
+    figure = _figure(1.55 + 2.3 * len(grid[0]), 3 * high + 0.5)
     width, height = figure.get_size_inches()
     for i, line in enumerate(grid):
         for j, score in enumerate(line):
-            bottom = height - (i + 1) * high + 0.35
-            box = ((1.5 + 2.3 * j) / width, bottom / height, 2.15 / width, (high - 0.6) / height)
-            _panel(figure.add_axes(box), told, score, rows, names=j == 0)
-    words = (
-        (0.0, 0.24, RED, "best, or not told from the best (paired, 95 %)"), (2.8, 0.24, INK, "told from the best"),
-        (4.2, 0.24, PLAIN, "control; grey band: random"),
-    )  # fmt: skip
-    for left, bottom, colour, text in words:
-        figure.text((1.5 + left) / width, bottom / height, "●", fontsize=8, color=colour)
-        figure.text((1.64 + left) / width, bottom / height, text, fontsize=7.5, color=INK)
+            axes = _axes(figure, 1.5 + 2.3 * j, height - (i + 1) * high + 0.35, 2.15, high - 0.6)
+            _panel(axes, told, score, rows, names=j == 0)
+    key = ((0.0, RED, "best, or not told from the best (paired, 95 %)"), (2.8, INK, "told from the best"),
+           (4.2, PLAIN, "control; grey band: random"))  # fmt: skip
+    for left, colour, text in key:
+        figure.text((1.5 + left) / width, 0.24 / height, "●", fontsize=8, color=colour)
+        figure.text((1.64 + left) / width, 0.24 / height, text, fontsize=7.5, color=INK)
     figure.text(1.5 / width, 0.06 / height, "→ higher is better, ← lower is better", fontsize=7.5, color=INK)
     return figure
 
 
 def places(studies: Mapping[str, Mapping[str, Any]]) -> Figure:
     """The place of each method by each score, the best mean place by removal scores on top."""
-    first = next(iter(studies.values()))
-    size = 0.25
+    most = max(len(told["mean_place"]) for told in studies.values())
     widths = [len(told["scores"]) * 0.42 for told in studies.values()]
-    count = max(len(told["mean_place"]) for told in studies.values())
-    total = sum(widths) + 1.75 * len(widths) + 0.3
-    figure = Figure((total, count * size + 1.5), dpi=DPI, facecolor="white")
-    FigureCanvasAgg(figure)
+    figure = _figure(sum(widths) + 1.75 * len(widths) + 0.3, most * 0.25 + 1.5)
     width, height = figure.get_size_inches()
     left = 0.0
     for (title, told), wide in zip(studies.items(), widths, strict=True):
-        rows = sorted(told["mean_place"], key=told["mean_place"].__getitem__)
+        rows = order(told)
         table = np.array([[told["place"][m][s] for s in told["scores"]] for m in rows])
-        tall = size * len(rows)
-        box = ((left + 1.55) / width, (height - 1.35 - tall) / height, wide / width, tall / height)
-        axes = figure.add_axes(box)
-        axes.imshow(table, cmap=PALE, vmin=1, vmax=len(first["mean_place"]), aspect="auto")
-        for i, line in enumerate(table):
-            for j, place in enumerate(line):
-                colour = "white" if place < 0.3 * len(rows) else INK
-                axes.text(j, i, f"{place:g}", ha="center", va="center", fontsize=7, color=colour)
+        tall = 0.25 * len(rows)
+        axes = _axes(figure, left + 1.55, height - 1.35 - tall, wide, tall)
+        axes.imshow(table, cmap=PALE, vmin=1, vmax=most, aspect="auto")
+        _cells(axes, table, "{:g}".format, 7, table < 0.3 * len(rows))
         axes.set_xticks(range(len(told["scores"])), [short(s) for s in told["scores"]])
         axes.set_yticks(range(len(rows)), rows)
-        axes.tick_params(length=0, labelsize=7, labelcolor=INK, pad=3)
         axes.tick_params(axis="x", top=True, bottom=False, labeltop=True, labelbottom=False, labelrotation=45)
         for label in axes.get_xticklabels():
             label.set(ha="left", rotation_mode="anchor")
         axes.axvline(len(removal(told)) - 0.5, color="white", linewidth=4)
-        axes.spines[:].set_visible(False)
         figure.text((left + 0.1) / width, 1 - 0.22 / height, title, fontsize=9, color=INK)
         left += 1.75 + wide
     return figure
+
+
+def _figure(width: float, height: float) -> Figure:
+    figure = Figure((width, height), dpi=DPI, facecolor="white")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _axes(figure: Figure, left: float, bottom: float, wide: float, tall: float) -> Axes:
+    """In inches."""
+    width, height = figure.get_size_inches()
+    return figure.add_axes((left / width, bottom / height, wide / width, tall / height))
+
+
+def _cells(axes: Axes, table: Array, text: Callable[[float], str], size: float, dark: Array) -> None:
+    """A number in every cell of a table of colours."""
+    for (i, j), value in np.ndenumerate(table):
+        colour = "white" if dark[i, j] else INK
+        axes.text(j, i, text(value), ha="center", va="center", fontsize=size, color=colour)
+    axes.tick_params(length=0, labelsize=7, labelcolor=INK, pad=3)
+    axes.spines[:].set_visible(False)
 
 
 def _panel(axes: Axes, told: Mapping[str, Any], score: str, rows: Sequence[str], *, names: bool) -> None:
@@ -159,7 +155,7 @@ def _panel(axes: Axes, told: Mapping[str, Any], score: str, rows: Sequence[str],
         one, apart = told["table"][method][score], told["from_best"][method][score]
         if not one["count"]:
             continue
-        best = method == told["best"][score] or apart["low"] <= 0 <= apart["high"]
+        best = method == told["best"][score] or holds_zero(apart)
         colour = PLAIN if method in CONTROLS else RED if best else INK
         if score.startswith("stability") and not one["mean"]:  # the axis is logarithmic
             axes.text(0.01, place, "0", transform=axes.get_yaxis_transform(), **zero)
@@ -192,13 +188,9 @@ def _alike(table: Array) -> list[int]:
 
 
 def _hundredths(value: float) -> str:
-    return (
-        ""
-        if np.isnan(value)
-        else "1"
-        if value > 0.995
-        else f"{value:.2f}".replace("0.", ".").replace("-", "−")
-    )
+    if value > 0.995:
+        return "1"
+    return "" if np.isnan(value) else f"{value:.2f}".replace("0.", ".").replace("-", "−")
 
 
 def _broken(name: str) -> list[str]:

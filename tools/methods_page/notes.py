@@ -2,24 +2,12 @@
 
 from __future__ import annotations
 
+# isort: off
 from tools.methods_page.asked import (
-    BLACK,
-    BLUR,
-    CLASS,
-    CONTROLS,
-    DELETION,
-    INSERTION,
-    MEAN,
-    REGION_MEAN,
-    STABLE,
-    Told,
-    agreement,
-    flips,
-    interval,
-    score_of,
-    short,
-    tied,
-)
+    BLACK, BLUR, CLASS, CONTROLS, DELETION, INSERTION, MEAN, REGION_MEAN, STABLE, Told,
+    agreement, flips, interval, score_of, short, table, tied,
+)  # fmt: skip
+# isort: on
 
 
 def disagreement(d: Told, p: Told) -> str:
@@ -45,20 +33,20 @@ deletion says little: even in random order the class probability falls from {ran
 
 def controls(told: Told) -> str:
     """Random and constant."""
-    lines = ["| score | `random`, digits | `constant`, digits | `random`, photographs | `constant`, photographs |",
-             "|---|---|---|---|---|"]  # fmt: skip
-    for score in flips(told["digits"]):
-        cells = [
-            score_of(study, control, score) if score in study["scores"] else ""
-            for study in (told["digits"], told["photos"])
-            for control in CONTROLS
-        ]
-        lines.append("| " + " | ".join((short(score), *cells)) + " |")
-    d = told["digits"]
+    d, p = told["digits"], told["photos"]
+    columns = [(study, control) for study in (d, p) for control in CONTROLS]
+    head = ("score", *(f"`{c}`, {name}" for name in ("digits", "photographs") for c in CONTROLS))
+    rows = [
+        (
+            short(score),
+            *(score_of(study, c, score) if score in study["scores"] else "" for study, c in columns),
+        )
+        for score in flips(d)
+    ]
     return f"""
 ## Controls
 
-{chr(10).join(lines)}
+{table(head, rows)}
 
 Chance is 0. On digits every interval holds it, on photographs all but those of `constant` by regions, one
 draw of ties for both fills. With {told["chance"]["seeds"]} other seeds its mean is
@@ -133,8 +121,9 @@ def _passes(study: Told) -> int:
 
 def _correlations(d: Told, p: Told) -> str:
     pairs = [(MEAN, b) for b in (REGION_MEAN, BLUR, BLACK, DELETION, INSERTION, STABLE, CLASS)]
-    lines = ["| scores | digits | photographs |", "|---|---|---|"]
-    for a, b in (*pairs, (BLUR, BLACK), (DELETION, INSERTION)):
-        cells = (f"{agreement(s, a, b):.2f}" if {a, b} <= {*s["scores"]} else "" for s in (d, p))
-        lines.append(f"| {short(a)} / {short(b)} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+    rows = [
+        (f"{short(a)} / {short(b)}",
+         *(f"{agreement(s, a, b):.2f}" if {a, b} <= {*s["scores"]} else "" for s in (d, p)))
+        for a, b in (*pairs, (BLUR, BLACK), (DELETION, INSERTION))
+    ]  # fmt: skip
+    return table(("scores", "digits", "photographs"), rows)

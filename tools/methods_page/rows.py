@@ -5,21 +5,19 @@ from __future__ import annotations
 import re
 import textwrap
 
-from tools.methods_page.asked import CONTROLS, Told, interval, order, score_of, short, tied
+from tools.methods_page.asked import CONTROLS, Told, order, score_of, short, table, tied
 
 
 def winners(study: Told) -> str:
     """For each score the best method, its mean, random's, and what is not told from it."""
-    lines = ["| score | best | its mean | `random` | not told from the best |", "|---|---|---|---|---|"]
+    rows = []
     for score in study["scores"]:
         best, *rest = tied(study, score)
         means = (score_of(study, m, score, 3 if "area" in score else 2) for m in (best, "random"))
-        names = ", ".join(f"`{m}`" for m in rest[:4]) + (
-            f" and {len(rest) - 4} more" if len(rest) > 4 else ""
-        )
-        cells = (f"{short(score)}, {study['better'][score]}", f"`{best}`", *means, names)
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+        more = f" and {len(rest) - 4} more" if len(rest) > 4 else ""
+        names = ", ".join(f"`{m}`" for m in rest[:4]) + more
+        rows.append((f"{short(score)}, {study['better'][score]}", f"`{best}`", *means, names))
+    return table(("score", "best", "its mean", "`random`", "not told from the best"), rows)
 
 
 def tables(told: Told) -> str:
@@ -27,18 +25,20 @@ def tables(told: Told) -> str:
     parts = [TABLES.strip()]
     for name, title in (("digits", "held-out digits"), ("photos", "views of photographs")):
         study = told[name]
-        lines = ["| method | " + " | ".join(map(short, study["scores"])) + " |"]
-        lines.append("|---" * (len(study["scores"]) + 1) + "|")
-        for method in (*order(study), *CONTROLS):
-            cells = []
-            for score in study["scores"]:
-                one = study["table"][method][score]
-                leaders = tied(study, score)
-                mark = " *" if method == leaders[0] else " =" if method in leaders else ""
-                cells.append(interval(one) + mark if one["count"] else "-")
-            lines.append("| " + " | ".join((f"`{method}`", *cells)) + " |")
-        parts.append(f"## {study['inputs']} {title}\n\n" + "\n".join(lines))
+        rows = [
+            (f"`{m}`", *(_cell(study, m, score) for score in study["scores"]))
+            for m in (*order(study), *CONTROLS)
+        ]
+        parts.append(
+            f"## {study['inputs']} {title}\n\n{table(('method', *map(short, study['scores'])), rows)}"
+        )
     return "\n\n".join(parts) + "\n"
+
+
+def _cell(study: Told, method: str, score: str) -> str:
+    best, *near = tied(study, score)
+    mark = " *" if method == best else " =" if method in near else ""
+    return score_of(study, method, score) + mark if study["table"][method][score]["count"] else "-"
 
 
 def laid(text: str) -> str:
@@ -56,10 +56,8 @@ def laid(text: str) -> str:
 def _filled(words: str, indent: str) -> str:
     # An interval stays on one line, beside its mean.
     words = re.sub(r"\[(\S+), (\S+)\]", "[\\1,\xa0\\2]", words).replace(" [", "\xa0[")
-    filled = textwrap.fill(
-        words, 120, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
-    )
-    return filled.replace("\xa0", " ")
+    whole = {"break_long_words": False, "break_on_hyphens": False}
+    return textwrap.fill(words, 120, subsequent_indent=indent, **whole).replace("\xa0", " ")
 
 
 TABLES = """

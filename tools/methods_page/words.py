@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-from statistics import median
-
+# isort: off
 from tools.methods_page.asked import (
-    BLACK,
-    BLUR,
-    CLASS,
-    MEAN,
-    REGION_MEAN,
-    STABLE,
-    Told,
-    agreement,
-    alike,
-    beats_chance,
-    behind,
-    order,
-    score_of,
-)
+    BLACK, BLUR, CLASS, MEAN, REGION_MEAN, STABLE, Told,
+    agreement, alike, beats_chance, behind, middle, order, score_of,
+)  # fmt: skip
+
+# isort: on
 from tools.methods_page.notes import controls, disagreement, limits, measured
 from tools.methods_page.rows import laid, winners
 
@@ -81,7 +71,7 @@ Each target is a row; red speaks for it, blue against it ([compare.md](compare.m
 {c["classes"]["composite"]:.2f}). `gradient` is speckles: of two pixels side by side,
 {c["speckle"]["gradient"]:.0%} have opposite signs, for `dtd` {c["speckle"]["dtd"]:.0%}.
 
-The methods do not show the same cat: the median cosine of all pairs of methods is {median(_pairs(a)):.2f}.
+The methods do not show the same cat: the median cosine of all pairs of methods is {middle(a):.2f}.
 `dtd` is like `epsilon_plus_flat` ({alike(a, "dtd", "epsilon_plus_flat"):.2f}); `epsilon_plus` and
 `excitation_backprop` are one map ({alike(a, "epsilon_plus", "excitation_backprop"):.2f}), as the network
 has one dense layer, where alone they differ; LIME and KernelSHAP agree with each other
@@ -100,7 +90,7 @@ def ten(told: Told) -> str:
 
 ![Ten digits by fourteen methods](figures/methods_digits.png)
 
-Here methods agree more: the median of the pairs' mean cosines is {median(_pairs(a)):.2f}. Families stand
+Here methods agree more: the median of the pairs' mean cosines is {middle(a):.2f}. Families stand
 out in the matrix above. `dtd`, `composite`, `epsilon_gamma_box` and the flat variants spread over the
 stroke and its surroundings; `gradient_x_input` and `integrated_gradients`
 ({alike(a, "gradient_x_input", "integrated_gradients"):.2f}) and all others that multiply by the input see
@@ -159,11 +149,6 @@ def photos(p: Told) -> str:
   {score_of(p, "deconvnet", STABLE)}, the class hardly (cosine {score_of(p, "deconvnet", CLASS)}). It never
   looks at the input: it has no ReLU mask, and this network no max pooling. By stability alone it would be the
   best method."""
-
-
-def _pairs(told: Told) -> list[float]:
-    """The cosines above the diagonal."""
-    return [v for i, line in enumerate(told["cosine"]) for v in line[i + 1 :] if isinstance(v, (int, float))]
 
 
 def _list(methods: list[str]) -> str:
