@@ -29,12 +29,11 @@ CAT = "chelsea.png, whole"
 ESPRESSO = 967
 
 
-def found(work: Path) -> dict[str, Any]:
+def measured(work: Path) -> dict[str, Any]:
     """Everything measured; the figures that need more than what the JSON keeps are drawn on the way."""
     digits, photos = data.digits(EACH), data.photographs()
-    results = {
-        name: measure.evaluated(name, inputs, work)
-        for name, inputs in (("digits", digits), ("photos", photos))
+    evaluated = {
+        name: measure.evaluated(name, x, work) for name, x in (("digits", digits), ("photos", photos))
     }
     firsts = range(0, len(digits.x), EACH)
     folders = [work / f"digit_{k // EACH}" for k in firsts]
@@ -42,13 +41,13 @@ def found(work: Path) -> dict[str, Any]:
     cat = measure.compared(photos, photos.names.index(CAT), work / "cat", (None, ESPRESSO))
     maps = [measure.maps(folder) for folder in folders]
     figures.save(figures.digits([digits.x[k, 0] for k in firsts], maps), TOLD.with_name("methods_digits.png"))
-    curves = results["digits"][0].figure(summary.CURVES)
+    curves = evaluated["digits"][0].figure(summary.CURVES)
     assert curves is not None
     figures.save(curves, TOLD.with_name("methods_curves.png"))
     return {
         "onnxdtd": onnxdtd.__version__,
-        "digits": summary.study("digits", digits, *results["digits"]),
-        "photos": summary.study("photos", photos, *results["photos"]),
+        "digits": summary.study("digits", digits, *evaluated["digits"]),
+        "photos": summary.study("photos", photos, *evaluated["photos"]),
         "chance": summary.chance(photos, measure.chance(photos, work), 2000),
         "alike": {"digits": summary.likeness(ten), "cat": summary.likeness([cat])},
         "cat": {"input": CAT, **summary.picture(cat, [measure.maps(work / "cat", k) for k in (0, 1)])},
@@ -68,24 +67,25 @@ def drawn(told: dict[str, Any]) -> None:
     """The figures of the JSON alone."""
     alike = told["alike"]
     panels = {"ten digits, mean": alike["digits"], f"the cat, {told['cat']['targets'][0]}": alike["cat"]}
-    figures.save(figures.likeness(panels, "cosine"), TOLD.with_name("methods_alike.png"))
-    for name in ("digits", "photos"):
-        figures.save(figures.scores(told[name]), TOLD.with_name(f"methods_scores_{name}.png"))
-    titles = {f"{told['digits']['inputs']} digits": told["digits"],
-              f"{told['photos']['inputs']} views of photographs": told["photos"]}  # fmt: skip
-    figures.save(figures.places(titles), TOLD.with_name("methods_places.png"))
+    titles = {"digits": "digits", "photos": "views of photographs"}
+    studies = {f"{told[name]['inputs']} {title}": told[name] for name, title in titles.items()}
+    drawings = {"alike": figures.likeness(panels, "cosine"), "places": figures.places(studies)}
+    drawings |= {f"scores_{name}": figures.scores(told[name]) for name in titles}
+    for name, figure in drawings.items():
+        figures.save(figure, TOLD.with_name(f"methods_{name}.png"))
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    layout = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=layout)
     one = parser.add_mutually_exclusive_group(required=True)
     one.add_argument("--work", type=Path, help="of the evaluations and comparisons, outside the repository")
     one.add_argument("--words", action="store_true", help="nothing is measured")
-    given = parser.parse_args()
-    if given.work:
-        parts = (f"{json.dumps(k)}: {json.dumps(v)}" for k, v in rounded(plain(found(given.work))).items())
+    arguments = parser.parse_args()
+    if arguments.work:
+        parts = (
+            f"{json.dumps(k)}: {json.dumps(v)}" for k, v in rounded(plain(measured(arguments.work))).items()
+        )
         TOLD.write_text("{\n" + ",\n".join(parts) + "\n}\n", "utf-8")
     told = json.loads(TOLD.read_text("utf-8"))
     drawn(told)

@@ -25,7 +25,7 @@ class Study:
     """An evaluation as it is asked for. settings: of `evaluate`; options: of a method, where its defaults take too
     long; left_out: methods, and why."""
 
-    settings: Mapping[str, Any]
+    settings: dict[str, Any]
     options: Mapping[str, Mapping[str, Any]]
     left_out: Mapping[str, str]
 
@@ -34,11 +34,8 @@ STUDIES = {
     "digits": Study({}, {}, {}),
     "photos": Study(
         {"steps": 6, "fills": ("mean", "blur"), "draws": 2, "batch": 4},
-        {
-            "integrated_gradients": {"steps": 8},
-            "smoothgrad": {"samples": 8},
-            "occlusion": {"patch": 32, "stride": 32},
-        },
+        {"integrated_gradients": {"steps": 8}, "smoothgrad": {"samples": 8},
+         "occlusion": {"patch": 32, "stride": 32}},
         {"taylor": "its search takes 112 gradients and 792 forward passes for one explanation, "
                    "and an input's scores need four explanations"},
     ),
@@ -66,35 +63,36 @@ def evaluated(name: str, inputs: Inputs, work: Path) -> tuple[Evaluation, dict[s
         if sys.stderr.isatty():
             print(f"\r{name}: {done} of {total}", end="", file=sys.stderr)
 
-    found = onnxdtd.evaluate(
-        path, inputs.x, methods,
-        input_range=inputs.input_range, out=work / name, progress=tell, **study.settings,
-    )  # fmt: skip
-    return found, refused
+    settings = study.settings | {"progress": tell}
+    return _evaluate(inputs, methods, work / name, settings), refused
 
 
 def chance(inputs: Inputs, work: Path) -> Array:
     """(seeds, N, scores): the control `constant` by regions, its ties broken anew by each seed; where few inputs
     leave an interval in doubt."""
-    found = [
-        onnxdtd.evaluate(
-            MODELS / f"{inputs.model}.onnx", inputs.x, "constant", metrics="region_perturbation",
-            input_range=inputs.input_range, seed=seed, out=work / f"chance_{seed}", **STUDIES["photos"].settings,
-        )
-        for seed in SEEDS
-    ]  # fmt: skip
-    columns = [found[0].scores.index(score) for score in found[0].headlines]
-    return np.stack([one.values["constant"][:, columns] for one in found])
+    scores = []
+    for seed in SEEDS:
+        settings = STUDIES["photos"].settings | {"metrics": "region_perturbation", "seed": seed}
+        evaluation = _evaluate(inputs, "constant", work / f"chance_{seed}", settings)
+        columns = [evaluation.scores.index(score) for score in evaluation.headlines]
+        scores.append(evaluation.values["constant"][:, columns])
+    return np.stack(scores)
+
+
+def _evaluate(inputs: Inputs, methods: Any, out: Path, settings: dict[str, Any]) -> Evaluation:
+    path = MODELS / f"{inputs.model}.onnx"
+    return onnxdtd.evaluate(path, inputs.x, methods, input_range=inputs.input_range, out=out, **settings)
 
 
 def compared(inputs: Inputs, number: int, folder: Path, targets: Sequence[Any] = (None,)) -> dict[str, Any]:
     """compare.json of one input by all native methods, LIME and KernelSHAP, and the maps beside it."""
     if not (folder / "compare.json").exists():
-        found = onnxdtd.compare(
-            MODELS / f"{inputs.model}.onnx", inputs.x[number : number + 1], ["all", *NEIGHBOURS], targets,
-            input_range=inputs.input_range, repeats=0,
-        )  # fmt: skip
-        found.save(folder)
+        path, x, methods = (
+            MODELS / f"{inputs.model}.onnx",
+            inputs.x[number : number + 1],
+            ["all", *NEIGHBOURS],
+        )
+        onnxdtd.compare(path, x, methods, targets, input_range=inputs.input_range, repeats=0).save(folder)
     told: dict[str, Any] = json.loads((folder / "compare.json").read_text("utf-8"))
     return told
 

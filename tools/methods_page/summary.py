@@ -47,10 +47,8 @@ def study(name: str, inputs: Inputs, found: Evaluation, refused: Mapping[str, st
         "table": {m: summaries(values[m]) for m in found.methods},
         "from_best": {m: summaries(values[m] - leaders) for m in found.methods},
         "from_random": {m: summaries(values[m] - values["random"]) for m in found.methods},
-        "place": {
-            found.methods[i]: {s: float(places[j, k]) for k, s in enumerate(found.headlines)}
-            for j, i in enumerate(judged)
-        },
+        "place": {found.methods[i]: dict(zip(found.headlines, places[j].tolist(), strict=True))
+                  for j, i in enumerate(judged)},
         "mean_place": {found.methods[i]: float(places[j, faithful].mean()) for j, i in enumerate(judged)},
         "agreement": [
             {"a": found.headlines[a], "b": found.headlines[b],
@@ -75,11 +73,8 @@ def picture(told: Mapping[str, Any], maps: Sequence[Mapping[str, Array]]) -> dic
     cosine between the maps of two targets."""
     flat = [{m: r.sum(axis=0, dtype=np.float64) for m, r in by.items()} for by in maps]
     speckle = {m: float((f[:, 1:] * f[:, :-1] < 0).mean()) for m, f in flat[0].items()}
-    classes = {
-        m: float(cosine(*(by[m].reshape(1, -1) for by in flat))[0])
-        for m in flat[0]
-        if all(m in by for by in flat)
-    }
+    shared = [m for m in flat[0] if all(m in by for by in flat)]
+    classes = {m: float(cosine(*(by[m].reshape(1, -1) for by in flat))[0]) for m in shared}
     asked = {m: told["targets"][0]["methods"][m]["extras"]["predictions"] for m in NEIGHBOURS}
     passes = {m: round(t["forward_passes"]) for m, t in told["timings"].items()}
     names = [t["target"] for t in told["targets"]]
