@@ -6,6 +6,7 @@ its tangent and every gate moves too: the derivative. One text makes both.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from onnxdtd.ops.lanes import Lane, Recurrence, States, block, product
@@ -19,24 +20,21 @@ def lstm(lane: Lane, coupled: bool, free: bool) -> Recurrence:
     pi, po, pf, pg = (block(sums, k, n) for k in range(4))
     qi, qo, qf = (None,) * 3 if lane.peepholes is None else (block(lane.peepholes, k, n) for k in range(3))
     g = squash.value(pg)
+    if lane.peepholes is None:
+        i = gate.value(pi)
+        f = 1.0 - i if coupled else gate.value(pf)
+        before, c = _cell_states(lane, (f, i * g), lambda _, now: now)
+    else:
 
-    def opened(p: Any, q: Any, c: Any) -> Any:
-        return gate.value(p if q is None else p + q * c)
+        def opened(c: Any, now: States) -> States:
+            i = gate.value(now[0] + qi * c)
+            return 1.0 - i if coupled else gate.value(now[1] + qf * c), i * now[2]
 
-    def cell(before: States, now: States) -> tuple[States, States]:
-        (c,), (p, pf, g, *masks) = before, now
-        i = opened(p, qi, c)
-        after = (1.0 - i if coupled else opened(pf, qf, c)) * c + i * g
-        for mask in masks:
-            after = mask * after + (1.0 - mask) * c
-        return (after,), (c, after)
-
-    masks = () if lane.mask is None else (lane.mask,)
-    _, (before, c) = scan(cell, lane.states[1:], (pi, pf, g, *masks), reverse=lane.reverse)
-    if lane.peepholes is not None:
+        before, c = _cell_states(lane, (pi, pf, g), opened)
         pi, pf, po = pi + qi * before, pf + qf * before, po + qo * c
-    i, o, shown = gate.value(pi), gate.value(po), show.value(c)
-    f = 1.0 - i if coupled else gate.value(pf)
+        i = gate.value(pi)
+        f = 1.0 - i if coupled else gate.value(pf)
+    o, shown = gate.value(po), show.value(c)
     out, into = o * show.slope(shown, c, free), i * squash.slope(g, pg, free)
     if not free:
         rg = block(lane.r, 3, n)
@@ -86,6 +84,22 @@ def lstm(lane: Lane, coupled: bool, free: bool) -> Recurrence:
         return (matmul(d, swap_last(lane.r)), c), d
 
     return Recurrence(lane, (f, out, into, mi, mo, mf), lane.w, drive, ahead_free, back_free)
+
+
+def _cell_states(lane: Lane, sequences: States, opened: Callable[[Any, States], States]) -> States:
+    """(c before, c after each step) of c = f c' + a, with (f, a) = opened(c', now): where no peephole lets the gates
+    read c', all gates of all steps are at hand before the first one."""
+
+    def step(before: States, now: States) -> tuple[States, States]:
+        (c,) = before
+        f, a = opened(c, now[:count])
+        after = f * c + a
+        for mask in now[count:]:
+            after = mask * after + (1.0 - mask) * c
+        return (after,), (c, after)
+
+    count = len(sequences)
+    return scan(step, lane.states[1:], (*sequences, *lane.masks), reverse=lane.reverse)[1]
 
 
 def gru(lane: Lane, late: bool, free: bool) -> Recurrence:

@@ -61,6 +61,11 @@ class Lane:
     mask: Any
     activations: tuple[Activation, ...]
 
+    @property
+    def masks(self) -> States:
+        """The mask as sequences of a scan: one, or none."""
+        return () if self.mask is None else (self.mask,)
+
     @cached_property
     def before(self) -> Any:
         """h before each step."""
@@ -137,7 +142,9 @@ class Recurrence:
                 after = tuple(mask * a + (1.0 - mask) * b for a, b in zip(after, before, strict=True))
             return after, (h,)
 
-        last, (y,) = scan(step, states, (*drive, *self.coefficients, *self._masks), reverse=self.lane.reverse)
+        last, (y,) = scan(
+            step, states, (*drive, *self.coefficients, *self.lane.masks), reverse=self.lane.reverse
+        )
         return y, last
 
     def adjoint(self, r: Any, last: States) -> tuple[Any, States]:
@@ -155,10 +162,6 @@ class Recurrence:
                 before = tuple(b + (1.0 - mask) * a for b, a in zip(before, after, strict=True))
             return before, (d,)
 
-        sequences = (*arriving, *self.coefficients, *self._masks)
+        sequences = (*arriving, *self.coefficients, *self.lane.masks)
         first, (d,) = scan(step, last, sequences, reverse=not self.lane.reverse)
         return product(d, swap_last(self.w)), first
-
-    @property
-    def _masks(self) -> States:
-        return () if self.lane.mask is None else (self.lane.mask,)

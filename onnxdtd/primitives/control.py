@@ -16,7 +16,7 @@ from onnxdtd.errors import UnsupportedError
 from onnxdtd.primitives.arithmetic import cast_like, greater
 from onnxdtd.primitives.body import Body
 from onnxdtd.primitives.seam import Array, at_hand
-from onnxdtd.primitives.shaping import concat, reduce_sum, slice_axes, unsqueeze
+from onnxdtd.primitives.shaping import reduce_sum, slice_axes, unsqueeze
 from onnxdtd.primitives.traced import Traced, Tracer, tracer_of
 from onnxdtd.types import Dimension
 
@@ -83,9 +83,9 @@ def _loop(step: Step, states: Arrays, sequences: Arrays, reverse: bool) -> tuple
     for t in reversed(places) if reverse else places:
         after, outputs = step(states, tuple(s[t] for s in sequences))
         states = tuple(after)
-        rows.append([unsqueeze(o, axes=(0,)) for o in outputs])
+        rows.append(outputs)
     columns = zip(*(reversed(rows) if reverse else rows), strict=True)
-    return states, tuple(concat(*column, axis=0) for column in columns)
+    return states, tuple(np.stack(column) for column in columns)
 
 
 def _nothing(step: Step, states: Arrays, sequences: Arrays) -> tuple[Arrays, Arrays]:
