@@ -1,4 +1,4 @@
-"""`explain` and `Explainer`: from a model and an input to an `Explanation`."""
+"""`Explainer`: from a model and an input to an `Explanation`."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from onnxdtd.domains.propagation import Range
 from onnxdtd.engines import Engines
 from onnxdtd.errors import Faults, TargetError, UsageError
 from onnxdtd.explanation import Explanation
-from onnxdtd.inputs import check_inputs, features
-from onnxdtd.loaded import Loaded
+from onnxdtd.inputs import Fixed, check_inputs, features
+from onnxdtd.loaded import MOST_WAYS, Loaded
 from onnxdtd.methods.entry import Method
 from onnxdtd.model.graph import Graph, Value
 from onnxdtd.model.names import values_named
@@ -48,7 +48,8 @@ class Explainer:
     outputs are compared with those of the file as onnxruntime runs it (not of 256 MB and more); verify: always, and
     after each pass of canonisation. CheckError where they differ. options: of a method of many passes, such as
     {"steps": 128}. cache_dir: where what engine `onnx` compiles is kept on disk, by content; by default the
-    environment variable ONNXDTD_CACHE, else nowhere.
+    environment variable ONNXDTD_CACHE, else nowhere. fixed: inputs that are the same for good, such as {"sr": 16000}:
+    they are no longer asked for, and not explained.
 
     It pickles and copies, used or not; its sessions are then started anew. Raises ModelError, UnsupportedError,
     UsageError, ProviderError, with a line for every fault of the arguments; see `onnxdtd.errors`.
@@ -68,6 +69,7 @@ class Explainer:
         verify: bool = False,
         options: Mapping[str, Any] | None = None,
         cache_dir: str | os.PathLike[str] | None = None,
+        fixed: Fixed = None,
     ) -> None:
         faults = Faults()
         with faults:
@@ -79,13 +81,14 @@ class Explainer:
         with faults:
             self.overrides = overrides(rules)
         with faults:
-            self.loaded = model if isinstance(model, Loaded) else Loaded(model)
+            self.loaded = model.fixing(fixed) if isinstance(model, Loaded) else Loaded(model, fixed)
             self.input_range = input_range_of(self.loaded.graph, input_range)
         faults.stop()
         self.method, self.engine, self.bias, self.verify = method, engine, bias, verify
         self.strict_rules, self.cache_dir = strict_rules, cache_dir or os.environ.get(CACHE)
         self._stated_range = input_range
         self._plans: dict[str | None, Plan] = {}
+        self._ways: dict[Loaded, Explainer] = {}
         self._ground = Ground(self.graph, self.input_range, self.overrides)
         self._engines = Engines(
             self.loaded, engine, self.providers, self.cache_dir, bool(passes_entry(method))
@@ -98,18 +101,31 @@ class Explainer:
         derived weights and plans are shared where they are the same. Raises UsageError, ProviderError.
         """
         options = self.options if method in (None, self.method) else None
-        same: dict[str, Any] = {
-            "engine": self.engine, "input_range": self._stated_range, "bias": self.bias, "rules": self.overrides,
-            "providers": self.providers, "options": options, "cache_dir": self.cache_dir, "verify": self.verify,
-            "strict_rules": self.strict_rules,
-        }  # fmt: skip
-        other = Explainer(self.loaded, method or self.method, **{**same, **changes})
-        if not changes.keys() & {"input_range", "rules"}:
+        settings = {**self._settings, "options": options, **changes}
+        other = Explainer(self.loaded, method or self.method, **settings)
+        if not changes.keys() & {"input_range", "rules", "fixed"}:
             other._ground = self._ground
-        plans_differ = changes.keys() & {"input_range", "bias", "rules", "strict_rules"}
+        plans_differ = changes.keys() & {"input_range", "bias", "rules", "strict_rules", "fixed"}
         if other._one_walk == self._one_walk and not plans_differ:
             other._plans = self._plans
         return other
+
+    def at(self, x: Inputs) -> Explainer:
+        """The explainer of the branches that the model takes for x, one for each way that inputs take; itself, where
+        no branch is left for a run to decide. Raises InputError."""
+        if not self.graph.open_conditions:
+            return self
+        way = self.loaded.at(check_inputs(x, self.inputs), self.providers)
+        if way not in self._ways:
+            self._ways = dict([*self._ways.items()][1 - MOST_WAYS :])
+            self._ways[way] = Explainer(way, self.method, **self._settings, options=self.options)
+        return self._ways[way]
+
+    @property
+    def _settings(self) -> dict[str, Any]:
+        names = ("engine", "bias", "providers", "cache_dir", "verify", "strict_rules")
+        own = {"input_range": self._stated_range, "rules": self.overrides}
+        return own | {name: getattr(self, name) for name in names}
 
     @property
     def graph(self) -> Graph:
@@ -157,8 +173,9 @@ class Explainer:
         Values are those of `graph`: what canonisation has folded or merged is not among them. Raises InputError,
         and UsageError for a name that matches nothing.
         """
-        chosen = values_named(self.graph, [names] if isinstance(names, str) else names)
-        return self.forward(chosen)(check_inputs(x, self.inputs))
+        here = self.at(x)
+        chosen = values_named(here.graph, [names] if isinstance(names, str) else names)
+        return here.forward(chosen)(check_inputs(x, self.inputs))
 
     def forward(self, values: Sequence[str]) -> Forward:
         """The forward pass that gives these values of the graph, by a session that explainers of one model share."""
@@ -187,6 +204,8 @@ class Explainer:
             raise TargetError("give one of target=, targets= and start=")
         if targets is not None:
             return [self(x, one, progress=progress, **inside) for one in targets]
+        if (here := self.at(x)) is not self:
+            return here(x, target, progress=progress, **inside)
         question = self.loaded.question(target)
         if isinstance(question.form, Function):
             outputs = self.forward(self.graph.outputs)(check_inputs(x, self.inputs))
@@ -216,6 +235,8 @@ class Explainer:
         snapshot: filled, by the NumPy engine, with what further walks from the same point can start from. inside:
         keep, only, start.
         """
+        if (here := self.at(x)) is not self:
+            return here.one_pass(x, target, progress=progress, snapshot=snapshot, **inside)
         question = self.loaded.question(target)
         plan, focus = focused(self.plan, question.output, **inside)
         feeds = check_inputs(x, self.inputs)
@@ -227,23 +248,3 @@ class Explainer:
             run, plan, feeds, outcome, ledger, self.loaded, focus.only,
             stated=self.input_range, provider=self.providers[0], note=self._engines.notes.get(plan.output),
         )  # fmt: skip
-
-
-def explain(
-    model: Model,
-    x: Inputs,
-    target: Any = None,
-    method: Method = "auto",
-    engine: Engine = "numpy",
-    **options: Any,
-) -> Explanation:
-    """Explain one batch of a model in one call; the options are those of `Explainer` and of its call."""
-    inside: Any = {name: options.pop(name) for name in Asks.__annotations__ if name in options}
-    return Explainer(model, method, engine, **options)(x, target, **inside)
-
-
-def explainer_of(model: Model | Explainer, method: Method, **settings: Any) -> Explainer:
-    """An explainer by this method: of the same loaded model, where it is an explainer already, which then also tells
-    what a setting of None stands for."""
-    stated = {name: value for name, value in settings.items() if value is not None}
-    return model.by(method, **stated) if isinstance(model, Explainer) else Explainer(model, method, **stated)

@@ -1,24 +1,31 @@
-"""A model in memory, in canonical form, and what all its explainers share: its sessions and derived weights."""
+"""A model in memory, in canonical form, and what all its explainers share: its sessions and derived weights.
+
+Where branches of the model are open, each way that inputs take through them is a loaded model of its own.
+"""
 
 from __future__ import annotations
 
+import copy
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import onnx
 
 from onnxdtd.compiled.upgrade import upgrade
-from onnxdtd.inputs import labels
+from onnxdtd.errors import InputError
+from onnxdtd.inputs import Fixed, fix, labels
 from onnxdtd.model.canonise import canonise
-from onnxdtd.model.ending import ending
+from onnxdtd.model.canonise.branch import take
+from onnxdtd.model.ending import UNTOLD, ending
 from onnxdtd.model.graph import Graph
 from onnxdtd.plan.plan import Plan
 from onnxdtd.plan.target import Target, parse_target
 from onnxdtd.plan.target_text import Names, read_target
 from onnxdtd.settings import Model, graph_of
+from onnxdtd.types import Array, Arrays
 from onnxdtd.version import __version__
 from onnxdtd.walk.forward import RUNTIME_VERSION, Forward
 from onnxdtd.walk.original import FirstInput
@@ -31,6 +38,8 @@ VERSIONS = {
     "numpy": np.__version__,
 }
 """What results are made with."""
+MOST_WAYS = 16
+"""Ways through the open branches of one level that are kept for further inputs."""
 
 
 class Loaded:
@@ -38,15 +47,15 @@ class Loaded:
 
     graph: in canonical form. path: of its file, if it is one. facts: what results say of it. labels: the names of its
     classes, if its metadata have them. endings: what makes each output probabilities. first_input: compares the
-    outputs with the file's. A copy, or what is unpickled, has the model and starts sessions of its own. Raises
-    ModelError.
+    outputs with the file's. fixed: inputs that are constants, see `inputs.fix`. A copy, or what is unpickled, has the
+    model and starts sessions of its own. Raises ModelError, UsageError.
     """
 
-    def __init__(self, model: Model) -> None:
-        graph = graph_of(model)
-        self.first_input = FirstInput(None if isinstance(model, Graph) else model)
-        self.graph: Graph = canonise(graph)
+    def __init__(self, model: Model, fixed: Fixed = None) -> None:
+        graph, arrays = fix(graph_of(model), fixed)
+        self.first_input = FirstInput(None if isinstance(model, Graph) else model, arrays)
         self.endings = {output: ending(graph, output) for output in graph.outputs}
+        self._become(canonise(graph))
         self.path = os.fspath(model) if isinstance(model, (str, os.PathLike)) else None
         self.facts: dict[str, Any] = {
             "name": self.graph.name,
@@ -55,9 +64,52 @@ class Loaded:
             "opset": dict(self.graph.opsets),
         }
         self.labels = labels(self.graph.metadata)
+
+    def _become(self, graph: Graph) -> None:
+        self.graph = graph
         self._newer: Graph | None = None
         self._forwards: dict[Any, Forward] = {}
         self._derived: dict[Any, dict[Any, Any]] = {}
+        self._ways: dict[tuple[bool, ...], Loaded] = {}
+
+    def fixing(self, fixed: Fixed) -> Loaded:
+        """The model with these inputs as constants; itself, if there are none. Raises UsageError."""
+        graph, arrays = fix(self.graph, fixed)
+        if not arrays:
+            return self
+        other = copy.copy(self)
+        other.first_input = self.first_input.fixing(arrays)
+        other._become(canonise(graph))
+        return other
+
+    def at(self, feeds: Arrays, providers: Sequence[str]) -> Loaded:
+        """The model with the branches written out that it takes at this input; itself, where none is open.
+
+        Each way is made ready once; later inputs that take it only have their conditions read. Those of nested
+        branches are known one level at a time. Raises InputError for a condition that is not one boolean.
+        """
+        loaded = self
+        while names := loaded.graph.open_conditions:
+            values = loaded.forward(names, providers)(feeds)
+            conditions = {name: _read(name, values[name]) for name in names}
+            way = tuple(conditions.values())
+            if way not in loaded._ways:
+                for earliest in list(loaded._ways)[: 1 - MOST_WAYS]:
+                    del loaded._ways[earliest]
+                loaded._ways[way] = loaded._taking(conditions)
+            loaded = loaded._ways[way]
+        return loaded
+
+    def _taking(self, conditions: Mapping[str, bool]) -> Loaded:
+        """A loaded model of its own, whose outputs are compared with the file's anew."""
+        other = copy.copy(self)
+        written = take(self.graph, conditions)
+        other.first_input = self.first_input.taking(conditions)
+        other.endings = {
+            output: ending(written, output) if how == UNTOLD else how for output, how in self.endings.items()
+        }
+        other._become(canonise(written))
+        return other
 
     def question(self, target: Any) -> Target:
         """What a target means for this model: a text is read with the names of its outputs and classes."""
@@ -85,3 +137,13 @@ class Loaded:
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_forwards": {}, "_derived": {}}
+
+
+def _read(name: str, value: Array) -> bool:
+    """What a condition is. A branch is taken for the whole batch: the rows of one cannot disagree."""
+    if value.size != 1:
+        raise InputError(
+            f"the condition '{name}' has shape {value.shape} where a branch takes one boolean for the whole batch: "
+            "give one sample at a time"
+        )
+    return bool(value.all())

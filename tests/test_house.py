@@ -23,7 +23,7 @@ FLOORS = [
     {"entries", "errors", "types", "version"}, {"registry"}, {"primitives"}, {"linear"}, {"model"}, {"domains"},
     {"ops", "rules"}, {"methods"}, {"folder"}, {"inputs"}, {"conservation", "plan", "settings"}, {"walk"},
     {"compiled"}, {"explanation", "loaded", "remarks", "runs"}, {"engines", "results", "weighed"},
-    {"explainer", "extend"}, {"predict", "theory"},
+    {"explainer", "extend"}, {"predict", "shortcuts", "theory"},
     {"passes", "survey"}, {"reading"}, {"render"}, {"audit", "metrics", "interop"}, {"comparison"}, {"cli"},
     {"__main__"},
 ]  # fmt: skip

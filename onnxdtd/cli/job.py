@@ -114,6 +114,7 @@ def ask(
             explainer = explainer.by(input_range=prepare.input_range)
         if explainer:
             x = read_inputs(input, explainer.inputs, prepare)
+            explainer = explainer.at(x)
     questions = []
     for text in targets:
         with faults:

@@ -14,11 +14,12 @@ from onnxdtd.comparison.comparison import Cell, Comparison
 from onnxdtd.comparison.neighbour import NEIGHBOURS
 from onnxdtd.domains.propagation import Range
 from onnxdtd.errors import OnnxdtdError, UnsupportedError, UsageError
-from onnxdtd.explainer import Explainer, explainer_of
+from onnxdtd.explainer import Explainer
 from onnxdtd.methods import METHODS
 from onnxdtd.passes import PASSES
 from onnxdtd.runs.progress import Ticker
 from onnxdtd.settings import Model
+from onnxdtd.shortcuts import explainer_of
 from onnxdtd.types import Array, Inputs, OnProgress
 
 

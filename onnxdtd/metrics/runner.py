@@ -14,7 +14,6 @@ import numpy.typing as npt
 from onnxdtd.domains.propagation import Range
 from onnxdtd.entries import MetricEntry
 from onnxdtd.errors import TargetError, UsageError
-from onnxdtd.explainer import explainer_of
 from onnxdtd.inputs import Preprocess
 from onnxdtd.metrics.case import Settings
 from onnxdtd.metrics.data import LABELS, open_data
@@ -29,6 +28,7 @@ from onnxdtd.plan.target import Target
 from onnxdtd.registry import METRICS
 from onnxdtd.runs.progress import Ticker
 from onnxdtd.settings import Model
+from onnxdtd.shortcuts import explainer_of
 from onnxdtd.types import OnProgress
 from onnxdtd.version import __version__
 

@@ -7,6 +7,8 @@ from typing import Literal
 from onnxdtd.model.graph import Graph, Node
 
 Ending = Literal["softmax", "exp", "as it is"]
+UNTOLD: Ending = "softmax"
+"""Where nothing is known of the output: it is taken for logits."""
 PROBABLE = {"Softmax", "Sigmoid", "Normalizer"}
 CARRYING = {"Identity", "Cast", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "ZipMap"}
 
@@ -18,6 +20,6 @@ def ending(graph: Graph, output: str) -> Ending:
     while node is not None and node.op in CARRYING:
         node = graph.producers.get(node.inputs[0])
     if node is None or node.op == "LogSoftmax":
-        return "softmax" if node is None else "exp"
+        return UNTOLD if node is None else "exp"
     transformed = node.attributes.get("post_transform", "NONE") != "NONE"
-    return "as it is" if node.op in PROBABLE or transformed else "softmax"
+    return "as it is" if node.op in PROBABLE or transformed else UNTOLD

@@ -40,8 +40,9 @@ class Graph:
     nodes: in topological order. inputs, outputs: value names as the user knows them. constants: initializers
     and folded constants by value name. values: what is known of every value's type and shape. opsets: version
     by domain. targets: for an output whose final Softmax or Sigmoid was set aside, the value explained in its
-    place. heads: by output, what makes it. notes: one line per thing that a pass did. metadata: the model's
-    metadata_props. sha256: digest of the model file as it was read.
+    place. heads: by output, what makes it. conditions: what was so where a branch was written out, and must be so for
+    the graph to stand for the model. notes: one line per thing that a pass did. metadata: the model's metadata_props.
+    sha256: digest of the model file as it was read.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Graph:
     ir_version: int = 10
     targets: Mapping[str, str] = field(default_factory=dict)
     heads: Mapping[str, Head] = field(default_factory=dict)
+    conditions: Mapping[str, bool] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     metadata: Mapping[str, str] = field(default_factory=dict)
     sha256: str = ""
@@ -94,6 +96,12 @@ class Graph:
         """Nodes by name."""
         return {node.name: node for node in self.nodes}
 
+    @cached_property
+    def open_conditions(self) -> tuple[str, ...]:
+        """The values that decide which branch of an If is taken, where only a run knows them."""
+        branching = (node for node in self.nodes if node.op == "If" and not node.domain)
+        return tuple(dict.fromkeys(n.inputs[0] for n in branching if n.inputs[0] not in self.constants))
+
     def value(self, name: str) -> Value:
         """What is known of a value (an empty description when nothing is)."""
         return self.values.get(name, Value(name))
@@ -105,11 +113,12 @@ class Graph:
     def replace(self, **changes: Any) -> Graph:
         """A copy with changes; nodes are sorted topologically and what no output needs is dropped."""
         graph = dataclasses.replace(self, **changes)
-        results = [*graph.outputs, *graph.targets.values()]
+        conditions = {name: held for name, held in graph.conditions.items() if name not in graph.constants}
+        results = [*graph.outputs, *graph.targets.values(), *conditions]
         kept = sort_nodes(graph.nodes, results)
         used = {value for node in kept for value in needs(node)} | set(results)
         constants = {name: array for name, array in graph.constants.items() if name in used}
-        return dataclasses.replace(graph, nodes=kept, constants=constants)
+        return dataclasses.replace(graph, nodes=kept, constants=constants, conditions=conditions)
 
     def noting(self, *notes: str) -> Graph:
         """A copy with further notes."""

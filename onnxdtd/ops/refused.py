@@ -1,6 +1,6 @@
 """Operators that no rule serves, each with its reason: what `onnxdtd check` and every refusal say.
 
-Control flow keeps a place in the house: a loop's site, once written, is one file beside this one.
+An If is among them until an input says which of its branches is taken: then that one is written out in its place.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ without_site(
 )  # fmt: skip
 without_site(
     "refuse", "If",
-    reason="a branch: which body runs is known only when it runs; export the model with the condition fixed",
+    reason="a branch: which body runs, an input decides; give one (--like INPUT, Explainer.at), or fix what decides "
+    "it (--fixed NAME=VALUE)",
 )  # fmt: skip
 without_site(
     "refuse", "QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "QLinearConv", "QLinearMatMul",

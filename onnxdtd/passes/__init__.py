@@ -4,8 +4,9 @@ They see the model as f(points), the explained element as a function of all floa
 this package registers them in `PASSES`, where `Explainer` finds them by name; the front door loads both together.
 """
 
-from onnxdtd.explainer import Explainer, explain
+from onnxdtd.explainer import Explainer
 from onnxdtd.registry import PASSES, autoload
+from onnxdtd.shortcuts import explain
 
 autoload(__name__)
 

@@ -60,7 +60,7 @@ def start_session(
     The caller keeps `constants` alive as long as the session. Raises ModelError where onnxruntime refuses.
     """
     options = ort.SessionOptions()
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # what fails is raised, with onnxruntime's first line
     large = sum(array.nbytes for array in constants.values()) >= LARGE
     # A second run holds one large block beside the pieces of the first.
     options.enable_mem_pattern = not large
@@ -120,11 +120,16 @@ class Forward:
         names = frozenset(values)
         self._inputs = [name for name in graph.inputs if name in names]
         computed = {v for node in graph.nodes for v in node.outputs}
-        self._graph, self._providers, self._optimise = graph, providers, optimise
+        self._providers, self._optimise = providers, optimise
         self._outputs = [name for name in dict.fromkeys(values) if name in computed]
+        self._stored = {name: graph.constants[name] for name in names if name in graph.constants}
+        # onnxruntime computes what stands in the file, needed or not.
+        self._graph = graph.replace(outputs=tuple(self._outputs), targets={}, conditions={})
         self._start()
 
     def _start(self) -> None:
+        if not self._outputs:
+            return
         # The session reads the large ones where they lie.
         self._constants = {k: np.asarray(v, order="C") for k, v in self._graph.constants.items()}
         bare = self._graph.to_proto(self._outputs, constants=False)
@@ -140,7 +145,7 @@ class Forward:
     def __call__(self, feeds: Arrays) -> dict[str, npt.NDArray[Any]]:
         """The chosen values by name, float16 and bfloat16 as they are."""
         values = run_session(self._session, self._outputs, feeds) if self._outputs else {}
-        return values | {name: feeds[name] for name in self._inputs}
+        return values | self._stored | {name: feeds[name] for name in self._inputs}
 
 
 def first_line(error: Exception) -> str:

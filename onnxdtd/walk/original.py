@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,9 @@ import onnxruntime as ort
 from onnx import ModelProto
 
 from onnxdtd.errors import CheckError, InputError
+from onnxdtd.inputs import fix
 from onnxdtd.model.canonise import canonise
+from onnxdtd.model.canonise.branch import take
 from onnxdtd.model.graph import Graph
 from onnxdtd.model.load import load
 from onnxdtd.types import Arrays
@@ -23,6 +26,7 @@ from onnxdtd.walk.verify import check_same
 LARGE = 1 << 28
 """Bytes of weights from which a second copy in memory is too dear to be made unasked."""
 TOLERANCE, HALF_TOLERANCE = 1e-3, 5e-2
+NOTHING: Arrays = MappingProxyType({})
 _TYPES = {"tensor(float)": np.float32, "tensor(double)": np.float64, "tensor(float16)": np.float16}
 
 
@@ -62,25 +66,44 @@ def compare_with_file(
 
 
 class FirstInput:
-    """The check of a model's first input, once for all its explainers. source: None where there is no file.
+    """The check of a model's first input, once for all its explainers. source: None where there is no file. fixed:
+    inputs of the file that the model has as constants. ways: the conditions under which branches were written out,
+    level by level.
 
     note: why nothing could be compared, "" where it was.
     """
 
-    def __init__(self, source: Source | None) -> None:
+    def __init__(
+        self, source: Source | None, fixed: Arrays = NOTHING, ways: Sequence[Mapping[str, bool]] = ()
+    ) -> None:
         self._source, self._thorough = source, False
+        self._fixed, self._ways = fixed, tuple(ways)
         self._compared = source is None
         self.note = ""
+
+    def fixing(self, arrays: Arrays) -> FirstInput:
+        """The check of the first input of the model with these inputs as constants, too."""
+        return FirstInput(self._source, {**self._fixed, **arrays}, self._ways)
+
+    def taking(self, conditions: Mapping[str, bool]) -> FirstInput:
+        """The check of the first input that takes these branches as well."""
+        return FirstInput(self._source, self._fixed, (*self._ways, conditions))
 
     def __call__(self, graph: Graph, feeds: Arrays, outputs: Arrays, thorough: bool) -> None:
         """Raise CheckError where outputs differ. thorough: after every canonisation pass too, and of any size."""
         if thorough > self._thorough and self._source is not None:
             self._thorough = True
             self._compared = False
-            canonise(load(self._source), partial(check_same, feeds=feeds))
+            check = partial(check_same, feeds=feeds)
+            graph_as_read, _ = fix(load(self._source), self._fixed)
+            level = canonise(graph_as_read, check)
+            for conditions in self._ways:
+                written = take(level, conditions)
+                check(level, written)
+                level = canonise(written, check)
         if not self._compared and self._source is not None:
             self._compared = True
-            self.note = compare_with_file(self._source, graph, feeds, outputs, thorough)
+            self.note = compare_with_file(self._source, graph, {**feeds, **self._fixed}, outputs, thorough)
 
 
 class _Original:

@@ -10,7 +10,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from onnxdtd import Explainer, UnsupportedError
-from onnxdtd.explainer import explain
+from onnxdtd.shortcuts import explain
 from tests.support.cell_oracle import CELLS
 from tests.support.model_text import normal
 

@@ -71,9 +71,11 @@ def python_source() -> np.ndarray:
     return x
 
 
-def speech() -> dict[str, np.ndarray]:
-    noise = np.random.default_rng(0).standard_normal((1, 512)).astype(np.float32)
-    return {"input": noise, "state": np.zeros((2, 1, 128), np.float32), "sr": np.array(16000)}
+def speech(length: int = 512, rate: bool = True) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(0)
+    noise = rng.standard_normal((1, length)).astype(np.float32) * np.float32(0.1)
+    state = rng.standard_normal((2, 1, 128)).astype(np.float32) * np.float32(0.1)
+    return {"input": noise, "state": state, **({"sr": np.array(16000)} if rate else {})}
 
 
 def frames() -> dict[str, np.ndarray]:
@@ -109,7 +111,8 @@ EXPLAINED = [
     Real(
         "onnxruntime", "datasets/logreg_iris.onnx", lambda: np.float32([[4.7, 1.2], [1.4, 0.2], [5.9, 2.3]])
     ),
-]
-BRANCHING = [
     Real("silero_vad", "data/silero_vad.onnx", speech),
+    Real("silero_vad", "data/silero_vad_16k_op15.onnx", speech),
+    Real("silero_vad", "data/silero_vad_half.onnx", lambda: speech(rate=False)),
+    Real("silero_vad", "data/silero_vad_op18_ifless.onnx", lambda: speech(576)),
 ]

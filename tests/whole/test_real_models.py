@@ -1,4 +1,4 @@
-"""Models that others trained, where their packages are installed: the command line explains or refuses each."""
+"""Models that others trained, where their packages are installed: the command line explains each."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from onnxdtd import Explanation
 from tests.support.command_line import Cli, command_line
-from tests.support.real_models import BRANCHING, EXPLAINED, Real
+from tests.support.real_models import EXPLAINED, Real
 
 
 @pytest.fixture
@@ -43,13 +43,3 @@ def test_it_is_explained(real: Real, cli: Cli, tmp_path: Path) -> None:
     whole = abs(e.conservation.target) + sum(map(abs, e.conservation.causes.values()))
     assert abs(e.conservation.error - sum(e.extras.get("constant", ()))) < 1e-3 * whole
     assert json.loads(out)["conservation"]
-
-
-@pytest.mark.parametrize("real", BRANCHING, ids=str)
-def test_it_is_refused_by_name(real: Real, cli: Cli, tmp_path: Path) -> None:
-    path = path_of(real)
-    code, _, err = cli("check", path)
-    assert code == 4
-    assert "branch" in err
-    assert cli("run", path, written(real, tmp_path), "-o", "out")[0] in (2, 4)
-    assert not (tmp_path / "out").exists()

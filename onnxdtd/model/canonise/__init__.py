@@ -62,11 +62,12 @@ PASSES: tuple[Callable[[Graph], Graph], ...] = (
 
 def canonise(graph: Graph, check: Callable[[Graph, Graph], None] | None = None) -> Graph:
     """Run all passes. `check(before, after)` is called after each that changed something, those of RETYPING aside;
-    it raises if the two graphs do not compute the same outputs.
+    it raises if the two graphs do not compute the same outputs. Branches that become known on the way are written
+    out, and the passes run again on what stood in them.
     """
     for run in PASSES:
         after = run(graph)
         if check is not None and after is not graph and run not in RETYPING:
             check(graph, after)
         graph = after
-    return graph
+    return graph if branch(graph) is graph else canonise(graph, check)

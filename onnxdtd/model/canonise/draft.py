@@ -26,7 +26,7 @@ class Draft:
         self._places: dict[str, int] = {}
         self._makers: dict[str, str] = {}
         self._users: dict[str, dict[str, None]] = {}
-        self._ends = {*graph.outputs, *graph.targets.values()}
+        self._ends = {*graph.outputs, *graph.targets.values(), *graph.conditions}
         self._names = {*graph.inputs, *graph.constants, *graph.values}
         self._suffixes: dict[str, int] = {}
         for node in graph.nodes:
@@ -64,7 +64,7 @@ class Draft:
         return [self.nodes[name] for name in self._users.get(value, ())]
 
     def is_end(self, value: str) -> bool:
-        """Whether the value is an output of the graph, or explained in the place of one."""
+        """Whether the value is an output of the graph, explained in the place of one, or a condition."""
         return value in self._ends
 
     def is_captured(self, value: str) -> bool:
@@ -86,10 +86,16 @@ class Draft:
         names = self._users.get(value, {})
         return self.nodes[next(iter(names))] if len(names) == 1 and not self.is_end(value) else None
 
-    def constant(self, name: str, array: Array) -> str:
-        """Add a constant; the result is its name, `name` with a suffix where that is taken."""
+    def named(self, name: str) -> str:
+        """A name for a new value: `name`, with a suffix where that is taken."""
         unique = free(name, self._names, self._suffixes.get(name, 0))
         self._suffixes[name] = self._suffixes.get(name, 0) + 1
+        self._names.add(unique)
+        return unique
+
+    def constant(self, name: str, array: Array) -> str:
+        """Add a constant; the result is its name, `name` with a suffix where that is taken."""
+        unique = self.named(name)
         self.fix(unique, array)
         return unique
 
