@@ -23,9 +23,10 @@ class OpEntry:
     relevance, None for all. factors: slots that the op multiplies: where more than one of them carries relevance,
     the op is a gate. otherwise: the kind where just these slots carry. variants: kind and family, by the value of
     an attribute. offset: with one data input it adds a constant, f(0), its site's bias. embeds: slots whose
-    integers it turns into floats. since: the oldest opset whose meaning it knows. compiles: whether the walk can be
-    traced through it. rectifies: where its outputs begin at 0, inputs <= 0 are 0. range(at): where the outputs lie
-    if the inputs lie in their domains, None for anywhere. pieces(point): where it bends, as a switch
+    integers it turns into floats. encodes: it writes a category as a code or as a block, and the relevance of all
+    that is written is the category's. since: the oldest opset whose meaning it knows. compiles: whether the walk
+    can be traced through it. rectifies: where its outputs begin at 0, inputs <= 0 are 0. range(at): where the
+    outputs lie if the inputs lie in their domains, None for anywhere. pieces(point): where it bends, as a switch
     (`domains.pieces`), None where it is straight; kinds gate, norm and recurrent are curves. work(at): its
     multiplications for one sample, where they count. outputs: the places of the outputs that carry relevance, None
     for all. value(point): what it makes, of ops whose every piece is linear without a constant. flat: it is
@@ -45,6 +46,7 @@ class OpEntry:
     outputs: tuple[int, ...] | None = (0,)
     offset: bool = False
     embeds: tuple[int, ...] = ()
+    encodes: bool = False
     since: int = 1
     compiles: bool = True
     rectifies: bool = False

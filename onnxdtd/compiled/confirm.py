@@ -14,6 +14,7 @@ from onnxdtd.errors import InputError
 from onnxdtd.model.graph import Graph
 from onnxdtd.model.node import Value
 from onnxdtd.model.shapes import UNKNOWN
+from onnxdtd.plan.categories import taking_any
 from onnxdtd.plan.plan import Plan, needed
 from onnxdtd.types import Arrays, Dimension
 from onnxdtd.walk.forward import Forward
@@ -48,7 +49,7 @@ def confirmed(plan: Plan) -> Plan:
     """
     graph = plan.graph
     names = list(dict.fromkeys((*needed(plan), *graph.outputs)))
-    passes = _trials(graph, Forward(graph, names, ["CPUExecutionProvider"], optimise=False))
+    passes = _trials(graph, Forward(taking_any(graph), names, ["CPUExecutionProvider"], optimise=False))
     trials = list(islice(passes, 2))
     if not trials:
         return plan
@@ -69,8 +70,8 @@ def confirmed(plan: Plan) -> Plan:
 
 
 def drawn(graph: Graph, first: int, other: int, seed: int = 0) -> Arrays:
-    """Random inputs: floats from 0 to 1, integers 0 or 1. first, other: lengths of the axes that are left open; those
-    of one name have one length."""
+    """Random inputs: floats from 0 to 1, integers and texts 0 or 1. first, other: lengths of the axes that are left
+    open; those of one name have one length."""
     rng = np.random.default_rng(seed)
     sizes: dict[Dimension, int] = {}
     feeds = {}
@@ -83,7 +84,7 @@ def drawn(graph: Graph, first: int, other: int, seed: int = 0) -> Arrays:
                 size if isinstance(size, int) else sizes.setdefault(size, length) if size else length
             )
         x = rng.random(shape) if value.is_float else rng.integers(0, 2, shape)
-        feeds[name] = np.asarray(x, value.dtype)
+        feeds[name] = x.astype(str).astype(object) if value.dtype == object else np.asarray(x, value.dtype)
     return feeds
 
 

@@ -17,6 +17,7 @@ from onnxdtd.errors import InputError
 from onnxdtd.folder import DAMAGED, one_line
 from onnxdtd.inputs.image import IMAGE_SUFFIXES
 from onnxdtd.inputs.preprocess import Preprocess
+from onnxdtd.inputs.texts import as_texts
 from onnxdtd.model.graph import Value
 from onnxdtd.types import Array
 
@@ -70,7 +71,7 @@ def check_inputs(
     """The model's inputs by name, contiguous and of the model's element types; InputError lists every fault.
 
     arrays: by input name, or one array where the model has one input. Floating-point arrays become the
-    model's floating-point type, integers any integer type that holds them; nothing else is converted.
+    model's floating-point type, integers any integer type that holds them, texts objects; nothing else is converted.
     Shapes must agree where the model's are fixed; symbolic dimensions are free. NaN is let through where the
     model takes it for a missing value.
     """
@@ -134,8 +135,13 @@ def _agree(shape: tuple[int, ...], model_shape: tuple[Any, ...]) -> bool:
 
 def _type_faults(array: Array, value: Value) -> Iterator[str]:
     dtype = array.dtype
-    if value.elem_type in (TensorProto.UNDEFINED, TensorProto.STRING):
-        yield f"is {_type(value)} in the model: only numeric tensors can be given"
+    if value.elem_type == TensorProto.UNDEFINED:
+        yield f"is {_type(value)} in the model: only tensors can be given"
+    elif value.elem_type == TensorProto.STRING:
+        try:
+            as_texts(array)
+        except ValueError as error:
+            yield str(error)
     elif not (_is_float(dtype) if value.is_float else dtype.kind in ("b" if value.dtype == bool else "iu")):
         model_type = _type(value)
         held = {"U": "strings", "S": "strings", "T": "strings", "O": "Python objects"}
@@ -146,6 +152,8 @@ def _type_faults(array: Array, value: Value) -> Iterator[str]:
 
 
 def _value_faults(array: Array, value: Value) -> Iterator[str]:
+    if value.elem_type == TensorProto.STRING:
+        return
     cast = _cast(array, value)
     if np.isfinite(cast).all() if value.is_float else cast is array:
         return
@@ -165,6 +173,8 @@ def _value_faults(array: Array, value: Value) -> Iterator[str]:
 
 
 def _cast(array: Array, value: Value) -> Array:
+    if value.elem_type == TensorProto.STRING:
+        return as_texts(array)
     if array.dtype == value.dtype and array.flags.c_contiguous:
         return array
     with np.errstate(over="ignore"):

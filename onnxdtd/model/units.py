@@ -15,7 +15,7 @@ MOVES = {
         "Identity", "Cast", "Transpose", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Slice", "Split", "Concat",
         "Pad", "Gather", "DepthToSpace", "SpaceToDepth", "Expand", "Tile",
     )
-}  # fmt: skip
+} | {("ai.onnx.ml", "Imputer")}  # fmt: skip
 
 
 def units(graph: Graph) -> frozenset[str]:

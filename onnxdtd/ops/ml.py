@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -29,9 +30,9 @@ def imputer(point: Point) -> Site:
     return point.site(LinearMap(None, apply, adjoint), bias=where(kept, zero, y), fills=True)
 
 
-@op("OneHotEncoder", kind="barrier", data=(), embeds=(0,), domain=DOMAIN)
+@op("OneHotEncoder", kind="barrier", data=(), embeds=(0,), encodes=True, domain=DOMAIN)
 def one_hot_encoder(point: Point) -> Site:
-    """A vector that is 1 at the category: an embedding of integers of the model's input; floats stop here."""
+    """A block that is 1 at the category: the category gets the relevance of its block."""
 
     def apply(w: Any, v: Any) -> Any:
         return expand_like(unsqueeze(v, axes=(v.ndim,)), point.output)
@@ -39,22 +40,25 @@ def one_hot_encoder(point: Point) -> Site:
     def adjoint(w: Any, r: Any) -> Any:
         return reduce_sum(r, axes=(r.ndim - 1,), keepdims=False)
 
-    return point.site(LinearMap(None, apply, adjoint))
+    return _looked_up(point, LinearMap(None, apply, adjoint))
 
 
-@op("LabelEncoder", kind="barrier", data=(), embeds=(0,), domain=DOMAIN)
+@op("LabelEncoder", "CategoryMapper", kind="barrier", data=(), embeds=(0,), encodes=True, domain=DOMAIN)
 def label_encoder(point: Point) -> Site:
-    """A value for each key: an embedding of integers of the model's input; floats and texts stop here."""
-    return point.site(LinearMap(None, lambda w, v: v, lambda w, r: r))
+    """A code or another value for each category, which gets that value's relevance."""
+    return _looked_up(point, LinearMap(None, lambda w, v: v, lambda w, r: r))
+
+
+def _looked_up(point: Point, linear: LinearMap) -> Site:
+    """The site; of floats, between whose values nothing changes, the derivative is zero."""
+    x = point.x
+    flat = replace(linear, adjoint=lambda w, r: expand_like(np.zeros((1,) * x.ndim, r.dtype), x))
+    return point.site(linear, jacobian=(flat,) if x.dtype.kind == "f" else ())
 
 
 without_site(
     "barrier", "Binarizer", domain=DOMAIN,
     reason="piecewise constant: its derivative is zero wherever it exists",
-)  # fmt: skip
-without_site(
-    "barrier", "CategoryMapper", domain=DOMAIN,
-    reason="looks integers up for texts, or texts for integers",
 )  # fmt: skip
 without_site(
     "barrier", "ZipMap", domain=DOMAIN,

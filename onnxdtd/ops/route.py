@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -67,9 +68,10 @@ def cast(point: Point) -> Site:
     """The same values in another type; relevance stays a float."""
     x, y = point.x, point.output
     floats = (x.dtype.kind, y.dtype.kind) == ("f", "f")
-    return point.site(
-        LinearMap(None, lambda w, v: cast_like(v, y), lambda w, r: cast_like(r, x) if floats else r)
-    )
+    linear = LinearMap(None, lambda w, v: cast_like(v, y), lambda w, r: cast_like(r, x) if floats else r)
+    # Floats rounded to integers stand for categories: between them nothing changes.
+    flat = replace(linear, adjoint=lambda w, r: r * np.zeros((), r.dtype))
+    return point.site(linear, jacobian=(flat,) if (x.dtype.kind, y.dtype.kind in "iu") == ("f", True) else ())
 
 
 @op("Transpose", kind="route", range=same)

@@ -13,7 +13,7 @@ from onnxdtd.explanation import Explanation
 from onnxdtd.linear import Site
 from onnxdtd.model.point import Point
 from onnxdtd.plan.batch import samples
-from onnxdtd.plan.origins import MIXED, origins, refuse_moved_samples
+from onnxdtd.plan.origins import MIXED, looks_up, origins, refuse_moved_samples
 from onnxdtd.plan.plan import Plan
 from onnxdtd.plan.seed import ask
 from onnxdtd.registry import many_passes
@@ -32,9 +32,9 @@ def natural(explainer: Explainer, x: Any, target: Any = None, *, progress: OnPro
     """
     base = explainer.one_pass(x, target, progress=progress)
     plan = explainer.plan(base.output)
-    if plan.floats != plan.inputs:
+    if looks_up([s.node for s in plan.steps], {s.node.name: s.op for s in plan.steps}):
         raise UnsupportedError(
-            "natural follows floats only, and integers of the input are turned into some here"
+            "natural follows numbers and categories; here integers of the input are looked up in a table of vectors"
         )
     values = explainer.forward(reads(plan))(base.inputs)
     refuse_moved_samples([s.node for s in plan.steps], plan.inputs, plan.target, values)
@@ -48,7 +48,8 @@ def natural(explainer: Explainer, x: Any, target: Any = None, *, progress: OnPro
     for name in plan.inputs:
         like = base.inputs[name]
         size = like[0].size
-        relevance[name] = summands[:, start : start + size].reshape(like.shape).astype(like.dtype)
+        kind = base.relevance[name].dtype
+        relevance[name] = summands[:, start : start + size].reshape(like.shape).astype(kind)
         start += size
     value = np.asarray(base.target_value, np.float64)
     return dataclasses.replace(
@@ -69,8 +70,13 @@ def _summands(
     summands = np.zeros((batch, count + 1))
 
     def settle(name: str, slope: Array) -> None:
+        if (
+            values[name].dtype.kind not in "f"
+        ):  # what depends on one element is settled where it becomes a float
+            return
         origin = np.maximum(origins[name], 0).astype(np.int64).reshape(batch, -1)
-        amount = np.asarray(slope * values[name], np.float64).reshape(batch, -1)
+        # A missing value's slope is 0 here: its summand is that of what the model puts in its place.
+        amount = np.where(slope == 0, 0.0, slope * values[name].astype(np.float64)).reshape(batch, -1)
         for n in range(batch):
             summands[n] += np.bincount(origin[n], amount[n], count + 1)
 

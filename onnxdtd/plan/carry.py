@@ -1,5 +1,5 @@
-"""What relevance can go along: floats, and integers that an op turns into floats (tokens that are looked up, bytes
-that are cast)."""
+"""What relevance can go along: floats, and integers and texts that an op turns into floats (tokens that are looked
+up, bytes that are cast, categories that are encoded)."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from onnxdtd.entries import OpEntry
 from onnxdtd.model.graph import Graph, Node, needs
 from onnxdtd.ops import OPS
 from onnxdtd.ops.gated import as_marked
+from onnxdtd.plan.categories import categories
 from onnxdtd.plan.faults import UNSERVED, op_fault, reading_fault
 from onnxdtd.plan.masks import masks
 
 INTEGERS = {TensorProto.DataType.Value(f"{sign}INT{bits}") for sign in ("", "U") for bits in (8, 16, 32, 64)}
+TOKENS = {*INTEGERS, TensorProto.STRING}
 MISSING = OpEntry("", "", "refuse", "refuse", None, (), None, "no entry for this operator")
 
 
@@ -24,9 +26,9 @@ class Carried:
     """By node name: the data slots that depend on an input (slots), what the op is, what is wrong with it (faults),
     and for those where relevance ends, why.
 
-    floats, integers: the values that depend on an input; beside: those through which their node carries no relevance;
-    behind: those that come from a node with a fault. held: graph inputs that are a weight or setting of a node,
-    by that node: they are given no relevance.
+    floats, integers (texts among them): the values that depend on an input; beside: those through which their node
+    carries no relevance; behind: those that come from a node with a fault. held: graph inputs that are a weight or
+    setting of a node, by that node: they are given no relevance. codes: the nodes that read floats as categories.
     """
 
     graph: Graph
@@ -39,6 +41,7 @@ class Carried:
     beside: dict[str, Node] = field(default_factory=dict)
     behind: set[str] = field(default_factory=set)
     held: dict[str, Node] = field(default_factory=dict)
+    codes: frozenset[str] = frozenset()
 
     def visit(self, node: Node) -> None:
         """Carry what the node reads to what it makes, or say why not."""
@@ -48,12 +51,16 @@ class Carried:
         op = OPS.get((node.domain, node.op), MISSING)
         made = [v for v in node.outputs if v and self._is_float(v)]
         floats = read & self.floats
+        slots: tuple[int, ...] | None
+        if node.name in self.codes:
+            slots = self._as_categories(node)
+            op = replace(op, kind="route", family="route", data=slots)
         # An operator without a rule that makes floats of tokens would have to carry, so it is a fault and no end.
-        if floats or (op.kind in UNSERVED and made):
+        elif floats or (op.kind in UNSERVED and made):
             slots = self._through_floats(node, op, made, floats or read)
         else:
             slots = self._through_integers(node, op, made)
-            if slots and self._embeds(node, made):
+            if slots and self._embeds(node, op, made):
                 op = replace(op, kind="route", family="embedding" if made else "route", data=slots)
         if slots is None:
             return
@@ -90,13 +97,19 @@ class Carried:
     def _rounded(self, read: set[str]) -> bool:
         return any(self.graph.value(v).elem_type in INTEGERS for v in read & self.floats)
 
-    def _embeds(self, node: Node, made: list[str]) -> bool:
-        return bool(made) or (node.mark is not None and node.mark.meaning == "one_hot")
+    def _as_categories(self, node: Node) -> tuple[int, ...]:
+        """Floats that only name a category: what they are written as carries for them."""
+        for value in filter(None, node.outputs):
+            (self.floats if self._is_float(value) else self.integers).add(value)
+        return (0,)
+
+    def _embeds(self, node: Node, op: OpEntry, made: list[str]) -> bool:
+        return bool(made) or op.encodes or (node.mark is not None and node.mark.meaning == "one_hot")
 
     def _through_integers(self, node: Node, op: OpEntry, made: list[str]) -> tuple[int, ...] | None:
         """The slots through which integers carry: those that the op turns into floats, or moves."""
-        embeds = self._embeds(node, made)
-        through = op.embeds if embeds else op.data or ()
+        embeds = self._embeds(node, op, made)
+        through = op.embeds if embeds else range(len(node.inputs)) if op.data is None else op.data
         slots = tuple(i for i, value in enumerate(node.inputs) if value in self.integers and i in through)
         if not slots or not (embeds or op.kind == "route"):
             return None
@@ -119,8 +132,9 @@ class Carried:
 def carry(graph: Graph, stops: Callable[[Node], bool]) -> Carried:
     """Follow the graph's inputs, its attention masks aside, to wherever relevance can come from; what a node that
     `stops` makes is a constant."""
-    tokens = {name for name in graph.inputs if graph.value(name).elem_type in INTEGERS} - {*masks(graph)}
-    carried = Carried(graph, {name for name in graph.inputs if graph.value(name).is_float}, tokens)
+    tokens = {name for name in graph.inputs if graph.value(name).elem_type in TOKENS} - {*masks(graph)}
+    floats = {name for name in graph.inputs if graph.value(name).is_float}
+    carried = Carried(graph, floats, tokens, codes=categories(graph))
     for node in graph.nodes:
         if not stops(node):
             carried.visit(node)

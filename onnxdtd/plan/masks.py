@@ -14,7 +14,8 @@ def masks(graph: Graph) -> tuple[str, ...]:
         if any(_looks_up(graph, value) for value in _moved(graph, name)):
             looked_up.add(name)
     shapes = {graph.value(name).shape for name in looked_up}
-    shapes = {shape for shape in shapes if shape is not None and len(shape) > 1}
+    # A column of a table (N, 1) is no sequence, so beside it lie other columns and no mask.
+    shapes = {shape for shape in shapes if shape is not None and any(size != 1 for size in shape[1:])}
     return tuple(name for name in integers if name not in looked_up and graph.value(name).shape in shapes)
 
 

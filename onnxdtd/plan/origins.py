@@ -17,7 +17,9 @@ from onnxdtd.errors import UnsupportedError
 from onnxdtd.linear import Site
 from onnxdtd.model.graph import Graph, Node, needs
 from onnxdtd.model.point import Point
+from onnxdtd.ops import OPS
 from onnxdtd.plan.batch import samples
+from onnxdtd.plan.categories import taking_any
 from onnxdtd.plan.faults import describe
 from onnxdtd.plan.reach import Reach
 from onnxdtd.types import Array
@@ -44,7 +46,7 @@ def adds(graph: Graph, way: Reach) -> bool:
         way.ops[node.name].kind not in ADDITIVE for node in way.nodes
     ):
         return False
-    if not all(graph.value(name).is_float for name in way.inputs):
+    if looks_up(way.nodes, way.ops):
         return False
     read = {v for node in way.nodes for v in (*node.inputs, node.output) if v} - set(graph.constants)
     try:
@@ -58,6 +60,17 @@ def adds(graph: Graph, way: Reach) -> bool:
     ):  # the latter two: an op that onnx has not, another batch
         return False
     return True
+
+
+def looks_up(nodes: Iterable[Node], ops: Mapping[str, OpEntry]) -> bool:
+    """Whether integers are looked up in a table of vectors, as tokens are, whose elements are followed no further;
+    a column of codes or categories is one element of the input like any other."""
+
+    def whole(node: Node) -> bool:
+        entry = OPS[node.domain, node.op]
+        return entry.encodes or entry.data is None or {*entry.embeds} <= {*entry.data}
+
+    return any(ops[node.name].family == "embedding" and not whole(node) for node in nodes)
 
 
 def refuse_moved_samples(
@@ -78,13 +91,14 @@ def refuse_moved_samples(
 
 def _at_zero(graph: Graph, names: Sequence[str]) -> dict[str, Array]:
     """These values for a few samples of zeros, by onnx's reference implementation."""
-    feeds = {
-        name: np.zeros([n if isinstance(n, int) else SAMPLES for n in value.shape or ()], value.dtype)
+    feeds: dict[str, Array] = {
+        name: np.full([n if isinstance(n, int) else SAMPLES for n in value.shape or ()], nothing, value.dtype)
         for name in graph.inputs
         for value in [graph.value(name)]
+        for nothing in ["" if value.dtype == object else 0]
     }
     made = [name for name in names if name not in feeds]
-    run: Any = ReferenceEvaluator(graph.replace(outputs=tuple(made), targets={}).to_proto())
+    run: Any = ReferenceEvaluator(taking_any(graph).replace(outputs=tuple(made), targets={}).to_proto())
     with np.errstate(all="ignore"):
         return {**feeds, **dict(zip(made, run.run(None, feeds), strict=True))}
 
@@ -129,6 +143,8 @@ def _through(graph: Graph, node: Node, op: OpEntry, point: Point, before: list[A
             raise UnsupportedError(f"{where}: acts nonlinearly on a combination of inputs, {NOT_A_SUM}")
         return before[0]
     site = op.site(point)
+    if site.fills and len(before) == 1 and before[0].shape == site.output.shape:
+        return before[0]  # what stands in for a missing value says something of its column
     if op.kind == "route":
         return np.asarray(sum(m.apply(None, o) for m, o in zip(site.maps, before, strict=True)))
     return _sums(site, before, count)

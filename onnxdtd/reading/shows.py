@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -155,10 +156,15 @@ def in_pixels(corners: tuple[float, float, float, float], size: Sequence[int]) -
 def _labels(values: Array, names: Sequence[str] | None, count: int) -> list[str]:
     """Columns with their values; tokens with their positions."""
     if names is not None and len(names) == count:
-        return [f"{name} = {value:.3g}" for name, value in zip(names, values, strict=True)]
+        return [f"{name} = {_written(value)}" for name, value in zip(names, values, strict=True)]
     if values.dtype.kind in "iu":
         return [f"token {value} at position {i}" for i, value in enumerate(values)]
-    return [f"[{i}] = {value:.3g}" for i, value in enumerate(values)]
+    return [f"[{i}] = {_written(value)}" for i, value in enumerate(values)]
+
+
+def _written(value: Any) -> str:
+    """A measurement in three digits, a category as it is."""
+    return value if isinstance(value, str) else f"{value:.3g}"
 
 
 def _row(e: Explanation, sample: int, relevance: Array, labels: Sequence[str]) -> list[str]:

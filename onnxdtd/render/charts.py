@@ -104,5 +104,5 @@ def _signal(axes: Axes, signal: Array) -> None:
 
 
 def _told(value: Any) -> str:
-    """A token's number in full; of a measurement three digits."""
-    return str(value) if isinstance(value, np.integer) else number(float(value))
+    """A category as it is written, a token's number in full; of a measurement three digits."""
+    return str(value) if isinstance(value, (str, np.integer)) else number(float(value))

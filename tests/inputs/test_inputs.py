@@ -154,8 +154,12 @@ FAULTS: list[tuple[Any, dict[str, Value], str]] = [
         one(TensorProto.INT64, "N"),
         "holds 1 value that int64 cannot hold, the first 9223372036854775808 at x[0]",
     ),
-    (["a"], one(TensorProto.STRING, "N"), "is string in the model: only numeric tensors can be given"),
-    ([1.0], one(TensorProto.UNDEFINED), "is no tensor in the model: only numeric tensors can be given"),
+    (
+        [1.0],
+        one(TensorProto.STRING, "N"),
+        "holds float64 where the model takes texts: convert it with x.astype(str), as the model was trained",
+    ),
+    ([1.0], one(TensorProto.UNDEFINED), "is no tensor in the model: only tensors can be given"),
 ]
 
 
