@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -51,12 +51,17 @@ class Mark:
     signal: int = 0
 
 
+SPELLED_X = "<x>"
+"""The input of an operator, for the nodes by which it is spelled."""
+
+
 @dataclass(frozen=True, slots=True)
 class Node:
     """One operator application. An empty input name is an optional input left out, as in ONNX.
 
     bias: the name of a constant that is added to the output, where the operator itself takes none such; in a file the
-    sum is a node of its own.
+    sum is a node of its own. spelled: the nodes that compute it in a file whose opset lacks the operator; there its
+    input is `SPELLED_X`, and what they make has names of its own, of which the last is the output.
     """
 
     name: str
@@ -67,6 +72,7 @@ class Node:
     domain: str = ""
     mark: Mark | None = None
     bias: str = ""
+    spelled: tuple[Node, ...] = ()
 
     @property
     def output(self) -> str:
@@ -84,7 +90,11 @@ class Node:
         return cls(name, proto.op_type, tuple(proto.input), tuple(proto.output), attributes, domain)
 
     def to_protos(self, opsets: Mapping[str, int]) -> list[onnx.NodeProto]:
-        """The node as it stands in a file, with the sum of its bias behind it."""
+        """The node as it stands in a file: spelled out, or with the sum of its bias behind it."""
+        if self.spelled:
+            made = {inner.output: f"{self.output}/{inner.output}" for inner in self.spelled[:-1]}
+            names = {SPELLED_X: self.inputs[0], **made, self.spelled[-1].output: self.output}
+            return [_renamed(inner, self.name, names).to_proto(opsets) for inner in self.spelled]
         proto = self.to_proto(opsets)
         if not self.bias:
             return [proto]
@@ -105,6 +115,11 @@ class Node:
         return proto
 
 
+def _renamed(node: Node, place: str, names: Mapping[str, str]) -> Node:
+    inputs, outputs = (tuple(names.get(v, v) for v in values) for values in (node.inputs, node.outputs))
+    return replace(node, name=f"{place}/{node.name}", inputs=inputs, outputs=outputs)
+
+
 def _attribute(proto: onnx.AttributeProto) -> Any:
     value = helper.get_attribute_value(proto)
     if isinstance(value, bytes):
@@ -121,10 +136,12 @@ def _attribute_types(op: str, version: int, domain: str) -> dict[str, int]:
 
 def needs(node: Node) -> tuple[str, ...]:
     """Every value that a node reads, those captured by its subgraphs included (behind its own slots)."""
-    if not (bodies := _bodies(node)) and not node.bias:
+    if not (bodies := _bodies(node)) and not node.bias and not node.spelled:
         return node.inputs
     captured = dict.fromkeys(name for body in bodies for name in _captured(body))
     captured.update(dict.fromkeys([node.bias] if node.bias else []))
+    own = {SPELLED_X, *(inner.output for inner in node.spelled)}
+    captured.update((v, None) for inner in node.spelled for v in inner.inputs if v and v not in own)
     return (*node.inputs, *(name for name in captured if name not in node.inputs))
 
 

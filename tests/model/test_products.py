@@ -24,8 +24,8 @@ def mark_of(source: Graph, value: str = "y") -> Mark | None:
 @pytest.mark.parametrize(
     ("body", "signal"),
     [
-        ("g = Sigmoid(x) y = Mul(x, g)", 0),
-        ("g = Sigmoid(x) y = Mul(g, x)", 1),
+        ("g = Tanh(x) y = Mul(x, g)", 0),
+        ("g = Tanh(x) y = Mul(g, x)", 1),
         ("e = Erf(x) g = Add(e, two) y = Mul(x, g)", 0),
         ("h = Mul(x, two) g = Tanh(x) y = Mul(h, g)", 0),
         ("s = Exp(x) i = Reciprocal(s) j = Mul(i, two) r = Reshape(j, shape) y = Mul(x, r)", 0),

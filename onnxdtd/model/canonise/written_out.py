@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 
 from onnxdtd.model.canonise.draft import Draft, nodes
 from onnxdtd.model.graph import Graph, Node
+from onnxdtd.model.node import SPELLED_X
 from onnxdtd.model.reference import evaluate
 from onnxdtd.types import Array
 
@@ -23,6 +25,8 @@ _CURVED = {
 }  # fmt: skip
 _IN_DOUBLE = {"Relu", "Sigmoid", "Shrink"}
 """What onnxruntime computes in float64 too."""
+_NEVER = 1000
+"""Since which opset onnxruntime runs what it has only in some."""
 _LONGEST = 16
 """Nodes that a written-out activation may have."""
 _GRID = np.concatenate([np.linspace(-8, 8, 129), [-1e6, -1e3, -30, 30, 1e3, 1e6]])
@@ -33,7 +37,8 @@ Attributes = dict[str, Any]
 def written_out(graph: Graph) -> Graph:
     """f written out = f: the last node becomes the activation that has the same values at many points.
 
-    Relu, LeakyRelu, Softplus, Shrink, HardSigmoid, and HardSwish, Mish and Gelu where the opset has them. Inner
+    Relu, LeakyRelu, Elu, Tanh, Softsign, Softplus, Shrink, HardSigmoid, HardSwish, Swish, Mish and Gelu. Where the
+    opset, or onnxruntime in this type, lacks the operator, the nodes go on computing it (`Node.spelled`). Inner
     values that something else reads keep their nodes.
     """
     draft = Draft(graph)
@@ -45,8 +50,9 @@ def written_out(graph: Graph) -> Graph:
         for x, region in _regions(node, draft, places):
             activation = _activation(x, node.output, region, draft)
             if activation is not None:
-                op, attributes = activation
-                draft.put(Node(node.name, op, (x,), node.outputs, attributes))
+                op, attributes, runs = activation
+                spelled = () if runs else _spelled(x, region)
+                draft.put(Node(node.name, op, (x,), node.outputs, attributes, spelled=spelled))
                 count += 1
                 break
     return draft.graph(f"activations written as one node: {nodes(count)}") if count else graph
@@ -87,12 +93,24 @@ def _between(x: str, end: Node, draft: Draft, places: dict[str, int]) -> list[No
     return sorted(region.values(), key=lambda node: places[node.name])
 
 
+def _spelled(x: str, region: list[Node]) -> tuple[Node, ...]:
+    """The region with names of its own for x and what it makes."""
+    names = {x: SPELLED_X, **{node.output: str(place) for place, node in enumerate(region)}}
+    return tuple(
+        replace(
+            node, name=names[node.output], inputs=tuple(names.get(v, v) for v in node.inputs),
+            outputs=(names[node.output],), mark=None,
+        )
+        for node in region
+    )  # fmt: skip
+
+
 def _elementwise(node: Node) -> bool:
-    return not node.domain and node.op in _ARITHMETIC | _CURVED | _COMPARED
+    return not node.domain and not node.spelled and node.op in _ARITHMETIC | _CURVED | _COMPARED
 
 
-def _activation(x: str, y: str, region: list[Node], draft: Draft) -> tuple[str, Attributes] | None:
-    """The operator, and its attributes, that computes what the region computes."""
+def _activation(x: str, y: str, region: list[Node], draft: Draft) -> tuple[str, Attributes, bool] | None:
+    """The operator that computes what the region computes, its attributes, and whether the model may run it."""
     value, out = draft.value(x), draft.value(y)
     if (
         not value.is_float
@@ -113,9 +131,9 @@ def _activation(x: str, y: str, region: list[Node], draft: Draft) -> tuple[str, 
         for op, since, attributes, formula in _table(lambda p: _at(p, at, values), numbers):
             expected = formula(at)
             same = np.isclose(values, expected, rtol=1e-5, atol=2e-6) | ~np.isfinite(values)
-            runs = draft.opset >= since and (value.dtype != np.float64 or op in _IN_DOUBLE)
-            if runs and same.all() and np.isfinite(values[np.abs(at) <= 8]).all():
-                return op, attributes
+            if same.all() and np.isfinite(values[np.abs(at) <= 8]).all():
+                runs = draft.opset >= since and (value.dtype != np.float64 or op in _IN_DOUBLE)
+                return op, attributes, runs
     return None
 
 
@@ -142,6 +160,11 @@ def _table(
     slope = -f(-1.0)
     if math.isfinite(slope) and slope not in (0.0, 1.0):
         yield "LeakyRelu", 6, {"alpha": slope}, lambda p: np.where(p > 0, p, slope * p)
+    floor = f(-1e3)
+    if math.isfinite(floor) and floor < 0:
+        yield "Elu", 6, {"alpha": -floor}, lambda p: np.where(p > 0, p, -floor * np.expm1(np.minimum(p, 0)))
+    yield "Tanh", 6, {}, np.tanh
+    yield "Softsign", 1, {}, lambda p: p / (1 + np.abs(p))
     yield "Softplus", 1, {}, lambda p: np.logaddexp(0, p)
     yield "Sigmoid", 6, {}, _sigmoid
     beta = f(0.0)
@@ -149,12 +172,18 @@ def _table(
     if 0 < beta < 1 and alpha:
         yield "HardSigmoid", 6, {"alpha": alpha, "beta": beta}, lambda p: np.clip(alpha * p + beta, 0, 1)
     yield "HardSwish", 14, {}, lambda p: p * np.clip(p / 6 + 0.5, 0, 1)
+    for alpha in sorted({1.0, *map(abs, numbers)} - {0.0}):
+        yield "Swish", _NEVER, {"alpha": alpha}, partial(_swish, alpha)
     for edge in sorted(n for n in map(abs, numbers) if n):
         for bias in (edge, 0.0):
             yield "Shrink", 9, {"lambd": edge, "bias": bias}, partial(_shrunk, edge, bias)
     yield "Mish", 18, {}, lambda p: p * np.tanh(np.logaddexp(0, p))
     yield "Gelu", 20, {"approximate": "tanh"}, lambda p: p * _sigmoid(2 * _inner(p))
     yield "Gelu", 20, {}, lambda p: p * (0.5 + 0.5 * np.vectorize(math.erf)(p / math.sqrt(2)))
+
+
+def _swish(alpha: float, p: Array) -> Array:
+    return p * _sigmoid(alpha * p)
 
 
 def _shrunk(edge: float, bias: float, p: Array) -> Array:
