@@ -4,15 +4,16 @@ defines by a body, where no entry of their own says more."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import networkx as nx
 import onnx.inliner
 from onnx import AttributeProto, FunctionProto, ModelProto, NodeProto, TypeProto, defs, shape_inference
 
-from onnxdtd.errors import ModelError
-from onnxdtd.model.contrib import definition
+from onnxdtd.errors import ModelError, UnsupportedError
+from onnxdtd.model.definitions.table import ANY, definition, fits, stand_ins
+from onnxdtd.model.shapes import infer
 from onnxdtd.model.weights import one_line
 
 EXPANDED = (
@@ -50,17 +51,46 @@ def expand(model: ModelProto) -> tuple[ModelProto, Counter[str]]:
     return model, counts
 
 
-def rewrite_contrib(model: ModelProto) -> Counter[str]:
-    """Let onnxruntime's own operators call functions of the model, and count them."""
-    counts: Counter[str] = Counter()
-    opset = max((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), default=1)
-    for node in model.graph.node:
-        if (body := definition(node, opset)) is not None:
-            counts[node.op_type] += 1
+def rewrite_contrib(model: ModelProto) -> list[NodeProto]:
+    """Let onnxruntime's own operators call functions of the model; the result is the nodes as they were.
+
+    One whose form has no definition stays as it is: `ops.expanded` says why, where relevance would have to pass it.
+    """
+    parts = [(model.graph.node, model.opset_import), *((f.node, f.opset_import) for f in model.functions)]
+    types: Mapping[str, TypeProto] | None = None
+    originals: list[NodeProto] = []
+    for nodes, imports in parts:
+        opset = max((o.version for o in imports if o.domain in ("", "ai.onnx")), default=1)
+        own = [node for node in all_nodes(nodes) if fits(node, opset)]
+        types = _types(model, opset) if own and types is None else types
+        before = len(originals)
+        for node in own:
+            try:
+                body = definition(node, opset, types or {})
+            except UnsupportedError:
+                continue
+            originals.append(NodeProto())
+            originals[-1].CopyFrom(node)
+            node.ClearField("output")
+            node.output.extend(filter(None, originals[-1].output))
             _call(model, node, body)
-    if counts:
-        model.opset_import.append(onnx.helper.make_opsetid(_DOMAIN, 1))
-    return counts
+        if len(originals) > before:
+            imports.append(onnx.helper.make_opsetid(_DOMAIN, 1))
+    return originals
+
+
+def _types(model: ModelProto, opset: int) -> dict[str, TypeProto]:
+    """The types of the model's values, as far as standard operators in the place of onnxruntime's own make them."""
+    copy = ModelProto()
+    copy.CopyFrom(model)
+    copy.graph.input.append(onnx.helper.make_tensor_value_info(ANY, onnx.TensorProto.INT64, [None]))
+    for i, node in stand_ins(copy.graph.node, opset).items():
+        copy.graph.node[i].CopyFrom(node)
+    graph = infer(copy).graph
+    types = {v.name: v.type for v in (*graph.value_info, *graph.input, *graph.output)}
+    for tensor in graph.initializer:
+        types[tensor.name] = onnx.helper.make_tensor_type_proto(tensor.data_type, tensor.dims)
+    return types
 
 
 def _call(model: ModelProto, node: NodeProto, body: FunctionProto) -> None:

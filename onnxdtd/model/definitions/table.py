@@ -1,0 +1,123 @@
+"""The definitions by operator, and what becomes of a node that one of them fits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from onnx import FunctionProto, NodeProto, TypeProto, helper
+
+from onnxdtd.errors import UnsupportedError
+from onnxdtd.model.definitions import activations, attention, experts, grouped, norms, products, rotary
+from onnxdtd.model.definitions.body import Body
+from onnxdtd.model.graph import Graph, Node
+
+Definition = Callable[[Body], list[str]]
+"""It writes nodes into the body and returns the results in the order of the outputs, "" for one that it lacks."""
+
+DOMAIN = "com.microsoft"
+ANY = "onnxdtd.any"
+"""A graph input of unknown values that `stand_ins` read."""
+DEFINITIONS: dict[str, Definition] = {
+    "Attention": attention.attention,
+    "BiasAdd": activations.bias_add,
+    "BiasGelu": activations.bias_gelu,
+    "BiasSplitGelu": activations.bias_split_gelu,
+    "DecoderMaskedMultiHeadAttention": attention.decoder_masked_multi_head_attention,
+    "EmbedLayerNormalization": norms.embed_layer_normalization,
+    "FastGelu": activations.fast_gelu,
+    "FusedConv": products.fused_conv,
+    "FusedGemm": products.fused_gemm,
+    "FusedMatMul": products.fused_matmul,
+    "FusedMatMulActivation": products.fused_matmul_activation,
+    "GatedRMSNorm": norms.gated_rms_norm,
+    "GatedRelativePositionBias": attention.gated_relative_position_bias,
+    "Gelu": activations.plain_gelu,
+    "GemmFastGelu": activations.gemm_fast_gelu,
+    "GroupNorm": norms.group_norm,
+    "GroupQueryAttention": grouped.group_query_attention,
+    "MoE": experts.mixture_of_experts,
+    "MultiHeadAttention": attention.multi_head_attention,
+    "NhwcConv": products.nhwc_conv,
+    "NhwcFusedConv": products.nhwc_fused_conv,
+    "PackedAttention": attention.packed_attention,
+    "PackedMultiHeadAttention": attention.packed_multi_head_attention,
+    "QuickGelu": activations.quick_gelu,
+    "RotaryEmbedding": rotary.rotary_embedding,
+    "ScaledSiLU": activations.scaled_silu,
+    "SimplifiedLayerNormalization": norms.simplified_layer_normalization,
+    "SkipGroupNorm": norms.skip_group_norm,
+    "SkipLayerNormalization": norms.skip_layer_normalization,
+    "SkipSimplifiedLayerNormalization": norms.skip_simplified_layer_normalization,
+    "SwiGLU": activations.split_swiglu,
+    "TransposeMatMul": products.fused_matmul,
+}
+# onnxruntime writes these into the default domain, which has none of them (or not yet in that opset).
+FOREIGN: dict[str, Definition] = {
+    "SimplifiedLayerNormalization": norms.simplified_layer_normalization,
+    "LayerNormalization": norms.layer_normalization,
+}
+UNCHECKED = (
+    "BiasAdd", "BiasSplitGelu", "FusedMatMulActivation", "GatedRelativePositionBias", "GemmFastGelu", "GroupNorm",
+    "NhwcConv", "NhwcFusedConv", "PackedAttention", "PackedMultiHeadAttention", "SkipGroupNorm", "SwiGLU",
+)  # fmt: skip
+"""Operators of which onnxruntime's CPU provider has no kernel, so that nothing is there to compare with."""
+
+
+def fits(node: NodeProto, opset: int) -> bool:
+    """Whether the node's operator is one of onnxruntime's that have a definition."""
+    if node.domain == DOMAIN:
+        return node.op_type in DEFINITIONS
+    if node.domain not in ("", "ai.onnx") or node.op_type not in FOREIGN:
+        return False
+    return node.op_type != "LayerNormalization" or (opset < 17 and _axis(node) == -1)
+
+
+def definition(node: NodeProto, opset: int, types: Mapping[str, TypeProto]) -> FunctionProto:
+    """The body of a node that `fits`, with an output for each that the node names. types: of values by name.
+
+    Raises UnsupportedError, which says why, for a form that has no definition.
+    """
+    body = Body(node, opset, types)
+    results = (DEFINITIONS if node.domain == DOMAIN else FOREIGN)[node.op_type](body)
+    read = [i for i, name in enumerate(node.output) if name]
+    for i in read:
+        if i >= len(results) or not results[i]:
+            raise UnsupportedError(f"its output {i}, which is read, has no definition")
+        body.nodes.append(helper.make_node("Identity", [results[i]], [f"y{i}"]))
+    inputs, outputs = [f"x{i}" for i in range(len(node.input))], [f"y{i}" for i in read]
+    opsets = [helper.make_opsetid("", opset)]
+    return helper.make_function("", node.op_type, inputs, outputs, body.nodes, opsets)
+
+
+def why_not(graph: Graph, node: Node) -> str:
+    """Why a node of the graph was not written out; "" where nothing speaks against it."""
+    values = {name: graph.value(name) for name in node.inputs if name}
+    types = {
+        name: helper.make_tensor_type_proto(value.elem_type, value.shape)
+        for name, value in values.items()
+        if value.elem_type
+    }
+    proto, opset = node.to_proto(graph.opsets), graph.opsets.get("", 1)
+    if fits(proto, opset):
+        try:
+            definition(proto, opset, types)
+        except UnsupportedError as error:
+            return str(error)
+    return ""
+
+
+def stand_ins(nodes: Iterable[NodeProto], opset: int) -> dict[int, NodeProto]:
+    """For each node that `fits`, by its place, a standard one that makes a value of the same type and rank."""
+    made = {}
+    for i, node in enumerate(nodes):
+        if fits(node, opset):
+            embeds = node.op_type == "EmbedLayerNormalization"
+            op, inputs = (
+                ("Gather", [node.input[2], node.input[0]]) if embeds else ("Tile", [node.input[0], ANY])
+            )
+            made[i] = helper.make_node(op, inputs, node.output[:1], node.name)
+    return made
+
+
+def _axis(node: NodeProto) -> int:
+    return next((a.i for a in node.attribute if a.name == "axis"), -1)

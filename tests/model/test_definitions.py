@@ -1,0 +1,114 @@
+"""onnxruntime's own operators, written out in standard ones: the same function, the same relevance."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+
+from onnxdtd.errors import UnsupportedError
+from onnxdtd.explainer import Explainer
+from onnxdtd.model.canonise import canonise
+from onnxdtd.model.definitions.table import DEFINITIONS, DOMAIN, UNCHECKED
+from onnxdtd.model.load import load
+from onnxdtd.walk.forward import Forward
+from tests.support.fused_cases import CASES, Case, w
+from tests.support.paths import GOLDENS
+from tests.support.unchecked_cases import OTHERS
+
+FOLDER = GOLDENS / "transformer"
+
+
+def written_out(case: Case, **opset: int) -> list[np.ndarray]:
+    """The outputs of the standard nodes that stand for the case's node."""
+    model, feeds = case.model(**opset)
+    graph = canonise(load(model))
+    assert all(not node.domain and node.op != "SimplifiedLayerNormalization" for node in graph.nodes)
+    assert f"{case.op} of onnxruntime written out: 1x" in graph.notes
+    assert any("to compare" in note for note in graph.notes) == (case.op in UNCHECKED)
+    outputs = Forward(graph, graph.outputs, ["CPUExecutionProvider"])(feeds)
+    return [outputs[name] for name in graph.outputs]
+
+
+def same(outputs: list[np.ndarray], expected: list[np.ndarray], case: Case) -> None:
+    for y, own in zip(outputs, expected, strict=True):
+        np.testing.assert_allclose(y, own, rtol=1e-4, atol=1e-5, err_msg=str((case.op, case.attributes)))
+
+
+def test_every_definition_has_a_case() -> None:
+    assert {*CASES} - {"LayerNormalization"} == {*DEFINITIONS} - {*UNCHECKED}
+    assert {case.op for case, _ in OTHERS.values()} >= {*UNCHECKED}
+
+
+@pytest.mark.parametrize("op", CASES)
+def test_the_definition_computes_what_onnxruntime_does(op: str) -> None:
+    for case in CASES[op]:
+        same(written_out(case), case.by_onnxruntime(), case)
+
+
+@pytest.mark.parametrize("op", UNCHECKED)
+def test_what_cannot_be_checked_is_what_onnxruntime_has_no_kernel_of(op: str) -> None:
+    case = next(case for case, _ in OTHERS.values() if case.op == op)
+    with pytest.raises(Exception, match=r"NOT_IMPLEMENTED|not implemented|Could not find an implementation"):
+        case.by_onnxruntime()
+
+
+@pytest.mark.parametrize("opset", [11, 14, 20])
+@pytest.mark.parametrize(
+    "op", ["BiasGelu", "EmbedLayerNormalization", "FastGelu", "FusedMatMul", "SkipLayerNormalization"]
+)
+def test_in_the_opset_of_the_file(op: str, opset: int) -> None:
+    case = CASES[op][0]
+    same(written_out(case, opset=opset), case.by_onnxruntime(), case)
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_the_definition_computes_what_the_operator_means(name: str) -> None:
+    case, compute = OTHERS[name]
+    same(written_out(case), [compute(*(x for x in case.inputs if x is not None))], case)
+
+
+@pytest.mark.parametrize("op", ["Attention", "GroupQueryAttention", "MoE", "RotaryEmbedding"])
+def test_both_engines_carry_relevance_through_it(op: str) -> None:
+    case = CASES[op][-1]
+    model, feeds = case.model(constant=tuple(i for i, x in enumerate(case.inputs) if x is not None and i > 2))
+    loaded = Explainer(model, "attnlrp", engine="numpy")
+    target = (0,) * (len(loaded.graph.value("y0").shape or ()) - 1)
+    one = loaded(feeds, target=target)
+    other = loaded.by(engine="onnx")(feeds, target=target)
+    assert any(r.any() for r in one.relevance.values())
+    for name, r in one.relevance.items():
+        np.testing.assert_allclose(other.relevance[name], r, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("export", ["script", "dynamo", "attention"])
+def test_what_onnxruntime_optimises_gets_the_same_relevance(export: str, tmp_path: Path) -> None:
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+    options.optimized_model_filepath = str(tmp_path / "optimised.onnx")
+    ort.InferenceSession(FOLDER / f"{export}.onnx", options, providers=["CPUExecutionProvider"])
+    assert any(node.domain == DOMAIN for node in onnx.load(tmp_path / "optimised.onnx").graph.node)
+    g = np.load(FOLDER / "relevance.npz")
+    e = Explainer(tmp_path / "optimised.onnx", "gradient_x_input")(
+        {"ids": g["ids"], "mask": g["mask"]}, target=g["target"].tolist()
+    )
+    expected = g["gradient_x_input"]
+    assert np.abs(e.relevance["ids"] - expected).max() < 1e-4 * np.abs(expected).max()
+
+
+def test_others_are_refused_by_name() -> None:
+    model, _ = Case("QAttention", [w(2, 3, 8), w(8, 24), w(24)], "y", {"num_heads": 2}).model()
+    with pytest.raises(UnsupportedError, match=r"'fused' QAttention .*ORT_ENABLE_BASIC"):
+        Explainer(model).plan()
+
+
+def test_a_form_without_a_definition_is_refused_with_its_reason() -> None:
+    model, _ = Case("FusedConv", [w(2, 3, 6, 6), w(4, 3, 3, 3)], "y", {"activation": "Elu"}).model()
+    with pytest.raises(UnsupportedError, match=r"'fused' FusedConv .*activation Elu is not one of Relu"):
+        Explainer(model).plan()
+    model, _ = Case("SkipLayerNormalization", [w(2, 3, 4), w(2, 3, 4), w(4)], "yy").model()
+    with pytest.raises(UnsupportedError, match=r"output 1, which is read, has no definition"):
+        Explainer(model).plan()
