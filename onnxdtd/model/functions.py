@@ -84,8 +84,8 @@ def _types(model: ModelProto, opset: int) -> dict[str, TypeProto]:
     copy = ModelProto()
     copy.CopyFrom(model)
     copy.graph.input.append(onnx.helper.make_tensor_value_info(ANY, onnx.TensorProto.INT64, [None]))
-    for i, node in stand_ins(copy.graph.node, opset).items():
-        copy.graph.node[i].CopyFrom(node)
+    del copy.graph.node[:]
+    copy.graph.node.extend(stand_ins(model.graph.node, opset))
     graph = infer(copy).graph
     types = {v.name: v.type for v in (*graph.value_info, *graph.input, *graph.output)}
     for tensor in graph.initializer:

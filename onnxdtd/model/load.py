@@ -23,7 +23,7 @@ from onnx import ModelProto, TensorProto, checker, helper, numpy_helper
 from onnxdtd.errors import ModelError, UsageError
 from onnxdtd.model import external, weights
 from onnxdtd.model.definitions.table import UNCHECKED
-from onnxdtd.model.functions import all_nodes, expand, inline, rewrite_contrib
+from onnxdtd.model.functions import EXPANDED, all_nodes, expand, inline, rewrite_contrib
 from onnxdtd.model.graph import Graph, Node, Value
 from onnxdtd.model.mend import checkable, mend
 from onnxdtd.model.shapes import infer
@@ -94,9 +94,10 @@ def _read(stream: BinaryIO, folder: Path | None) -> Graph:
     constants = _take_constants(model, data, folder)
     notes = mend(model)
     originals = rewrite_contrib(model)
-    contrib = Counter(node.op_type for node in originals)
+    contrib = Counter(node.op_type for node in originals if node.domain or node.op_type not in EXPANDED)
     _check(model)
     model, expanded = expand(infer(inline(model)))
+    expanded.update(node.op_type for node in originals if not node.domain and node.op_type in EXPANDED)
     notes += [f"{op} of onnxruntime written out: {count}x" for op, count in sorted(contrib.items())]
     if alone := sorted({*contrib} & {*UNCHECKED}):
         notes.append(

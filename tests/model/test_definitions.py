@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 import pytest
+from onnx import helper, numpy_helper
 
 from onnxdtd.errors import UnsupportedError
 from onnxdtd.explainer import Explainer
@@ -112,3 +113,30 @@ def test_a_form_without_a_definition_is_refused_with_its_reason() -> None:
     model, _ = Case("SkipLayerNormalization", [w(2, 3, 4), w(2, 3, 4), w(4)], "yy").model()
     with pytest.raises(UnsupportedError, match=r"output 1, which is read, has no definition"):
         Explainer(model).plan()
+
+
+@pytest.mark.parametrize("domain", [DOMAIN, ""])
+def test_places_of_rotary_embeddings_are_no_tokens(domain: str) -> None:
+    """Looked up as tokens are, they choose an angle; a product with it is no product of two signals."""
+    half = np.arange(32, dtype=np.float32).reshape(16, 2)
+    tables = [
+        numpy_helper.from_array(t, n)
+        for t, n in ((w(9, 8), "words"), (np.cos(half), "cos"), (np.sin(half), "sin"))
+    ]
+    order = ["x", "places", "cos", "sin"] if domain else ["x", "cos", "sin", "places"]
+    heads = {"num_heads": 2} if not domain else {}
+    nodes = [
+        helper.make_node("Gather", ["words", "ids"], ["x"]),
+        helper.make_node("RotaryEmbedding", order, ["y"], domain=domain, **heads),
+    ]
+    inputs = [
+        helper.make_tensor_value_info(name, onnx.TensorProto.INT64, ["n", "s"]) for name in ("ids", "places")
+    ]
+    output = helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, ["n", "s", 8])
+    graph = helper.make_graph(nodes, "g", inputs, [output], tables)
+    opsets = [helper.make_opsetid("", 23), helper.make_opsetid(DOMAIN, 1)]
+    model = helper.make_model(graph, opset_imports=opsets, ir_version=10)
+    feeds = {"ids": np.array([[3, 1, 2]]), "places": np.array([[0, 1, 2]])}
+    e = Explainer(model, "attnlrp")(feeds, target=(2, 5))
+    assert set(e.relevance) == {"ids"}
+    assert e.relevance["ids"][0, 2] == pytest.approx(float(e.outputs["y"][0, 2, 5]), rel=1e-4)

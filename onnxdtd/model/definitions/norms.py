@@ -14,16 +14,16 @@ from onnxdtd.model.definitions.products import TO_FIRST, TO_LAST
 
 
 def skip_layer_normalization(b: Body) -> list[str]:
-    """norm(x + skip + bias), and the sum."""
+    """norm(x + bias + skip), and the sum."""
     x, skip, scale, shift, bias = b.x[:5]
-    total = b.sum(x, skip, bias)
+    total = b.sum(x, bias, skip)  # the bias is that of the product that makes x
     return [layer_norm(b, total, scale, shift, b.attribute("epsilon", 1e-12)), "", "", total]
 
 
 def skip_simplified_layer_normalization(b: Body) -> list[str]:
-    """rms_norm(x + skip + bias), and the sum."""
+    """rms_norm(x + bias + skip), and the sum."""
     x, skip, scale, bias = b.x[:4]
-    total = b.sum(x, skip, bias)
+    total = b.sum(x, bias, skip)
     return [b("Mul", over_root(b, total, b.attribute("epsilon", 1e-12)), scale), "", "", total]
 
 
@@ -59,15 +59,15 @@ def layer_norm(b: Body, x: str, scale: str, shift: str, epsilon: float) -> str:
 
 def over_root(b: Body, x: str, epsilon: float) -> str:
     """x / sqrt(mean x^2 + epsilon), of the last axis."""
-    return b("Div", x, b("Sqrt", b("Add", b.mean(b("Mul", x, x)), epsilon)))
+    return b("Mul", x, b("Reciprocal", b("Sqrt", b("Add", b.mean(b("Mul", x, x)), epsilon))))
 
 
 def embed_layer_normalization(b: Body) -> list[str]:
-    """norm(word + position + segment embedding), the length of each row by its mask, and the sum."""
+    """norm(word + segment + position embedding), the length of each row by its mask, and the sum."""
     ids, segments, word, position, segment, scale, shift, mask, places = b.x[:9]
     length = b.size(ids, 1)
     at = b("Gather", position, places) if places else b.cut(position, 0, b.integers([0]), length)
-    total = b.sum(b("Gather", word, ids), at, b("Gather", segment, segments) if segment else "")
+    total = b.sum(b("Gather", word, ids), b("Gather", segment, segments) if segment else "", at)
     y = layer_norm(b, total, scale, shift, b.attribute("epsilon", 1e-12))
     return [y, _lengths(b, mask or ids, bool(mask)) if b.asked[1] else "", total]
 

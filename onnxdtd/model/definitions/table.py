@@ -15,6 +15,8 @@ Definition = Callable[[Body], list[str]]
 """It writes nodes into the body and returns the results in the order of the outputs, "" for one that it lacks."""
 
 DOMAIN = "com.microsoft"
+SUMS = {"SkipGroupNorm": 1, "SkipLayerNormalization": 3, "SkipSimplifiedLayerNormalization": 3}
+"""The output that is the sum before the norm."""
 ANY = "onnxdtd.any"
 """A graph input of unknown values that `stand_ins` read."""
 DEFINITIONS: dict[str, Definition] = {
@@ -51,11 +53,13 @@ DEFINITIONS: dict[str, Definition] = {
     "SwiGLU": activations.split_swiglu,
     "TransposeMatMul": products.fused_matmul,
 }
-# onnxruntime writes these into the default domain, which has none of them (or not yet in that opset).
-FOREIGN: dict[str, Definition] = {
-    "SimplifiedLayerNormalization": norms.simplified_layer_normalization,
+DEFAULT_DOMAIN: dict[str, Definition] = {
     "LayerNormalization": norms.layer_normalization,
+    "RotaryEmbedding": rotary.standard_rotary_embedding,
+    "SimplifiedLayerNormalization": norms.simplified_layer_normalization,
 }
+"""onnxruntime writes norms into the default domain, which has none of them (or not yet in that opset). The ONNX
+definition of the rotary embedding does not say that its places are no tokens."""
 UNCHECKED = (
     "BiasAdd", "BiasSplitGelu", "FusedMatMulActivation", "GatedRelativePositionBias", "GemmFastGelu", "GroupNorm",
     "NhwcConv", "NhwcFusedConv", "PackedAttention", "PackedMultiHeadAttention", "SkipGroupNorm", "SwiGLU",
@@ -67,7 +71,7 @@ def fits(node: NodeProto, opset: int) -> bool:
     """Whether the node's operator is one of onnxruntime's that have a definition."""
     if node.domain == DOMAIN:
         return node.op_type in DEFINITIONS
-    if node.domain not in ("", "ai.onnx") or node.op_type not in FOREIGN:
+    if node.domain not in ("", "ai.onnx") or node.op_type not in DEFAULT_DOMAIN:
         return False
     return node.op_type != "LayerNormalization" or (opset < 17 and _axis(node) == -1)
 
@@ -78,7 +82,7 @@ def definition(node: NodeProto, opset: int, types: Mapping[str, TypeProto]) -> F
     Raises UnsupportedError, which says why, for a form that has no definition.
     """
     body = Body(node, opset, types)
-    results = (DEFINITIONS if node.domain == DOMAIN else FOREIGN)[node.op_type](body)
+    results = (DEFINITIONS if node.domain == DOMAIN else DEFAULT_DOMAIN)[node.op_type](body)
     read = [i for i, name in enumerate(node.output) if name]
     for i in read:
         if i >= len(results) or not results[i]:
@@ -106,16 +110,23 @@ def why_not(graph: Graph, node: Node) -> str:
     return ""
 
 
-def stand_ins(nodes: Iterable[NodeProto], opset: int) -> dict[int, NodeProto]:
-    """For each node that `fits`, by its place, a standard one that makes a value of the same type and rank."""
-    made = {}
-    for i, node in enumerate(nodes):
-        if fits(node, opset):
-            embeds = node.op_type == "EmbedLayerNormalization"
-            op, inputs = (
-                ("Gather", [node.input[2], node.input[0]]) if embeds else ("Tile", [node.input[0], ANY])
-            )
-            made[i] = helper.make_node(op, inputs, node.output[:1], node.name)
+def stand_ins(nodes: Iterable[NodeProto], opset: int) -> list[NodeProto]:
+    """The nodes, with standard ones in the place of each that `fits`, which make values of the same rank."""
+    made = []
+    for node in nodes:
+        if not fits(node, opset):
+            made.append(node)
+        elif node.op_type == "EmbedLayerNormalization":
+            ids, word = node.input[0], node.input[2]
+            forms = [("Gather", [word, ids]), ("Shape", [ids]), ("Gather", [word, ids])]
+            made += [
+                helper.make_node(op, inputs, [name])
+                for (op, inputs), name in zip(forms, node.output, strict=False)
+                if name
+            ]
+        else:
+            alike = [name for i, name in enumerate(node.output) if name and i in (0, SUMS.get(node.op_type))]
+            made += [helper.make_node("Tile", [node.input[0], ANY], [name]) for name in alike]
     return made
 
 
