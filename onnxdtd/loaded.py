@@ -15,7 +15,6 @@ import numpy as np
 import onnx
 
 from onnxdtd.compiled.upgrade import upgrade
-from onnxdtd.errors import InputError
 from onnxdtd.inputs import Fixed, fix, labels
 from onnxdtd.model.canonise import canonise
 from onnxdtd.model.canonise.branch import take
@@ -25,8 +24,9 @@ from onnxdtd.plan.plan import Plan
 from onnxdtd.plan.target import Target, parse_target
 from onnxdtd.plan.target_text import Names, read_target
 from onnxdtd.settings import Model, graph_of
-from onnxdtd.types import Array, Arrays
+from onnxdtd.types import Arrays
 from onnxdtd.version import __version__
+from onnxdtd.walk.branches import conditions_at
 from onnxdtd.walk.forward import RUNTIME_VERSION, Forward
 from onnxdtd.walk.original import FirstInput
 
@@ -90,8 +90,7 @@ class Loaded:
         """
         loaded = self
         while names := loaded.graph.open_conditions:
-            values = loaded.forward(names, providers)(feeds)
-            conditions = {name: _read(name, values[name]) for name in names}
+            conditions = conditions_at(loaded.graph, loaded.forward(names, providers), feeds)
             way = tuple(conditions.values())
             if way not in loaded._ways:
                 for earliest in list(loaded._ways)[: 1 - MOST_WAYS]:
@@ -137,13 +136,3 @@ class Loaded:
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_forwards": {}, "_derived": {}}
-
-
-def _read(name: str, value: Array) -> bool:
-    """What a condition is. A branch is taken for the whole batch: the rows of one cannot disagree."""
-    if value.size != 1:
-        raise InputError(
-            f"the condition '{name}' has shape {value.shape} where a branch takes one boolean for the whole batch: "
-            "give one sample at a time"
-        )
-    return bool(value.all())

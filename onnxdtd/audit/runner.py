@@ -47,6 +47,7 @@ def run_audit(
     if explanation.only or explanation.start:
         raise UsageError("audits speak of whole walks: explain without only= and start=")
     ticker = Ticker(len(entries), progress, 1000)
+    explainer = explainer.at(explanation.inputs)
     probe = Probe.of(explainer, explanation)
     probe = dataclasses.replace(probe, tick=ticker, rival=_index(rival, explanation, probe))
     plan = explainer.plan(explanation.output)
@@ -94,6 +95,7 @@ def quick(explainer: Explainer, explanation: Explanation, snapshot: Snapshot | N
     explanation."""
     if explanation.method in PASSES:
         return []
+    explainer = explainer.at(explanation.inputs)
     plan, probe = explainer.plan(explanation.output), Probe.of(explainer, explanation, snapshot)
     findings = {
         "conservation": conservation.conservation(plan, explanation),
@@ -118,7 +120,7 @@ def audited(
     them at another input.
     A walk that is restricted (`only`) or starts inside has no findings: audits speak of whole ones.
     """
-    feeds = check_inputs(x, explainer.inputs)
+    feeds, explainer = check_inputs(x, explainer.inputs), explainer.at(x)
     snapshot = Snapshot() if few(explainer.graph, samples(feeds)) else None
     if passes_entry(explainer.method):
         return explainer(feeds, target, progress=progress, **inside)

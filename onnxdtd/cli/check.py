@@ -20,6 +20,8 @@ def check(
     model: options.Model,
     method: options.Method = "auto",
     rules: options.Rules = None,
+    fixed: options.Fixed = None,
+    like: options.Like = None,
     output_name: OutputName = None,
     json_: options.Json = False,
 ) -> str:
@@ -27,4 +29,4 @@ def check(
     needs, and what one explanation would cost. Exit code 0 if it can, 4 if not."""
     from onnxdtd.cli import check_job
 
-    return check_job.report(model, method, rules, output_name, as_json=json_)
+    return check_job.report(model, method, rules, output_name, fixed or (), like, as_json=json_)

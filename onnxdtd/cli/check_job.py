@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import onnxdtd
+from onnxdtd.cli.settings import fixed_inputs
 from onnxdtd.cli.text import page, say, sections
 from onnxdtd.errors import UnsupportedError
 from onnxdtd.plan.cost import Cost
@@ -20,15 +21,25 @@ KINDS = {
     "gate": "products",
     "norm": "norms",
     "barrier": "barriers",
+    "branch": "branches",
     "not on the way": "aside",
     "refuse": "refused",
     "unknown": "unknown",
 }
 
 
-def report(model: Path, method: str, rules: Path | None, output: str | None, *, as_json: bool) -> str:
+def report(
+    model: Path,
+    method: str,
+    rules: Path | None,
+    output: str | None,
+    fixed: Sequence[str],
+    like: Path | None,
+    *,
+    as_json: bool,
+) -> str:
     """The report as text or JSON; of a model that cannot be explained it is printed, and UnsupportedError raised."""
-    found = onnxdtd.check(model, method, output, rules=rules)
+    found = onnxdtd.check(model, method, output, rules=rules, fixed=fixed_inputs(fixed), like=like)
     text = json.dumps(facts(model, found)) if as_json else told(found)
     if not found.ok:
         say(text)

@@ -45,6 +45,8 @@ def compile(
     rules: options.Rules = None,
     bias: options.Bias = None,
     input_range: options.InputRange = None,
+    fixed: options.Fixed = None,
+    like: options.Like = None,
     weights: Annotated[
         str,
         typer.Option(
@@ -62,7 +64,8 @@ def compile(
         output,
         target,
         output_name,
-        {"method": method, "rules": rules, "bias": bias, "input_range": input_range},
+        {"method": method, "rules": rules, "bias": bias, "input_range": input_range, "fixed": fixed or ()},
         weights,
+        like,
         as_json=json_,
     )

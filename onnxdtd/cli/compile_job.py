@@ -25,24 +25,27 @@ def compile(
     output: str | None,
     options: Mapping[str, Any],
     weights: Any,
+    like: Path | None,
     *,
     as_json: bool,
 ) -> str:
     """Write the file and tell of it: a summary, or one JSON object."""
     faults = Faults()
-    explainer = explainer_for(faults, model, **options)
+    explainer = explainer_for(faults, model, like=like, **options)
     with faults:
         check_path(path, model)
     with faults:
         if weights not in WEIGHTS:
             raise UsageError(f"no weights '{weights}'; choose among {', '.join(WEIGHTS)}")
     wanted: Any = target
-    if target not in STARTS and explainer and options["method"] not in onnxdtd.PASSES:
+    settled = explainer is not None and not explainer.graph.open_branches
+    if target not in STARTS and settled and options["method"] not in onnxdtd.PASSES:
         with faults:
             wanted = target_for(explainer, target)
     faults.stop()
     assert explainer is not None  # or there was a fault
-    made = onnxdtd.compile(explainer.graph, path, target=wanted, output=output, weights=weights, **options)
+    settings = {name: value for name, value in options.items() if name != "fixed"}
+    made = onnxdtd.compile(explainer.graph, path, target=wanted, output=output, weights=weights, **settings)
     if not as_json:
         return _summary(made)
     message("\n".join(f"warning: {text}" for text in made.warnings))

@@ -10,6 +10,7 @@ from typing import Any
 
 from onnxdtd.cli.job import preprocessing
 from onnxdtd.cli.progress import Progress
+from onnxdtd.cli.settings import fixed_inputs
 from onnxdtd.cli.text import message, page, sections
 from onnxdtd.errors import UsageError
 from onnxdtd.inputs import IMAGE_SUFFIXES, Preprocess
@@ -40,7 +41,7 @@ def evaluate(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of NumPy and matplotlib
         with Progress(quiet=as_json) as progress:
-            explainer = Explainer(model)
+            explainer = Explainer(model, fixed=fixed_inputs(given.pop("fixed")))
             prepare = _prepared(explainer.graph, data, preprocess, image)
             try:
                 result = evaluated(

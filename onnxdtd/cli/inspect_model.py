@@ -20,13 +20,17 @@ def inspect(
     rules: options.Rules = None,
     bias: options.Bias = None,
     input_range: options.InputRange = None,
+    fixed: options.Fixed = None,
+    like: options.Like = None,
     json_: options.Json = False,
 ) -> str:
     """Show every node that would be explained: its shape, the domain of what arrives there, its rule."""
     from onnxdtd.cli import job
 
     faults = Faults()
-    explainer = job.explainer_for(faults, model, method, input_range=input_range, bias=bias, rules=rules)
+    explainer = job.explainer_for(
+        faults, model, method, input_range=input_range, bias=bias, rules=rules, fixed=fixed or (), like=like
+    )
     with faults:
         wanted = job.target_for(explainer, options.one(target))
     faults.stop()

@@ -16,13 +16,13 @@ import numpy as np
 import onnxdtd
 from onnxdtd.audit import audited
 from onnxdtd.cli.progress import Progress
-from onnxdtd.cli.settings import restriction, restrictions, setting
+from onnxdtd.cli.settings import fixed_inputs, restriction, restrictions, setting
 from onnxdtd.cli.summary import SHOWN, summary
 from onnxdtd.cli.text import message
 from onnxdtd.errors import Faults, InputError, UsageError
 from onnxdtd.explanation import SCHEMA, Explanation
 from onnxdtd.folder import MANIFEST, check_folder, plain
-from onnxdtd.inputs import IMAGE_SUFFIXES, Preprocess, input_file, read_inputs
+from onnxdtd.inputs import IMAGE_SUFFIXES, Preprocess, input_file, read_inputs, read_like
 from onnxdtd.plan.target import Target, check_target
 from onnxdtd.reading import columns
 from onnxdtd.render import save_heatmap
@@ -102,7 +102,7 @@ def ask(
 ) -> Asked:
     """Model, input and targets, read and checked; checks: further ones, of the command. All faults at once."""
     faults = Faults()
-    explainer = explainer_for(faults, model, **options)
+    here = explainer = explainer_for(faults, model, **options)
     with faults:
         input_file(input)
     for check in checks:
@@ -113,12 +113,14 @@ def ask(
         if explainer and prepare and options["input_range"] is None:
             explainer = explainer.by(input_range=prepare.input_range)
         if explainer:
+            # What a target is, a branch may decide, and which one is taken, only an input says.
+            here = None if explainer.graph.open_conditions else explainer
             x = read_inputs(input, explainer.inputs, prepare)
-            explainer = explainer.at(x)
+            here = explainer.at(x)
     questions = []
     for text in targets:
         with faults:
-            questions.append(target_for(explainer, text))
+            questions.append(target_for(here, text))
     faults.stop()
     assert explainer is not None  # or there was a fault
     return Asked(explainer, x, tuple(questions), prepare)
@@ -131,10 +133,15 @@ def explainer_for(
     *,
     input_range: tuple[float, float] | None = None,
     settings: Sequence[str] = (),
+    fixed: Sequence[str] = (),
+    like: Path | None = None,
     **arguments: Any,
 ) -> onnxdtd.Explainer | None:
-    """The explainer, or None and in `faults` whatever stands against it. settings: options of the method, as text."""
+    """The explainer, or None and in `faults` whatever stands against it. settings: options of the method, as text;
+    fixed: inputs, as text; like: an input whose branches are taken."""
     own, options = Faults(), dict[str, Any]()
+    with own:
+        arguments["fixed"] = fixed_inputs(fixed)
     for text in settings:
         with own:
             options |= setting(method, text)
@@ -145,6 +152,8 @@ def explainer_for(
     explainer = None
     with own:
         explainer = onnxdtd.Explainer(model, method, options=options, input_range=input_range, **arguments)
+        if like is not None:
+            explainer = explainer.at(read_like(like, explainer.graph))
     faults.errors += own.errors
     return None if own.errors else explainer
 

@@ -40,6 +40,22 @@ InputRange = Annotated[
         "[default: what the model's metadata say]",
     ),
 ]
+Fixed = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=VALUE",
+        help="Make an input a constant, such as sr=16000, flag=true, k=[1,2] or mask=FILE.npy: it is not asked for, "
+        "and not explained; may be repeated.",
+    ),
+]
+Like = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="INPUT",
+        readable=False,
+        help="An input whose branches are taken, where the model has branches that an input decides.",
+    ),
+]
 Targets = Annotated[
     list[str],
     typer.Option(

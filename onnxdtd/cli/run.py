@@ -55,6 +55,7 @@ def run(
     ] = False,
     bias: options.Bias = None,
     input_range: options.InputRange = None,
+    fixed: options.Fixed = None,
     engine: Annotated[
         str,
         typer.Option(
@@ -83,7 +84,8 @@ def run(
         output,
         target,
         {"method": method, "engine": engine, "bias": bias, "rules": rules, "providers": provider,
-         "input_range": input_range, "settings": settings or (), "verify": verify, "strict_rules": strict_rules},
+         "input_range": input_range, "fixed": fixed or (), "settings": settings or (), "verify": verify,
+         "strict_rules": strict_rules},
         preprocess,
         image,
         keep=keep or (),

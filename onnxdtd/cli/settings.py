@@ -1,15 +1,16 @@
-"""`--set NAME=VALUE`: the settings of a method of many passes, read by what its signature says of them; and `--only`:
-channels of values inside the model."""
+"""What options say in a text of their own: `--set NAME=VALUE`, the settings of a method of many passes, read by what
+its signature says of them; `--fixed NAME=VALUE`, inputs; `--only VALUE=3,17`, channels of values inside the model."""
 
 from __future__ import annotations
 
 import inspect
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import onnxdtd
-from onnxdtd.errors import UsageError
+from onnxdtd.errors import Faults, UsageError
 from onnxdtd.plan.focus import CHANNELS
 
 WORDS = {bool: "true or false", int: "a whole number", float: "a number"}
@@ -43,6 +44,32 @@ def _kind(parameter: inspect.Parameter) -> type:
     if isinstance(parameter.default, bool | float):
         return type(parameter.default)
     return int
+
+
+def fixed_inputs(texts: Sequence[str]) -> dict[str, Any]:
+    """What several `--fixed NAME=VALUE` say: a number, true or false, a list, or a file. UsageError."""
+    fixed, faults = dict[str, Any](), Faults()
+    for text in texts:
+        with faults:
+            name, _, value = text.partition("=")
+            if not name or not value:
+                raise UsageError(f"--fixed {text}: give an input and its value, such as sr=16000")
+            if name in fixed:
+                raise UsageError(f"--fixed {text}: '{name}' is fixed twice")
+            fixed[name] = _constant(text, value)
+    faults.stop()
+    return fixed
+
+
+def _constant(text: str, value: str) -> Any:
+    if Path(value).suffix in (".npy", ".pb"):
+        return Path(value)
+    try:
+        return json.loads(value.lower())
+    except ValueError:
+        raise UsageError(
+            f"--fixed {text}: a value is a number, true, false, a list such as [1,2], or a file .npy or .pb"
+        ) from None
 
 
 def restrictions(texts: Sequence[str]) -> dict[str, dict[int, list[int]]]:

@@ -14,11 +14,12 @@ SHOWN = 3
 # Notes on what changes no number, and on the final activation, which the target's line tells.
 ROUTINE = ("Constant lifted", "constants folded", "no-ops dropped", "final ")
 ENGINE = "engine "  # opens the note on which engine `auto` took
+BRANCH = "branch taken: "
 
 
 def summary(e: Explanation, directory: Path, files: Sequence[str], names: Sequence[str] | None = None) -> str:
     """Lines for a person; the same facts, and more, are in explanation.json. names: of a table's columns."""
-    notes = [note for note in e.notes if not note.startswith((*ROUTINE, ENGINE))]
+    notes = [note for note in e.notes if not note.startswith((*ROUTINE, ENGINE, BRANCH))]
     engine = [note.removeprefix(ENGINE) for note in e.notes if note.startswith(ENGINE)]
     rows = [
         ("answer", _answer(e, names)),
@@ -29,6 +30,7 @@ def summary(e: Explanation, directory: Path, files: Sequence[str], names: Sequen
         ("method", [e.method + (f", picked by auto: {e.reason}" if e.reason else "")]),
         ("found", _extras(e)),
         ("audit", aligned(_findings(e), "<<<") if e.findings else []),
+        ("branch", [note.removeprefix(BRANCH) for note in e.notes if note.startswith(BRANCH)]),
         ("graph", ["; ".join(notes)] if notes else []),
         ("engine", engine),
         ("warning", list(e.warnings)),

@@ -58,7 +58,7 @@ class Case:
         if not fixed and count > 1:
             feeds = {name: array[sample : sample + 1] for name, array in feeds.items()}
             questions = [_one_of(target, sample) for target in questions]
-        row = sample if fixed else 0
+        front, row = front.at(feeds), sample if fixed else 0
         bases = [front.by("gradient", engine="numpy")(feeds, target) for target in questions]
         if len(outputs := {base.output: None for base in bases}) > 1:
             raise TargetError(

@@ -60,7 +60,7 @@ def compare(
         raise UsageError("no target is given: leave `targets` out for the predicted class")
     case = Case.of(front, x, sample, background, superpixels, layout, seed, questions)
     _all_possible(case, [m for m, was_named in named.items() if was_named], options or {})
-    forward = forward_timing(front.graph, case.feeds, front.providers)
+    forward = forward_timing(case.front.graph, case.feeds, front.providers)
     cells: dict[tuple[int, str], Cell] = {}
     timings: dict[str, Timing] = {}
     faults: dict[str, list[OnnxdtdError]] = {}

@@ -33,7 +33,17 @@ def digest(plan: Plan) -> str:
     Weights count by content: a model whose weights lie in other files has a digest of its own without them.
     """
     versions = (__version__, onnx.__version__, RUNTIME_VERSION)
-    about = (versions, plan.target, plan.seed, plan.finish, plan.inputs, plan.inside, _steps(plan))
+    conditions = tuple(plan.graph.conditions.items())
+    about = (
+        versions,
+        plan.target,
+        plan.seed,
+        plan.finish,
+        plan.inputs,
+        plan.inside,
+        conditions,
+        _steps(plan),
+    )
     content = hashlib.sha256(repr(about).encode())
     content.update(plan.graph.to_proto(constants=False).SerializeToString(deterministic=True))
     for name, array in plan.graph.constants.items():

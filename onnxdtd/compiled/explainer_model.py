@@ -14,9 +14,10 @@ from onnxdtd.compiled.export import check_path, complete, write
 from onnxdtd.compiled.start import COEFFICIENTS, RUNTIME, SEED, Start
 from onnxdtd.compiled.trace import Compiled, compile_plan
 from onnxdtd.compiled.upgrade import upgrade
+from onnxdtd.compiled.valid import refuse_open
 from onnxdtd.domains.propagation import Range
 from onnxdtd.errors import TargetError, UnsupportedError, UsageError
-from onnxdtd.inputs import labels
+from onnxdtd.inputs import Fixed, Like, fix, labels, read_like
 from onnxdtd.methods.entry import Method
 from onnxdtd.model.canonise import canonise
 from onnxdtd.model.graph import Graph
@@ -25,6 +26,7 @@ from onnxdtd.plan.target import Target, check_target, described, parse_target
 from onnxdtd.plan.target_text import Names, read_target
 from onnxdtd.settings import Model, Rules, check_names, graph_of, input_range_of, overrides, passes_entry
 from onnxdtd.version import __version__
+from onnxdtd.walk.branches import settled
 
 STARTS = {"runtime": RUNTIME, "coefficients": COEFFICIENTS, "seed": SEED}
 WEIGHTS = ("store", "derive")
@@ -66,6 +68,8 @@ def compile(
     input_range: Range = None,
     bias: Literal["absorb", "redistribute"] | None = None,
     rules: Rules = None,
+    fixed: Fixed = None,
+    like: Like = None,
 ) -> CompiledModel:
     """Write (x, target) -> (outputs, relevance) as one ONNX model that needs onnxruntime and nothing else.
 
@@ -80,7 +84,9 @@ def compile(
     Where the model has a value of that name, the input is called `onnxdtd/target`, and so on.
     output: which one is explained; a model of several float outputs needs it. weights: what rules make of weights
     (such as W+) is stored, or derived in the graph from the model's own, which takes no room. method, input_range,
-    bias, rules: as in `Explainer`.
+    bias, rules, fixed: as in `Explainer`. like: an input, or the file of one; where the model has branches that an
+    input decides, those that it takes are compiled, and the file returns `onnxdtd/valid` as well: one boolean, true
+    where its own input takes them too.
 
     The model is written in canonical form, as it is explained: constants folded, BatchNormalization merged into its
     neighbour (outputs agree to rounding). All other nodes and names are the model's; what is added starts with
@@ -91,7 +97,9 @@ def compile(
     for a path that holds something else; and what `Explainer` raises. Nothing is written then.
     """
     check_names(method, "onnx", bias)
-    graph = canonise(graph_of(model))
+    graph = canonise(fix(graph_of(model), fixed)[0])
+    if like is not None:
+        graph = settled(graph, read_like(like, graph))
     source = Path(model) if isinstance(model, (str, os.PathLike)) else None
 
     def plan_for(graph: Graph, output: str | None) -> Plan:
@@ -102,6 +110,7 @@ def compile(
 
     _refuse_passes(method)
     start, output = start_for(graph, target, output)
+    refuse_open(graph, graph.outputs if output is None else (output,))
     plan = plan_for(upgrade(graph), output)
     return write_compiled(plan, start, Path(path), source, weights)
 
@@ -196,6 +205,7 @@ def _metadata(plan: Plan, compiled: Compiled, target: str, weights: str) -> dict
         "onnxdtd/weights": weights,
         "onnxdtd/opset": str(graph.opsets[""]),
         "onnxdtd/source_sha256": graph.sha256,
+        "onnxdtd/conditions": json.dumps(dict(graph.conditions)),
         "onnxdtd/notes": json.dumps(graph.notes),
         "onnxdtd/warnings": json.dumps(plan.warnings),
     }

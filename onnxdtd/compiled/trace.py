@@ -20,6 +20,7 @@ from onnx import helper
 from onnxdtd.compiled.derive import Weights, derive
 from onnxdtd.compiled.order import walk_last
 from onnxdtd.compiled.start import RUNTIME, Start, masks_inside, start, starts_inside
+from onnxdtd.compiled.valid import VALID, valid
 from onnxdtd.errors import UnsupportedError
 from onnxdtd.linear import Claim, Site, ignore
 from onnxdtd.model.node import reads
@@ -84,8 +85,12 @@ def compile_plan(plan: Plan, what: Start = RUNTIME, weights: Weights = "all") ->
         kind = helper.np_dtype_to_tensor_dtype(r.dtype)
         shape = values[name].shape
         model.graph.output.append(helper.make_tensor_value_info(relevance[name], kind, shape))
+    ends = [*relevance.values()]
+    if graph.conditions:
+        ends.append(VALID)
+        model.graph.output.append(valid(graph.conditions, tracer))
     begins = [traced.name for traced in seed.values()]
-    nodes, used = _alive(walk_last(tracer, tracer.nodes, begins), relevance.values())
+    nodes, used = _alive(walk_last(tracer, tracer.nodes, begins), ends)
     model.graph.node.extend(nodes)
     model.graph.input.extend(helper.make_value_info(traced.name, traced.type_proto) for traced in asked)
     constants = {name: a for name, a in tracer.constants.items() if name in used} | dict(graph.constants)
@@ -176,7 +181,7 @@ def _apply(apply: Callable[[Any, Any], Any], keeps_batch: bool, w: Any, x: Any) 
     return apply(w, x)
 
 
-def _alive(nodes: Sequence[onnx.NodeProto], outputs: Any) -> tuple[list[onnx.NodeProto], set[str]]:
+def _alive(nodes: Sequence[onnx.NodeProto], outputs: Sequence[str]) -> tuple[list[onnx.NodeProto], set[str]]:
     """The nodes that the outputs need, and every value that they or their bodies read."""
     used, alive = set(outputs), []
     for node in reversed(nodes):

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from onnxdtd.errors import Faults, InputError, UsageError
-from onnxdtd.inputs.arrays import check_inputs
+from onnxdtd.inputs.arrays import check_inputs, read_inputs
 from onnxdtd.model.graph import Graph, Value
 from onnxdtd.types import Array
 
 Fixed = Mapping[str, Any] | None
-"""Numbers, lists or arrays by input name."""
+"""Numbers, lists, arrays, or files that hold one (.npy, .pb), by input name."""
 _SHOWN = 8  # elements of an array that a note shows
 
 
@@ -47,9 +48,12 @@ def _checked(graph: Graph, fixed: Mapping[str, Any]) -> dict[str, Array]:
             if name not in graph.inputs:
                 inputs = ", ".join(f"'{other}'" for other in graph.inputs)
                 raise UsageError(f"fixed: the model has no input '{name}'; it takes {inputs}")
-            known = graph.value(name)
+            own = {name: graph.value(name)}
             try:
-                arrays |= check_inputs({name: _typed(value, known)}, {name: known})
+                if isinstance(value, (str, os.PathLike)):
+                    arrays |= read_inputs(os.fspath(value), own)
+                else:
+                    arrays |= check_inputs({name: _typed(value, own[name])}, own)
             except InputError as error:
                 raise UsageError("\n".join(f"fixed: {line}" for line in str(error).splitlines())) from None
     faults.stop()
@@ -68,7 +72,7 @@ def _typed(value: Any, like: Value) -> Any:
     sizes = like.shape or ()
     if array.ndim == 0 and math.prod(size if isinstance(size, int) else 1 for size in sizes) == 1:
         array, typed = array.reshape([1] * len(sizes)), typed.reshape([1] * len(sizes))
-    numbers = array.dtype.kind in "iu" and (like.is_float or typed.dtype.kind in "iu")
+    numbers = array.dtype.kind in "iu" and (like.is_float or typed.dtype.kind in "iub")
     return typed if numbers and np.array_equal(typed, array) else array
 
 

@@ -60,7 +60,9 @@ def allowed(
             source = candidate.make()
             source(ask)
             working.append(candidate)
-            if isinstance(source, Native) and (warnings := source.explainer.plan(output).warnings):
+            if isinstance(source, Native) and (
+                warnings := source.explainer.at(ask.feeds).plan(output).warnings
+            ):
                 warned[candidate.name] = "; ".join(warnings)
         except OnnxdtdError as error:
             if not candidate.optional:

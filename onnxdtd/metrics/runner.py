@@ -16,7 +16,7 @@ from onnxdtd.entries import MetricEntry
 from onnxdtd.errors import TargetError, UsageError
 from onnxdtd.inputs import Preprocess
 from onnxdtd.metrics.case import Settings
-from onnxdtd.metrics.data import LABELS, open_data
+from onnxdtd.metrics.data import LABELS, DataSet, open_data
 from onnxdtd.metrics.journal import Journal
 from onnxdtd.metrics.methods import Methods, allowed, candidates
 from onnxdtd.metrics.result import Evaluation, gather
@@ -87,6 +87,7 @@ def evaluate(
     inputs = open_data(data, base.inputs, labels=labels, preprocess=prepare, limit=limit)
     if by_label and inputs.labels is None:
         raise UsageError(f"target label needs labels: an array '{LABELS}' in the .npz, or labels=")
+    base = _one_way(base, inputs)
     scorer = Scorer(base, question.output, batch)
     overview = survey(inputs, scorer.inputs, base.input_range, chosen.layout)
     work = Work(inputs, overview, scorer, chosen, seed, question, by_label)
@@ -114,6 +115,23 @@ def evaluate(
         for ticker.index, candidate in enumerate(working):
             work.run(candidate.name, candidate.make, entries, journal, ticker)
         return gather(journal, names, entries, settled, skipped, left_out, warned, keep=out is not None)
+
+
+def _one_way(explainer: Explainer, data: DataSet) -> Explainer:
+    """The explainer of the branches that all inputs take. UsageError where they take several: a score compares
+    outputs of one function."""
+    if not explainer.graph.open_conditions:
+        return explainer
+    ways: dict[Explainer, int] = {}
+    for number, feeds in enumerate(data):
+        ways.setdefault(explainer.at(feeds), number)
+    first, *others = ways.values()
+    if others:
+        raise UsageError(
+            f"inputs {first} and {others[0]} of the data take different branches of the model: evaluate those of one "
+            "branch at a time"
+        )
+    return next(iter(ways))
 
 
 def _entries(metrics: str | Sequence[str]) -> list[MetricEntry]:

@@ -97,10 +97,15 @@ class Graph:
         return {node.name: node for node in self.nodes}
 
     @cached_property
-    def open_conditions(self) -> tuple[str, ...]:
-        """The values that decide which branch of an If is taken, where only a run knows them."""
+    def open_branches(self) -> tuple[Node, ...]:
+        """The nodes of which only a run says which branch they take."""
         branching = (node for node in self.nodes if node.op == "If" and not node.domain)
-        return tuple(dict.fromkeys(n.inputs[0] for n in branching if n.inputs[0] not in self.constants))
+        return tuple(node for node in branching if node.inputs[0] not in self.constants)
+
+    @property
+    def open_conditions(self) -> tuple[str, ...]:
+        """The values that decide which branches are taken, where only a run knows them."""
+        return tuple(dict.fromkeys(node.inputs[0] for node in self.open_branches))
 
     def value(self, name: str) -> Value:
         """What is known of a value (an empty description when nothing is)."""

@@ -79,6 +79,12 @@ class Node:
         """The first output, the one that carries relevance."""
         return self.outputs[0]
 
+    @property
+    def inner(self) -> tuple[Node, ...]:
+        """The nodes of the graphs inside it, and of those inside them."""
+        own = [Node.from_proto(proto, proto.name) for body in _bodies(self) for proto in body.node]
+        return tuple(node for one in own for node in (one, *one.inner))
+
     def __str__(self) -> str:
         return f"'{self.name}' {self.op}"
 

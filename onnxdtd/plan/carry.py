@@ -91,7 +91,8 @@ class Carried:
             if not slots:
                 return None
         self.floats.update(made)
-        self.beside.update({v: node for v in made if v not in op.carried(node.outputs)})
+        if op.kind not in UNSERVED:
+            self.beside.update({v: node for v in made if v not in op.carried(node.outputs)})
         return slots
 
     def _rounded(self, read: set[str]) -> bool:

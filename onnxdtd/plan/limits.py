@@ -11,6 +11,7 @@ from onnxdtd.methods import Place
 from onnxdtd.methods.overrides import Override
 from onnxdtd.model.graph import Graph
 from onnxdtd.plan.masks import masks
+from onnxdtd.plan.moved import moved_by
 from onnxdtd.plan.reach import Reach
 from onnxdtd.plan.step import Step
 
@@ -41,6 +42,13 @@ def limits(
     warnings += [
         f"input '{name}' is shaped as the tokens and not looked up: it is taken for their mask and given no relevance"
         for name in masks(graph)
+    ]
+    moving = moved_by(graph, way.inputs, graph.conditions)
+    warnings += [
+        f"which branch is taken hangs on values of the input ('{value}'): relevance is that of the branch which this "
+        "input takes, and nothing of what decides for it"
+        for value in graph.conditions
+        if any(value in node.outputs for node in moving)
     ]
     open_ended = [name for name in way.inputs if name in ranges and not ranges[name].bounded]
     # A rule that is a product with the input looks at it, whatever is known of its range.

@@ -150,7 +150,7 @@ def recursive_taylor(
     cost is the product of the layers' widths. Raises UnsupportedError for other models.
     """
     question = explainer.loaded.question(target)
-    feeds = check_inputs(x, explainer.inputs)
+    feeds, explainer = check_inputs(x, explainer.inputs), explainer.at(x)
     layers, flat = layers_of(explainer.plan(question.output), feeds, question, explainer.providers)
     return recursion(layers, roots)(flat)
 

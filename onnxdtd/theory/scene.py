@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 from collections import ChainMap
-from collections.abc import Container, Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from onnxdtd.domains.pieces import still
 from onnxdtd.errors import InputError, UnsupportedError
 from onnxdtd.explainer import Explainer
 from onnxdtd.inputs import check_inputs
 from onnxdtd.linear import Site
 from onnxdtd.model.graph import Graph, Node
 from onnxdtd.model.point import Point
-from onnxdtd.ops import OPS
+from onnxdtd.plan.moved import moved_by
 from onnxdtd.plan.plan import Plan, Step, needed
 from onnxdtd.plan.seed import ask, start_of
 from onnxdtd.types import Array
@@ -105,10 +104,11 @@ class Scene:
     def of(cls, explainer: Explainer, x: Any, target: Any = None, sample: int = 0) -> Scene:
         """Run the model and the explainer's walk on one sample of x. Raises InputError, TargetError."""
         question = explainer.loaded.question(target)
-        plan = explainer.plan(question.output)
         feeds = {
             name: _sample(name, array, sample) for name, array in check_inputs(x, explainer.inputs).items()
         }
+        explainer = explainer.at(feeds)
+        plan = explainer.plan(question.output)
         # What others choose by carries no relevance, so the walk does not read how it is made.
         made = (
             v
@@ -151,34 +151,15 @@ class Scene:
         return shape
 
 
-def moved_by(
-    graph: Graph, starts: Iterable[str], ends: Container[str], closed: Container[str] = ()
-) -> list[Node]:
-    """The nodes whose values the values `starts` move, on the way to any of `ends`; none of those closed, nor what
-    only they lead to."""
-    carried, reached = set(starts), []
-    for node in graph.nodes:
-        entry = OPS.get((node.domain, node.op))
-        moves = entry is None or entry.pieces is not still
-        if moves and node.name not in closed and not carried.isdisjoint(node.inputs):
-            reached.append(node)
-            carried.update(filter(None, node.outputs))
-    read: set[str] = set()
-    kept = []
-    for node in reversed(reached):
-        if any(value in ends or value in read for value in node.outputs):
-            kept.append(node)
-            read.update(node.inputs)
-    return kept[::-1]
-
-
 def double(array: Array) -> Array:
     """Floating-point arrays in float64."""
     return np.asarray(array, np.float64) if array.dtype.kind == "f" else array
 
 
 def _sample(name: str, array: Array, sample: int) -> Array:
-    if not array.ndim or not 0 <= sample < len(array):
+    if not array.ndim:
+        return array  # one number for all samples
+    if not 0 <= sample < len(array):
         raise InputError(
             f"input '{name}' of shape {array.shape} has no sample {sample}; samples count from 0"
         )

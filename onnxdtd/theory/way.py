@@ -16,9 +16,10 @@ from onnxdtd.linear import Site
 from onnxdtd.model.graph import Node
 from onnxdtd.model.point import Point
 from onnxdtd.ops import OPS
+from onnxdtd.plan.moved import moved_by
 from onnxdtd.plan.reach import LAYERS
 from onnxdtd.primitives import operator
-from onnxdtd.theory.scene import Scene, moved_by
+from onnxdtd.theory.scene import Scene
 from onnxdtd.types import Array
 
 CURVES = ("gate", "norm", "recurrent")

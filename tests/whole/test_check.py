@@ -34,7 +34,10 @@ def model_of(
 
 W = np.ones((4, 3), np.float32)
 BRANCH = helper.make_graph(
-    [helper.make_node("Identity", ["d"], ["z"])], "b", [], [helper.make_tensor_value_info("z", 1, None)]
+    [helper.make_node("Bernoulli", ["d"], ["z"], name="drawn")],
+    "b",
+    [],
+    [helper.make_tensor_value_info("z", 1, None)],
 )
 DENSE = helper.make_node("MatMul", ["x", "w"], ["d"], name="dense")
 ROUND = helper.make_node("Round", ["d"], ["y"], name="round")
@@ -108,12 +111,12 @@ def test_the_command_refuses_with_exit_code_4_and_the_whole_report(
     code, out, err = cli("check", tmp_path / "m.onnx", *json_)
     assert code == 4
     assert "'choice' If" in err
-    assert "a branch" in err
+    assert "in a branch of 'choice' If: 'drawn' Bernoulli" in err
     if json_:
         facts = json.loads(out)
         assert not facts["ok"]
         assert facts["cost"] is None
-        assert "a branch" in facts["faults"][0]
+        assert "'drawn' Bernoulli" in facts["faults"][0]
     else:
         assert "cannot be explained" in out
 
