@@ -7,7 +7,17 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 Kind = Literal[
-    "linear", "route", "select", "elementwise", "gate", "norm", "recurrent", "barrier", "expanded", "refuse"
+    "linear",
+    "route",
+    "select",
+    "elementwise",
+    "gate",
+    "norm",
+    "recurrent",
+    "loop",
+    "barrier",
+    "expanded",
+    "refuse",
 ]
 Finish = Literal["", "times_input", "square"]
 
@@ -17,8 +27,9 @@ class OpEntry:
     """One operator: what kind of map it is and the function that builds its site.
 
     kind: linear (weighted sums) · route (moves or copies values) · select (max, top-k) · elementwise
-    (activations) · gate (product of two data inputs) · norm · recurrent · barrier (integer, boolean, shape:
-    carries no relevance) · expanded (into the nodes of its ONNX definition, when the model is read) · refuse.
+    (activations) · gate (product of two data inputs) · norm · recurrent · loop (relevance goes through its
+    body, step by step) · barrier (integer, boolean, shape: carries no relevance) · expanded (into the nodes of its
+    ONNX definition, when the model is read) · refuse.
     family refines the kind for methods: convolution, dense, sum, pool, scale. data: the input slots that carry
     relevance, None for all. factors: slots that the op multiplies: where more than one of them carries relevance,
     the op is a gate. otherwise: the kind where just these slots carry. variants: kind and family, by the value of

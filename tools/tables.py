@@ -41,7 +41,8 @@ def ops() -> str:
         more = entry.doc if entry.site is None else "" if entry.family == entry.kind else entry.family
         groups.setdefault((entry.kind, more), []).append(f"{domain}.{name}" if domain else name)
     order = (
-        "linear", "route", "select", "elementwise", "gate", "norm", "recurrent", "expanded", "barrier", "refuse",
+        "linear", "route", "select", "elementwise", "gate", "norm", "recurrent", "loop", "expanded", "barrier",
+        "refuse",
     )  # fmt: skip
     rows = sorted(groups.items(), key=lambda item: (order.index(item[0][0]), item[0]))
     head = ("verdict", "family, or reason", "operators")

@@ -19,10 +19,12 @@ from onnxdtd.audit.similarity import cosines, side_by_side
 from onnxdtd.explainer import Explainer
 from onnxdtd.explanation import Explanation
 from onnxdtd.model.graph import Graph
+from onnxdtd.plan.assign import prune
 from onnxdtd.plan.batch import rows, samples, samples_first
 from onnxdtd.plan.boxes import class_rows
-from onnxdtd.plan.plan import Plan, Step, make_plan, needed, prune
+from onnxdtd.plan.plan import Plan, make_plan, needed
 from onnxdtd.plan.reach import LAYERS
+from onnxdtd.plan.step import Step
 from onnxdtd.runs.batches import fixed_batch
 from onnxdtd.runs.masks import mask_of
 from onnxdtd.types import Array, Arrays

@@ -15,7 +15,8 @@ from onnxdtd.audit.finding import Finding, likeness, middle, percent
 from onnxdtd.audit.probe import Probe
 from onnxdtd.audit.similarity import compare
 from onnxdtd.explanation import Explanation
-from onnxdtd.plan.plan import Plan, Step
+from onnxdtd.plan.plan import Plan
+from onnxdtd.plan.step import Step
 from onnxdtd.registry import audit
 from onnxdtd.types import Array
 

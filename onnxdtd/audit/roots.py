@@ -11,7 +11,8 @@ from onnxdtd.audit.finding import Finding, middle, percent
 from onnxdtd.audit.probe import Probe
 from onnxdtd.errors import UnsupportedError, UsageError
 from onnxdtd.explanation import Explanation
-from onnxdtd.plan.plan import Plan, Step
+from onnxdtd.plan.plan import Plan
+from onnxdtd.plan.step import Step
 from onnxdtd.plan.target import Target
 from onnxdtd.registry import audit
 from onnxdtd.theory.root import Roots

@@ -123,9 +123,12 @@ def _shown(value: Value, trials: Sequence[Trial]) -> tuple[Dimension, ...]:
     shapes = [trial.shapes[value.name] for trial in trials]
     if value.shape is None or any(len(shape) != len(value.shape) for shape in shapes):
         return (None,) * len(shapes[0])
+    # Of a loop that did not run, no size is known.
+    telling = [(trial, shape) for trial, shape in zip(trials, shapes, strict=True) if 0 not in shape]
     corrected = []
-    for size, *lengths in zip(value.shape, *shapes, strict=True):
-        wrong = any(trial.contradicts(size, n) for trial, n in zip(trials, lengths, strict=True))
-        agreed = lengths[0] if len(trials) > 1 and len(set(lengths)) == 1 else None
+    for axis, size in enumerate(value.shape):
+        lengths = [shape[axis] for _, shape in telling]
+        wrong = any(trial.contradicts(size, n) for (trial, _), n in zip(telling, lengths, strict=True))
+        agreed = lengths[0] if len(telling) > 1 and len(set(lengths)) == 1 else None
         corrected.append(agreed if wrong else size)
     return tuple(corrected)

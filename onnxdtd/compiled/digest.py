@@ -14,6 +14,7 @@ import numpy as np
 import onnx
 
 from onnxdtd.plan.plan import Plan
+from onnxdtd.plan.step import everywhere
 from onnxdtd.version import __version__
 from onnxdtd.walk.forward import RUNTIME_VERSION
 
@@ -63,7 +64,7 @@ def lasting(plan: Plan) -> bool:
 def _steps(plan: Plan) -> list[Any]:
     return [
         (s.node.name, s.slots, s.op.kind, s.op.family, spelled(s.op.site), spelled(s.pruned))
-        for s in plan.steps
+        for s in everywhere(plan.steps)
     ]
 
 

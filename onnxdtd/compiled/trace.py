@@ -7,7 +7,7 @@ for each explained input. What depends on no input is computed here, once, and s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -23,11 +23,14 @@ from onnxdtd.compiled.start import RUNTIME, Start, masks_inside, start, starts_i
 from onnxdtd.compiled.valid import VALID, valid
 from onnxdtd.errors import UnsupportedError
 from onnxdtd.linear import Claim, Site, ignore
-from onnxdtd.model.node import reads
+from onnxdtd.model.graph import Graph
+from onnxdtd.model.loops import recording
 from onnxdtd.model.point import Point
 from onnxdtd.plan.faults import describe
-from onnxdtd.plan.plan import Plan, Step, needed
+from onnxdtd.plan.plan import Plan, needed
+from onnxdtd.plan.step import Step
 from onnxdtd.primitives import Traced, Tracer, at_hand, static
+from onnxdtd.primitives.body import alive
 from onnxdtd.primitives.traced import PREFIX
 from onnxdtd.types import Dimension
 from onnxdtd.walk.backward import walk
@@ -66,7 +69,7 @@ def compile_plan(plan: Plan, what: Start = RUNTIME, weights: Weights = "all") ->
         if array.dtype != object:  # strings
             tracer.constant(array, name)
     values = {name: _traced(plan, tracer, name) for name in needed(plan)}
-    model = graph.to_proto(constants=False)
+    model = recording(graph, values).to_proto(constants=False)
     starts, masks = starts_inside(plan, tracer, values), masks_inside(plan, tracer, values)
     asked, seed = [*starts.values(), *masks.values()], dict(starts)
     target_input = None
@@ -90,7 +93,7 @@ def compile_plan(plan: Plan, what: Start = RUNTIME, weights: Weights = "all") ->
         ends.append(VALID)
         model.graph.output.append(valid(graph.conditions, tracer))
     begins = [traced.name for traced in seed.values()]
-    nodes, used = _alive(walk_last(tracer, tracer.nodes, begins), ends)
+    nodes, used = alive(walk_last(tracer, tracer.nodes, begins), ends)
     model.graph.node.extend(nodes)
     model.graph.input.extend(helper.make_value_info(traced.name, traced.type_proto) for traced in asked)
     constants = {name: a for name, a in tracer.constants.items() if name in used} | dict(graph.constants)
@@ -135,12 +138,21 @@ def _check(plan: Plan) -> None:
         faults.append(
             f"the model computes '{taken[0]}': it is compiled already; compile the model it explains"
         )
-    for step in plan.steps:
-        if not step.op.compiles:
-            faults.append(f"{describe(graph, step.node)}: the walk through it branches on values, which a graph "
-                          "cannot; use engine='numpy'")  # fmt: skip
+    faults += _untraceable(graph, plan.steps)
     if faults:
         raise UnsupportedError(faults)
+
+
+def _untraceable(graph: Graph, steps: Sequence[Step]) -> Iterator[str]:
+    for step in steps:
+        where = f"{describe(graph, step.node)}:"
+        if not step.op.compiles:
+            yield f"{where} the walk through it branches on values, which a graph cannot; use engine='numpy'"
+        if step.trail is not None and not step.trail.steady:
+            yield f"{where} a value inside may change its shape from one iteration to the next, and a graph stacks "\
+                  "equal ones only; use engine='numpy'"  # fmt: skip
+        if step.trail is not None:
+            yield from _untraceable(step.trail.graph, step.trail.steps)
 
 
 def _traced(plan: Plan, tracer: Tracer, name: str) -> Traced:
@@ -179,13 +191,3 @@ def _apply(apply: Callable[[Any, Any], Any], keeps_batch: bool, w: Any, x: Any) 
         if array is not None and all(isinstance(size, int) for size in one):
             return apply(w, np.broadcast_to(array, [static(size) for size in one]))
     return apply(w, x)
-
-
-def _alive(nodes: Sequence[onnx.NodeProto], outputs: Sequence[str]) -> tuple[list[onnx.NodeProto], set[str]]:
-    """The nodes that the outputs need, and every value that they or their bodies read."""
-    used, alive = set(outputs), []
-    for node in reversed(nodes):
-        if used.intersection(node.output):
-            alive.append(node)
-            used.update(reads(node))
-    return alive[::-1], used

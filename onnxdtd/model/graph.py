@@ -120,7 +120,7 @@ class Graph:
         graph = dataclasses.replace(self, **changes)
         conditions = {name: held for name, held in graph.conditions.items() if name not in graph.constants}
         results = [*graph.outputs, *graph.targets.values(), *conditions]
-        kept = sort_nodes(graph.nodes, results)
+        kept = tuple(_with_constants(node, graph) for node in sort_nodes(graph.nodes, results))
         used = {value for node in kept for value in needs(node)} | set(results)
         constants = {name: array for name, array in graph.constants.items() if name in used}
         return dataclasses.replace(graph, nodes=kept, constants=constants, conditions=conditions)
@@ -128,6 +128,17 @@ class Graph:
     def noting(self, *notes: str) -> Graph:
         """A copy with further notes."""
         return dataclasses.replace(self, notes=(*self.notes, *notes))
+
+    def to_body(self) -> onnx.GraphProto:
+        """The graph as the body of a node, which reads its constants from around it; an output that is an input or
+        a constant gets a node, as a file wants it."""
+        model = self.to_proto(constants=False)
+        for output in model.graph.output:
+            if output.name not in self.producers:
+                label = f"{output.name}/out"
+                model.graph.node.append(helper.make_node("Identity", [output.name], [label], label))
+                output.name = label
+        return model.graph
 
     def to_proto(self, outputs: Iterable[str] | None = None, constants: bool = True) -> onnx.ModelProto:
         """The graph as an ONNX model; `outputs` replaces its outputs, `constants` says whether to copy them in."""
@@ -142,6 +153,15 @@ class Graph:
         model = helper.make_model(graph, opset_imports=opsets, producer_name="onnxdtd")
         model.ir_version = self.ir_version
         return model
+
+
+def _with_constants(node: Node, graph: Graph) -> Node:
+    """The node, whose body has the constants that the graph around it has by now."""
+    body: Any = node.body
+    if body is None or all(graph.constants.get(name) is array for name, array in body.constants.items()):
+        return node
+    constants = {name: graph.constants[name] for name in body.constants}
+    return dataclasses.replace(node, body=body.replace(constants=constants))
 
 
 def sort_nodes(nodes: Iterable[Node], outputs: Iterable[str]) -> tuple[Node, ...]:

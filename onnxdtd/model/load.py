@@ -12,6 +12,7 @@ import io
 import os
 import stat
 from collections import Counter
+from collections.abc import Mapping
 from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
@@ -104,7 +105,7 @@ def _read(stream: BinaryIO, folder: Path | None) -> Graph:
             f"onnxruntime's CPU provider has no {', '.join(alone)} to compare what was written out with"
         )
     notes += [f"{op} expanded into its ONNX definition: {count}x" for op, count in sorted(expanded.items())]
-    return _graph(infer(model) if expanded else model, opsets, constants, sha256).noting(*notes)
+    return graph_of(infer(model) if expanded else model, opsets, constants, sha256).noting(*notes)
 
 
 def _require_text(model: ModelProto) -> None:
@@ -171,7 +172,10 @@ def _check(model: ModelProto) -> None:
         raise ModelError("the graph has " + ("two outputs of one name" if outputs else "no outputs"))
 
 
-def _graph(model: ModelProto, opsets: dict[str, int], constants: dict[str, Array], sha256: str) -> Graph:
+def graph_of(
+    model: ModelProto, opsets: Mapping[str, int], constants: Mapping[str, Array], sha256: str = ""
+) -> Graph:
+    """The graph of a model whose types and shapes are inferred, with its constants."""
     proto = model.graph
     values = {v.name: value_of(v) for v in (*proto.value_info, *proto.input, *proto.output)}
     for name, array in constants.items():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import onnx
@@ -55,13 +55,25 @@ SPELLED_X = "<x>"
 """The input of an operator, for the nodes by which it is spelled."""
 
 
+class Body(Protocol):
+    """What a node runs a number of times: a `Graph`, whose constants are those of the graph around it."""
+
+    @property
+    def constants(self) -> Mapping[str, Any]:
+        """What the body reads of the graph around it."""
+
+    def to_body(self) -> onnx.GraphProto:
+        """The body as it stands in a file."""
+
+
 @dataclass(frozen=True, slots=True)
 class Node:
     """One operator application. An empty input name is an optional input left out, as in ONNX.
 
     bias: the name of a constant that is added to the output, where the operator itself takes none such; in a file the
     sum is a node of its own. spelled: the nodes that compute it in a file whose opset lacks the operator; there its
-    input is `SPELLED_X`, and what they make has names of its own, of which the last is the output.
+    input is `SPELLED_X`, and what they make has names of its own, of which the last is the output. body: of a loop in
+    canonical form, see `loops`; in a file it is an attribute.
     """
 
     name: str
@@ -73,6 +85,7 @@ class Node:
     mark: Mark | None = None
     bias: str = ""
     spelled: tuple[Node, ...] = ()
+    body: Body | None = None
 
     @property
     def output(self) -> str:
@@ -118,6 +131,8 @@ class Node:
             if isinstance(value, str):
                 value = value.encode("utf-8", "surrogateescape")
             proto.attribute.append(helper.make_attribute(key, value, attr_type=kinds.get(key)))
+        if self.body is not None:
+            proto.attribute.append(helper.make_attribute("body", self.body.to_body()))
         return proto
 
 
@@ -142,9 +157,11 @@ def _attribute_types(op: str, version: int, domain: str) -> dict[str, int]:
 
 def needs(node: Node) -> tuple[str, ...]:
     """Every value that a node reads, those captured by its subgraphs included (behind its own slots)."""
-    if not (bodies := _bodies(node)) and not node.bias and not node.spelled:
+    bodies = _bodies(node)
+    if not bodies and not node.bias and not node.spelled and node.body is None:
         return node.inputs
-    captured = dict.fromkeys(name for body in bodies for name in _captured(body))
+    captured = dict.fromkeys(name for body in bodies for name in captures(body))
+    captured.update(dict.fromkeys(node.body.constants if node.body is not None else ()))
     captured.update(dict.fromkeys([node.bias] if node.bias else []))
     own = {SPELLED_X, *(inner.output for inner in node.spelled)}
     captured.update((v, None) for inner in node.spelled for v in inner.inputs if v and v not in own)
@@ -166,7 +183,8 @@ def reads(proto: onnx.NodeProto) -> tuple[str, ...]:
     return needs(Node.from_proto(proto, proto.name))
 
 
-def _captured(graph: onnx.GraphProto) -> list[str]:
+def captures(graph: onnx.GraphProto) -> list[str]:
+    """The values of the graphs around it that a body reads by their names."""
     own = {v.name for v in graph.input} | {t.name for t in graph.initializer}
     own |= {t.values.name for t in graph.sparse_initializer}
     own |= {name for node in graph.node for name in node.output}

@@ -8,8 +8,8 @@ from __future__ import annotations
 from onnxdtd.registry import without_site
 
 without_site(
-    "refuse", "Scan", "Loop", "SequenceMap",
-    reason="a loop: its body runs a number of times that only the run knows; unroll it when you export the model",
+    "refuse", "SequenceMap",
+    reason="a loop over a list of tensors; export the model with the list's tensors stacked into one, and a Scan",
 )  # fmt: skip
 without_site(
     "refuse", "If",

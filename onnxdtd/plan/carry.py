@@ -10,6 +10,7 @@ from onnx import TensorProto
 
 from onnxdtd.entries import OpEntry
 from onnxdtd.model.graph import Graph, Node, needs
+from onnxdtd.model.loops import Layout, layout
 from onnxdtd.ops import OPS
 from onnxdtd.ops.gated import as_marked
 from onnxdtd.plan.categories import categories
@@ -18,6 +19,7 @@ from onnxdtd.plan.masks import masks
 
 INTEGERS = {TensorProto.DataType.Value(f"{sign}INT{bits}") for sign in ("", "U") for bits in (8, 16, 32, 64)}
 TOKENS = {*INTEGERS, TensorProto.STRING}
+Stops = Callable[[Node], bool]
 MISSING = OpEntry("", "", "refuse", "refuse", None, (), None, "no entry for this operator")
 
 
@@ -28,12 +30,14 @@ class Carried:
 
     floats, integers (texts among them): the values that depend on an input; beside: those through which their node
     carries no relevance; behind: those that come from a node with a fault. held: graph inputs that are a weight or
-    setting of a node, by that node: they are given no relevance. codes: the nodes that read floats as categories.
+    setting of a node, by that node: they are given no relevance. stops: what a node that it holds for makes is a
+    constant. codes: the nodes that read floats as categories. bodies: the same of each loop's body.
     """
 
     graph: Graph
     floats: set[str]
     integers: set[str]
+    stops: Stops
     slots: dict[str, tuple[int, ...]] = field(default_factory=dict)
     ops: dict[str, OpEntry] = field(default_factory=dict)
     faults: dict[str, str] = field(default_factory=dict)
@@ -42,6 +46,14 @@ class Carried:
     behind: set[str] = field(default_factory=set)
     held: dict[str, Node] = field(default_factory=dict)
     codes: frozenset[str] = frozenset()
+    bodies: dict[str, Carried] = field(default_factory=dict)
+
+    def follow(self) -> Carried:
+        """Carry along all nodes."""
+        for node in self.graph.nodes:
+            if not self.stops(node):
+                self.visit(node)
+        return self
 
     def visit(self, node: Node) -> None:
         """Carry what the node reads to what it makes, or say why not."""
@@ -49,6 +61,9 @@ class Carried:
         if not read:
             return
         op = OPS.get((node.domain, node.op), MISSING)
+        if node.body is not None:
+            self._through_body(layout(node), op)
+            return
         made = [v for v in node.outputs if v and self._is_float(v)]
         floats = read & self.floats
         slots: tuple[int, ...] | None
@@ -68,6 +83,30 @@ class Carried:
         self.ops[node.name] = as_marked(op, node, slots)
         self._judge(node, op, slots)
 
+    def _through_body(self, call: Layout, op: OpEntry) -> None:
+        """A state of a loop carries if what it begins with does, or what an iteration makes of it."""
+        node = call.node
+        floats, integers = (
+            {begin for slot, begin in call.entries if node.inputs[slot] in values}
+            for values in (self.floats, self.integers)
+        )
+        while True:
+            inner = Carried(call.body, {*floats}, {*integers}, self.stops).follow()
+            floats |= {state.begin for state in call.states if state.end in inner.floats}
+            integers |= {state.begin for state in call.states if state.end in inner.integers}
+            if floats <= inner.floats and integers <= inner.integers:
+                break
+        self.ends.update(inner.ends)
+        self.floats.update(out for end, out in call.results if end in inner.floats)
+        self.integers.update(out for end, out in call.results if end in inner.integers)
+        self.behind.update(out for end, out in call.results if end in inner.behind)
+        self.beside.update((out, inner.beside[end]) for end, out in call.results if end in inner.beside)
+        carrying = inner.floats | inner.integers
+        if any(end in carrying for end, _ in call.results):
+            outer = self.floats | self.integers
+            self.slots[node.name] = tuple(slot for slot, _ in call.entries if node.inputs[slot] in outer)
+            self.ops[node.name], self.bodies[node.name] = op, inner
+
     def _is_float(self, value: str) -> bool:
         return self.graph.value(value).is_float or not self.graph.value(value).elem_type
 
@@ -78,7 +117,7 @@ class Carried:
         if op.kind == "barrier":
             self.ends[node.name] = f"{node}: {op.doc}"
             return None
-        if self._rounded(read) or (op.kind == "refuse" and op is not MISSING):
+        if self._rounded(read) or (op.kind in ("refuse", "loop") and op is not MISSING):
             made = [v for v in node.outputs if v]  # integers here, which may be floats again further on
         if not made:
             self.ends[node.name] = f"{node}: makes integers or booleans of floats"
@@ -130,13 +169,9 @@ class Carried:
             self.behind.update(filter(None, node.outputs))
 
 
-def carry(graph: Graph, stops: Callable[[Node], bool]) -> Carried:
+def carry(graph: Graph, stops: Stops) -> Carried:
     """Follow the graph's inputs, its attention masks aside, to wherever relevance can come from; what a node that
     `stops` makes is a constant."""
     tokens = {name for name in graph.inputs if graph.value(name).elem_type in TOKENS} - {*masks(graph)}
     floats = {name for name in graph.inputs if graph.value(name).is_float}
-    carried = Carried(graph, floats, tokens, codes=categories(graph))
-    for node in graph.nodes:
-        if not stops(node):
-            carried.visit(node)
-    return carried
+    return Carried(graph, floats, tokens, stops, codes=categories(graph)).follow()

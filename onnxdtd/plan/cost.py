@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from onnxdtd.domains.interval import At
 from onnxdtd.model.graph import Graph, Node
 from onnxdtd.ops import OPS
-from onnxdtd.plan.plan import Plan, Step, needed
+from onnxdtd.plan.plan import Plan, needed
+from onnxdtd.plan.step import Step
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ from onnxdtd.entries import OpEntry
 from onnxdtd.model.definitions.table import why_not
 from onnxdtd.model.graph import Graph, Node
 
-UNSERVED = ("refuse", "expanded")  # the latter where a node has not the form that is expanded
+UNSERVED = ("refuse", "expanded", "loop")
+"""Also what is expanded, where a node has not the form for that, and a loop whose body is not read."""
 _OPTIMISED = ("com.microsoft.nchwc", "com.ms.internal.nhwc")
 
 
@@ -31,10 +32,10 @@ def op_fault(graph: Graph, node: Node, op: OpEntry) -> str:
         )
     if not op.name:
         return f"{where}: no entry for this operator; add one under onnxdtd/ops/, or {stop}"
-    if op.kind in UNSERVED:
-        return f"{where}: {why_not(graph, node) or op.doc}; {stop}"
     if (version := graph.opsets.get(node.domain, 1)) < op.since:
         return f"{where}: known from opset {op.since} on, this is {version}; convert the model, or {stop}"
+    if op.kind in UNSERVED:
+        return f"{where}: {why_not(graph, node) or op.doc}; {stop}"
     return ""
 
 

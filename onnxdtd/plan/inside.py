@@ -9,8 +9,10 @@ from dataclasses import replace
 import numpy.typing as npt
 
 from onnxdtd.errors import TargetError, UnsupportedError, UsageError
+from onnxdtd.plan.assign import prune
 from onnxdtd.plan.focus import NOWHERE, Focus, Only, focus_of, start_values
-from onnxdtd.plan.plan import Inside, Plan, Step, prune
+from onnxdtd.plan.plan import Inside, Plan
+from onnxdtd.plan.step import Step
 
 
 def below(steps: Sequence[Step], starts: Iterable[str]) -> tuple[list[Step], set[str]]:

@@ -10,6 +10,7 @@ from onnxdtd.entries import Kind, MethodEntry
 from onnxdtd.methods import Place
 from onnxdtd.methods.overrides import Override
 from onnxdtd.model.graph import Graph
+from onnxdtd.model.loops import all_nodes
 from onnxdtd.plan.masks import masks
 from onnxdtd.plan.moved import moved_by
 from onnxdtd.plan.reach import Reach
@@ -22,7 +23,7 @@ def idle_rules(overrides: Sequence[Override], places: Sequence[Place], graph: Gr
     return [
         f"the rule for {o.described()} matches no node on the way to the explained output; see `onnxdtd inspect`"
         for o in overrides
-        if not any(o.matches(place) for place in places) and not any(map(o.stops, graph.nodes))
+        if not any(o.matches(place) for place in places) and not any(map(o.stops, all_nodes(graph)))
     ]
 
 

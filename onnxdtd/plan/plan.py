@@ -9,25 +9,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from onnxdtd.domains.box import Boxes
-from onnxdtd.domains.interval import ANY
 from onnxdtd.domains.propagation import Domain, Range
-from onnxdtd.entries import Finish, MethodEntry
+from onnxdtd.entries import Finish
 from onnxdtd.errors import UnsupportedError, UsageError
-from onnxdtd.methods import Options, Place
+from onnxdtd.methods import Options
 from onnxdtd.methods.auto import choose
 from onnxdtd.methods.entry import Method, method_entry
 from onnxdtd.methods.overrides import Override
-from onnxdtd.model.graph import Graph, Node
-from onnxdtd.plan.facts import facts
+from onnxdtd.model.graph import Graph
+from onnxdtd.plan.assign import Assignment, Stage, prune
 from onnxdtd.plan.ground import Ground
 from onnxdtd.plan.limits import idle_rules, limits
 from onnxdtd.plan.network import heads, network
-from onnxdtd.plan.reach import Reach, reach
-from onnxdtd.plan.step import Step as Step
+from onnxdtd.plan.reach import reach
+from onnxdtd.plan.step import Step, everywhere, read_by
 from onnxdtd.registry import PASSES
-from onnxdtd.rules import Rule
-from onnxdtd.rules.passing import passing
 
 
 @dataclass(frozen=True)
@@ -78,19 +74,19 @@ class Plan:
     @property
     def rules(self) -> dict[str, str]:
         """The rule of each node, as printed."""
-        return {step.node.name: str(step.rule) for step in self.steps}
+        return {step.node.name: str(step.rule) for step in everywhere(self.steps)}
 
     def __str__(self) -> str:
-        width = max((len(step.node.name) for step in self.steps), default=0)
-        lines = [f"{s.node.name:<{width}}  {s.node.op:<20} {s.rule}" for s in self.steps]
+        steps = [*everywhere(self.steps)]
+        width = max((len(step.node.name) for step in steps), default=0)
+        lines = [f"{s.node.name:<{width}}  {s.node.op:<20} {s.rule}" for s in steps]
         return "\n".join([f"{self.method}: {self.output} -> {', '.join(self.inputs)}", *lines])
 
 
 def needed(plan: Plan) -> list[str]:
-    """The values that the walk reads: inputs and carrying outputs of every node, its constants aside."""
-    names: dict[str, None] = {plan.target: None}
-    for step in plan.steps:
-        names.update(dict.fromkeys((*filter(None, step.node.inputs), *step.op.carried(step.node.outputs))))
+    """The values that the walk reads, the graph's constants aside."""
+    asked = (*plan.inside.keep, *(name for name, _ in plan.inside.masked), *plan.inside.starts)
+    names = dict.fromkeys((plan.target, *read_by(plan.steps), *asked))
     return [name for name in names if name not in plan.graph.constants]
 
 
@@ -128,28 +124,15 @@ def make_plan(
     entry = method_entry(method)
     ranges = ground.ranges
     options = Options(bias or entry.bias, chosen=bias is not None)
-    head = heads(reached)
-    places = [
-        _place(node, reached, ranges, ground.boxes, head=node.name in head, units=node.name in ground.units)
-        for node in reached.nodes
-    ]
-    rules = {place.node.name: _rule(place, entry, options, overrides) for place in places}
-    faults = [
-        f"rule {rules[p.node.name]} cannot serve {p.node} (kind {p.op.kind}, family {p.op.family}); "
-        "give it another rule in --rules"
-        for p in places
-        if not rules[p.node.name].serves(p.op)
-    ]
-    if faults:
-        raise UnsupportedError(faults)
-    idle = idle_rules(overrides, places, graph)
+    stage = Stage(graph, reached, ranges, ground.boxes, heads(reached), frozenset(ground.units))
+    assignment = Assignment(entry, options, overrides)
+    whole = assignment.steps(stage)
+    if assignment.faults:
+        raise UnsupportedError(assignment.faults)
+    idle = idle_rules(overrides, assignment.places, graph)
     if strict and idle:
         raise UsageError("\n".join(idle))
     sealed = reached.target if entry.seed == "positive" else None
-    whole = [
-        Step(p.node, p.op, reached.slots[p.node.name], p, rules[p.node.name], rules[p.node.name])
-        for p in places
-    ]
     steps = prune(graph, whole, ranges, sealed)
     return Plan(
         graph=graph,
@@ -164,55 +147,4 @@ def make_plan(
         warnings=(*idle, *limits(graph, reached, ranges, entry, steps)),
         domains=ranges,
         passes=passes,
-    )
-
-
-def prune(
-    graph: Graph,
-    steps: Sequence[Step],
-    ranges: Mapping[str, Domain],
-    sealed: str | None,
-    starts: Sequence[str] = (),
-) -> tuple[Step, ...]:
-    """The steps, each rule without what the graph shows to be zero; sealed, starts: see `facts`."""
-    signs = facts(
-        graph,
-        [step.node for step in steps],
-        {step.node.name: step.slots for step in steps},
-        {step.node.name: step.rule for step in steps},
-        {step.node.name: step.op for step in steps},
-        ranges,
-        sealed,
-        starts,
-    )
-    return tuple(replace(step, pruned=step.rule.prune(signs[step.node.name])) for step in steps)
-
-
-def _rule(place: Place, entry: MethodEntry, options: Options, overrides: Sequence[Override]) -> Rule:
-    for override in reversed(overrides):
-        if override.rule is not None and override.matches(place):
-            return override.rule
-    if place.op.family == "embedding":
-        return passing()
-    rule: Rule = entry.assign(place, options)
-    return rule
-
-
-def _place(
-    node: Node, reached: Reach, ranges: Mapping[str, Domain], boxes: Boxes, *, head: bool, units: bool
-) -> Place:
-    values = [node.inputs[slot] for slot in reached.slots[node.name]]
-    domains = [ranges.get(value, ANY) for value in values]
-    first = node.name in reached.first
-    return Place(
-        node=node,
-        op=reached.ops[node.name],
-        first=first,
-        last=node.name in reached.last,
-        head=head,
-        depth=reached.depth[node.name],
-        layers=reached.layers,
-        domain=Domain(min(d.low for d in domains), max(d.high for d in domains)),
-        box=boxes.at(values[0]) if first else None,
-        units=units,
     )

@@ -5,37 +5,51 @@ Every op on the way must have an entry; all faults are reported at once.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from onnxdtd.entries import OpEntry
 from onnxdtd.errors import TargetError, UnsupportedError
 from onnxdtd.model.graph import Graph, Node, needs
+from onnxdtd.model.loops import Layout, layout
 from onnxdtd.plan.carry import Carried
 from onnxdtd.plan.default import by_interest
 from onnxdtd.plan.faults import beside_fault
 from onnxdtd.plan.target import FORMS
 
 LAYERS = ("convolution", "dense")
+NONE: Mapping[str, int] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
-class Reach:
+class Way:
     """nodes: in topological order. ops: what each is. slots: the data inputs of each through which relevance goes
-    on. inputs: the graph inputs that it reaches. depth: convolutions and dense ops on the longest path up to and
-    with a node; layers: the longest path of all. first, last: layers with no other layer before, behind them.
-    held: graph inputs that are weights or settings of a node, which get no relevance."""
+    on. arrived: the values that it comes to. depth: convolutions and dense ops on the longest path up to and with a
+    node, height: from it on; layers: on the longest path of all. first, last: layers with no other layer before,
+    behind them. bodies: the way through the body of each loop, whose layers count once."""
 
-    output: str
-    target: str
     nodes: tuple[Node, ...]
     ops: dict[str, OpEntry]
     slots: dict[str, tuple[int, ...]]
-    inputs: tuple[str, ...]
+    arrived: frozenset[str]
     depth: dict[str, int]
+    height: dict[str, int]
     layers: int
-    held: dict[str, Node]
     first: frozenset[str]
     last: frozenset[str]
+    bodies: dict[str, Way]
+
+
+@dataclass(frozen=True)
+class Reach(Way):
+    """The way between an output and the inputs that it reaches. held: graph inputs that are weights or settings of a
+    node, which get no relevance."""
+
+    output: str
+    target: str
+    inputs: tuple[str, ...]
+    held: dict[str, Node]
 
 
 def reach(carried: Carried, output: str | None) -> Reach:
@@ -44,44 +58,30 @@ def reach(carried: Carried, output: str | None) -> Reach:
     carried: what relevance can go along in the whole graph. Raises TargetError for an output that does not exist or
     depends on no input, UnsupportedError for ops without an entry, or if all ways end at ops that carry nothing.
     """
-    graph, slots, ops = carried.graph, carried.slots, carried.ops
+    graph = carried.graph
     output = _pick(graph, output, carried)
     target = graph.target(output)
-    on_way = _between(graph, slots, target)
-    used = {node.inputs[slot] for node in on_way for slot in slots[node.name]} | {target}
-    names = {node.name for node in on_way}
+    way = _way(carried, {target})
+    names = {node.name for node in way.nodes}
     held = {name: node for name, node in carried.held.items() if node.name in names}
-    faults = [carried.faults[node.name] for node in on_way if node.name in carried.faults]
-    faults += filter(None, [beside_fault(f"output '{output}'", [target], carried.beside)])
+    faults = [
+        *_faults(carried, way),
+        *filter(None, [beside_fault(f"output '{output}'", [target], carried.beside)]),
+    ]
     faults += [
         f"{node}: '{name}' is a weight or setting here and an input elsewhere; no rule serves that"
         for name, node in held.items()
-        if name in used
+        if name in way.arrived
     ]
     if faults:
         raise UnsupportedError(faults)
-    layers = {node.name for node in on_way if ops[node.name].family in LAYERS}
-    depth: dict[str, int] = {}
-    for node in on_way:
-        before = [depth[p] for p in graph.network.predecessors(node.name) if p in depth]
-        depth[node.name] = max(before, default=0) + (node.name in layers)
-    height: dict[str, int] = {}
-    for node in reversed(on_way):
-        behind = [height[s] for s in graph.network.successors(node.name) if s in height]
-        height[node.name] = max(behind, default=0) + (node.name in layers)
-    return Reach(
-        output=output,
-        target=target,
-        nodes=on_way,
-        ops={node.name: ops[node.name] for node in on_way},
-        slots={node.name: slots[node.name] for node in on_way},
-        inputs=tuple(name for name in graph.inputs if name in used),
-        depth=depth,
-        layers=max(depth.values(), default=0),
-        held=held,
-        first=frozenset(name for name in layers if depth[name] == 1),
-        last=frozenset(name for name in layers if height[name] == 1),
-    )
+    inputs = tuple(name for name in graph.inputs if name in way.arrived)
+    return Reach(**vars(way), output=output, target=target, inputs=inputs, held=held)
+
+
+def _faults(carried: Carried, way: Way) -> list[str]:
+    faults = [carried.faults[node.name] for node in way.nodes if node.name in carried.faults]
+    return faults + [f for name, body in way.bodies.items() for f in _faults(carried.bodies[name], body)]
 
 
 def _pick(graph: Graph, output: str | None, carried: Carried) -> str:
@@ -109,11 +109,70 @@ def _before(graph: Graph, outputs: tuple[str, ...]) -> set[str]:
     return names
 
 
-def _between(graph: Graph, slots: dict[str, tuple[int, ...]], target: str) -> tuple[Node, ...]:
-    """The nodes with such slots from which relevance of the target comes: one pass back over the graph."""
-    arrived, way = {target}, []
+def _way(
+    carried: Carried,
+    targets: Iterable[str],
+    before: Mapping[str, int] = NONE,
+    behind: Mapping[str, int] = NONE,
+) -> Way:
+    """The way back from the targets: one pass over the graph. before, behind: layers on the way to inputs, and from
+    targets on."""
+    graph, arrived, nodes = carried.graph, {*targets}, list[Node]()
+    slots, bodies = dict[str, tuple[int, ...]](), dict[str, Way]()
     for node in reversed(graph.nodes):
-        if node.name in slots and not arrived.isdisjoint(node.outputs):
-            arrived.update(needs(node)[slot] for slot in slots[node.name])
-            way.append(node)
-    return tuple(reversed(way))
+        if node.name not in carried.slots or arrived.isdisjoint(node.outputs):
+            continue
+        slots[node.name] = carried.slots[node.name]
+        if node.name in carried.bodies:
+            call, inner = layout(node), carried.bodies[node.name]
+            bodies[node.name] = way = _inside(
+                call, inner, {end for end, out in call.results if out in arrived}
+            )
+            entered = {slot for slot, begin in call.entries if begin in way.arrived}
+            slots[node.name] = tuple(slot for slot in slots[node.name] if slot in entered)
+        arrived.update(needs(node)[slot] for slot in slots[node.name])
+        nodes.append(node)
+    nodes.reverse()
+    ops = {node.name: carried.ops[node.name] for node in nodes}
+    layers = {node.name for node in nodes if ops[node.name].family in LAYERS}
+    weights = {
+        node.name: bodies[node.name].layers if node.name in bodies else node.name in layers for node in nodes
+    }
+    depth, level = dict[str, int](), {**before}
+    for node in nodes:
+        depth[node.name] = max((level.get(v, 0) for v in needs(node)), default=0) + weights[node.name]
+        level.update(dict.fromkeys(node.outputs, depth[node.name]))
+    height, level = dict[str, int](), {**behind}
+    for node in reversed(nodes):
+        height[node.name] = max(level.get(v, 0) for v in node.outputs) + weights[node.name]
+        for value in needs(node):
+            level[value] = max(level.get(value, 0), height[node.name])
+    return Way(
+        nodes=tuple(nodes),
+        ops=ops,
+        slots=slots,
+        arrived=frozenset(arrived),
+        depth=depth,
+        height=height,
+        layers=max(depth.values(), default=0),
+        first=frozenset(name for name in layers if depth[name] == 1),
+        last=frozenset(name for name in layers if height[name] == 1),
+        bodies=bodies,
+    )
+
+
+def _inside(call: Layout, carried: Carried, targets: set[str]) -> Way:
+    """The way through a body. What reaches a state comes from what the iteration before made of it, so that layers
+    lie before the states, and behind what becomes of them."""
+    carrying = carried.floats | carried.integers
+    while True:
+        way = _way(carried, targets)
+        states = [s for s in call.states if s.begin in way.arrived and s.end in carrying]
+        if targets.issuperset(state.end for state in states):
+            break
+        targets |= {state.end for state in states}
+    if not way.layers:
+        return way
+    turning = [state for state in states if state.begin not in call.fixed]
+    again = _way(carried, targets, {s.begin: 1 for s in turning}, {s.end: 1 for s in turning})
+    return replace(way, first=again.first, last=again.last)

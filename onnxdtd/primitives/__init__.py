@@ -23,7 +23,7 @@ from onnxdtd.primitives.arithmetic import (
     where,
 )
 from onnxdtd.primitives.contraction import einsum
-from onnxdtd.primitives.control import cond, scan
+from onnxdtd.primitives.control import cond, repeat, scan
 from onnxdtd.primitives.operator import MEETING, operator, positions, put_back, ungather
 from onnxdtd.primitives.picking import first_along, groups, pick, put_along, take_along, top_places, within
 from onnxdtd.primitives.sampling import clipped, floor, round_even, sample, unsample
@@ -115,6 +115,7 @@ __all__ = [
     "reduce_mean",
     "reduce_sum",
     "relu",
+    "repeat",
     "reshape",
     "reshape_like",
     "round_even",

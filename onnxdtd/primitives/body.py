@@ -6,7 +6,7 @@ stored once, in the outermost graph.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -67,4 +67,23 @@ class Body(Tracer):
         begin, end = (
             [helper.make_value_info(v.name, v.type_proto) for v in ends] for ends in (inputs, outputs)
         )
-        return helper.make_graph(self.nodes, self.prefix.rstrip("/"), begin, end), tuple(outputs)
+        nodes, _ = alive(self.nodes, [value.name for value in outputs])
+        return helper.make_graph(nodes, self.prefix.rstrip("/"), begin, end), tuple(outputs)
+
+
+def alive(nodes: Sequence[onnx.NodeProto], outputs: Iterable[str]) -> tuple[list[onnx.NodeProto], set[str]]:
+    """The nodes that the outputs need, and every value that they or their bodies read."""
+    used, kept = set(outputs), []
+    for node in reversed(nodes):
+        if used.intersection(node.output):
+            kept.append(node)
+            used.update(_read(node))
+    return kept[::-1], used
+
+
+def _read(node: onnx.NodeProto) -> Iterator[str]:
+    yield from node.input
+    for attribute in node.attribute:
+        for inner in attribute.g.node:
+            yield from _read(inner)
+        yield from (value.name for value in attribute.g.output)

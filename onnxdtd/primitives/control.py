@@ -39,7 +39,7 @@ def scan(
     if length == 0:
         return _nothing(step, states, sequences)
     if tracer is None:
-        return _loop(step, states, sequences, reverse)
+        return repeat(step, states, sequences, reverse=reverse)
     if length is not None:
         return _trace_scan(tracer, step, states, sequences, reverse)
     # onnxruntime's Scan refuses a length of 0.
@@ -77,7 +77,12 @@ def cond(condition: Array, then: Branch, otherwise: Branch, *values: Array) -> A
     return _put(tracer, "If", [condition], types, then_branch=graphs[0], else_branch=graphs[1])
 
 
-def _loop(step: Step, states: Arrays, sequences: Arrays, reverse: bool) -> tuple[Arrays, Arrays]:
+def repeat(
+    step: Step, states: Sequence[Array], sequences: Sequence[Sequence[Array]], *, reverse: bool = False
+) -> tuple[Arrays, Arrays]:
+    """`scan` at hand: states may change their shape from step to step, and so may slices of sequences that are
+    lists."""
+    states = tuple(states)
     places = range(len(sequences[0]))
     rows: list[Sequence[Array]] = []
     for t in reversed(places) if reverse else places:

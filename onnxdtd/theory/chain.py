@@ -20,8 +20,9 @@ from onnxdtd.errors import TargetError, UnsupportedError, UsageError
 from onnxdtd.model.graph import Graph
 from onnxdtd.model.point import Point
 from onnxdtd.ops import OPS
-from onnxdtd.plan.plan import Plan, Step, needed
+from onnxdtd.plan.plan import Plan, needed
 from onnxdtd.plan.seed import ask
+from onnxdtd.plan.step import Step
 from onnxdtd.plan.target import Target
 from onnxdtd.theory.tape import Variable, gradient, linear
 from onnxdtd.types import Array

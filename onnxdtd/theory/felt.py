@@ -11,7 +11,8 @@ import numpy as np
 
 from onnxdtd.domains.pieces import Mask
 from onnxdtd.model.graph import Graph
-from onnxdtd.plan.plan import Plan, Step
+from onnxdtd.plan.plan import Plan
+from onnxdtd.plan.step import Step
 from onnxdtd.rules.passing import gradient
 from onnxdtd.theory.scene import Scene, Stretched
 from onnxdtd.theory.way import Part

@@ -17,7 +17,7 @@ import numpy as np
 
 from onnxdtd.errors import UnsupportedError, UsageError
 from onnxdtd.explainer import Explainer
-from onnxdtd.plan.plan import Step
+from onnxdtd.plan.step import Step
 from onnxdtd.rules.terms import TermRule
 from onnxdtd.theory.directions import connected, directions, unit_vectors, weights
 from onnxdtd.theory.line import Scope

@@ -18,8 +18,9 @@ from onnxdtd.linear import Site
 from onnxdtd.model.graph import Graph, Node
 from onnxdtd.model.point import Point
 from onnxdtd.plan.moved import moved_by
-from onnxdtd.plan.plan import Plan, Step, needed
+from onnxdtd.plan.plan import Plan, needed
 from onnxdtd.plan.seed import ask, start_of
+from onnxdtd.plan.step import Step
 from onnxdtd.types import Array
 from onnxdtd.walk.backward import walk
 from onnxdtd.walk.run import reads

@@ -5,16 +5,22 @@ load -> graph -> canonise -> assign (method) -> plan -> forward -> **backward** 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
+from onnxdtd.entries import Finish
 from onnxdtd.linear import Claim, ignore
+from onnxdtd.model.graph import Graph
+from onnxdtd.model.loops import inside
 from onnxdtd.model.point import Point
-from onnxdtd.plan.plan import Plan, Step
+from onnxdtd.plan.plan import Plan
+from onnxdtd.plan.step import Step, Trail
 from onnxdtd.primitives import cast_like, equal, where
+from onnxdtd.walk.through import through
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 Observer = Callable[[Step, Any, tuple[Any, ...]], None]
@@ -56,29 +62,86 @@ def walk(
     """
     relevance: dict[str, Any] = dict(seed) if plan.inside.starts else {plan.target: seed}
     inner = {} if inner is None else inner
-    kept = {} if kept is None else kept
-    for step in reversed(plan.steps):
-        for which, name in enumerate(step.node.outputs):
-            if name not in relevance:
-                continue
-            r = relevance.pop(name)
-            if name in plan.inside.keep:
-                inner[name] = cast_like(r, values[name]) if plan.graph.value(name).is_float else r
-            if step.op.family == "embedding":
-                r = _finish(plan, r, values[name])
-            claim = ledger(step, name)
-            point = Point(step.node, plan.graph, step.slots, values, kept, claim, sums, which)
-            shares = step.pruned(step.build(point), _through(masks.get(name), r, claim))
-            observe(step, r, shares)
-            for slot, share in zip(step.slots, shares, strict=True):
-                value = step.node.inputs[slot]
-                relevance[value] = relevance[value] + share if value in relevance else share
-        if free:
-            for value in step.node.outputs:
-                values.pop(value, None)
+    course = Course(
+        plan.graph, plan.steps, plan.finish, {} if kept is None else kept, ledger, free,
+        sums, observe, masks, plan.inside.keep, inner,
+    )  # fmt: skip
+    course.back(relevance, values)
     arrived = {name: _at_input(plan, relevance[name], values[name], name) for name in plan.inputs}
     inner.update({name: arrived[name] for name in plan.inside.keep if name in arrived})
     return arrived
+
+
+@dataclass(frozen=True)
+class Course:
+    """The way back through the steps of a graph, or of a loop's body; see `walk`. inner: filled with what arrives at
+    the values `keep`."""
+
+    graph: Graph
+    steps: Sequence[Step]
+    finish: Finish
+    kept: MutableMapping[Any, Any]
+    ledger: Listener
+    free: bool
+    sums: MutableMapping[Any, Any] | None = None
+    observe: Observer = watch_nothing
+    masks: Mapping[str, Any] = field(default_factory=dict)
+    keep: Sequence[str] = ()
+    inner: MutableMapping[str, Any] = field(default_factory=dict)
+
+    def back(self, relevance: MutableMapping[str, Any], values: MutableMapping[str, Any]) -> None:
+        """Carry relevance, by value, through all steps, in place."""
+        for step in reversed(self.steps):
+            arriving = {
+                v: self._arrived(step, v, relevance.pop(v), values)
+                for v in step.node.outputs
+                if v in relevance
+            }
+            if step.trail is None:
+                for name, r in arriving.items():
+                    shares = self._at(step, name, r, values)
+                    self._hand_on(step, shares, relevance)
+            elif arriving:
+                self._hand_on(step, self._inside(step, arriving, values), relevance)
+            if self.free:
+                for value in (*step.node.outputs, *(step.trail.recorded if step.trail else ())):
+                    values.pop(value, None)
+
+    def _arrived(self, step: Step, name: str, r: Any, values: Mapping[str, Any]) -> Any:
+        if name in self.keep:
+            self.inner[name] = cast_like(r, values[name]) if self.graph.value(name).is_float else r
+        return _finish(self.finish, r, values[name]) if step.op.family == "embedding" else r
+
+    def _at(self, step: Step, name: str, r: Any, values: Mapping[str, Any]) -> tuple[Any, ...]:
+        """The shares of what arrived at one output."""
+        claim, which = self.ledger(step, name), step.node.outputs.index(name)
+        point = Point(step.node, self.graph, step.slots, values, self.kept, claim, self.sums, which)
+        shares = step.pruned(step.build(point), _through(self.masks.get(name), r, claim))
+        self.observe(step, r, shares)
+        return shares
+
+    def _inside(self, step: Step, arriving: Mapping[str, Any], values: Mapping[str, Any]) -> tuple[Any, ...]:
+        """The shares of what arrived at all outputs of a loop, which its body shares at once."""
+        masked = {}
+        for name, r in arriving.items():
+            masked[name] = _through(self.masks.get(name), r, self.ledger(step, name))
+            if len(masked) < len(arriving):
+                self.observe(step, r, ())
+
+        def listen(_: Step, value: str) -> Claim:
+            return self.ledger(step, inside(step.node, value))
+
+        def back(trail: Trail, relevance: MutableMapping[str, Any], own: MutableMapping[str, Any]) -> None:
+            Course(trail.graph, trail.steps, self.finish, self.kept, listen, False).back(relevance, own)
+
+        shares = through(step, masked, values, self.graph.constants, back)
+        self.observe(step, r, shares)
+        return shares
+
+    def _hand_on(self, step: Step, shares: tuple[Any, ...], relevance: MutableMapping[str, Any]) -> None:
+        for slot, share in zip(step.slots, shares, strict=True):
+            value = step.node.inputs[slot]
+            relevance[value] = relevance[value] + share if value in relevance else share
 
 
 def _through(mask: Any, r: Any, claim: Claim) -> Any:
@@ -93,11 +156,11 @@ def _at_input(plan: Plan, r: Any, x: Any, name: str) -> Any:
     """Integers have none of their own: what their embedding got is finished there, and summed."""
     if plan.graph.value(name).missing:
         x = where(equal(x, x), x, np.zeros((), x.dtype))
-    return _finish(plan, cast_like(r, x), x) if plan.graph.value(name).is_float else r
+    return _finish(plan.finish, cast_like(r, x), x) if plan.graph.value(name).is_float else r
 
 
-def _finish(plan: Plan, r: Any, x: Any) -> Any:
-    match plan.finish:
+def _finish(finish: Finish, r: Any, x: Any) -> Any:
+    match finish:
         case "times_input":
             return r * x
         case "square":

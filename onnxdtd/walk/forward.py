@@ -16,6 +16,7 @@ from onnx import helper, numpy_helper
 
 from onnxdtd.errors import InputError, ModelError, ProviderError
 from onnxdtd.model.graph import Graph
+from onnxdtd.model.loops import recording
 from onnxdtd.types import Arrays
 
 # Constants above this size are handed to onnxruntime by reference instead of inside the serialised model.
@@ -117,7 +118,7 @@ class Forward:
     def __init__(
         self, graph: Graph, values: Sequence[str], providers: Sequence[str], optimise: bool = True
     ) -> None:
-        names = frozenset(values)
+        names, graph = frozenset(values), recording(graph, values)
         self._inputs = [name for name in graph.inputs if name in names]
         computed = {v for node in graph.nodes for v in node.outputs}
         self._providers, self._optimise = providers, optimise

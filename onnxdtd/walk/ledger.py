@@ -16,8 +16,10 @@ import numpy as np
 
 from onnxdtd.conservation import NodeReport, Samples
 from onnxdtd.linear import Claim
+from onnxdtd.model.loops import INSIDE
 from onnxdtd.plan.batch import batch_axis
-from onnxdtd.plan.plan import Plan, Step
+from onnxdtd.plan.plan import Plan
+from onnxdtd.plan.step import Step
 from onnxdtd.types import Arrays
 from onnxdtd.walk.apart import axes_of_samples, by_sample
 from onnxdtd.walk.totals import row_sizes, row_sums, sum_of_products
@@ -56,7 +58,8 @@ class Ledger:
 
     def listen(self, step: Step, value: str) -> Claim:
         """Who is told of one node's losses of what arrived at one of its outputs."""
-        self._lost, self._value = {}, value
+        if not value.startswith(f"{step.node.name}{INSIDE}"):
+            self._lost, self._value = {}, value
 
         def claim(cause: str, flow: Any, share: Callable[[], Any], factor: float) -> None:
             self._begin(flow)
@@ -77,8 +80,9 @@ class Ledger:
         if len(shares) == 1 and shares[0] is r:
             left, left_size = arrived, size
         else:
-            parts = [self._sums(node.inputs[slot], s) for slot, s in zip(step.slots, shares, strict=True)]
-            left, left_size = (reduce(Amount.plus, amounts) for amounts in zip(*parts, strict=True))
+            parts = [self._sums(node.inputs[slot], s) for slot, s in zip(step.slots, shares, strict=False)]
+            nothing = Amount(0.0, np.zeros(self._count))
+            left, left_size = (reduce(Amount.plus, (part[i] for part in parts), nothing) for i in range(2))
         single = len(shares) == 1 and isinstance(shares[0], np.ndarray)
         self._latest = (weakref.ref(shares[0]), left, left_size) if single else None
         # All that uses an output has been walked before.

@@ -17,6 +17,7 @@ from onnxdtd.plan.target import Target
 from onnxdtd.types import Arrays
 from onnxdtd.walk.backward import Listener, Observer, tell_nobody, walk, watch_nothing
 from onnxdtd.walk.forward import Forward
+from onnxdtd.walk.stepping import Stepper
 
 SUMS_BYTES = 1 << 28
 """Of activations, up to which the sums made of them are kept beside."""
@@ -49,7 +50,8 @@ class Snapshot:
     def fill(self, values: dict[str, npt.NDArray[Any]]) -> None:
         """Take the values, and room for sums, which are about as large."""
         self.values = values
-        self.sums = {} if sum(array.nbytes for array in values.values()) <= SUMS_BYTES else None
+        arrays = [a for value in values.values() for a in (value if isinstance(value, list) else [value])]
+        self.sums = {} if sum(array.nbytes for array in arrays) <= SUMS_BYTES else None
 
 
 class Walker(Protocol):
@@ -89,6 +91,7 @@ class NumpyWalker:
     ) -> None:
         self.plan = plan
         self.forward = forward or Forward(plan.graph, reads(plan), providers)
+        self._stepper = Stepper(plan.graph, plan.steps, providers)
         self.kept: dict[Any, Any] = {} if kept is None else kept
 
     def __call__(
@@ -102,7 +105,8 @@ class NumpyWalker:
     ) -> Outcome:
         """Explain one batch."""
         plan, sums = self.plan, None
-        values = self.forward(feeds)
+        values: dict[str, Any] = self.forward(feeds)
+        values |= self._stepper(values)
         if snapshot is not None:
             snapshot.fill(values)
             sums = snapshot.sums

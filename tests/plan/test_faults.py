@@ -37,34 +37,6 @@ def test_an_unknown_operator_that_reads_the_input(kind: int) -> None:
     assert fault.startswith("'lookup' Embed (com.example opset 1, ")
 
 
-def test_a_loop_that_captures_the_tokens() -> None:
-    """An embedding bag, as torch exports it: the body reads the tokens by name."""
-    body = helper.make_graph(
-        [
-            helper.make_node("Gather", ["table", "x"], ["rows"]),
-            helper.make_node("Identity", ["go"], ["goes"]),
-            helper.make_node("ReduceSum", ["rows"], ["e"], keepdims=0),
-        ],
-        "body",
-        [
-            helper.make_tensor_value_info("i", TensorProto.INT64, ()),
-            helper.make_tensor_value_info("go", TensorProto.BOOL, ()),
-        ],
-        [
-            helper.make_tensor_value_info("goes", TensorProto.BOOL, ()),
-            helper.make_tensor_value_info("e", TensorProto.FLOAT, ()),
-        ],
-    )
-    nodes = [
-        helper.make_node("Shape", ["x"], ["shape"]),
-        helper.make_node("Loop", ["", "true"], ["bag"], "bag", body=body),
-        helper.make_node("Expand", ["bag", "shape"], ["y"]),
-    ]
-    constants = {"true": np.array(True), "table": np.ones((9, 4), np.float32)}
-    (fault,) = faults_of(nodes, TensorProto.INT64, constants)
-    assert fault.startswith("'bag' Loop (")
-
-
 def test_what_follows_from_a_fault_is_not_told() -> None:
     """The second output of the unknown operator, and a CastLike whose type it decides, are no faults of their own;
     another unknown operator behind it is."""

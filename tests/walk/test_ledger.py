@@ -12,7 +12,7 @@ from onnxdtd import Explainer, TargetError
 from onnxdtd.linear import LinearMap, Site
 from onnxdtd.methods import METHODS
 from onnxdtd.model.point import Point
-from onnxdtd.plan.plan import Step
+from onnxdtd.plan.step import Step
 from onnxdtd.registry import RULES
 from tests.support.examples import EXAMPLES, entry_of, once
 from tests.support.model_text import model

@@ -18,10 +18,12 @@ from onnxdtd.model.canonise.group_normalization import group_normalization
 from onnxdtd.model.canonise.head import head
 from onnxdtd.model.canonise.identity import identity
 from onnxdtd.model.canonise.inner_head import inner_head
+from onnxdtd.model.canonise.loops import loops as _loops
 from onnxdtd.model.canonise.ml import ml
 from onnxdtd.model.canonise.precision import precision
 from onnxdtd.model.canonise.products import products
 from onnxdtd.model.canonise.scalars import scalars
+from onnxdtd.model.canonise.scan_axes import scan_axes
 from onnxdtd.model.canonise.selected import selected
 from onnxdtd.model.canonise.shapes import shapes
 from onnxdtd.model.canonise.sigmoid import sigmoid
@@ -36,12 +38,27 @@ from onnxdtd.model.graph import Graph
 
 RETYPING = (stamp, zipmap, precision, batch_first)
 """What changes the types of outputs, or whether a runtime loads the model: nothing is there to compare with."""
-PASSES: tuple[Callable[[Graph], Graph], ...] = (
-    *RETYPING,
+
+
+def _body(graph: Graph) -> Graph:
+    """The canonical form of a loop's body."""
+    for run in INNER:
+        graph = run(graph)
+    return graph
+
+
+def loops(graph: Graph) -> Graph:
+    """Scan(f; x, c) = Scan(f'; x, c, w), f' in canonical form; see `canonise.loops`."""
+    return _loops(graph, _body)
+
+
+INNER: tuple[Callable[[Graph], Graph], ...] = (
     group_normalization,
     constants,
     branch,
     shapes,
+    scan_axes,
+    loops,
     scalars,
     ml,
     identity,
@@ -54,10 +71,9 @@ PASSES: tuple[Callable[[Graph], Graph], ...] = (
     batch_normalization,
     states,
     products,
-    head,
-    inner_head,
-    selected,
 )
+"""What makes one form of many, wherever the nodes stand."""
+PASSES: tuple[Callable[[Graph], Graph], ...] = (*RETYPING, *INNER, head, inner_head, selected)
 
 
 def canonise(graph: Graph, check: Callable[[Graph, Graph], None] | None = None) -> Graph:

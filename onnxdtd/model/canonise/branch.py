@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 from onnx import GraphProto
 
@@ -90,25 +89,29 @@ def _inline(node: Node, body: GraphProto, draft: Draft) -> None:
 
 def _renamed(node: Node, names: Mapping[str, str]) -> Node:
     """The node with other names for values, in the graphs inside it too."""
-
-    def deeper(value: Any) -> Any:
-        if not isinstance(value, GraphProto):
-            return value
-        graph = GraphProto()
-        graph.CopyFrom(value)
-        for proto in graph.node:
-            inner = _renamed(Node.from_proto(proto, proto.name), names)
-            proto.input[:] = inner.inputs
-            for attribute in proto.attribute:
-                if attribute.HasField("g"):
-                    attribute.g.CopyFrom(inner.attributes[attribute.name])
-        for end in graph.output:
-            end.name = names.get(end.name, end.name)
-        return graph
-
     return replace(
         node,
         inputs=tuple(names.get(v, v) for v in node.inputs),
         outputs=tuple(names.get(v, v) for v in node.outputs),
-        attributes={key: deeper(value) for key, value in node.attributes.items()},
+        attributes={
+            key: renamed(value, names) if isinstance(value, GraphProto) else value
+            for key, value in node.attributes.items()
+        },
     )
+
+
+def renamed(graph: GraphProto, names: Mapping[str, str]) -> GraphProto:
+    """A copy of a body with other names for values, in the graphs inside it too."""
+    copy = GraphProto()
+    copy.CopyFrom(graph)
+    for proto in copy.node:
+        inner = _renamed(Node.from_proto(proto, proto.name), names)
+        proto.input[:], proto.output[:] = inner.inputs, inner.outputs
+        for attribute in proto.attribute:
+            if attribute.HasField("g"):
+                attribute.g.CopyFrom(inner.attributes[attribute.name])
+    for thing in (*copy.input, *copy.output, *copy.value_info, *copy.initializer):
+        thing.name = names.get(thing.name, thing.name)
+    for sparse in copy.sparse_initializer:
+        sparse.values.name = names.get(sparse.values.name, sparse.values.name)
+    return copy
