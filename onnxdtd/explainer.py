@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Unpack, overload
 
 import numpy.typing as npt
@@ -12,7 +12,7 @@ from onnxdtd.domains.propagation import Range
 from onnxdtd.engines import Engines
 from onnxdtd.errors import Faults, TargetError, UsageError
 from onnxdtd.explanation import Explanation
-from onnxdtd.inputs import Fixed, check_inputs, features
+from onnxdtd.inputs import Fixed, Names, Preparation, feeds_of, names_of, preparation
 from onnxdtd.loaded import MOST_WAYS, Loaded
 from onnxdtd.methods.entry import Method
 from onnxdtd.model.graph import Graph, Value
@@ -24,7 +24,7 @@ from onnxdtd.plan.plan import Inside, Plan, make_plan
 from onnxdtd.plan.target import Function
 from onnxdtd.results import explanation_of
 from onnxdtd.settings import Model, Rules, check_names, check_options, input_range_of, overrides, passes_entry
-from onnxdtd.types import Inputs, OnProgress
+from onnxdtd.types import OnProgress
 from onnxdtd.walk.forward import Forward, providers_for
 from onnxdtd.walk.ledger import Ledger
 from onnxdtd.walk.run import Snapshot, Walker, samples
@@ -33,6 +33,13 @@ from onnxdtd.weighed import weighed
 Arrays = dict[str, npt.NDArray[Any]]
 Engine = Literal["numpy", "onnx", "auto"]
 CACHE = "ONNXDTD_CACHE"
+
+
+class Ways(Asks, total=False):
+    """What a call takes besides the input and the target."""
+
+    preprocess: Preparation
+    progress: OnProgress
 
 
 class Explainer:
@@ -49,7 +56,8 @@ class Explainer:
     after each pass of canonisation. CheckError where they differ. options: of a method of many passes, such as
     {"steps": 128}. cache_dir: where what engine `onnx` compiles is kept on disk, by content; by default the
     environment variable ONNXDTD_CACHE, else nowhere. fixed: inputs that are the same for good, such as {"sr": 16000}:
-    they are no longer asked for, and not explained.
+    they are no longer asked for, and not explained. preprocess, labels, features: how pictures are prepared, the names
+    of classes and of columns (docs/inputs.md); by default what the metadata say.
 
     It pickles and copies, used or not; its sessions are then started anew. Raises ModelError, UnsupportedError,
     UsageError, ProviderError, with a line for every fault of the arguments; see `onnxdtd.errors`.
@@ -70,6 +78,9 @@ class Explainer:
         options: Mapping[str, Any] | None = None,
         cache_dir: str | os.PathLike[str] | None = None,
         fixed: Fixed = None,
+        preprocess: Preparation | None = None,
+        labels: Names | None = None,
+        features: Names | None = None,
     ) -> None:
         faults = Faults()
         with faults:
@@ -82,11 +93,13 @@ class Explainer:
             self.overrides = overrides(rules)
         with faults:
             self.loaded = model.fixing(fixed) if isinstance(model, Loaded) else Loaded(model, fixed)
-            self.input_range = input_range_of(self.loaded.graph, input_range)
+            self.loaded = self.loaded.named(names_of(labels), names_of(features))
+            self.preprocess = preparation(self.graph, preprocess)
+            self.input_range = input_range_of(self.graph, input_range, self.preprocess)
         faults.stop()
         self.method, self.engine, self.bias, self.verify = method, engine, bias, verify
         self.strict_rules, self.cache_dir = strict_rules, cache_dir or os.environ.get(CACHE)
-        self._stated_range = input_range
+        self._stated_range, self._stated_preprocess = input_range, preprocess
         self._plans: dict[str | None, Plan] = {}
         self._ways: dict[Loaded, Explainer] = {}
         self._ground = Ground(self.graph, self.input_range, self.overrides)
@@ -103,19 +116,21 @@ class Explainer:
         options = self.options if method in (None, self.method) else None
         settings = {**self._settings, "options": options, **changes}
         other = Explainer(self.loaded, method or self.method, **settings)
-        if not changes.keys() & {"input_range", "rules", "fixed"}:
+        if not changes.keys() & {"input_range", "rules", "fixed", "preprocess"}:
             other._ground = self._ground
-        plans_differ = changes.keys() & {"input_range", "bias", "rules", "strict_rules", "fixed"}
+        plans_differ = changes.keys() & {
+            *["input_range", "bias", "rules", "strict_rules", "fixed", "preprocess"]
+        }
         if other._one_walk == self._one_walk and not plans_differ:
             other._plans = self._plans
         return other
 
-    def at(self, x: Inputs) -> Explainer:
+    def at(self, x: Any) -> Explainer:
         """The explainer of the branches that the model takes for x, one for each way that inputs take; itself, where
         no branch is left for a run to decide. Raises InputError."""
         if not self.graph.open_conditions:
             return self
-        way = self.loaded.at(check_inputs(x, self.inputs), self.providers)
+        way = self.loaded.at(self.feeds(x), self.providers)
         if way not in self._ways:
             self._ways = dict([*self._ways.items()][1 - MOST_WAYS :])
             self._ways[way] = Explainer(way, self.method, **self._settings, options=self.options)
@@ -124,8 +139,8 @@ class Explainer:
     @property
     def _settings(self) -> dict[str, Any]:
         names = ("engine", "bias", "providers", "cache_dir", "verify", "strict_rules")
-        own = {"input_range": self._stated_range, "rules": self.overrides}
-        return own | {name: getattr(self, name) for name in names}
+        own = {"input_range": self._stated_range, "preprocess": self._stated_preprocess}
+        return own | {"rules": self.overrides} | {name: getattr(self, name) for name in names}
 
     @property
     def graph(self) -> Graph:
@@ -137,10 +152,9 @@ class Explainer:
         """Name, element type and shape of each input."""
         return {name: self.graph.value(name) for name in self.graph.inputs}
 
-    @property
-    def features(self) -> tuple[str, ...] | None:
-        """The names of a table's columns, where the model's metadata have them."""
-        return features(self.graph.metadata)
+    def feeds(self, x: Any) -> Arrays:
+        """The model's inputs by name, checked, of whatever can be explained (docs/inputs.md). Raises InputError."""
+        return feeds_of(x, self.inputs, self.preprocess, self.loaded.features)
 
     @property
     def _one_walk(self) -> Method:
@@ -166,7 +180,7 @@ class Explainer:
             ground=self._ground if graph is self.graph else None,
         )  # fmt: skip
 
-    def activations(self, x: Inputs, names: str | Sequence[str] | None = None) -> Arrays:
+    def activations(self, x: Any, names: str | Sequence[str] | None = None) -> Arrays:
         """Values inside the model at x, by name, from one forward pass.
 
         names: of values, or of nodes for their first output, each may be a pattern such as "conv*"; None for all.
@@ -175,40 +189,40 @@ class Explainer:
         """
         here = self.at(x)
         chosen = values_named(here.graph, [names] if isinstance(names, str) else names)
-        return here.forward(chosen)(check_inputs(x, self.inputs))
+        return here.forward(chosen)(self.feeds(x))
 
     def forward(self, values: Sequence[str]) -> Forward:
         """The forward pass that gives these values of the graph, by a session that explainers of one model share."""
         return self.loaded.forward(values, self.providers)
 
     @overload
-    def __call__(
-        self, x: Inputs, target: Any = None, *, progress: OnProgress = None, **inside: Unpack[Asks]
-    ) -> Explanation: ...
+    def __call__(self, x: Any, target: Any = None, **ways: Unpack[Ways]) -> Explanation: ...
     @overload
+    def __call__(self, x: Any, *, targets: Sequence[Any], **ways: Unpack[Ways]) -> list[Explanation]: ...
     def __call__(
-        self, x: Inputs, *, targets: Sequence[Any], progress: OnProgress = None, **inside: Unpack[Asks]
-    ) -> list[Explanation]: ...
-    def __call__(
-        self, x: Inputs, target: Any = None, *, targets: Any = None,
+        self, x: Any, target: Any = None, *, targets: Any = None, preprocess: Preparation | None = None,
         progress: OnProgress = None, **inside: Unpack[Asks],
     ) -> Explanation | list[Explanation]:  # fmt: skip
-        """Explain one batch: x is an array (N, ...) for a model of one input, or a dict by input name.
+        """Explain one batch: x is an array (N, ...) for a model of one input, a dict by input name, or what else
+        docs/inputs.md has: a path ("photo.jpg", "rows.csv"), PIL images, a torch tensor.
 
-        target: in any form of docs/targets.md; targets: several, each with an explanation of its own. progress: told
-        (done, total) after each node, or each pass. inside (docs/inside.md): keep, values inside the model whose
-        relevance is returned as well; only, by value, the channels at which relevance goes on; start, by value, the
-        relevance that begins there instead of at a target. Raises InputError, TargetError, UsageError.
+        target: in any form of docs/targets.md; targets: several, each with an explanation of its own. preprocess:
+        instead of the explainer's. progress: told (done, total). inside: keep, only, start (docs/inside.md). Raises
+        InputError, TargetError, UsageError.
         """
         if sum(way is not None for way in (target, targets, inside.get("start"))) > 1:
             raise TargetError("give one of target=, targets= and start=")
+        if preprocess is not None:
+            other: Callable[..., Explanation | list[Explanation]] = self.by(preprocess=preprocess)
+            return other(x, target, targets=targets, progress=progress, **inside)
+        x = self.feeds(x)
         if targets is not None:
             return [self(x, one, progress=progress, **inside) for one in targets]
         if (here := self.at(x)) is not self:
             return here(x, target, progress=progress, **inside)
         question = self.loaded.question(target)
         if isinstance(question.form, Function):
-            outputs = self.forward(self.graph.outputs)(check_inputs(x, self.inputs))
+            outputs = self.forward(self.graph.outputs)(x)
             return weighed(question.form, outputs, lambda part: self(x, part, progress=progress, **inside))
         if entry := passes_entry(self.method) or passes_entry(self.plan(question.output).passes):
             if any(inside.values()):
@@ -227,19 +241,18 @@ class Explainer:
         return self._engines.run(plan, samples, remake)
 
     def one_pass(
-        self, x: Inputs, target: Any = None, *,
+        self, x: Any, target: Any = None, *,
         progress: OnProgress = None, snapshot: Snapshot | None = None, **inside: Unpack[Asks],
     ) -> Explanation:  # fmt: skip
         """One forward pass and one walk by the plan: for a method of many passes, what each of them takes.
 
-        snapshot: filled, by the NumPy engine, with what further walks from the same point can start from. inside:
-        keep, only, start.
+        snapshot: filled, by the NumPy engine, with what further walks from the same point can start from.
         """
         if (here := self.at(x)) is not self:
             return here.one_pass(x, target, progress=progress, snapshot=snapshot, **inside)
         question = self.loaded.question(target)
         plan, focus = focused(self.plan, question.output, **inside)
-        feeds = check_inputs(x, self.inputs)
+        feeds = self.feeds(x)
         ledger = Ledger(plan, feeds, progress)
         run = self.run(plan.output, samples(feeds), plan.inside)
         outcome = run(feeds, question, ledger.observe, ledger.listen, snapshot, focus)

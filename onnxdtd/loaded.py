@@ -15,7 +15,7 @@ import numpy as np
 import onnx
 
 from onnxdtd.compiled.upgrade import upgrade
-from onnxdtd.inputs import Fixed, fix, labels
+from onnxdtd.inputs import Fixed, features, fix, labels
 from onnxdtd.model.canonise import canonise
 from onnxdtd.model.canonise.branch import take
 from onnxdtd.model.ending import UNTOLD, ending
@@ -45,10 +45,11 @@ MOST_WAYS = 16
 class Loaded:
     """A model, read once.
 
-    graph: in canonical form. path: of its file, if it is one. facts: what results say of it. labels: the names of its
-    classes, if its metadata have them. endings: what makes each output probabilities. first_input: compares the
-    outputs with the file's. fixed: inputs that are constants, see `inputs.fix`. A copy, or what is unpickled, has the
-    model and starts sessions of its own. Raises ModelError, UsageError.
+    graph: in canonical form. path: of its file, if it is one. facts: what results say of it. labels, features: names
+    of its classes and of a table's columns, if the metadata or the user have them. endings: what makes each output
+    probabilities. first_input: compares the outputs with the file's. fixed: inputs that are constants, see
+    `inputs.fix`. A copy, or what is unpickled, has the model and starts sessions of its own. Raises ModelError,
+    UsageError.
     """
 
     def __init__(self, model: Model, fixed: Fixed = None) -> None:
@@ -64,6 +65,7 @@ class Loaded:
             "opset": dict(self.graph.opsets),
         }
         self.labels = labels(self.graph.metadata)
+        self.features = features(self.graph.metadata)
 
     def _become(self, graph: Graph) -> None:
         self.graph = graph
@@ -108,6 +110,15 @@ class Loaded:
             output: ending(written, output) if how == UNTOLD else how for output, how in self.endings.items()
         }
         other._become(canonise(written))
+        return other
+
+    def named(self, labels: tuple[str, ...] | None, features: tuple[str, ...] | None) -> Loaded:
+        """The same model, its classes and columns by these names; itself, where there are none."""
+        if labels is None and features is None:
+            return self
+        other = copy.copy(self)
+        other.labels = self.labels if labels is None else labels
+        other.features = self.features if features is None else features
         return other
 
     def question(self, target: Any) -> Target:

@@ -86,11 +86,11 @@ def overrides(rules: Rules) -> tuple[Override, ...]:
     return read_overrides(rules) if isinstance(rules, (str, os.PathLike)) else parse_overrides(rules)
 
 
-def input_range_of(graph: Graph, stated: Range) -> Range:
-    """The user's range, else what the model's metadata tell; it must broadcast to the input."""
+def input_range_of(graph: Graph, stated: Range, prepare: Preprocess | None) -> Range:
+    """The user's range, else that of prepared pictures, else what the model's metadata tell; it must broadcast to the
+    input."""
     if stated is None:
-        prepared = Preprocess.from_metadata(graph.metadata)
-        return prepared.input_range if prepared else read_metadata_range(graph.metadata)
+        return prepare.input_range if prepare else read_metadata_range(graph.metadata)
     faults = Faults()
     for name, (low, high) in stated.items() if isinstance(stated, Mapping) else [("", stated)]:
         with faults:

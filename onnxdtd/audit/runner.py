@@ -16,7 +16,6 @@ from onnxdtd.errors import UsageError
 from onnxdtd.explainer import Explainer
 from onnxdtd.explanation import Explanation
 from onnxdtd.folder import plain
-from onnxdtd.inputs import check_inputs
 from onnxdtd.plan.focus import Asks
 from onnxdtd.plan.plan import Plan
 from onnxdtd.registry import AUDITS, METHODS, PASSES
@@ -120,7 +119,8 @@ def audited(
     them at another input.
     A walk that is restricted (`only`) or starts inside has no findings: audits speak of whole ones.
     """
-    feeds, explainer = check_inputs(x, explainer.inputs), explainer.at(x)
+    feeds = explainer.feeds(x)
+    explainer = explainer.at(feeds)
     snapshot = Snapshot() if few(explainer.graph, samples(feeds)) else None
     if passes_entry(explainer.method):
         return explainer(feeds, target, progress=progress, **inside)

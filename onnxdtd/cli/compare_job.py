@@ -60,7 +60,7 @@ def compare(
             found = onnxdtd.compare(
                 explainer, asked.x, methods, asked.targets, options=given, background=rows, progress=progress, **more,
             )  # fmt: skip
-        folder = found.save(output, picture=picture, names=explainer.features)
+        folder = found.save(output, picture=picture, names=explainer.loaded.features)
     written = json.loads((folder / MANIFEST).read_text("utf-8"))
     if as_json:
         return json.dumps({**written, "directory": str(folder)}, allow_nan=False)

@@ -59,13 +59,13 @@ def explain(
             )  # of NumPy and matplotlib; what matters to the user is in e.warnings
             with Progress(quiet=as_json) as progress:
                 e = made(asked.x, target, progress=progress, keep=keep, only=restrictions(only))
-            saved = e.save(folder, extras=partial(_drawn, e, shown, explainer.features))
+            saved = e.save(folder, extras=partial(_drawn, e, shown, explainer.loaded.features))
         written = json.loads((folder / MANIFEST).read_text("utf-8"))
         if as_json:
             message("\n".join(f"warning: {text}" for text in e.warnings))
             told.append({**written, "prediction": prediction(e), "directory": str(saved)})
         else:
-            told.append(summary(e, folder, written["files"], explainer.features))
+            told.append(summary(e, folder, written["files"], explainer.loaded.features))
     if not as_json:
         return "\n\n".join(told)
     return json.dumps(told[0] if len(told) == 1 else {"results": told}, allow_nan=False)

@@ -14,7 +14,6 @@ from onnxdtd.comparison.parts import Parts, cut
 from onnxdtd.errors import TargetError, UnsupportedError, UsageError
 from onnxdtd.explainer import Explainer
 from onnxdtd.explanation import Explanation
-from onnxdtd.inputs import check_inputs
 from onnxdtd.inputs.layout import layout_of
 from onnxdtd.methods import METHODS
 from onnxdtd.passes import PASSES
@@ -50,7 +49,7 @@ class Case:
         layout: str | None, seed: int, questions: list[Target],
     ) -> Case:  # fmt: skip
         """The sample of a number in the batch x, and what the gradient tells of each target."""
-        feeds = check_inputs(x, front.inputs)
+        feeds = front.feeds(x)
         count = min((len(array) for array in feeds.values() if array.ndim), default=1)
         if not 0 <= sample < count:
             raise UsageError(f"sample {sample} is not in a batch of {count}: count from 0")
@@ -91,7 +90,9 @@ class Case:
         """By a method of another package; what it explains is the probability of the class."""
         predict, parts, rows = self.ready()
         label = self._label(number)
-        question = Question(predict, parts, label, rows, self.front.features if rows is not None else None)
+        question = Question(
+            predict, parts, label, rows, self.front.loaded.features if rows is not None else None
+        )
         entry, before = NEIGHBOURS[method], predict.rows
         relevance, extras = entry.explain(question, seed=self.seed, **options)
         p = float(predict(parts.x[None])[0, label])

@@ -17,7 +17,7 @@ from onnxdtd.compiled.upgrade import upgrade
 from onnxdtd.compiled.valid import refuse_open
 from onnxdtd.domains.propagation import Range
 from onnxdtd.errors import TargetError, UnsupportedError, UsageError
-from onnxdtd.inputs import Fixed, Like, fix, labels, read_like
+from onnxdtd.inputs import Fixed, Like, fix, labels, preparation, read_like
 from onnxdtd.methods.entry import Method
 from onnxdtd.model.canonise import canonise
 from onnxdtd.model.graph import Graph
@@ -105,7 +105,8 @@ def compile(
     def plan_for(graph: Graph, output: str | None) -> Plan:
         return make_plan(
             graph, method, output,
-            input_range=input_range_of(graph, input_range), bias=bias, overrides=overrides(rules),
+            input_range=input_range_of(graph, input_range, preparation(graph, None)), bias=bias,
+            overrides=overrides(rules),
         )  # fmt: skip
 
     _refuse_passes(method)

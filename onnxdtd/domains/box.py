@@ -11,6 +11,7 @@ import numpy as np
 
 from onnxdtd.domains.interval import ANY
 from onnxdtd.domains.propagation import Domain, Range
+from onnxdtd.errors import UsageError
 from onnxdtd.model.graph import Graph, Node
 from onnxdtd.model.reference import evaluate
 from onnxdtd.registry import OPS
@@ -94,7 +95,13 @@ class Boxes:
             return None
         shape = tuple(d if isinstance(d, int) else 1 for d in value.shape)
         low, high = (np.asarray(end, value.dtype) for end in range_of(name, self._input_range))
-        return np.broadcast_to(low, shape).copy(), np.broadcast_to(high, shape).copy()
+        try:
+            return np.broadcast_to(low, shape).copy(), np.broadcast_to(high, shape).copy()
+        except ValueError:
+            raise UsageError(
+                f"input_range of shape {low.shape} does not fit input '{name}' {value.shape}: give two numbers, or "
+                "arrays that broadcast to it; of pictures it lies where their layout has the channels (--layout)"
+            ) from None
 
     def _through(self, node: Node) -> Ends | None:
         """Of a map that is affine in each input the extremes lie in corners of the box; a factor may turn them."""

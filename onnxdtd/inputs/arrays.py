@@ -1,4 +1,4 @@
-"""Arrays for a model's inputs: read from .npy, .npz, .pb or an image, and checked against the model.
+"""Arrays for a model's inputs, checked against the model.
 
 `check_inputs` reports every fault at once, one line each, each with its cure.
 """
@@ -6,63 +6,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from onnx import TensorProto, numpy_helper
+from onnx import TensorProto
 
 from onnxdtd.errors import InputError
-from onnxdtd.folder import DAMAGED, one_line
-from onnxdtd.inputs.image import IMAGE_SUFFIXES
-from onnxdtd.inputs.preprocess import Preprocess
+from onnxdtd.folder import one_line
 from onnxdtd.inputs.texts import as_texts
 from onnxdtd.model.graph import Value
 from onnxdtd.types import Array
-
-
-def read_inputs(
-    path: str | Path, values: Mapping[str, Value], preprocess: Preprocess | None = None
-) -> dict[str, Array]:
-    """The checked inputs of a model, by name, from one file.
-
-    .npz: one array for each input, by name. .npy (an array), .pb (a TensorProto), images (need `preprocess`):
-    models with one input. values: the model's inputs. InputError names what does not fit and what mends it.
-    """
-    path = input_file(path)
-    suffix = path.suffix.lower()
-    if suffix != ".npz" and len(values) != 1:
-        keywords = ", ".join(f"'{name}': ..." for name in values)
-        cure = f"put them into one .npz by name: np.savez('inputs.npz', **{{{keywords}}})"
-        raise InputError(f"'{path}' holds one array, but the model takes {_listed(values)}; {cure}")
-    if suffix in IMAGE_SUFFIXES:
-        if preprocess is None:
-            raise InputError(
-                f"'{path}' is an image, and nothing says how the model wants it: give a preprocessing file "
-                "(--preprocess FILE.toml), flags such as --resize 224 --scale 0.00392157, or "
-                "'onnxdtd.preprocess' in the model's metadata"
-            )
-        return check_inputs(preprocess(path), values)
-    return check_inputs(_read_tensor(path) if suffix == ".pb" else _read_numpy(path), values)
-
-
-def input_file(path: str | Path) -> Path:
-    """The path of a file that `read_inputs` may try; InputError where it is not there, or of another kind."""
-    path = Path(path)
-    suffix = path.suffix.lower()
-    if suffix not in (".npy", ".npz", ".pb", *IMAGE_SUFFIXES):
-        accepted = " ".join((".npy", ".npz", ".pb", *IMAGE_SUFFIXES))
-        raise InputError(f"'{path}': the suffix '{suffix}' is not one of {accepted}")
-    try:
-        if not path.is_file():
-            raise InputError(f"'{path}' is not there" if not path.exists() else f"'{path}' is not a file")
-        with path.open("rb") as file:
-            if not file.read(1):
-                raise InputError(f"'{path}' is empty: write it anew")
-    except OSError as error:
-        raise InputError(f"'{path}' cannot be opened: {error.strerror or error}") from None
-    return path
 
 
 def check_inputs(
@@ -77,12 +31,10 @@ def check_inputs(
     """
     if not isinstance(arrays, Mapping):
         if len(values) != 1:
-            raise InputError(f"the model takes {_listed(values)}; give them by name: {{name: array}}")
+            raise InputError(f"the model takes {listed(values)}; give them by name: {{name: array}}")
         arrays = dict.fromkeys(values, arrays)
     faults = [
-        f"the model has no input '{name}': it takes {_listed(values)}"
-        for name in arrays
-        if name not in values
+        f"the model has no input '{name}': it takes {listed(values)}" for name in arrays if name not in values
     ]
     checked = {}
     for name, value in values.items():
@@ -117,7 +69,16 @@ def _shape_faults(shape: tuple[int, ...], value: Value) -> Iterator[str]:
     elif value.shape is not None and not _agree(shape, value.shape):
         model_shape, fixed = value.shape, value.shape[:1]
         cure = ""
-        if _agree(shape, model_shape[1:]):
+        grey = [
+            spelled
+            for spelled, axes in (("x[:, None]", (*shape[:1], 1, *shape[1:])), ("x[..., None]", (*shape, 1)))
+            if len(shape) > 2 and _agree(axes, model_shape)
+        ]
+        if grey and _agree(shape, model_shape[1:]):
+            cure = f"; add the batch axis: x[None], or the channel axis: {grey[0]}"
+        elif grey:
+            cure = f"; add the channel axis: {grey[0]}"
+        elif _agree(shape, model_shape[1:]):
             cure = "; add the batch axis: x[None]"
         elif _agree(shape[1:], model_shape[1:]) and len(shape) == len(model_shape):
             cure = f"; the model's batch is fixed: give {fixed[0]} at a time"
@@ -133,10 +94,17 @@ def _agree(shape: tuple[int, ...], model_shape: tuple[Any, ...]) -> bool:
     return len(shape) == len(model_shape) and all(n == m for n, m in pairs if isinstance(m, int))
 
 
+def untakable(value: Value) -> str:
+    """What stands against an input of this kind, whatever is given for it; "" where it can be given."""
+    if value.elem_type == TensorProto.UNDEFINED:
+        return f"is {_type(value)} in the model: only tensors can be given"
+    return ""
+
+
 def _type_faults(array: Array, value: Value) -> Iterator[str]:
     dtype = array.dtype
-    if value.elem_type == TensorProto.UNDEFINED:
-        yield f"is {_type(value)} in the model: only tensors can be given"
+    if fault := untakable(value):
+        yield fault
     elif value.elem_type == TensorProto.STRING:
         try:
             as_texts(array)
@@ -148,6 +116,8 @@ def _type_faults(array: Array, value: Value) -> Iterator[str]:
         cure = f"convert it with x.astype('{model_type}')"
         if value.is_float and dtype.kind in "iu" and array.ndim > 2:
             cure += ", and scale pixels as the model was trained, often x / 255"
+            if dtype == np.uint8:
+                cure += "; or name how pictures are prepared, such as --preset unit"
         yield f"holds {held.get(dtype.kind, dtype.name)} where the model takes {model_type}: {cure}"
 
 
@@ -195,7 +165,8 @@ def _first(array: Array, mask: Array) -> str:
     return f"the first {array[index]} at x[{', '.join(map(str, index))}]"
 
 
-def _listed(values: Mapping[str, Value]) -> str:
+def listed(values: Mapping[str, Value]) -> str:
+    """The inputs of a model in words, with their types and shapes."""
     count = f"{len(values)} inputs, " if len(values) != 1 else ""
     return count + ", ".join(_described(value) for value in values.values())
 
@@ -215,36 +186,3 @@ def _shape(value: Value) -> str:
         return "of any shape"
     dims = ["?" if n in (None, "") else str(n) for n in value.shape]
     return f"({dims[0]},)" if len(dims) == 1 else f"({', '.join(dims)})"
-
-
-def _read_numpy(path: Path) -> Array | dict[str, Array]:
-    try:
-        with path.open("rb") as file:
-            head = file.read(2)
-            if head not in (b"\x93N", b"PK"):  # NumPy takes everything else for a pickle
-                raise ValueError("Object arrays" if head[:1] == b"\x80" else "it is of another format")
-            file.seek(0)
-            loaded = np.load(file, allow_pickle=False)
-            if isinstance(loaded, np.lib.npyio.NpzFile):
-                return {name: loaded[name] for name in loaded.files}
-            return np.asarray(loaded)
-    except DAMAGED as error:
-        if "Object arrays" in str(error):
-            cure = "save it with np.save of a numeric array"
-            raise InputError(f"'{path}' holds Python objects (pickle), which can run code: {cure}") from None
-        raise InputError(f"'{path}' is not a whole {path.suffix} file: {one_line(error)}") from None
-
-
-def _read_tensor(path: Path) -> Array:
-    tensor = TensorProto()
-    try:
-        tensor.ParseFromString(path.read_bytes())
-        if tensor.data_location == TensorProto.EXTERNAL:
-            raise InputError(f"'{path}' keeps its data in another file: write it as .npy")
-        if tensor.data_type == TensorProto.UNDEFINED:
-            raise ValueError("no element type")
-        return np.asarray(numpy_helper.to_array(tensor))
-    except InputError:
-        raise
-    except Exception as error:  # protobuf's own errors have no public type in onnx
-        raise InputError(f"'{path}' is not a TensorProto: {one_line(error)}") from None

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from onnxdtd.errors import Faults, InputError, UsageError
-from onnxdtd.inputs.arrays import check_inputs, read_inputs
+from onnxdtd.inputs.arrays import check_inputs
+from onnxdtd.inputs.files import read_inputs
 from onnxdtd.model.graph import Graph, Value
 from onnxdtd.types import Array
 

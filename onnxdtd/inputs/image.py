@@ -7,13 +7,15 @@ import warnings
 from os import PathLike, fspath
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from onnxdtd.errors import InputError
 from onnxdtd.folder import one_line
 
 Size = int | tuple[int, int]
-Picture = str | PathLike[str] | Image.Image
+Picture = str | PathLike[str] | Image.Image | npt.NDArray[np.uint8]
+"""A path, a PIL image, or pixels (H, W) or (H, W, C) of uint8."""
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 
@@ -27,6 +29,8 @@ def open_image(image: Picture) -> Image.Image:
     EXIF orientation is applied, transparency laid on white, 16 bits are scaled to 8. InputError: not there,
     not an image, damaged, too many pixels (Pillow's limit), or pixels of no known range.
     """
+    if isinstance(image, np.ndarray):
+        image = Image.fromarray(image[..., 0] if image.shape[2:] == (1,) else image)
     if isinstance(image, Image.Image):
         return _upright_rgb(image, "the image")
     name = f"'{fspath(image)}'"

@@ -1,11 +1,16 @@
-"""What the axes of an input mean: `NCHW` and the like, given or guessed from the shape."""
+"""What the axes of an input mean: `NCHW` and the like, given, read off the model, or guessed from a shape."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from onnxdtd.errors import UsageError
+from onnxdtd.types import Dimension
 
 LAYOUTS = ("NCHW", "NHWC", "NHW", "NCT", "NTC", "NT", "NF")
 """Batch N, channels C, height H, width W, time T, a table's columns F."""
+COLOURS = (1, 3)
+"""Channels that a picture can have: grey, or red, green and blue."""
 
 
 def layout_of(shape: tuple[int, ...], layout: str | None = None) -> str | None:
@@ -28,3 +33,31 @@ def layout_of(shape: tuple[int, ...], layout: str | None = None) -> str | None:
     if len(shape) == 3 and min(shape[0], shape[-1]) <= 4:
         return "NCHW" if shape[0] <= 4 else "NHWC"
     return None
+
+
+def picture_layout(shape: Sequence[Dimension] | None) -> str | None:
+    """NCHW or NHWC, as a model's input shape of rank 4 tells; None where it does not.
+
+    One or three channels, stated as a number at one place only, decide: (N, 3, H, W), (N, 224, 224, 3).
+    """
+    if shape is None or len(shape) != 4:
+        return None
+    first, last = shape[1] in COLOURS, shape[3] in COLOURS
+    if first == last:
+        return None
+    return "NCHW" if first else "NHWC"
+
+
+def channels_of(shape: Sequence[Dimension] | None, layout: str) -> int | None:
+    """How many channels the shape states in this layout."""
+    place = layout.index("C")
+    size = shape[place] if shape is not None and len(shape) == len(layout) else None
+    return size if isinstance(size, int) else None
+
+
+def size_of(shape: Sequence[Dimension] | None, layout: str) -> tuple[int, int] | None:
+    """The (H, W) that the shape states in this layout; None where it leaves one open."""
+    if shape is None or len(shape) != len(layout):
+        return None
+    height, width = shape[layout.index("H")], shape[layout.index("W")]
+    return (height, width) if isinstance(height, int) and isinstance(width, int) else None

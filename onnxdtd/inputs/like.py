@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-from onnxdtd.inputs.arrays import check_inputs, read_inputs
+from onnxdtd.inputs.arrays import check_inputs
+from onnxdtd.inputs.files import read_inputs
 from onnxdtd.inputs.preprocess import Preprocess
 from onnxdtd.model.graph import Graph
 from onnxdtd.types import Array, Inputs

@@ -63,32 +63,13 @@ class Preprocess:
     @classmethod
     def from_file(cls, path: str | PathLike[str]) -> Preprocess:
         """From a .toml or .json file that holds the fields; InputError names the file."""
-        path = Path(path)
-        parsers = {".toml": tomllib.loads, ".json": json.loads}
-        if path.suffix.lower() not in parsers:
-            raise InputError(f"'{path}': preprocessing is read from .toml or .json")
-        try:
-            fields = parsers[path.suffix.lower()](path.read_text("utf-8"))
-        except OSError as error:
-            raise InputError(f"'{path}' cannot be read: {error.strerror}") from None
-        except ValueError as error:
-            raise InputError(f"'{path}' is not valid {path.suffix[1:].upper()}: {error}") from None
-        if not isinstance(fields, dict):
-            raise InputError(f"'{path}' does not hold a table of preprocessing fields")
-        return cls.from_mapping(fields)
+        return cls.from_mapping(read_fields(path))
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, str]) -> Preprocess | None:
         """From the model's metadata, key `onnxdtd.preprocess` (JSON); None without it."""
-        fields = _metadata(metadata, "preprocess")
-        if fields is None:
-            return None
-        if not isinstance(fields, dict):
-            raise _wrong("preprocess", "is not a JSON object of preprocessing fields")
-        try:
-            return cls.from_mapping(fields)
-        except InputError as error:
-            raise ModelError(f"in the model's metadata: {error}") from None
+        fields = metadata_fields(metadata)
+        return None if fields is None else cls.from_mapping(fields)
 
     def __call__(self, image: Picture) -> Array:
         """The model's input: float32, (1, C, H, W) or (1, H, W, C)."""
@@ -117,6 +98,37 @@ class Preprocess:
         values = (pixels.astype(np.float64) * self.scale - np.array(self.mean)) / np.array(self.std)
         values = np.moveaxis(values, -1, 0) if self.layout == "NCHW" else values
         return np.ascontiguousarray(values[None], dtype=np.float32)
+
+
+def read_fields(path: str | PathLike[str]) -> dict[str, Any]:
+    """The fields of a .toml or .json file, as they stand there; InputError names the file."""
+    path = Path(path)
+    parsers = {".toml": tomllib.loads, ".json": json.loads}
+    if path.suffix.lower() not in parsers:
+        raise InputError(f"'{path}': preprocessing is read from .toml or .json")
+    try:
+        fields = parsers[path.suffix.lower()](path.read_text("utf-8"))
+    except OSError as error:
+        raise InputError(f"'{path}' cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise InputError(f"'{path}' is not valid {path.suffix[1:].upper()}: {error}") from None
+    if not isinstance(fields, dict):
+        raise InputError(f"'{path}' does not hold a table of preprocessing fields")
+    return fields
+
+
+def metadata_fields(metadata: Mapping[str, str]) -> dict[str, Any] | None:
+    """The fields in the model's metadata, key `onnxdtd.preprocess`, checked; None without it. Raises ModelError."""
+    fields = _metadata(metadata, "preprocess")
+    if fields is None:
+        return None
+    if not isinstance(fields, dict):
+        raise _wrong("preprocess", "is not a JSON object of preprocessing fields")
+    try:
+        Preprocess.from_mapping(fields)
+    except InputError as error:
+        raise ModelError(f"in the model's metadata: {error}") from None
+    return fields
 
 
 def read_metadata_range(metadata: Mapping[str, str]) -> tuple[float, float] | None:

@@ -14,9 +14,9 @@ import numpy.typing as npt
 from onnxdtd.domains.propagation import Range
 from onnxdtd.entries import MetricEntry
 from onnxdtd.errors import TargetError, UsageError
-from onnxdtd.inputs import Preprocess
+from onnxdtd.inputs import DataSet, Preprocess, open_data
+from onnxdtd.inputs.members import LABELS
 from onnxdtd.metrics.case import Settings
-from onnxdtd.metrics.data import LABELS, DataSet, open_data
 from onnxdtd.metrics.journal import Journal
 from onnxdtd.metrics.methods import Methods, allowed, candidates
 from onnxdtd.metrics.result import Evaluation, gather
@@ -123,7 +123,7 @@ def _one_way(explainer: Explainer, data: DataSet) -> Explainer:
     if not explainer.graph.open_conditions:
         return explainer
     ways: dict[Explainer, int] = {}
-    for number, feeds in enumerate(data):
+    for number, feeds in enumerate(row.inputs for row in data):
         ways.setdefault(explainer.at(feeds), number)
     first, *others = ways.values()
     if others:

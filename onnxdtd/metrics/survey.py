@@ -12,8 +12,8 @@ import numpy as np
 from onnxdtd.domains.box import range_of
 from onnxdtd.domains.propagation import Range
 from onnxdtd.errors import InputError
+from onnxdtd.inputs import DataSet
 from onnxdtd.metrics.case import Background
-from onnxdtd.metrics.data import DataSet
 from onnxdtd.metrics.view import View
 from onnxdtd.types import Array
 
@@ -64,7 +64,7 @@ def survey(data: DataSet, inputs: tuple[str, ...], stated: Range, layout: str | 
     digest = hashlib.sha256()
     views: dict[Any, View] = {}
     total = size = low = high = np.zeros(0)
-    for i, feeds in enumerate(data):
+    for i, feeds in enumerate(row.inputs for row in data):
         for name, array in sorted(feeds.items()):
             digest.update(f"{name} {array.dtype} {array.shape}\n".encode())
             digest.update(array.tobytes())

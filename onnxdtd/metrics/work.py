@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from onnxdtd.entries import MetricEntry
 from onnxdtd.errors import TargetError, UsageError
+from onnxdtd.inputs import DataSet
 from onnxdtd.metrics.case import Case, Settings
-from onnxdtd.metrics.data import DataSet
 from onnxdtd.metrics.journal import Journal
 from onnxdtd.metrics.scorer import Scorer
 from onnxdtd.metrics.sources import Ask, Source
@@ -45,7 +45,7 @@ class Work:
 
         The same chunks whatever was done before, so that an interrupted run finds the numbers of a whole one.
         """
-        return alike(self.data, self.scorer.batch)
+        return alike((row.inputs for row in self.data), self.scorer.batch)
 
     def ask(self, chunk: Chunk) -> tuple[Ask, Array]:
         """What a method is asked of a chunk, and the logits (N, K)."""

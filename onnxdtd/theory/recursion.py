@@ -20,7 +20,6 @@ import numpy.typing as npt
 
 from onnxdtd.errors import UsageError
 from onnxdtd.explainer import Explainer
-from onnxdtd.inputs import check_inputs
 from onnxdtd.theory.chain import Layer, layers_of
 from onnxdtd.theory.root_functions import Constant, Own, RootFunction, RuleRoot, check_size
 from onnxdtd.theory.tape import Variable, gradient
@@ -150,7 +149,8 @@ def recursive_taylor(
     cost is the product of the layers' widths. Raises UnsupportedError for other models.
     """
     question = explainer.loaded.question(target)
-    feeds, explainer = check_inputs(x, explainer.inputs), explainer.at(x)
+    feeds = explainer.feeds(x)
+    explainer = explainer.at(feeds)
     layers, flat = layers_of(explainer.plan(question.output), feeds, question, explainer.providers)
     return recursion(layers, roots)(flat)
 

@@ -13,7 +13,6 @@ import numpy.typing as npt
 
 from onnxdtd.errors import InputError, UnsupportedError
 from onnxdtd.explainer import Explainer
-from onnxdtd.inputs import check_inputs
 from onnxdtd.linear import Site
 from onnxdtd.model.graph import Graph, Node
 from onnxdtd.model.point import Point
@@ -105,9 +104,7 @@ class Scene:
     def of(cls, explainer: Explainer, x: Any, target: Any = None, sample: int = 0) -> Scene:
         """Run the model and the explainer's walk on one sample of x. Raises InputError, TargetError."""
         question = explainer.loaded.question(target)
-        feeds = {
-            name: _sample(name, array, sample) for name, array in check_inputs(x, explainer.inputs).items()
-        }
+        feeds = {name: _sample(name, array, sample) for name, array in explainer.feeds(x).items()}
         explainer = explainer.at(feeds)
         plan = explainer.plan(question.output)
         # What others choose by carries no relevance, so the walk does not read how it is made.

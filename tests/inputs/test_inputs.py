@@ -112,7 +112,8 @@ FAULTS: list[tuple[Any, dict[str, Value], str]] = [
         np.zeros((1, 3, 4, 5), np.uint8),
         IMAGE,
         "holds uint8 where the model takes float32: convert it with x.astype('float32'), "
-        "and scale pixels as the model was trained, often x / 255",
+        "and scale pixels as the model was trained, often x / 255; "
+        "or name how pictures are prepared, such as --preset unit",
     ),
     (
         [[1, 2]],

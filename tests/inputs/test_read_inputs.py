@@ -68,11 +68,15 @@ def external(path: Path) -> None:
 PICKLE = "holds Python objects (pickle), which can run code: save it with np.save of a numeric array"
 FILES: list[tuple[str, Any, str]] = [
     (
-        "x.csv",
+        "x.txt",
         None,
-        ": the suffix '.csv' is not one of .npy .npz .pb .png .jpg .jpeg .webp .bmp .tif .tiff .gif",
+        ": the suffix '.txt' is not one of .npy .npz .csv .pb .png .jpg .jpeg .webp .bmp .tif .tiff .gif",
     ),
-    ("x", None, ": the suffix '' is not one of .npy .npz .pb .png .jpg .jpeg .webp .bmp .tif .tiff .gif"),
+    (
+        "x",
+        None,
+        ": the suffix '' is not one of .npy .npz .csv .pb .png .jpg .jpeg .webp .bmp .tif .tiff .gif",
+    ),
     ("x.npy", None, " is not there"),
     ("x.npy", Path.mkdir, " is not a file"),
     ("x.npy", Path.touch, " is empty: write it anew"),
@@ -96,7 +100,7 @@ FILES: list[tuple[str, Any, str]] = [
     (
         "x.png",
         lambda p: p.write_bytes(b"x"),
-        " is an image, and nothing says how the model wants it: give a pre",
+        " is an image, and nothing says how the model wants its pictures: --preset imagenet",
     ),
 ]
 
@@ -138,6 +142,6 @@ def test_an_image_goes_through_its_preprocessing(tmp_path: Path) -> None:
     Image.fromarray(pixels).save(tmp_path / "x.png")
     read = read_inputs(tmp_path / "x.png", IMAGE, Preprocess(scale=0.5))
     np.testing.assert_array_equal(read["x"], pixels.transpose(2, 0, 1)[None] * np.float32(0.5))
-    assert message(read_inputs, tmp_path / "x.png", IMAGE, Preprocess(layout="NHWC")).startswith(
-        "input 'x' has shape (1, 4, 5, 3) where the model takes (N, 3, 4, 5); move the channels forward"
+    assert message(read_inputs, tmp_path / "x.png", IMAGE, Preprocess(layout="NHWC")) == (
+        f"'{tmp_path}/x.png': the model takes pictures as NCHW, they are prepared as NHWC: --layout NCHW"
     )

@@ -1,0 +1,167 @@
+"""One file, or arrays in memory, as rows that are read one after the other."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from onnxdtd.errors import InputError
+from onnxdtd.inputs.files import ARRAYS, TABLES, input_file, read_inputs, read_tensor
+from onnxdtd.inputs.image import IMAGE_SUFFIXES
+from onnxdtd.inputs.members import LABELS, Member, members
+from onnxdtd.inputs.pixels import is_one_picture, is_pixels, one_picture
+from onnxdtd.inputs.preprocess import Preprocess
+from onnxdtd.inputs.table import Table, open_table
+from onnxdtd.model.graph import Value
+from onnxdtd.types import Array
+
+
+@dataclass(frozen=True)
+class Row:
+    """One input. id: what results call it: a file's path in its folder, with a number where a file has several rows.
+    inputs: by name, checked, with a batch axis of one. label: its own, if it has one. picture: what the model is
+    shown, uint8 RGB, when it is called."""
+
+    id: str
+    inputs: dict[str, Array]
+    label: int | str | None = None
+    picture: Callable[[], Array] | None = None
+
+
+Read = Callable[[], Row]
+"""A row to be read: what is wrong with it is raised then, and the next one can still be read."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One file, or arrays in memory. id: its name. count: rows. rows: each of them, to be read. labels: of all."""
+
+    id: str
+    count: int
+    rows: Callable[[], Iterator[Read]]
+    labels: Array | None = None
+
+
+def part_of(
+    name: str,
+    path: Path,
+    values: Mapping[str, Value],
+    preprocess: Preprocess | None,
+    features: Sequence[str] | None,
+) -> Part:
+    """The rows of one file. InputError where it cannot be opened."""
+    suffix = input_file(path).suffix.lower()
+    if suffix in TABLES:
+        table = open_table(path, values, features)
+        return Part(name, table.count, partial(_table_rows, table), table.labels())
+    if suffix in ARRAYS:
+        stored = members(path, tuple(values))
+        labels = stored.pop(LABELS, None) if LABELS not in values else None
+        return _stacked(name, stored, values, preprocess, None if labels is None else labels.whole())
+    if suffix not in IMAGE_SUFFIXES:
+        return in_memory(read_tensor(path), values, name)
+    label = Path(name).parent.name or None
+    picture = None if preprocess is None else partial(preprocess.picture, path)
+    open_batch = {key: free(value) for key, value in values.items()}
+    return Part(name, 1, lambda: iter([partial(_picture, path, open_batch, preprocess, label, picture)]))
+
+
+def kept(opened: Callable[..., Part], name: str, path: Path) -> Part:
+    """The part, or one row that raises what stands against it."""
+    try:
+        return opened(name, path)
+    except InputError as error:
+        return Part(name, 1, partial(_raising, error))
+
+
+def _raising(error: InputError) -> Iterator[Read]:
+    def read() -> Row:
+        raise error
+
+    yield read
+
+
+def _picture(
+    path: Path, values: Mapping[str, Value], preprocess: Preprocess | None, label: str | None,
+    picture: Callable[[], Array] | None,
+) -> Row:  # fmt: skip
+    return Row("", read_inputs(path, values, preprocess), label, picture)
+
+
+def _table_rows(table: Table) -> Iterator[Read]:
+    for line, cells in table.lines():
+        yield partial(_table_row, table, line, cells)
+
+
+def _table_row(table: Table, line: int, cells: Sequence[str]) -> Row:
+    arrays, label = table.row(line, cells)
+    return Row("", {name: array[None] for name, array in arrays.items()}, label)
+
+
+def _stacked(
+    name: str,
+    stored: Mapping[str, Member],
+    values: Mapping[str, Value],
+    preprocess: Preprocess | None,
+    labels: Array | None,
+) -> Part:
+    """Arrays of as many rows each; uint8 pictures are prepared one by one."""
+    pixels = {
+        key: preprocess
+        for key, m in stored.items()
+        if preprocess and key in values and is_pixels(m.shape, m.dtype, values[key])
+    }
+    single = [key for key in pixels if is_one_picture(stored[key].shape)]
+    sizes = {key: 1 if key in single else m.count for key, m in stored.items()}
+    count = _same(sizes)
+
+    def rows() -> Iterator[Read]:
+        readers = [iter([m.whole()]) if key in single else m() for key, m in stored.items()]
+        for i, row in enumerate(zip(*readers, strict=True)):
+            label = None if labels is None or i >= len(labels) else labels[i].item()
+            yield partial(_array_row, dict(zip(stored, row, strict=True)), pixels, label)
+
+    return Part(name, count, rows, labels)
+
+
+def _array_row(arrays: Mapping[str, Array], pixels: Mapping[str, Preprocess], label: int | str | None) -> Row:
+    picture = None
+    inputs = {key: np.asarray(array)[None] for key, array in arrays.items() if key not in pixels}
+    for key, preprocess in pixels.items():
+        shown = one_picture(arrays[key])
+        inputs[key], picture = preprocess(shown), partial(preprocess.picture, shown)
+    return Row("", inputs, label, picture)
+
+
+def in_memory(data: Any, values: Mapping[str, Value], name: str = "input") -> Part:
+    """The rows of an array, or of a dict of arrays by input name, with `labels` beside them."""
+    columns = dict(data) if isinstance(data, Mapping) else dict.fromkeys(values, data)
+    labels = columns.pop(LABELS, None) if LABELS not in values else None
+    arrays = {key: np.asarray(array) for key, array in columns.items()}
+    count = _same({key: array.shape[0] if array.ndim else 0 for key, array in arrays.items()})
+
+    def rows() -> Iterator[Read]:
+        for i in range(count):
+            yield partial(_array_row, {key: array[i] for key, array in arrays.items()}, {}, None)
+
+    return Part(name, count, rows, None if labels is None else np.asarray(labels))
+
+
+def _same(sizes: Mapping[str, int]) -> int:
+    if len(set(sizes.values())) != 1 or 0 in sizes.values():
+        lengths = ", ".join(f"'{name}' {count}" for name, count in sizes.items())
+        raise InputError(
+            f"the data hold no inputs, or not as many of each: {lengths}; the first axis counts them"
+        )
+    return next(iter(sizes.values()))
+
+
+def free(value: Value) -> Value:
+    """Of any batch: how many go into one pass is for others to arrange."""
+    return dataclasses.replace(value, shape=value.shape and (None, *value.shape[1:]))

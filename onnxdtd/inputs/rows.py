@@ -1,0 +1,149 @@
+"""Many inputs, one after the other: files, folders, the rows of .npz and CSV files, arrays in memory.
+
+    for row in open_data(["photos/", "more.npz"], explainer.inputs, preprocess=...):
+        row.id, row.inputs, row.label
+
+Nothing but one row is held at a time, so a data set may be larger than memory.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from onnxdtd.errors import InputError
+from onnxdtd.inputs.arrays import check_inputs
+from onnxdtd.inputs.files import SUFFIXES
+from onnxdtd.inputs.image import IMAGE_SUFFIXES
+from onnxdtd.inputs.parts import Part, Read, Row, free, in_memory, kept, part_of
+from onnxdtd.inputs.preprocess import Preprocess
+from onnxdtd.inputs.presets import refuse_unprepared
+from onnxdtd.model.graph import Value
+from onnxdtd.types import Array
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """Rows of one part after the other. count: of them all. labels: (count,) integers, or None. Iterated, it gives
+    each `Row` and raises InputError at the first that does not fit; `each` tells of those and goes on."""
+
+    parts: tuple[Part, ...]
+    values: Mapping[str, Value]
+    count: int
+    labels: Array | None = None
+
+    @property
+    def names(self) -> tuple[str, ...] | None:
+        """What results call the rows, where each is a file of its own."""
+        if any(part.count != 1 for part in self.parts):
+            return None
+        return tuple(part.id for part in self.parts)[: self.count]
+
+    def __iter__(self) -> Iterator[Row]:
+        """Each row; InputError says which one does not fit."""
+        for name, read in self._reads():
+            yield self._checked(name, read)
+
+    def each(self, faulty: Callable[[str, InputError], object]) -> Iterator[Row]:
+        """Each row that can be read. faulty: told the name and the fault of each that cannot."""
+        for name, read in self._reads():
+            try:
+                row = self._checked(name, read)
+            except InputError as error:
+                faulty(name, error)
+            else:
+                yield row
+
+    def _reads(self) -> Iterator[tuple[str, Read]]:
+        left = self.count
+        for part in self.parts:
+            for i, read in enumerate(part.rows()):
+                if not left:
+                    return
+                left -= 1
+                yield part.id if part.count == 1 else f"{part.id}[{i}]", read
+
+    def _checked(self, name: str, read: Read) -> Row:
+        open_batch = {name: free(value) for name, value in self.values.items()}
+        try:
+            row = read()
+            return dataclasses.replace(row, id=name, inputs=check_inputs(row.inputs, open_batch))
+        except InputError as error:
+            lines = [line if name in line else f"'{name}': {line}" for line in str(error).splitlines()]
+            raise InputError("\n".join(lines)) from None
+
+
+def open_data(
+    data: Any,
+    values: Mapping[str, Value],
+    *,
+    labels: npt.ArrayLike | None = None,
+    preprocess: Preprocess | None = None,
+    features: Sequence[str] | None = None,
+    limit: int | None = None,
+) -> DataSet:
+    """The rows of a path (a file or a folder with its sub-folders), of several paths, of an array (N, ...), or of a
+    dict of arrays by input name, which may hold `labels` too.
+
+    A folder is its pictures, or where it has none its other files. limit: only so many rows, the first. Raises
+    InputError for what is empty or differs in length, and for one path that cannot be read; of several, such a path
+    is a row that raises when it is read.
+    """
+    if limit is not None and limit < 1:
+        raise InputError(f"limit is the number of inputs to take, at least 1, not {limit}")
+    if isinstance(data, (str, Path)) or (isinstance(data, (list, tuple)) and _are_paths(data)):
+        files = files_of([Path(data)] if isinstance(data, (str, Path)) else [Path(path) for path in data])
+        pictures = [path for _, path in files if path.suffix.lower() in IMAGE_SUFFIXES]
+        if pictures and preprocess is None:
+            raise refuse_unprepared(pictures[0])
+        opened = partial(part_of, values=values, preprocess=preprocess, features=features)
+        parts = [opened(*files[0])] if len(files) == 1 else [kept(opened, name, file) for name, file in files]
+    else:
+        parts = [in_memory(data, values)]
+    count = sum(part.count for part in parts)
+    count = min(count, limit or count)
+    if not count:
+        raise InputError("the data hold no inputs")
+    stored = [part.labels for part in parts]
+    if labels is None and all(some is not None for some in stored):
+        labels = np.concatenate([some for some in stored if some is not None])
+    return DataSet(tuple(parts), values, count, _integers(labels, count))
+
+
+def files_of(paths: Sequence[Path]) -> list[tuple[str, Path]]:
+    """The files of these paths, those of a folder sorted by name, each with what results call it. InputError for a
+    folder without any."""
+    files: list[tuple[str, Path]] = []
+    for path in paths:
+        if not path.is_dir():
+            files.append((path.name, path))
+            continue
+        inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+        inside = [p for p in inside if p.suffix.lower() in IMAGE_SUFFIXES] or inside
+        if not inside:
+            raise InputError(f"'{path}' holds no inputs ({' '.join(SUFFIXES)})")
+        files += [(p.relative_to(path).as_posix(), p) for p in inside]
+    names = [name for name, _ in files]
+    return [(name if names.count(name) == 1 else path.as_posix(), path) for name, path in files]
+
+
+def _integers(labels: npt.ArrayLike | None, count: int) -> Array | None:
+    if labels is None:
+        return None
+    array = np.asarray(labels)
+    if array.ndim != 1 or array.dtype.kind not in "iu" or len(array) < count:
+        raise InputError(
+            f"labels are one integer for each input: {array.dtype} {array.shape} for {count} inputs is not that"
+        )
+    return array[:count].astype(np.int64)
+
+
+def _are_paths(data: Sequence[Any]) -> bool:
+    return bool(data) and all(isinstance(entry, (str, Path)) for entry in data)
