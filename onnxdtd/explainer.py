@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, Unpack, overload
+from typing import Any, Literal, Unpack, cast, overload
 
 import numpy.typing as npt
 
+from onnxdtd.calls import CACHE, OF_PLANS, Engine, Ways
 from onnxdtd.domains.propagation import Range
 from onnxdtd.engines import Engines
 from onnxdtd.errors import Faults, TargetError, UsageError
@@ -31,15 +32,6 @@ from onnxdtd.walk.run import Snapshot, Walker, samples
 from onnxdtd.weighed import weighed
 
 Arrays = dict[str, npt.NDArray[Any]]
-Engine = Literal["numpy", "onnx", "auto"]
-CACHE = "ONNXDTD_CACHE"
-
-
-class Ways(Asks, total=False):
-    """What a call takes besides the input and the target."""
-
-    preprocess: Preparation
-    progress: OnProgress
 
 
 class Explainer:
@@ -56,8 +48,8 @@ class Explainer:
     after each pass of canonisation. CheckError where they differ. options: of a method of many passes, such as
     {"steps": 128}. cache_dir: where what engine `onnx` compiles is kept on disk, by content; by default the
     environment variable ONNXDTD_CACHE, else nowhere. fixed: inputs that are the same for good, such as {"sr": 16000}:
-    they are no longer asked for, and not explained. preprocess, labels, features: how pictures are prepared, the names
-    of classes and of columns (docs/inputs.md); by default what the metadata say.
+    they are no longer asked for, and not explained. preprocess, labels, features: docs/inputs.md; by default
+    what the metadata say.
 
     It pickles and copies, used or not; its sessions are then started anew. Raises ModelError, UnsupportedError,
     UsageError, ProviderError, with a line for every fault of the arguments; see `onnxdtd.errors`.
@@ -99,7 +91,7 @@ class Explainer:
         faults.stop()
         self.method, self.engine, self.bias, self.verify = method, engine, bias, verify
         self.strict_rules, self.cache_dir = strict_rules, cache_dir or os.environ.get(CACHE)
-        self._stated_range, self._stated_preprocess = input_range, preprocess
+        self._stated_range, self._prepares = input_range, preprocess
         self._plans: dict[str | None, Plan] = {}
         self._ways: dict[Loaded, Explainer] = {}
         self._ground = Ground(self.graph, self.input_range, self.overrides)
@@ -116,12 +108,9 @@ class Explainer:
         options = self.options if method in (None, self.method) else None
         settings = {**self._settings, "options": options, **changes}
         other = Explainer(self.loaded, method or self.method, **settings)
-        if not changes.keys() & {"input_range", "rules", "fixed", "preprocess"}:
+        if not changes.keys() & OF_PLANS - {"bias", "strict_rules"}:
             other._ground = self._ground
-        plans_differ = changes.keys() & {
-            *["input_range", "bias", "rules", "strict_rules", "fixed", "preprocess"]
-        }
-        if other._one_walk == self._one_walk and not plans_differ:
+        if other._one_walk == self._one_walk and not changes.keys() & OF_PLANS:
             other._plans = self._plans
         return other
 
@@ -139,8 +128,8 @@ class Explainer:
     @property
     def _settings(self) -> dict[str, Any]:
         names = ("engine", "bias", "providers", "cache_dir", "verify", "strict_rules")
-        own = {"input_range": self._stated_range, "preprocess": self._stated_preprocess}
-        return own | {"rules": self.overrides} | {name: getattr(self, name) for name in names}
+        own = {"input_range": self._stated_range, "preprocess": self._prepares, "rules": self.overrides}
+        return own | {name: getattr(self, name) for name in names}
 
     @property
     def graph(self) -> Graph:
@@ -203,8 +192,7 @@ class Explainer:
         self, x: Any, target: Any = None, *, targets: Any = None, preprocess: Preparation | None = None,
         progress: OnProgress = None, **inside: Unpack[Asks],
     ) -> Explanation | list[Explanation]:  # fmt: skip
-        """Explain one batch: x is an array (N, ...) for a model of one input, a dict by input name, or what else
-        docs/inputs.md has: a path ("photo.jpg", "rows.csv"), PIL images, a torch tensor.
+        """Explain one batch: x is an array (N, ...), a dict by input name, or "photo.jpg" (docs/inputs.md).
 
         target: in any form of docs/targets.md; targets: several, each with an explanation of its own. preprocess:
         instead of the explainer's. progress: told (done, total). inside: keep, only, start (docs/inside.md). Raises
@@ -227,8 +215,7 @@ class Explainer:
         if entry := passes_entry(self.method) or passes_entry(self.plan(question.output).passes):
             if any(inside.values()):
                 raise UsageError(f"{entry.name} takes many passes; keep, only and start go with one walk")
-            composed: Explanation = entry.explain(self, x, target, progress=progress, **self.options)
-            return composed
+            return cast(Explanation, entry.explain(self, x, target, progress=progress, **self.options))
         return self.one_pass(x, target, progress=progress, **inside)
 
     def run(self, output: str | None = None, samples: int = 0, inside: Inside | None = None) -> Walker:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from onnxdtd.explainer import Engine, Explainer
+from onnxdtd.calls import Engine
+from onnxdtd.explainer import Explainer
 from onnxdtd.explanation import Explanation
 from onnxdtd.methods.entry import Method
 from onnxdtd.plan.focus import Asks
 from onnxdtd.settings import Model
-from onnxdtd.types import Inputs
 
 
 def explain(
     model: Model,
-    x: Inputs,
+    x: Any,
     target: Any = None,
     method: Method = "auto",
     engine: Engine = "numpy",

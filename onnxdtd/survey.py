@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from onnxdtd.errors import TargetError, UnsupportedError
 from onnxdtd.explainer import Explainer
-from onnxdtd.inputs import Fixed, Like, read_like
+from onnxdtd.inputs import Fixed, Like, read_like, untakable
 from onnxdtd.methods.entry import Method, method_name
 from onnxdtd.model.canonise.condition import said
 from onnxdtd.model.graph import Graph, Node, sort_nodes
@@ -108,6 +108,11 @@ def _planned(explainer: Explainer, output: str) -> Plan | None:
 
 def _fault(explainer: Explainer, output: str) -> str:
     """What stands against explaining an output: of branches that are open, what no rule serves in any of them."""
+    inputs = [
+        f"input '{name}' {fault}" for name, value in explainer.inputs.items() if (fault := untakable(value))
+    ]
+    if inputs:
+        return "\n".join(inputs)  # as every call would say
     try:
         explainer.plan(output)
     except UnsupportedError as error:

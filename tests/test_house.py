@@ -22,7 +22,7 @@ PACKAGE = Path(onnxdtd.__file__).parent
 FLOORS = [
     {"entries", "errors", "types", "version"}, {"registry"}, {"primitives"}, {"linear"}, {"model"}, {"domains"},
     {"ops", "rules"}, {"methods"}, {"folder"}, {"inputs"}, {"conservation", "plan", "settings"}, {"walk"},
-    {"compiled"}, {"explanation", "loaded", "remarks", "runs"}, {"engines", "results", "weighed"},
+    {"compiled"}, {"calls", "explanation", "loaded", "remarks", "runs"}, {"engines", "results", "weighed"},
     {"explainer", "extend"}, {"predict", "shortcuts", "theory"},
     {"passes", "survey"}, {"reading"}, {"render"}, {"audit", "metrics", "interop"}, {"comparison"}, {"cli"},
     {"__main__"},

@@ -8,12 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from onnxdtd.cli.job import preprocessing
+from onnxdtd.cli.pictures import NAMES, asked_fields, preparing
 from onnxdtd.cli.progress import Progress
 from onnxdtd.cli.settings import fixed_inputs
 from onnxdtd.cli.text import message, page, sections
-from onnxdtd.errors import UsageError
-from onnxdtd.inputs import IMAGE_SUFFIXES, Preprocess
+from onnxdtd.inputs import Preprocess
 from onnxdtd.metrics import Evaluation
 from onnxdtd.metrics import evaluate as evaluated
 from onnxdtd.metrics.journal import FILES
@@ -41,7 +40,8 @@ def evaluate(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of NumPy and matplotlib
         with Progress(quiet=as_json) as progress:
-            explainer = Explainer(model, fixed=fixed_inputs(given.pop("fixed")))
+            names = {name: image[name] for name in NAMES}
+            explainer = Explainer(model, fixed=fixed_inputs(given.pop("fixed")), **names)
             prepare = _prepared(explainer.graph, data, preprocess, image)
             try:
                 result = evaluated(
@@ -80,10 +80,5 @@ def _prepared(
     graph: Graph, data: Path, preprocess: Path | None, image: Mapping[str, Any]
 ) -> Preprocess | None:
     """How a folder of images is prepared; of arrays, only the layout may be told."""
-    flags = {name: value for name, value in image.items() if value is not None and name != "layout"}
-    if data.is_dir():
-        return preprocessing(preprocess, image, Path(f"image{IMAGE_SUFFIXES[0]}"), graph.metadata)
-    if flags or preprocess:
-        names = ", ".join(f"--{name}" for name in (*(["preprocess"] if preprocess else []), *flags))
-        raise UsageError(f"'{data}' is no folder of images, which {names} would prepare: leave them out")
-    return None
+    flags = image if data.is_dir() else {**image, "layout": None}
+    return preparing(graph, asked_fields(preprocess, flags, [data]))

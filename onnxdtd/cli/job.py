@@ -15,14 +15,15 @@ import numpy as np
 
 import onnxdtd
 from onnxdtd.audit import audited
+from onnxdtd.cli.pictures import NAMES, asked_fields, preparing
 from onnxdtd.cli.progress import Progress
 from onnxdtd.cli.settings import fixed_inputs, restriction, restrictions, setting
 from onnxdtd.cli.summary import SHOWN, summary
 from onnxdtd.cli.text import message
-from onnxdtd.errors import Faults, InputError, UsageError
+from onnxdtd.errors import Faults, UsageError
 from onnxdtd.explanation import SCHEMA, Explanation
 from onnxdtd.folder import MANIFEST, check_folder, plain
-from onnxdtd.inputs import IMAGE_SUFFIXES, Preprocess, input_file, read_inputs, read_like
+from onnxdtd.inputs import IMAGE_SUFFIXES, Preprocess, input_file, read_like
 from onnxdtd.plan.target import Target, check_target
 from onnxdtd.reading import columns
 from onnxdtd.render import save_heatmap
@@ -102,28 +103,35 @@ def ask(
 ) -> Asked:
     """Model, input and targets, read and checked; checks: further ones, of the command. All faults at once."""
     faults = Faults()
-    here = explainer = explainer_for(faults, model, **options)
+    here = explainer = explainer_for(
+        faults, model, preprocess=preprocess, image=image, inputs=[input], **options
+    )
     with faults:
         input_file(input)
     for check in checks:
         with faults:
             check()
     with faults:
-        prepare = preprocessing(preprocess, image, input, explainer.graph.metadata if explainer else {})
-        if explainer and prepare and options["input_range"] is None:
-            explainer = explainer.by(input_range=prepare.input_range)
         if explainer:
             # What a target is, a branch may decide, and which one is taken, only an input says.
             here = None if explainer.graph.open_conditions else explainer
-            x = read_inputs(input, explainer.inputs, prepare)
+            x = explainer.feeds(input)
             here = explainer.at(x)
+    questions = asked_of(faults, here, targets)
+    faults.stop()
+    assert explainer is not None  # or there was a fault
+    return Asked(explainer, x, questions, explainer.preprocess)
+
+
+def asked_of(
+    faults: Faults, explainer: onnxdtd.Explainer | None, targets: Sequence[str]
+) -> tuple[Target, ...]:
+    """What each text means to the model; in `faults` whatever stands against one."""
     questions = []
     for text in targets:
         with faults:
-            questions.append(target_for(here, text))
-    faults.stop()
-    assert explainer is not None  # or there was a fault
-    return Asked(explainer, x, tuple(questions), prepare)
+            questions.append(target_for(explainer, text))
+    return tuple(questions)
 
 
 def explainer_for(
@@ -131,14 +139,18 @@ def explainer_for(
     model: Path,
     method: str = "auto",
     *,
+    preprocess: Path | None = None,
+    image: Mapping[str, Any] | None = None,
+    inputs: Sequence[Path] = (),
     input_range: tuple[float, float] | None = None,
     settings: Sequence[str] = (),
     fixed: Sequence[str] = (),
     like: Path | None = None,
     **arguments: Any,
 ) -> onnxdtd.Explainer | None:
-    """The explainer, or None and in `faults` whatever stands against it. settings: options of the method, as text;
-    fixed: inputs, as text; like: an input whose branches are taken."""
+    """The explainer, or None and in `faults` whatever stands against it. preprocess, image: what the options say of
+    pictures and of names. settings: options of the method, as text; fixed: inputs, as text; like: an input whose
+    branches are taken."""
     own, options = Faults(), dict[str, Any]()
     with own:
         arguments["fixed"] = fixed_inputs(fixed)
@@ -151,9 +163,15 @@ def explainer_for(
             raise UsageError(f"--input-range {low:g} {high:g}: give the least value first, then the largest")
     explainer = None
     with own:
-        explainer = onnxdtd.Explainer(model, method, options=options, input_range=input_range, **arguments)
+        names = {name: (image or {}).get(name) for name in NAMES}
+        arguments = {**arguments, **names, "options": options, "input_range": input_range}
+        explainer = onnxdtd.Explainer(model, method, **arguments)
         if like is not None:
             explainer = explainer.at(read_like(like, explainer.graph))
+    with own:
+        fields = asked_fields(preprocess, image or {}, inputs)
+        if explainer and fields:
+            explainer = explainer.by(preprocess=preparing(explainer.graph, fields))
     faults.errors += own.errors
     return None if own.errors else explainer
 
@@ -165,28 +183,6 @@ def target_for(explainer: onnxdtd.Explainer | None, text: str) -> Target:
     question = explainer.loaded.question(text)
     check_target(question, explainer.graph.value(explainer.plan(question.output).target).shape)
     return question
-
-
-def preprocessing(
-    file: Path | None, image: Mapping[str, Any], input: Path, metadata: Mapping[str, str]
-) -> Preprocess | None:
-    """What options, file and the model's metadata ask for, in this order; None where none does."""
-    given = {name: value for name, value in image.items() if value is not None}
-    if (given or file) and input.suffix.lower() not in IMAGE_SUFFIXES:
-        names = ", ".join(f"--{name}" for name in (*(["preprocess"] if file else []), *given))
-        raise UsageError(f"'{input}' is not an image, which {names} would prepare: leave them out")
-    faults, base = Faults(), None
-    for name, read in (("resize", _size), ("crop", _size), ("mean", _numbers), ("std", _numbers)):
-        if name in given:
-            with faults:
-                given[name] = read(name, given.pop(name))
-    with faults:
-        base = Preprocess.from_file(file) if file else Preprocess.from_metadata(metadata)
-    with faults:
-        if given:
-            base = Preprocess.from_mapping({**(vars(base) if base else {}), **given})
-    faults.stop()
-    return base
 
 
 def draw(e: Explanation, folder: Path, picture: Any, names: tuple[str, ...] | None) -> None:
@@ -208,20 +204,3 @@ def prediction(e: Explanation) -> Any:
     keys = ("index", "label", "value")
     samples = range(len(e.target))
     return plain([[dict(zip(keys, best, strict=True)) for best in e.top(SHOWN, i)] for i in samples])
-
-
-def _size(name: str, text: str) -> int | tuple[int, int]:
-    parts = text.replace("x", ",").split(",")
-    if len(parts) > 2 or not all(part.strip().isdecimal() for part in parts):
-        raise InputError(f"--{name} {text}: give one number, or height and width as in 224,320")
-    sizes = [int(part) for part in parts]
-    return sizes[0] if len(sizes) == 1 else (sizes[0], sizes[1])
-
-
-def _numbers(name: str, text: str) -> tuple[float, ...]:
-    try:
-        return tuple(float(part) for part in text.split(","))
-    except ValueError:
-        raise InputError(
-            f"--{name} {text}: give one number, or one for each channel with commas between"
-        ) from None

@@ -83,7 +83,7 @@ Input = Annotated[
     Path,
     typer.Argument(
         metavar="INPUT",
-        help=".npy, .npz (arrays by input name), .pb, or an image.",
+        help=".npy, .npz (arrays by input name), .csv, .pb, or an image.",
         readable=False,
         show_default=False,
     ),
@@ -118,16 +118,41 @@ Scale = Annotated[
 ]
 Mean = Annotated[str | None, typer.Option(metavar="M|R,G,B", help="Image: then subtracted.")]
 Std = Annotated[str | None, typer.Option(metavar="S|R,G,B", help="Image: then divided by.")]
-Layout = Annotated[str | None, typer.Option(metavar="L", help="Image: NCHW or NHWC.")]
+Layout = Annotated[
+    str | None, typer.Option(metavar="L", help="Image: NCHW or NHWC. [default: as the model's shape tells]")
+]
 
+Preset = Annotated[
+    str | None,
+    typer.Option(
+        metavar="P",
+        help="Image: imagenet (torchvision's), caffe (BGR minus ImageNet's mean), unit (0 to 1) or symmetric "
+        "(-1 to 1), scaled to the size that the model takes.",
+    ),
+]
+Labels = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", readable=False, help="Names of the classes: a text file, one a line, or a JSON list."
+    ),
+]
+Features = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", readable=False, help="Names of a table's columns in the model's order, as --labels."
+    ),
+]
+
+# `labels` and `features` go with them, since every command that takes an input takes all of these.
 IMAGE: dict[str, Any] = {
+    "labels": Labels, "features": Features, "preset": Preset,
     "color": Color, "resize": Resize, "crop": Crop, "interpolation": Interpolation, "scale": Scale, "mean": Mean,
     "std": Std, "layout": Layout,
 }  # fmt: skip
 
 
 def takes_image(command: Callable[..., str]) -> Callable[..., str]:
-    """Give a command the options that say how an image is prepared; it gets them as one dict, `image`."""
+    """Give a command the options that say how an image is prepared, and names; it gets them as one dict, `image`."""
     hints = get_type_hints(command, include_extras=True)
     keyword = inspect.Parameter.KEYWORD_ONLY
     options = [

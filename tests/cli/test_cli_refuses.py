@@ -54,7 +54,7 @@ INPUTS: list[tuple[str, Callable[[Path], object], list[str]]] = [
     ("empty.npy", lambda p: p.touch(), ["is empty"]),
     ("none.npy", lambda p: None, ["'none.npy' is not there"]),
     ("folder.npy", lambda p: p.mkdir(), ["'folder.npy' is not a file"]),
-    ("table.csv", lambda p: p.touch(), ["the suffix '.csv'", ".npy .npz .pb .png"]),
+    ("table.txt", lambda p: p.touch(), ["the suffix '.txt'", ".npy .npz .csv .pb .png"]),
     ("photo.png", lambda p: p.write_bytes(PHOTO.read_bytes()), ["--preprocess FILE", "--resize"]),
 ]  # fmt: skip
 
@@ -204,9 +204,9 @@ def test_all_faults_of_an_input_at_once(cli: Cli) -> None:
     np.savez("x.npz", image=digit()[0].astype(np.uint8), mask=digit())
     words = ["no input 'mask'", "x[None]", "astype('float32')", "target 10 is out of range"]
     refused(cli, 2, words, DIGIT_MODEL, "x.npz", "--target", "10", "-o", "out", lines=4)
-    np.savez("y.npz", picture=digit())
-    words = ["no input 'picture'", "input 'image' float32 (N, 1, 28, 28) is missing"]
-    refused(cli, 2, words, DIGIT_MODEL, "y.npz", lines=2)
+    np.savez("y.npz", picture=digit(), mask=digit())
+    words = ["no input 'picture'", "no input 'mask'", "input 'image' float32 (N, 1, 28, 28) is missing"]
+    refused(cli, 2, words, DIGIT_MODEL, "y.npz", lines=3)
 
 
 def test_all_faults_of_the_preprocessing_at_once(cli: Cli) -> None:
