@@ -33,6 +33,8 @@ def upgrade(graph: Graph) -> Graph:
     except OnnxdtdError as error:
         raise UnsupportedError(_said(opset, str(error))) from None
     note = f"opset {opset} converted to {LOWEST_OPSET}, outputs checked"
+    # The conditions were outputs, so that they were kept.
+    newer = newer.replace(outputs=graph.outputs, conditions=graph.conditions)
     newer = newer.replace(metadata=graph.metadata, sha256=graph.sha256, notes=graph.notes).noting(note)
     _check(graph, newer, opset)
     return newer
@@ -40,7 +42,8 @@ def upgrade(graph: Graph) -> Graph:
 
 def _converted(graph: Graph) -> onnx.ModelProto:
     try:
-        return version_converter.convert_version(graph.to_proto(), LOWEST_OPSET)
+        computed = [name for name in graph.conditions if name not in graph.inputs]
+        return version_converter.convert_version(graph.to_proto([*graph.outputs, *computed]), LOWEST_OPSET)
     except Exception as error:
         # The converter's errors come from C++ and have no common base of their own.
         raise UnsupportedError((str(error).splitlines() or [type(error).__name__])[0]) from None

@@ -9,7 +9,16 @@ from typing import Any
 
 import networkx as nx
 import onnx.inliner
-from onnx import AttributeProto, FunctionProto, ModelProto, NodeProto, TypeProto, defs, shape_inference
+from onnx import (
+    AttributeProto,
+    FunctionProto,
+    GraphProto,
+    ModelProto,
+    NodeProto,
+    TypeProto,
+    defs,
+    shape_inference,
+)
 
 from onnxdtd.errors import ModelError, UnsupportedError
 from onnxdtd.model.definitions.table import ANY, definition, fits, stand_ins
@@ -34,12 +43,12 @@ def expand(model: ModelProto) -> tuple[ModelProto, Counter[str]]:
     """
     counts: Counter[str] = Counter()
     names: tuple[str, ...] = EXPANDED
-    while nodes := [n for n in model.graph.node if n.op_type in names and n.domain in ("", "ai.onnx")]:
+    while nodes := [
+        n for n in all_nodes(model.graph.node) if n.op_type in names and n.domain in ("", "ai.onnx")
+    ]:
         counts.update(n.op_type for n in nodes if names is EXPANDED)
         opset = max(o.version for o in model.opset_import if o.domain in ("", "ai.onnx"))
-        types = {v.name: v.type for v in (*model.graph.value_info, *model.graph.input, *model.graph.output)}
-        for tensor in model.graph.initializer:
-            types[tensor.name] = onnx.helper.make_tensor_type_proto(tensor.data_type, tensor.dims)
+        types = _stated(model.graph)
         for node in nodes:
             _call(model, node, _body(node, opset, types))
         model.opset_import.append(onnx.helper.make_opsetid(_DOMAIN, 1))
@@ -86,10 +95,18 @@ def _types(model: ModelProto, opset: int) -> dict[str, TypeProto]:
     copy.graph.input.append(onnx.helper.make_tensor_value_info(ANY, onnx.TensorProto.INT64, [None]))
     del copy.graph.node[:]
     copy.graph.node.extend(stand_ins(model.graph.node, opset))
-    graph = infer(copy).graph
+    return _stated(infer(copy).graph)
+
+
+def _stated(graph: GraphProto) -> dict[str, TypeProto]:
+    """The types of the values of a graph and of those inside it, where they are told."""
     types = {v.name: v.type for v in (*graph.value_info, *graph.input, *graph.output)}
     for tensor in graph.initializer:
         types[tensor.name] = onnx.helper.make_tensor_type_proto(tensor.data_type, tensor.dims)
+    for node in graph.node:
+        for attribute in node.attribute:
+            for inner in (attribute.g, *attribute.graphs):
+                types |= _stated(inner)
     return types
 
 
