@@ -40,7 +40,8 @@ class Explanation:
     producer. notes: what canonisation did. labels: class names along the class axis of the output. kept: the
     relevance that arrived at values inside the model, each shaped like its value, where `keep` asked for it. only:
     the channels that it was restricted to, by value and axis. start: the values at which it started, if not at the
-    target. extras: what a method of many passes found out besides: numbers, words, or lists with one for each sample.
+    target. past: those of the explained inputs that hold what a decoder has read before. extras: what a method of
+    many passes found out besides: numbers, words, or lists with one for each sample.
     findings, sentence: how far to trust it, by the cheapest audits (docs/audit.md); empty where none were run.
     """
 
@@ -68,6 +69,7 @@ class Explanation:
     kept: Mapping[str, Array] = dataclasses.field(default_factory=dict)
     only: Mapping[str, Mapping[str, list[int]]] = dataclasses.field(default_factory=dict)
     start: tuple[str, ...] = ()
+    past: tuple[str, ...] = ()
     extras: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     findings: tuple[Mapping[str, Any], ...] = ()
     sentence: str = ""
@@ -91,6 +93,12 @@ class Explanation:
             size=math.fsum(float(np.sum(np.abs(r), dtype=np.float64)) for r in self.relevance.values()),
             sizes=tuple(map(float, np.broadcast_to(sizes, count))),
         )
+
+    def of_past(self, sample: int = 0) -> float:
+        """The relevance in one sample of what was read before; 0 where there is no past, or an empty one."""
+        count, sample = len(self.seed), self._sample(sample)
+        each = [np.broadcast_to(_by_sample(self.relevance[name], count), count) for name in self.past]
+        return math.fsum(float(amounts[sample]) for amounts in each)
 
     @property
     def rules(self) -> dict[str, str]:
@@ -157,7 +165,8 @@ class Explanation:
         if len(self.target) > 4:
             lines.append(f"                ... {len(self.target)} samples")
         for name, r in self.relevance.items():
-            spread = f"from {r.min():.3g} to {r.max():.3g}, sum {np.sum(r, dtype=np.float64):.4g}"
+            total = np.sum(r, dtype=np.float64)
+            spread = f"from {r.min():.3g} to {r.max():.3g}, sum {total:.4g}" if r.size else "empty"
             lines.append(f"  relevance     '{name}' {r.dtype} {r.shape}: {spread}")
         lines.append(f"  conservation  {self.conservation}")
         if self.nodes:
@@ -208,6 +217,7 @@ class Explanation:
         """Read a folder that `save` wrote; InputError where it is missing, damaged or of another schema."""
         document = read_manifest(directory, SCHEMA)
         try:
+            document = {"past": [], **document}  # results of versions that did not tell
             fields = {f.name: document[f.name] for f in dataclasses.fields(cls)}
             for group in [group for group in _ARRAYS if document[group] or group != "kept"]:
                 fields[group] = read_arrays(Path(directory) / f"{group}.npz", document[group])
@@ -216,7 +226,7 @@ class Explanation:
                 fields[name] = np.array([float(value) for value in document[name]])
             fields["nodes"] = tuple(NodeReport.read(node) for node in document["nodes"])
             fields.update(
-                {name: tuple(document[name]) for name in ("notes", "warnings", "findings", "start")}
+                {name: tuple(document[name]) for name in ("notes", "warnings", "findings", "start", "past")}
             )
             fields["corners"] = tuple(None if box is None else tuple(box) for box in document["corners"])
             fields["labels"] = None if document["labels"] is None else tuple(document["labels"])

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from onnxdtd.domains.propagation import Range
 from onnxdtd.explanation import Explanation
 from onnxdtd.loaded import VERSIONS, Loaded
+from onnxdtd.plan.past import past
 from onnxdtd.plan.plan import Plan
 from onnxdtd.plan.seed import start_of
 from onnxdtd.remarks import remarks
@@ -49,6 +50,7 @@ def explanation_of(
             name: {str(axis): list(places) for axis, places in axes.items()} for name, axes in only.items()
         },
         start=plan.inside.starts,
+        past=tuple(name for name in past(loaded.graph) if name in outcome.relevance),
         output=plan.output,
         target=seed.elements,
         question=seed.said,

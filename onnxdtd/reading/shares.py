@@ -14,6 +14,7 @@ GROWS = 10
 VISIBLE = 5e-4  # of the largest part: what three digits do not show
 MEANINGS = {
     "constants": "biases and other parts of the function that no input changes, an answer and no loss",
+    "past": "keys and values kept from earlier positions: what was read before this input",
     "dead neurons": "neurons that only their bias keeps active, so that no input can be given their share",
     "stabiliser": "what epsilon holds back where the sums are small",
     "padding": "what fell on borders and on constants in the place of an input",
@@ -34,8 +35,9 @@ Parts = list[tuple[str, float]]
 
 
 def parts(e: Explanation, sample: int = 0) -> Parts:
-    """What adds up to the relevance that started in a sample: the input's part, then the others that are not next to
-    nothing, the largest first. Empty where the method promises no sum, or nothing started."""
+    """What adds up to the relevance that started in a sample: the input's part, that of a decoder's past, then the
+    others that are not next to nothing, the largest first. Empty where the method promises no sum or nothing started.
+    """
     account = _account(e, sample)
     if account is None or not account.target or not math.isfinite(account.relevance):
         return []
@@ -51,6 +53,8 @@ def parts(e: Explanation, sample: int = 0) -> Parts:
         others["unaccounted" if account.nodes else "all else"] = rest
     least = VISIBLE * max(map(abs, (account.target, account.relevance, *others.values())))
     shown = sorted(((w, a) for w, a in others.items() if abs(a) > least), key=lambda part: -abs(part[1]))
+    if abs(past := e.of_past(sample)) > least:
+        return [("input", account.relevance - past), ("past", past), *shown]
     return [("input", account.relevance), *shown]
 
 
