@@ -201,9 +201,43 @@ def test_steps_that_are_written_out_are_folded_before_a_map(step):
     assert ops(after) == ["Relu", "Conv"]
 
 
+def test_a_scale_by_row_gives_the_weights_an_axis():
+    text = f"(float[N, 4, 3] x) => (float[N, 4, 4] y) {{ h = MatMul(x, w) y = {BN}(h, s, o, m, v) }}"
+    after = changed(graph(text, w=normal(3, 4), **statistics(4)), batch_normalization)
+    assert ops(after) == ["Einsum"]
+    assert after.constants[after.nodes[0].inputs[1]].shape == (4, 3, 4)
+    unchanged(graph(text, 11, w=normal(3, 4), **statistics(4)), batch_normalization)
+
+
+MOVED = {
+    "used twice": (
+        """(float[N, 4, 3] x) => (float[N, 4, 4] y) {
+        h = MatMul(x, w) t = Transpose<perm = [0, 2, 1]>(h) p = Mul(t, c) y = Add(p, t) }""",
+        ["MatMul", "Transpose", "MatMul", "Transpose", "Add"],
+    ),
+    "an output": (
+        """(float[N, 4, 3] x) => (float[N, 4, 4] y, float[N, 4, 4] t) {
+        h = MatMul(x, w) t = Transpose<perm = [0, 2, 1]>(h) y = Mul(t, c) }""",
+        ["MatMul", "Transpose", "MatMul", "Transpose"],
+    ),
+    "read behind the move": (
+        """(float[N, 4, 3] x) => (float[N, 3, 4] y, float[N, 3, 4] z) {
+        a = Relu(x) p = Mul(a, c) t = Transpose<perm = [0, 2, 1]>(p) y = MatMul(t, k) z = Exp(t) }""",
+        ["Relu", "Mul", "Transpose", "MatMul", "Transpose", "Exp"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", MOVED)
+def test_a_move_that_is_read_elsewhere_keeps_a_copy(case):
+    text, expected = MOVED[case]
+    arrays = {"w": normal(3, 4), "k": normal(4, 4), "c": normal(4, 1)}
+    assert sorted(ops(changed(graph(text, **arrays), batch_normalization))) == sorted(expected)
+
+
 UNFOLDED = {
     "after Relu": f"(float[N, 4] x) => (float[N, 4] y) {{ h = Relu(x) y = {BN}(h, s, o, m, v) }}",
-    "rank 3": f"""(float[N, 4, 3] x) => (float[N, 4, 4] y) {{
+    "rows of rank 3, of any number": f"""(float[N, T, 3] x) => (float[N, T, 4] y) {{
         h = MatMul(x, w) y = {BN}(h, s, o, m, v) }}""",
     "training": """(float[N, 3] x) => (float[N, 4] y) {
         h = MatMul(x, w) y = BatchNormalization<training_mode = 1>(h, s, o, m, v) }""",

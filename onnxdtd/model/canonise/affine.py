@@ -103,26 +103,27 @@ class Affine:
         return replace(self, weight=weight, bias=self.bias + self.factor * moved.reshape(-1))
 
     def moved(self, shift: Array, sizes: tuple[int, ...]) -> Array | None:
-        """W c at every position [1, out, *spatial], where x has these spatial sizes: padding has no c. None where
-        onnx cannot compute it.
+        """W c at every position [1, out, *spatial], where x has these spatial sizes: padding has no c. shift: by
+        channel, or any array of another rank that broadcasts to x. None where onnx cannot compute it.
         """
-        seen = self._seen(self.weight)
-        taps = np.einsum(
-            "goit,gi->got", seen, shift.reshape(len(seen), -1), dtype=np.float64, casting="same_kind"
-        )
-        kernel = taps.reshape(self.channels, 1, *self.weight.shape[2:])
-        kernel = kernel.swapaxes(0, 1) if self.node.op == "ConvTranspose" else kernel
-        place = {key: value for key, value in self.node.attributes.items() if key != "group"}
+        place, weight = dict(self.node.attributes), np.asarray(self.weight, np.float64)
+        if shift.ndim == 1:  # one channel of ones: a tap's weights are summed first
+            seen = self._seen(weight)
+            taps = np.einsum("goit,gi->got", seen, shift.reshape(len(seen), -1))
+            weight = taps.reshape(self.channels, 1, *weight.shape[2:])
+            weight = weight.swapaxes(0, 1) if self.node.op == "ConvTranspose" else weight
+            place["group"], x = 1, np.ones((1, 1, *sizes))
+        else:
+            x = np.broadcast_to(shift, (1, self.channels_in, *sizes))
         alone = helper.make_graph(
             [helper.make_node(self.node.op, ["x", "w"], ["y"], **place)],
             "moved",
             [helper.make_empty_tensor_value_info(name) for name in "xw"],
             [helper.make_empty_tensor_value_info("y")],
         )
-        ones = np.ones((1, 1, *sizes))
         try:
             run: Any = ReferenceEvaluator(alone, opsets={"": REFERENCE})
-            [y] = run.run(None, {"x": ones, "w": kernel})
+            [y] = run.run(None, {"x": x, "w": weight})
             return np.asarray(y, self.weight.dtype)
         except Exception:  # the reference implementation lacks this form of the op
             return None
