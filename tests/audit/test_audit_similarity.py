@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-import numpy as np
+import math
 
+import numpy as np
+import pytest
+
+import onnxdtd
+from onnxdtd.audit import run_audit
 from onnxdtd.audit.probe import SKETCH, fold
 from onnxdtd.audit.similarity import compare, cosine, cosines, maps, spearman, ssim
+from tests.support.model_text import model
 
 
 def test_similarities_by_hand(rng: np.random.Generator) -> None:
@@ -51,3 +57,26 @@ def test_folds_keep_cosines(rng: np.random.Generator) -> None:
     # Sums without random signs would make positive heatmaps alike that share no pixel.
     left, right = (np.abs(a) * (np.arange(40_000) % 2 == k) for k in (0, 1))
     assert np.abs(cosine(fold(left), fold(right))).max() < 0.04
+
+
+SATURATED = "(float[N, 2] x) => (float[N, 1] y) { a = Tanh(x) y = MatMul(a, v) }"
+SQUARED = "(float[N, 2] x) => (float[N, 1] y) { a = MatMul(x, v) y = Relu(a) }"
+
+
+@pytest.mark.parametrize(
+    ("text", "weights", "x", "method", "falls"),
+    [
+        (SATURATED, [1, 0.05], [4, 1], "attnlrp", (math.tanh(4), 0.05 * math.tanh(1))),
+        (SQUARED, [3, 0.1], [0.01, 5], "dtd", (0.03, 0.5)),
+    ],
+)
+def test_where_gradient_x_input_differs_the_model_is_asked(text, weights, x, method, falls):
+    """A tanh that is full has no slope, and the heatmap's input counts; the squares of weights look at no input."""
+    explainer = onnxdtd.Explainer(model(text, v=np.float32(weights).reshape(2, 1)), method)
+    e = explainer(np.float32([x]), 0)
+    [finding] = run_audit(explainer, e, ["gradient_x_input"]).findings
+    assert finding.details["cosine"] < 0.5
+    assert (finding.details["fall"], finding.details["fall_by_gradient"]) == pytest.approx(falls, rel=1e-5)
+    assert finding.fired == (falls[0] < falls[1])
+    sides = "the model sides with that" if finding.fired else "the model sides with the heatmap"
+    assert sides in finding.sentence
