@@ -59,6 +59,7 @@ class Graph:
     notes: tuple[str, ...] = ()
     metadata: Mapping[str, str] = field(default_factory=dict)
     sha256: str = ""
+    background: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
 
     @cached_property
     def network(self) -> nx.MultiDiGraph:

@@ -19,17 +19,15 @@ warning of the plan.
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from onnxdtd.errors import UnsupportedError
 from onnxdtd.linear import LinearMap, Site
-from onnxdtd.model.forest import Forest, forest_of
 from onnxdtd.model.point import Point
+from onnxdtd.model.trees.read import forest_at
 from onnxdtd.registry import op
-from onnxdtd.types import Array
 
 
 @op(
@@ -42,12 +40,8 @@ def tree_ensemble(point: Point) -> Site:
         raise UnsupportedError(
             f"{point.node}: post_transform {post} has no inverse that its scores could be told by"
         )
-    key = (point.node.name, forest_of)
-    if key not in point.kept:
-        point.kept[key] = forest_of(point.node)
-    forest: Forest = point.kept[key]
     x, dtype = point.x, point.output.dtype
-    changes, expected = contributions(forest, x.reshape(-1, x.shape[-1]))
+    changes, expected = forest_at(point.node, point.graph, point.kept).saabas(x.reshape(-1, x.shape[-1]))
     changes, expected = changes.astype(dtype), expected.astype(dtype)
     flat = np.zeros_like(changes)
 
@@ -60,15 +54,3 @@ def tree_ensemble(point: Point) -> Site:
     maps = [LinearMap(w, apply, adjoint) for w in (changes, flat)]
     site = point.site(maps[0], bias=expected, jacobian=(maps[1],))
     return replace(site, inputs=(np.ones_like(x),))
-
-
-def contributions(forest: Forest, x: Array) -> tuple[Array, Array]:
-    """C (N, features, targets) and the expectation (N, targets) of rows (N, features), in float64."""
-    way = forest.paths(x)
-    shares = forest.shares(way[-1])
-    changes = np.zeros((*x.shape, forest.expected.shape[1]))
-    rows = np.arange(len(x))[:, None]
-    for at, to in pairwise(way):
-        change = (forest.expected[to] - forest.expected[at]) * shares
-        np.add.at(changes, (rows, forest.feature[at]), change)
-    return changes, forest.base + (forest.expected[way[0]] * shares).sum(axis=1)

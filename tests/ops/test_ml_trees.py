@@ -9,9 +9,9 @@ from onnx import TensorProto, helper, numpy_helper
 
 import onnxdtd
 from onnxdtd.errors import UnsupportedError
-from onnxdtd.model.forest import MODES, forest_of
+from onnxdtd.model.trees.forest import MODES
+from onnxdtd.model.trees.read import forest_of
 from onnxdtd.model.load import load
-from onnxdtd.ops.trees import contributions
 from tests.support.model_text import run
 
 RNG = np.random.default_rng(5)
@@ -52,7 +52,7 @@ def grown(modes, trees=4, depth=3, targets=2, missing=0.5):
 def shares(model, x=X):
     """C and the expectation; together they are what onnxruntime computes."""
     graph = load(model)
-    changes, expected = contributions(forest_of(graph.nodes[0]), x)
+    changes, expected = forest_of(graph.nodes[0]).saabas(x)
     y = run(graph, {"x": x})[0]
     np.testing.assert_allclose(changes.sum(axis=1) + expected, y, rtol=1e-4, atol=1e-5)
     return changes, expected
@@ -176,7 +176,7 @@ def test_a_layer_behind_the_trees_shares_by_their_score():
     trees.graph.output[0].CopyFrom(helper.make_tensor_value_info("z", TensorProto.FLOAT, ["N", 1]))
     onnx.checker.check_model(trees)
     e = onnxdtd.explain(trees, X, method="epsilon_plus")
-    changes, _ = contributions(forest_of(load(trees).nodes[0]), X)
+    changes, _ = forest_of(load(trees).nodes[0]).saabas(X)
     np.testing.assert_allclose(e.relevance["x"], (changes @ w)[:, :, 0], rtol=1e-3, atol=1e-4)
 
 

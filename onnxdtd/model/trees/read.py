@@ -1,75 +1,30 @@
-"""A tree ensemble of ai.onnx.ml as arrays: a row for each node, leaves included."""
+"""Reads a node of ai.onnx.ml as a forest."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, MutableMapping, Sequence
 from typing import Any
 
 import numpy as np
 from onnx import numpy_helper
 
 from onnxdtd.errors import UnsupportedError
-from onnxdtd.model.graph import Node
+from onnxdtd.model.graph import Graph, Node
+from onnxdtd.model.trees.forest import LEAF, MODES, Forest
 from onnxdtd.types import Array
 
-MODES = ("BRANCH_LEQ", "BRANCH_LT", "BRANCH_GTE", "BRANCH_GT", "BRANCH_EQ", "BRANCH_NEQ", "BRANCH_MEMBER")
 AGGREGATES = ("AVERAGE", "SUM", "MIN", "MAX")
-LEAF = -1
-_COMPARED = (np.less_equal, np.less, np.greater_equal, np.greater, np.equal, np.not_equal)
 
 
-@dataclass(frozen=True)
-class Forest:
-    """feature, threshold, mode (into MODES, or LEAF), missing_true, yes, no: of each node; a leaf is its own child.
-    members: of a set, by node. expected: (nodes, targets), a leaf's weights or the mean over the leaves below.
-    has: (nodes, targets), whether a leaf says something of the target. roots: of the trees. depth: of the deepest.
-    base: added to every row. aggregate: of AGGREGATES."""
-
-    feature: Array
-    threshold: Array
-    mode: Array
-    missing_true: Array
-    yes: Array
-    no: Array
-    members: Mapping[int, Array]
-    expected: Array
-    has: Array
-    roots: Array
-    depth: int
-    base: Array
-    aggregate: str
-
-    def paths(self, x: Array) -> list[Array]:
-        """The nodes (N, trees) that the rows of x pass, from the roots to the leaves."""
-        at = np.broadcast_to(self.roots, (len(x), len(self.roots)))
-        way, rows = [at], np.arange(len(x))[:, None]
-        for _ in range(self.depth):
-            at = np.where(self._holds(x[rows, self.feature[at]], at), self.yes[at], self.no[at])
-            way.append(at)
-        return way
-
-    def _holds(self, value: Array, at: Array) -> Array:
-        limit, mode = self.threshold[at], self.mode[at]
-        holds = np.zeros(at.shape, bool)
-        for number, compare in enumerate(_COMPARED):
-            holds |= (mode == number) & compare(value, limit)
-        for node, members in self.members.items():
-            holds |= (at == node) & np.isin(value, members)
-        return np.asarray(holds | (np.isnan(value) & self.missing_true[at]))
-
-    def shares(self, leaves: Array) -> Array:
-        """How much each tree counts (N, trees, targets), given the leaves (N, trees) that were reached.
-
-        Least and largest: the tree that has it, equally many where several do.
-        """
-        if self.aggregate in ("SUM", "AVERAGE"):
-            counts = 1.0 if self.aggregate == "SUM" else 1.0 / len(self.roots)
-            return np.full((*leaves.shape, self.expected.shape[1]), counts)
-        has, sign = self.has[leaves], 1 if self.aggregate == "MAX" else -1
-        values = np.where(has, sign * self.expected[leaves], -np.inf)
-        best = has & (values == values.max(axis=1, keepdims=True))
-        return np.asarray(best / np.maximum(best.sum(axis=1, keepdims=True), 1))
+def forest_at(node: Node, graph: Graph, kept: MutableMapping[Any, Any]) -> Forest:
+    """The forest of a node, read once; its samples counted by the graph's background where it has one."""
+    key = (node.name, forest_of)
+    if key not in kept:
+        forest, rows = forest_of(node), graph.background.get(node.inputs[0])
+        kept[key] = forest if rows is None else forest.counting(rows)
+    forest = kept[key]
+    assert isinstance(forest, Forest)
+    return forest
 
 
 def forest_of(node: Node) -> Forest:
@@ -152,19 +107,14 @@ def _finished(
     feature: Array, threshold: Array, missing: Sequence[int] | None, members: Mapping[int, Array],
     roots: Array, base: Array, aggregate: str, hits: Array,
 ) -> Forest:  # fmt: skip
-    levels = _levels(node, roots, mode, yes, no)
-    inner = [level[mode[level] != LEAF] for level in levels]
-    count = _counts(hits, mode, yes, no)
-    total = weights * count[:, None]
-    for level in reversed(inner):
-        count[level] = count[yes[level]] + count[no[level]]
-        total[level] = total[yes[level]] + total[no[level]]
-    return Forest(
+    forest = Forest(
         feature=feature.astype(np.intp), threshold=threshold, mode=mode, yes=yes, no=no, members=members,
         missing_true=np.array(missing, bool) if missing else np.zeros(len(mode), bool),
-        expected=total / count[:, None], has=has, roots=roots, depth=len(levels) - 1, base=base,
-        aggregate=aggregate,
+        weights=weights, has=has, levels=tuple(_levels(node, roots, mode, yes, no)), base=base, aggregate=aggregate,
     )  # fmt: skip
+    leaf = mode == LEAF
+    counted = _counted(hits, leaf, yes, no)
+    return forest.weighing(np.where(leaf, hits if counted else 1.0, 0.0), counted)
 
 
 def _levels(node: Node, roots: Array, mode: Array, yes: Array, no: Array) -> list[Array]:
@@ -177,14 +127,12 @@ def _levels(node: Node, roots: Array, mode: Array, yes: Array, no: Array) -> lis
     return levels
 
 
-def _counts(hits: Array, mode: Array, yes: Array, no: Array) -> Array:
-    """By how many samples each leaf counts: its hit rate where those of the leaves add up, else 1."""
-    leaf = mode == LEAF
-    if len(hits) == len(mode) and np.all(hits > 0) and not leaf.all():
-        inner = np.flatnonzero(~leaf)
-        if np.allclose(hits[inner], hits[yes[inner]] + hits[no[inner]], rtol=1e-3):
-            return np.where(leaf, hits, 0.0)
-    return np.where(leaf, 1.0, 0.0)
+def _counted(hits: Array, leaf: Array, yes: Array, no: Array) -> bool:
+    """Whether hit rates are counts of samples: those of the children add up. Some exporters write ones."""
+    if len(hits) != len(leaf) or not np.all(hits > 0) or leaf.all():
+        return False
+    inner = np.flatnonzero(~leaf)
+    return bool(np.allclose(hits[inner], hits[yes[inner]] + hits[no[inner]], rtol=1e-3))
 
 
 def _members(mode: Array, values: Array) -> dict[int, Array]:
