@@ -10,7 +10,7 @@ from onnxdtd.types import OnProgress
 
 Engine = Literal["numpy", "onnx", "auto"]
 CACHE = "ONNXDTD_CACHE"
-OF_PLANS = frozenset({"input_range", "preprocess", "bias", "rules", "strict_rules", "fixed"})
+OF_PLANS = frozenset({"input_range", "preprocess", "bias", "rules", "strict_rules", "fixed", "background"})
 """What of an explainer's arguments plans depend on."""
 
 

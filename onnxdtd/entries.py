@@ -40,8 +40,9 @@ class OpEntry:
     outputs lie if the inputs lie in their domains, None for anywhere. pieces(point): where it bends, as a switch
     (`domains.pieces`), None where it is straight; kinds gate, norm and recurrent are curves. work(at): its
     multiplications for one sample, where they count. outputs: the places of the outputs that carry relevance, None
-    for all. value(point): what it makes, of ops whose every piece is linear without a constant. flat: it is
-    piecewise constant, so its derivative is zero wherever it exists.
+    for all. own: the method of many passes that sharing through it is, whatever the rule. value(point): what it
+    makes, of ops whose every piece is linear without a constant. flat: it is piecewise constant, so its derivative
+    is zero wherever it exists.
     """
 
     name: str
@@ -62,6 +63,7 @@ class OpEntry:
     compiles: bool = True
     rectifies: bool = False
     flat: bool = False
+    own: str = ""
     range: Callable[..., Any] | None = None
     pieces: Callable[..., Any] | None = None
     work: Callable[..., int] | None = None

@@ -6,8 +6,6 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Unpack, cast, overload
 
-import numpy.typing as npt
-
 from onnxdtd.calls import CACHE, OF_PLANS, Engine, Ways
 from onnxdtd.domains.propagation import Range
 from onnxdtd.engines import Engines
@@ -25,13 +23,11 @@ from onnxdtd.plan.plan import Inside, Plan, make_plan
 from onnxdtd.plan.target import Function
 from onnxdtd.results import explanation_of
 from onnxdtd.settings import Model, Rules, check_names, check_options, input_range_of, overrides, passes_entry
-from onnxdtd.types import OnProgress
+from onnxdtd.types import Arrays, OnProgress
 from onnxdtd.walk.forward import Forward, providers_for
 from onnxdtd.walk.ledger import Ledger
 from onnxdtd.walk.run import Snapshot, Walker, samples
 from onnxdtd.weighed import weighed
-
-Arrays = dict[str, npt.NDArray[Any]]
 
 
 class Explainer:
@@ -46,10 +42,10 @@ class Explainer:
     with strict_rules a UsageError. providers: of onnxruntime, such as "cuda"; CPU by default. On the first input the
     outputs are compared with those of the file as onnxruntime runs it (not of 256 MB and more); verify: always, and
     after each pass of canonisation. CheckError where they differ. options: of a method of many passes, such as
-    {"steps": 128}. cache_dir: where what engine `onnx` compiles is kept on disk, by content; by default the
-    environment variable ONNXDTD_CACHE, else nowhere. fixed: inputs that are the same for good, such as {"sr": 16000}:
-    they are no longer asked for, and not explained. preprocess, labels, features: docs/inputs.md; by default
-    what the metadata say.
+    {"steps": 128}. background: rows of your data, given as those to explain, by which tree ensembles are counted.
+    cache_dir: where what engine `onnx` compiles is kept on disk, by content; by default the environment variable
+    ONNXDTD_CACHE, else nowhere. fixed: inputs that are the same for good, such as {"sr": 16000}: they are no longer
+    asked for, and not explained. preprocess, labels, features: docs/inputs.md; by default what the metadata say.
 
     It pickles and copies, used or not; its sessions are then started anew. Raises ModelError, UnsupportedError,
     UsageError, ProviderError, with a line for every fault of the arguments; see `onnxdtd.errors`.
@@ -68,6 +64,7 @@ class Explainer:
         providers: Sequence[str] | str | None = None,
         verify: bool = False,
         options: Mapping[str, Any] | None = None,
+        background: Any = None,
         cache_dir: str | os.PathLike[str] | None = None,
         fixed: Fixed = None,
         preprocess: Preparation | None = None,
@@ -88,6 +85,8 @@ class Explainer:
             self.loaded = self.loaded.named(names_of(labels), names_of(features))
             self.preprocess = preparation(self.graph, preprocess)
             self.input_range = input_range_of(self.graph, input_range, self.preprocess)
+            if background is not None:
+                self.loaded = self.loaded.counting(self.feeds(background), self.providers)
         faults.stop()
         self.method, self.engine, self.bias, self.verify = method, engine, bias, verify
         self.strict_rules, self.cache_dir = strict_rules, cache_dir or os.environ.get(CACHE)
@@ -95,9 +94,8 @@ class Explainer:
         self._plans: dict[str | None, Plan] = {}
         self._ways: dict[Loaded, Explainer] = {}
         self._ground = Ground(self.graph, self.input_range, self.overrides)
-        self._engines = Engines(
-            self.loaded, engine, self.providers, self.cache_dir, bool(passes_entry(method))
-        )
+        many = bool(passes_entry(method))
+        self._engines = Engines(self.loaded, engine, self.providers, self.cache_dir, many)
 
     def by(self, method: Method | None = None, **changes: Any) -> Explainer:
         """An explainer of the same loaded model: by another method, or with other arguments of the constructor.

@@ -15,11 +15,13 @@ import numpy as np
 import onnx
 
 from onnxdtd.compiled.upgrade import upgrade
+from onnxdtd.errors import UsageError
 from onnxdtd.inputs import Fixed, features, fix, labels
 from onnxdtd.model.canonise import canonise
 from onnxdtd.model.canonise.branch import take
 from onnxdtd.model.ending import UNTOLD, ending
 from onnxdtd.model.graph import Graph
+from onnxdtd.plan.forests import read_by_trees
 from onnxdtd.plan.plan import Plan
 from onnxdtd.plan.target import Target, parse_target
 from onnxdtd.plan.target_text import Names, read_target
@@ -82,6 +84,18 @@ class Loaded:
         other = copy.copy(self)
         other.first_input = self.first_input.fixing(arrays)
         other._become(canonise(graph))
+        return other
+
+    def counting(self, background: Arrays, providers: Sequence[str]) -> Loaded:
+        """The model with its trees counted by rows of data. Raises UsageError where there are none."""
+        names = read_by_trees(self.graph)
+        if not names:
+            raise UsageError(
+                "background counts rows in tree ensembles (TreeEnsemble of ai.onnx.ml), and the model has none"
+            )
+        values = self.forward(names, providers)(background)
+        other = copy.copy(self)
+        other._become(self.graph.replace(background={name: values[name] for name in names}))
         return other
 
     def at(self, feeds: Arrays, providers: Sequence[str]) -> Loaded:

@@ -122,7 +122,8 @@ def audited(
     feeds = explainer.feeds(x)
     explainer = explainer.at(feeds)
     snapshot = Snapshot() if few(explainer.graph, samples(feeds)) else None
-    if passes_entry(explainer.method):
+    output = explainer.loaded.question(target).output
+    if passes_entry(explainer.method) or explainer.at(feeds).plan(output).passes:
         return explainer(feeds, target, progress=progress, **inside)
     explanation = explainer.one_pass(feeds, target, progress=progress, snapshot=snapshot, **inside)
     if explanation.only or explanation.start:

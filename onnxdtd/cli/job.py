@@ -146,11 +146,12 @@ def explainer_for(
     settings: Sequence[str] = (),
     fixed: Sequence[str] = (),
     like: Path | None = None,
+    background: Path | None = None,
     **arguments: Any,
 ) -> onnxdtd.Explainer | None:
     """The explainer, or None and in `faults` whatever stands against it. preprocess, image: what the options say of
     pictures and of names. settings: options of the method, as text; fixed: inputs, as text; like: an input whose
-    branches are taken."""
+    branches are taken; background: a file of rows."""
     own, options = Faults(), dict[str, Any]()
     with own:
         arguments["fixed"] = fixed_inputs(fixed)
@@ -172,6 +173,8 @@ def explainer_for(
         fields = asked_fields(preprocess, image or {}, inputs)
         if explainer and fields:
             explainer = explainer.by(preprocess=preparing(explainer.graph, fields))
+        if explainer and background is not None:
+            explainer = explainer.by(background=background)
     faults.errors += own.errors
     return None if own.errors else explainer
 

@@ -48,6 +48,15 @@ Fixed = Annotated[
         "and not explained; may be repeated.",
     ),
 ]
+Background = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="ROWS",
+        readable=False,
+        help="Tree ensembles: rows of your data, in a file as INPUT, by which their samples are counted and "
+        "tree_shap leaves features out.",
+    ),
+]
 Like = Annotated[
     Path | None,
     typer.Option(

@@ -54,6 +54,7 @@ def run(
         bool, typer.Option("--strict-rules", help="Refuse rules that match no node, instead of a warning.")
     ] = False,
     bias: options.Bias = None,
+    background: options.Background = None,
     input_range: options.InputRange = None,
     fixed: options.Fixed = None,
     engine: Annotated[
@@ -85,7 +86,7 @@ def run(
         target,
         {"method": method, "engine": engine, "bias": bias, "rules": rules, "providers": provider,
          "input_range": input_range, "fixed": fixed or (), "settings": settings or (), "verify": verify,
-         "strict_rules": strict_rules},
+         "strict_rules": strict_rules, "background": background},
         preprocess,
         image,
         keep=keep or (),

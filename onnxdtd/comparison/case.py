@@ -49,7 +49,7 @@ class Case:
         layout: str | None, seed: int, questions: list[Target],
     ) -> Case:  # fmt: skip
         """The sample of a number in the batch x, and what the gradient tells of each target."""
-        feeds = front.feeds(x)
+        feeds = dict(front.feeds(x))
         count = min((len(array) for array in feeds.values() if array.ndim), default=1)
         if not 0 <= sample < count:
             raise UsageError(f"sample {sample} is not in a batch of {count}: count from 0")

@@ -17,6 +17,7 @@ from onnxdtd.errors import OnnxdtdError, UnsupportedError, UsageError
 from onnxdtd.explainer import Explainer
 from onnxdtd.methods import METHODS
 from onnxdtd.passes import PASSES
+from onnxdtd.plan.forests import read_by_trees
 from onnxdtd.runs.progress import Ticker
 from onnxdtd.settings import Model
 from onnxdtd.shortcuts import explainer_of
@@ -48,13 +49,16 @@ def compare(
     `kernel_shap`, `anchors`, with the extra `compare`) explain the probability of the class. targets: as for
     `Explainer`. options: by method, such as {"smoothgrad": {"samples": 50}}. background: what a neighbour puts in
     place of a value: rows (K, columns) for a table, one sample for other inputs; by default 0 for a column, the
-    mean of the part elsewhere. repeats: timed calls of each method, warm; their median counts.
+    mean of the part elsewhere; and what tree ensembles are counted by. repeats: timed calls of each method, warm;
+    their median counts.
 
     A method that "all" brought in and the model does not allow is in `refused`, with the reason; one that was named
     raises before anything is computed. What only the computation shows is in `refused` for both, as is a target that
     a method does not explain. Raises what `Explainer` raises, and UnsupportedError where no method is left.
     """
     front = explainer_of(model, "gradient", input_range=input_range, providers=providers, engine=engine)
+    if background is not None and read_by_trees(front.graph):
+        front = front.by(background=background)
     named, questions = choose(methods, options), [front.loaded.question(target) for target in targets]
     if not questions:
         raise UsageError("no target is given: leave `targets` out for the predicted class")

@@ -47,7 +47,7 @@ def digest(plan: Plan) -> str:
     )
     content = hashlib.sha256(repr(about).encode())
     content.update(plan.graph.to_proto(constants=False).SerializeToString(deterministic=True))
-    for name, array in plan.graph.constants.items():
+    for name, array in (*plan.graph.constants.items(), *plan.graph.background.items()):
         content.update(repr((name, array.dtype.str, array.shape)).encode())
         if array.dtype == object:
             content.update(repr(array.tolist()).encode())

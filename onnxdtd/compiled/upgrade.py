@@ -34,7 +34,7 @@ def upgrade(graph: Graph) -> Graph:
         raise UnsupportedError(_said(opset, str(error))) from None
     note = f"opset {opset} converted to {LOWEST_OPSET}, outputs checked"
     # The conditions were outputs, so that they were kept.
-    newer = newer.replace(outputs=graph.outputs, conditions=graph.conditions)
+    newer = newer.replace(outputs=graph.outputs, conditions=graph.conditions, background=graph.background)
     newer = newer.replace(metadata=graph.metadata, sha256=graph.sha256, notes=graph.notes).noting(note)
     _check(graph, newer, opset)
     return newer

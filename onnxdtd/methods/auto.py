@@ -15,6 +15,10 @@ def choose(network: Network) -> tuple[str, str]:
     """
     if network.adds:
         return "natural", "a sum of functions of single inputs: its summands, which are exact"
+    if network.tree_sum and network.counted:
+        return "tree_shap", "a sum of trees: the Shapley values of what they ask"
+    if network.tree_sum:
+        return "saabas", "a sum of trees: the changes of the expected score along their paths"
     if network.convolves:
         return "epsilon_gamma", "convolutions: gamma on them, epsilon on dense layers"
     if network.attends:

@@ -57,7 +57,8 @@ class Network:
     """What a method may know of all that lies between the inputs and the output.
 
     convolves, attends, recurs: it has a convolution, attention (a Softmax whose result multiplies another value),
-    a recurrent op. trees: it has tree ensembles. adds: it is a sum of functions of single input elements.
+    a recurrent op. trees: it has tree ensembles. adds: it is a sum of functions of single input elements. tree_sum:
+    it is such a sum, and one of trees. counted: the samples at the nodes of all of them are counted.
     """
 
     convolves: bool
@@ -65,3 +66,5 @@ class Network:
     recurs: bool
     trees: bool
     adds: bool
+    tree_sum: bool = False
+    counted: bool = False

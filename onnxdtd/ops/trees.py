@@ -32,7 +32,7 @@ from onnxdtd.registry import op
 
 @op(
     "TreeEnsembleRegressor", "TreeEnsemble", kind="norm", family="tree", domain="ai.onnx.ml", compiles=False,
-    flat=True,
+    flat=True, own="saabas",
 )  # fmt: skip
 def tree_ensemble(point: Point) -> Site:
     """y = sum of the leaves that x falls into: at each split, the change of the expected value (Saabas 2014)."""

@@ -11,6 +11,7 @@ from onnxdtd.methods import Place
 from onnxdtd.methods.overrides import Override
 from onnxdtd.model.graph import Graph
 from onnxdtd.model.loops import all_nodes
+from onnxdtd.plan.forests import uncounted
 from onnxdtd.plan.masks import masks
 from onnxdtd.plan.moved import moved_by
 from onnxdtd.plan.reach import Reach
@@ -67,7 +68,16 @@ def limits(
             f"Deep Taylor's theory does not cover {', '.join(others)} (products of two values, norms, cells): there "
             "AttnLRP's rules serve, and relevance may be negative; see --method attnlrp"
         )
-    return (*warnings, *_flat(steps))
+    return (*warnings, *_flat(steps), *_uncounted(graph, steps))
+
+
+def _uncounted(graph: Graph, steps: Sequence[Step]) -> list[str]:
+    sharing = tuple(step.node for step in steps if not step.rule.differentiates)
+    return [
+        f"{node} stores no counts of samples (nodes_hitrates), so each leaf counts once, and another feature may "
+        "come out on top than by TreeSHAP; give rows of your data as background (--background ROWS)"
+        for node in uncounted(graph, sharing)
+    ]
 
 
 def _flat(steps: Sequence[Step]) -> list[str]:

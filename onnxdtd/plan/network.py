@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from onnxdtd.methods.place import Network
 from onnxdtd.model.graph import Graph, needs
+from onnxdtd.plan.forests import shapley
 from onnxdtd.plan.origins import adds
 from onnxdtd.plan.reach import Reach
 
@@ -13,13 +14,26 @@ def network(graph: Graph, way: Reach) -> Network:
     families = {op.family for op in way.ops.values()}
     convolves, attends = "convolution" in families, bool(attention(way))
     recurs = any(op.kind == "recurrent" for op in way.ops.values())
+    trees = "tree" in families
+    plain = not (convolves or attends or recurs)
     return Network(
         convolves=convolves,
         attends=attends,
         recurs=recurs,
-        trees=any(op.flat for op in way.ops.values()),
-        adds=not (convolves or attends or recurs) and adds(graph, way),
+        trees=trees,
+        adds=plain and not trees and adds(graph, way),
+        tree_sum=plain and trees and adds(graph, way, trees=True),
+        counted=trees and shapley(graph, way.nodes),
     )
+
+
+def own_method(graph: Graph, way: Reach) -> str:
+    """The method that every sharing of relevance comes to, since only one kind of op shares, which has its own; "" if
+    there is none."""
+    own = {op.own for op in way.ops.values() if op.own}
+    rest = [op for op in way.ops.values() if not op.own]
+    passing = all(op.kind in ("route", "elementwise") or op.family in ("scale", "sum") for op in rest)
+    return own.pop() if len(own) == 1 and passing and adds(graph, way, trees=True) else ""
 
 
 def attention(way: Reach) -> set[str]:

@@ -21,6 +21,7 @@ from onnxdtd.ops import OPS
 from onnxdtd.plan.batch import samples
 from onnxdtd.plan.categories import taking_any
 from onnxdtd.plan.faults import describe
+from onnxdtd.plan.forests import is_forest
 from onnxdtd.plan.reach import Reach
 from onnxdtd.types import Array
 
@@ -34,8 +35,9 @@ NOT_A_SUM = (
 )
 
 
-def adds(graph: Graph, way: Reach) -> bool:
-    """Whether the model is a sum of functions of single inputs, by its graph alone.
+def adds(graph: Graph, way: Reach, trees: bool = False) -> bool:
+    """Whether the model is a sum of functions of single inputs, and with `trees` of tree ensembles that read single
+    inputs, by its graph alone.
 
     Looked at with a few samples of zeros: origins do not depend on what the values are. Input axes of unknown length,
     the batch aside, leave it open, and open is no; so do values whose first axis is not the samples'.
@@ -43,7 +45,7 @@ def adds(graph: Graph, way: Reach) -> bool:
     inputs = [graph.value(name) for name in graph.inputs]
     lengths = [length for value in inputs for length in (value.shape or ("?", "?"))[1:]]
     if not all(isinstance(length, int) for length in lengths) or any(
-        way.ops[node.name].kind not in ADDITIVE for node in way.nodes
+        not _adds(way.ops[node.name], trees) for node in way.nodes
     ):
         return False
     if looks_up(way.nodes, way.ops):
@@ -52,7 +54,8 @@ def adds(graph: Graph, way: Reach) -> bool:
     try:
         values = _at_zero(graph, sorted(read))
         refuse_moved_samples(way.nodes, way.inputs, way.target, values)
-        origins(graph, [(n, way.ops[n.name], way.slots[n.name]) for n in way.nodes], way.inputs, values)
+        passed = [(n, way.ops[n.name], way.slots[n.name]) for n in way.nodes]
+        origins(graph, passed, way.inputs, values, trees)
     except (
         UnsupportedError,
         RuntimeError,
@@ -60,6 +63,10 @@ def adds(graph: Graph, way: Reach) -> bool:
     ):  # the latter two: an op that onnx has not, another batch
         return False
     return True
+
+
+def _adds(op: OpEntry, trees: bool) -> bool:
+    return op.kind in ADDITIVE or (trees and op.family == "tree")
 
 
 def looks_up(nodes: Iterable[Node], ops: Mapping[str, OpEntry]) -> bool:
@@ -97,8 +104,16 @@ def _at_zero(graph: Graph, names: Sequence[str]) -> dict[str, Array]:
         for value in [graph.value(name)]
         for nothing in ["" if value.dtype == object else 0]
     }
+    rows = max((len(x) for x in feeds.values() if x.ndim), default=SAMPLES)
+    trees = filter(is_forest, graph.nodes)  # what they say is no matter
+    feeds |= {n.output: np.zeros((rows, n.attributes.get("n_targets", 1)), np.float32) for n in trees}
     made = [name for name in names if name not in feeds]
-    run: Any = ReferenceEvaluator(taking_any(graph).replace(outputs=tuple(made), targets={}).to_proto())
+    graph = taking_any(graph)
+    graph = graph.replace(
+        nodes=tuple(node for node in graph.nodes if not is_forest(node)),
+        inputs=tuple(feeds), outputs=tuple(made), targets={},
+    )  # fmt: skip
+    run: Any = ReferenceEvaluator(graph.to_proto())
     with np.errstate(all="ignore"):
         return {**feeds, **dict(zip(made, run.run(None, feeds), strict=True))}
 
@@ -108,10 +123,12 @@ def origins(
     way: Iterable[tuple[Node, OpEntry, tuple[int, ...]]],
     inputs: Sequence[str],
     values: Mapping[str, Array],
+    trees: bool = False,
 ) -> dict[str, Array]:
     """For each value on the way, the origin of every element.
 
-    way: the nodes in topological order, what each is, and its slots through which relevance goes on. Raises
+    way: the nodes in topological order, what each is, and its slots through which relevance goes on. trees: whether
+    the scores of a tree ensemble may be summed, too. Raises
     UnsupportedError naming the first node that mixes inputs nonlinearly.
     """
     origins: dict[str, Array] = {}
@@ -130,12 +147,21 @@ def origins(
                 f"{describe(graph, node)}: its operand '{beside[0]}' depends on the input too, {NOT_A_SUM}"
             )
         point = Point(node, graph, slots, values)
-        origins[node.output] = _through(graph, node, op, point, before, count)
+        origins[node.output] = _through(graph, node, op, point, before, count, trees)
     return origins
 
 
-def _through(graph: Graph, node: Node, op: OpEntry, point: Point, before: list[Array], count: int) -> Array:
+def _through(
+    graph: Graph, node: Node, op: OpEntry, point: Point, before: list[Array], count: int, trees: bool
+) -> Array:
     where = describe(graph, node)
+    if trees and op.family == "tree":
+        if (before[0] == MIXED).any() or before[0].ndim != 2:
+            raise UnsupportedError(
+                f"{where}: the features that its trees ask are mixes of inputs, so what they get is not the inputs'; "
+                "take another method, such as attnlrp"
+            )
+        return np.full(point.output.shape, float(MIXED))
     if op.kind not in ADDITIVE or op.site is None:
         raise UnsupportedError(f"{where}: a {op.kind} of several values is not a sum, {NOT_A_SUM}")
     if op.kind == "elementwise":

@@ -20,7 +20,7 @@ from onnxdtd.model.graph import Graph
 from onnxdtd.plan.assign import Assignment, Stage, prune
 from onnxdtd.plan.ground import Ground
 from onnxdtd.plan.limits import idle_rules, limits
-from onnxdtd.plan.network import heads, network
+from onnxdtd.plan.network import heads, network, own_method
 from onnxdtd.plan.reach import reach
 from onnxdtd.plan.step import Step, everywhere, read_by
 from onnxdtd.registry import PASSES
@@ -114,13 +114,17 @@ def make_plan(
     ground = ground or Ground(graph, input_range, overrides)
     reached = reach(ground.carried, output)
     reason = passes = ""
+    # What the user sets of rules is meant for a walk.
+    ruled = bool(overrides) or bias is not None
+    own = own_method(graph, reached) if isinstance(method, str) and not ruled else ""
     if method == "auto":
         kind = network(graph, reached)
-        # What the user sets of rules is meant for a walk.
-        ruled = bool(overrides) or bias is not None
-        method, reason = choose(replace(kind, adds=False) if ruled else kind)
+        method, reason = choose(replace(kind, adds=False, tree_sum=False) if ruled else kind)
         if method in PASSES:
             method, passes = PASSES[method].base, method
+    elif own and method_entry(method).seed != "one":
+        reason = f"what {method} comes to where trees alone share"
+        method, passes = PASSES[own].base, own
     entry = method_entry(method)
     ranges = ground.ranges
     options = Options(bias or entry.bias, chosen=bias is not None)

@@ -9,9 +9,9 @@ from onnx import TensorProto, helper, numpy_helper
 
 import onnxdtd
 from onnxdtd.errors import UnsupportedError
+from onnxdtd.model.load import load
 from onnxdtd.model.trees.forest import MODES
 from onnxdtd.model.trees.read import forest_of
-from onnxdtd.model.load import load
 from tests.support.model_text import run
 
 RNG = np.random.default_rng(5)
