@@ -42,7 +42,8 @@ class OpEntry:
     multiplications for one sample, where they count. outputs: the places of the outputs that carry relevance, None
     for all. own: the method of many passes that sharing through it is, whatever the rule. value(point): what it
     makes, of ops whose every piece is linear without a constant. flat: it is piecewise constant, so its derivative
-    is zero wherever it exists.
+    is zero wherever it exists. rounds: it steps between floats and integers, which go on carrying; its scale and zero
+    point count as constants, whatever they are made of.
     """
 
     name: str
@@ -64,6 +65,7 @@ class OpEntry:
     rectifies: bool = False
     flat: bool = False
     own: str = ""
+    rounds: bool = False
     range: Callable[..., Any] | None = None
     pieces: Callable[..., Any] | None = None
     work: Callable[..., int] | None = None

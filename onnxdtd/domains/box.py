@@ -133,14 +133,18 @@ def _is_elementwise(node: Node) -> bool:
     if entry is None or any(node.outputs[1:]):
         return False
     sums_elements = entry.family == "sum" and entry.data is None
-    return entry.kind == "route" or (entry.kind == "linear" and (entry.family == "scale" or sums_elements))
+    return (
+        entry.kind == "route"
+        or entry.rounds
+        or (entry.kind == "linear" and (entry.family == "scale" or sums_elements))
+    )
 
 
 def _is_affine(node: Node, slot: int) -> bool:
-    """Whether the map is affine where only this input moves: a divisor's is not."""
+    """Whether the map is affine where only this input moves: a divisor's is not. Rounding keeps the order."""
     entry = OPS[node.domain, node.op]
     carries = entry.data is None or slot in entry.data
-    return carries and entry.at((slot,), node.attributes).kind in ("route", "linear")
+    return carries and (entry.rounds or entry.at((slot,), node.attributes).kind in ("route", "linear"))
 
 
 def _squeezed(bound: Array) -> Array:

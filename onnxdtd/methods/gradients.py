@@ -32,7 +32,7 @@ def sensitivity(place: Place, options: Options) -> Rule:
 @method("guided_backprop", seed="one")
 def guided_backprop(place: Place, options: Options) -> Rule:
     """The gradient, clamped to >= 0 at every ReLU. Source: Springenberg et al. 2015."""
-    return guided_backprop_rule() if place.op.kind == "elementwise" else gradient_rule()
+    return guided_backprop_rule() if _activates(place) else gradient_rule()
 
 
 @method("deconvnet", seed="one")
@@ -43,4 +43,8 @@ def deconvnet(place: Place, options: Options) -> Rule:
     """
     if place.op.kind == "select":
         return switches()
-    return deconvnet_rule() if place.op.kind == "elementwise" else gradient_rule()
+    return deconvnet_rule() if _activates(place) else gradient_rule()
+
+
+def _activates(place: Place) -> bool:
+    return place.op.kind == "elementwise" and not place.op.rounds

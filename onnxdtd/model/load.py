@@ -23,7 +23,7 @@ from onnx import ModelProto, TensorProto, checker, helper, numpy_helper
 
 from onnxdtd.errors import ModelError, UsageError
 from onnxdtd.model import external, weights
-from onnxdtd.model.definitions.table import UNCHECKED
+from onnxdtd.model.definitions.table import STANDARD_INTEGERS, UNCHECKED
 from onnxdtd.model.functions import EXPANDED, all_nodes, expand, inline, rewrite_contrib
 from onnxdtd.model.graph import Graph, Node, Value
 from onnxdtd.model.mend import checkable, mend
@@ -99,13 +99,17 @@ def _read(stream: BinaryIO, folder: Path | None) -> Graph:
     _check(model)
     model, expanded = expand(infer(inline(model)))
     expanded.update(node.op_type for node in originals if not node.domain and node.op_type in EXPANDED)
-    notes += [f"{op} of onnxruntime written out: {count}x" for op, count in sorted(contrib.items())]
+    notes += [f"{op}{_owner(op)} written out: {count}x" for op, count in sorted(contrib.items())]
     if alone := sorted({*contrib} & {*UNCHECKED}):
         notes.append(
             f"onnxruntime's CPU provider has no {', '.join(alone)} to compare what was written out with"
         )
     notes += [f"{op} expanded into its ONNX definition: {count}x" for op, count in sorted(expanded.items())]
     return graph_of(infer(model) if expanded else model, opsets, constants, sha256).noting(*notes)
+
+
+def _owner(op: str) -> str:
+    return "" if op in STANDARD_INTEGERS else " of onnxruntime"
 
 
 def _require_text(model: ModelProto) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from onnxdtd.model.definitions.table import DEFINITIONS, DOMAIN, UNCHECKED
+from onnxdtd.model.definitions.table import DEFINITIONS, DOMAIN, INTEGERS, STANDARD_INTEGERS, UNCHECKED
 from onnxdtd.model.functions import EXPANDED
 from onnxdtd.registry import without_site
 
@@ -11,16 +11,19 @@ without_site(
     reason="expanded into the nodes of its ONNX definition when the model is read",
 )  # fmt: skip
 without_site(
-    "expanded", *(name for name in DEFINITIONS if name not in UNCHECKED),
+    "expanded", *(name for name in DEFINITIONS if name not in (*UNCHECKED, *INTEGERS)),
     reason="onnxruntime's own; written out in standard operators when the model is read", domain=DOMAIN,
 )  # fmt: skip
+_STEPS = "on integers; written out as dequantise, the operator on floats and quantise when the model is read"
+without_site("expanded", *INTEGERS, reason=_STEPS, domain=DOMAIN)
+without_site("expanded", *STANDARD_INTEGERS, reason=_STEPS)
 without_site(
     "expanded", *UNCHECKED,
     reason="onnxruntime's own; written out in standard operators when the model is read, which its CPU provider, "
     "without a kernel of it, cannot confirm", domain=DOMAIN,
 )  # fmt: skip
 without_site(
-    "refuse", "NhwcMaxPool", "QAttention", "SparseAttention",
+    "refuse", "NhwcMaxPool", "SparseAttention",
     reason="onnxruntime's own; save the model with ORT_ENABLE_BASIC, which keeps to standard operators",
     domain=DOMAIN,
 )  # fmt: skip

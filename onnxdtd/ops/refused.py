@@ -17,11 +17,6 @@ without_site(
     "it (--fixed NAME=VALUE)",
 )  # fmt: skip
 without_site(
-    "refuse", "QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "QLinearConv", "QLinearMatMul",
-    "ConvInteger", "MatMulInteger",
-    reason="quantised: it rounds to integers, where no derivative is left; explain the model before quantisation",
-)  # fmt: skip
-without_site(
     "refuse", "Bernoulli", "Multinomial",
     reason="random: what it draws is not a function of the input",
 )  # fmt: skip

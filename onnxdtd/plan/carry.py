@@ -117,7 +117,11 @@ class Carried:
         if op.kind == "barrier":
             self.ends[node.name] = f"{node}: {op.doc}"
             return None
-        if self._rounded(read) or (op.kind in ("refuse", "loop") and op is not MISSING):
+        if op.rounds:
+            if node.inputs[0] not in read:
+                return None
+            read, made = {node.inputs[0]}, list(op.carried(node.outputs))
+        elif self._rounded(read) or (op.kind in ("refuse", "loop") and op is not MISSING):
             made = [v for v in node.outputs if v]  # integers here, which may be floats again further on
         if not made:
             self.ends[node.name] = f"{node}: makes integers or booleans of floats"

@@ -62,11 +62,14 @@ class Trail:
 
 
 def read_by(steps: Sequence[Step]) -> Iterator[str]:
-    """The values that the walk reads: of a node its inputs and the outputs that carry, of a loop its records too."""
+    """The values that the walk reads: of a node its inputs and the outputs that carry, of one that rounds its scale,
+    of a loop its records too."""
     for step in steps:
         yield from filter(None, step.node.inputs)
         if step.trail is None:
-            yield from step.op.carried(step.node.outputs)
+            yield from filter(
+                None, step.node.outputs if step.op.rounds else step.op.carried(step.node.outputs)
+            )
             continue
         yield from (state.output for state in step.trail.states)
         if step.trail.steady:

@@ -17,6 +17,7 @@ from onnx import helper, numpy_helper
 from onnxdtd.errors import InputError, ModelError, ProviderError
 from onnxdtd.model.graph import Graph
 from onnxdtd.model.loops import recording
+from onnxdtd.registry import OPS
 from onnxdtd.types import Arrays
 
 # Constants above this size are handed to onnxruntime by reference instead of inside the serialised model.
@@ -44,6 +45,34 @@ def providers_for(providers: Sequence[str] | str | None) -> list[str]:
     return chosen
 
 
+def session_options(optimise: bool = True, model: onnx.ModelProto | None = None) -> ort.SessionOptions:
+    """Options with which a quantised model computes what its file says.
+
+    onnxruntime would round folded weights between a dequantise and a quantise again, with one scale for a whole
+    tensor, and its convolutions in blocks of channels add up in another order, which moves values across the edge of
+    a step.
+    """
+    options = ort.SessionOptions()
+    options.log_severity_level = 4  # what fails is raised, with onnxruntime's first line
+    options.add_session_config_entry("session.disable_quant_qdq", "1")
+    if not optimise:
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    elif model is not None and any(rounds(node.domain, node.op_type) for node in model.graph.node):
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+    return options
+
+
+def rounds(domain: str, op: str) -> bool:
+    """Whether the operator steps between floats and integers."""
+    entry = OPS.get((domain, op))
+    return entry is not None and entry.rounds
+
+
+def is_quantised(graph: Graph) -> bool:
+    """Whether the graph rounds to integers."""
+    return any(rounds(node.domain, node.op) for node in graph.nodes)
+
+
 def start_session(
     model: onnx.ModelProto,
     constants: Arrays,
@@ -60,8 +89,7 @@ def start_session(
 
     The caller keeps `constants` alive as long as the session. Raises ModelError where onnxruntime refuses.
     """
-    options = ort.SessionOptions()
-    options.log_severity_level = 4  # what fails is raised, with onnxruntime's first line
+    options = session_options(optimise, model)
     large = sum(array.nbytes for array in constants.values()) >= LARGE
     # A second run holds one large block beside the pieces of the first.
     options.enable_mem_pattern = not large
@@ -72,8 +100,6 @@ def start_session(
     options.intra_op_num_threads = threads
     for symbol, size in (sizes or {}).items():
         options.add_free_dimension_override_by_name(symbol, size)
-    if not optimise:
-        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     names, tensors = [], []
     for name, array in constants.items():
         if array.nbytes <= BY_REFERENCE or array.dtype == object:

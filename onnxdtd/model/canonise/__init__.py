@@ -22,6 +22,7 @@ from onnxdtd.model.canonise.loops import loops as _loops
 from onnxdtd.model.canonise.ml import ml
 from onnxdtd.model.canonise.precision import precision
 from onnxdtd.model.canonise.products import products
+from onnxdtd.model.canonise.quantised import quantised
 from onnxdtd.model.canonise.scalars import scalars
 from onnxdtd.model.canonise.scan_axes import scan_axes
 from onnxdtd.model.canonise.selected import selected
@@ -60,6 +61,7 @@ INNER: tuple[Callable[[Graph], Graph], ...] = (
     scan_axes,
     loops,
     scalars,
+    quantised,
     ml,
     identity,
     split,

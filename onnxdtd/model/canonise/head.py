@@ -15,6 +15,7 @@ _AXIS_COUNTS_ALONE = 13  # Until then a Softmax took all axes from `axis` on as 
 _FLOATS = {TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16}
 _RESHAPING = ("Reshape", "Flatten", "Squeeze", "Unsqueeze")
 _SCALING = ("Identity", "LpNormalization")  # the order of what is divided by its norm stays
+_ROUNDING = ("QuantizeLinear", "DequantizeLinear")
 
 
 def head(graph: Graph) -> Graph:
@@ -43,7 +44,11 @@ def made_by(graph: Graph, node: Node, whole: bool = True) -> Head:
 def _final(graph: Graph, output: str) -> Node | None:
     """The activation behind an output whose input has the output's indices."""
     node, same_shape = graph.producers.get(output), True
-    while node is not None and not node.domain and (_is_cast(node) or node.op in (*_SCALING, *_RESHAPING)):
+    while (
+        node is not None
+        and not node.domain
+        and (_is_cast(node) or node.op in (*_SCALING, *_ROUNDING, *_RESHAPING))
+    ):
         same_shape &= node.op not in _RESHAPING
         node = graph.producers.get(node.inputs[0])
     if node is None or node.domain or node.op not in HEADS or node.inputs[0] not in graph.producers:

@@ -11,17 +11,21 @@ def attention(b: Body) -> list[str]:
 
     One value (2, batch, heads, positions, size) holds both, those of the past first.
     """
+    return projected(b, b.sum(b("MatMul", b.x[0], b.x[1]), b.x[2]), mask=3, past=4, bias=5, length=6)
+
+
+def projected(b: Body, joint: str, mask: int, past: int, bias: int, length: int) -> list[str]:
+    """The same of queries, keys and values that stand side by side. The others are slots."""
     if b.attribute("do_rotary", 0):
         raise b.refuse("its form with do_rotary has no definition")
     heads, sizes = b.attribute("num_heads", 1), b.attribute("qkv_hidden_sizes", None)
-    joint = b.sum(b("MatMul", b.x[0], b.x[1]), b.x[2])
     q, k, v = (apart(b, part, heads) for part in b.split(joint, 2, sizes or 3))
     kept = [k, v]
-    if b.x[4]:
-        past_k, past_v = (b.squeeze(part, 0) for part in b.split(b.x[4], 0, 2))
-        length = _length(b, 6)
-        (k, kept[0]), (v, kept[1]) = with_past(b, past_k, k, length), with_past(b, past_v, v, length)
-    y, *_ = attend(b, q, k, v, masks(b, q, k, mask=3, bias=5))
+    if b.x[past]:
+        past_k, past_v = (b.squeeze(part, 0) for part in b.split(b.x[past], 0, 2))
+        front = _length(b, length)
+        (k, kept[0]), (v, kept[1]) = with_past(b, past_k, k, front), with_past(b, past_v, v, front)
+    y, *_ = attend(b, q, k, v, masks(b, q, k, mask, bias))
     present = b.concat(0, *(b.unsqueeze(x, 0) for x in kept)) if b.asked[1] else ""
     return [together(b, y), present]
 

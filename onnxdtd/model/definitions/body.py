@@ -49,6 +49,15 @@ class Body:
             raise self.refuse(f"how many axes its input {slot} has cannot be inferred")
         return len(kind.shape.dim)
 
+    def shape(self, slot: int) -> tuple[int, ...]:
+        """The lengths of an input, -1 for one that is not known; () where nothing is known, or it is left out."""
+        dims = self._types[slot].shape.dim if slot < len(self._types) else ()
+        return tuple(d.dim_value if d.HasField("dim_value") else -1 for d in dims)
+
+    def elem_type(self, slot: int) -> int:
+        """The element type of an input, 0 where it is not known."""
+        return int(self._types[slot].elem_type)
+
     def __call__(self, op: str, *inputs: str | float, **attributes: Any) -> str:
         """Add a node; numbers become constants of the operator's floating-point type."""
         return self.several(1, op, *inputs, **attributes)[0]

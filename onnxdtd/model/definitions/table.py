@@ -7,7 +7,16 @@ from collections.abc import Callable, Iterable, Mapping
 from onnx import FunctionProto, NodeProto, TypeProto, helper
 
 from onnxdtd.errors import UnsupportedError
-from onnxdtd.model.definitions import activations, attention, experts, grouped, norms, products, rotary
+from onnxdtd.model.definitions import (
+    activations,
+    attention,
+    experts,
+    grouped,
+    norms,
+    products,
+    quantised,
+    rotary,
+)
 from onnxdtd.model.definitions.body import Body
 from onnxdtd.model.graph import Graph, Node
 
@@ -17,6 +26,8 @@ Definition = Callable[[Body], list[str]]
 DOMAIN = "com.microsoft"
 SUMS = {"SkipGroupNorm": 1, "SkipLayerNormalization": 3, "SkipSimplifiedLayerNormalization": 3}
 """The output that is the sum before the norm."""
+LIKE = {"QLinearConcat": 2, "QLinearWhere": 1}
+"""The input that has the rank of the output, if not the first."""
 ANY = "onnxdtd.any"
 """A graph input of unknown values that `stand_ins` read."""
 DEFINITIONS: dict[str, Definition] = {
@@ -53,7 +64,32 @@ DEFINITIONS: dict[str, Definition] = {
     "SwiGLU": activations.split_swiglu,
     "TransposeMatMul": products.fused_matmul,
 }
+INTEGERS: dict[str, Definition] = {
+    "DynamicQuantizeLSTM": quantised.dynamic_quantize_lstm,
+    "DynamicQuantizeMatMul": quantised.dynamic_quantize_matmul,
+    "MatMulIntegerToFloat": quantised.matmul_integer_to_float,
+    "QAttention": quantised.qattention,
+    "QGemm": quantised.qgemm,
+    "QLinearAdd": quantised.of_two("Add"),
+    "QLinearAveragePool": quantised.pool("AveragePool"),
+    "QLinearConcat": quantised.concat,
+    "QLinearConv": quantised.qlinear_conv,
+    "QLinearGlobalAveragePool": quantised.pool("GlobalAveragePool"),
+    "QLinearLeakyRelu": quantised.of_one("LeakyRelu"),
+    "QLinearMul": quantised.of_two("Mul"),
+    "QLinearSigmoid": quantised.of_one("Sigmoid"),
+    "QLinearSoftmax": quantised.softmax,
+    "QLinearWhere": quantised.where,
+}
+STANDARD_INTEGERS: dict[str, Definition] = {
+    "ConvInteger": quantised.conv_integer,
+    "MatMulInteger": quantised.matmul_integer,
+    "QLinearConv": quantised.qlinear_conv,
+    "QLinearMatMul": quantised.qlinear_matmul,
+}
+DEFINITIONS |= INTEGERS
 DEFAULT_DOMAIN: dict[str, Definition] = {
+    **STANDARD_INTEGERS,
     "LayerNormalization": norms.layer_normalization,
     "RotaryEmbedding": rotary.standard_rotary_embedding,
     "SimplifiedLayerNormalization": norms.simplified_layer_normalization,
@@ -114,7 +150,7 @@ def stand_ins(nodes: Iterable[NodeProto], opset: int) -> list[NodeProto]:
     """The nodes, with standard ones in the place of each that `fits`, which make values of the same rank."""
     made = []
     for node in nodes:
-        if not fits(node, opset):
+        if not fits(node, opset) or (node.op_type in STANDARD_INTEGERS and node.domain != DOMAIN):
             made.append(node)
         elif node.op_type == "EmbedLayerNormalization":
             ids, word = node.input[0], node.input[2]
@@ -126,7 +162,10 @@ def stand_ins(nodes: Iterable[NodeProto], opset: int) -> list[NodeProto]:
             ]
         else:
             alike = [name for i, name in enumerate(node.output) if name and i in (0, SUMS.get(node.op_type))]
-            made += [helper.make_node("Tile", [node.input[0], ANY], [name]) for name in alike]
+            made += [
+                helper.make_node("Tile", [node.input[LIKE.get(node.op_type, 0)], ANY], [name])
+                for name in alike
+            ]
     return made
 
 
