@@ -105,8 +105,11 @@ def test_the_bias_behind_a_dynamic_product_is_merged() -> None:
 
 @pytest.mark.parametrize(
     ("op", "attributes", "said"),
-    [("QLinearConv", {"channels_last": 1}, "channels last"), ("QAttention", {"num_heads": 2, "do_rotary": 1}, "do_rotary")],
-)  # fmt: skip
+    [
+        ("QLinearConv", {"channels_last": 1}, "channels last"),
+        ("QAttention", {"num_heads": 2, "do_rotary": 1}, "do_rotary"),
+    ],
+)
 def test_what_is_not_known_is_refused_by_name(op: str, attributes: dict, said: str) -> None:
     case = next(c for c in CASES.values() if c.op == op)
     model = model_of(Case(**{**vars(case), "attributes": attributes, "domain": "com.microsoft"}))
