@@ -101,8 +101,8 @@ def test_what_onnxruntime_optimises_gets_the_same_relevance(export: str, tmp_pat
 
 
 def test_others_are_refused_by_name() -> None:
-    model, _ = Case("QAttention", [w(2, 3, 8), w(8, 24), w(24)], "y", {"num_heads": 2}).model()
-    with pytest.raises(UnsupportedError, match=r"'fused' QAttention .*ORT_ENABLE_BASIC"):
+    model, _ = Case("SparseAttention", [w(2, 3, 8), w(8, 24), w(24)], "y", {"num_heads": 2}).model()
+    with pytest.raises(UnsupportedError, match=r"'fused' SparseAttention .*ORT_ENABLE_BASIC"):
         Explainer(model).plan()
 
 
