@@ -8,7 +8,7 @@ from functools import cached_property
 from onnxdtd.domains.box import Boxes
 from onnxdtd.domains.propagation import Domain, Range, domains
 from onnxdtd.methods.overrides import Override
-from onnxdtd.model.graph import Graph
+from onnxdtd.model.graph import Graph, Node
 from onnxdtd.model.units import units
 from onnxdtd.plan.carry import Carried, carry
 
@@ -22,7 +22,10 @@ class Ground:
     @cached_property
     def carried(self) -> Carried:
         """What relevance can go along."""
-        return carry(self.graph, lambda node: any(o.stops(node) for o in self._overrides))
+        return carry(self.graph, self._stops)
+
+    def _stops(self, node: Node) -> bool:
+        return any(override.stops(node) for override in self._overrides)
 
     @cached_property
     def ranges(self) -> dict[str, Domain]:
