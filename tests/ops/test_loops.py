@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 import pytest
 
 from onnxdtd import Explainer, UnsupportedError
-from tests.support.loops import GROWING, NESTED, POWERS, RECURRENT, TURNED, loop_model
+from tests.support.loops import GROWING, NESTED, POWERS, RECURRENT, TURNED, fixed, loop_model
 from tests.support.model_text import run
 
 RNG = np.random.default_rng(3)
@@ -92,3 +93,36 @@ def test_losses_inside_are_told_and_of_each_sample() -> None:
         (single,) = (node for node in alone.nodes if node.op == "Scan")
         assert loop.sample(i).lost["bias"] == pytest.approx(single.lost["bias"], abs=1e-6)
         assert loop.sample(i).arrived == pytest.approx(single.arrived, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("text", "feeds"),
+    [
+        (RECURRENT.replace("[T, ", "[5, "), SERIES),
+        (TURNED, CASES["turned"][1]),
+        (fixed(POWERS, trips=4, most=1e9).replace("Less(size, most)", "Identity(go)"), X),
+        (fixed(NESTED.replace("COUNT", "inner"), trips=3, inner=2), X),
+        (fixed(GROWING, trips=3), X),
+    ],
+    ids=["recurrent", "turned", "all trips", "nested", "growing"],
+)
+def test_a_loop_of_few_steps_is_those_steps(
+    text: str, feeds: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is unrolled and what is called answers alike."""
+    feeds = fed(feeds, np.float32)
+    flat = [Explainer(loop_model(text), method) for method in ("epsilon_plus", "attnlrp", "gradient")]
+    assert {node.body for node in flat[0].graph.nodes} == {None}
+    monkeypatch.setattr(import_module("onnxdtd.model.canonise.unroll"), "MOST_STEPS", 0)
+    for one in flat:
+        called = Explainer(loop_model(text), one.method)
+        assert any(node.body is not None for node in called.graph.nodes)
+        expected = called(feeds, target=0).relevance["x"]
+        r = one(feeds, target=0).relevance["x"]
+        np.testing.assert_allclose(r, expected, atol=1e-5 * abs(expected).max())
+
+
+def test_a_state_that_grows_compiles_where_the_number_of_steps_is_fixed() -> None:
+    one, other = (Explainer(loop_model(fixed(GROWING, trips=3)), "attnlrp", engine) for engine in BOTH)
+    x = fed(X, np.float32)
+    np.testing.assert_allclose(other(x, target=0).relevance["x"], one(x, target=0).relevance["x"], atol=1e-6)

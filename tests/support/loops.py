@@ -69,5 +69,15 @@ def loop_model(text: str, double: bool = False, opset: int = 17) -> onnx.ModelPr
     return model(text.format(f="double" if double else "float"), opset, **read)
 
 
+def fixed(text: str, **values: float) -> str:
+    """The model with these inputs as constants."""
+    for name, value in values.items():
+        kind = "{f}" if isinstance(value, float) else "int64"
+        text = text.replace(f", {kind} {name}", "", 1)
+        number = f"value_float = {value!r}" if isinstance(value, float) else f"value_int = {value}"
+        text = text.replace("{{", f"{{{{ {name} = Constant <{number}> ()", 1)
+    return text
+
+
 def _words(text: str) -> set[str]:
     return set("".join(c if c.isalnum() else " " for c in text).split())

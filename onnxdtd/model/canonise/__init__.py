@@ -32,6 +32,7 @@ from onnxdtd.model.canonise.softmax import softmax
 from onnxdtd.model.canonise.split import split
 from onnxdtd.model.canonise.stamp import stamp
 from onnxdtd.model.canonise.states import states
+from onnxdtd.model.canonise.unroll import unroll
 from onnxdtd.model.canonise.weighted_sum import weighted_sum
 from onnxdtd.model.canonise.written_out import written_out
 from onnxdtd.model.canonise.zipmap import zipmap
@@ -60,6 +61,7 @@ INNER: tuple[Callable[[Graph], Graph], ...] = (
     shapes,
     scan_axes,
     loops,
+    unroll,
     scalars,
     quantised,
     ml,
