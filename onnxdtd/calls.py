@@ -10,7 +10,9 @@ from onnxdtd.types import OnProgress
 
 Engine = Literal["numpy", "onnx", "auto"]
 CACHE = "ONNXDTD_CACHE"
-OF_PLANS = frozenset({"input_range", "preprocess", "bias", "rules", "strict_rules", "fixed", "background"})
+OF_PLANS = frozenset(
+    {"input_range", "preprocess", "bias", "rules", "strict_rules", "fixed", "background", "max_steps"}
+)
 """What of an explainer's arguments plans depend on."""
 
 

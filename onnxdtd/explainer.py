@@ -12,7 +12,7 @@ from onnxdtd.engines import Engines
 from onnxdtd.errors import Faults, TargetError, UsageError
 from onnxdtd.explanation import Explanation
 from onnxdtd.inputs import Fixed, Names, Preparation, feeds_of, names_of, preparation
-from onnxdtd.loaded import MOST_WAYS, Loaded
+from onnxdtd.loaded import MOST_WAYS, Loaded, loaded
 from onnxdtd.methods.entry import Method
 from onnxdtd.model.graph import Graph, Value
 from onnxdtd.model.names import values_named
@@ -45,7 +45,8 @@ class Explainer:
     {"steps": 128}. background: rows of your data, given as those to explain, by which tree ensembles are counted.
     cache_dir: where what engine `onnx` compiles is kept on disk, by content; by default the environment variable
     ONNXDTD_CACHE, else nowhere. fixed: inputs that are the same for good, such as {"sr": 16000}: they are no longer
-    asked for, and not explained. preprocess, labels, features: docs/inputs.md; by default what the metadata say.
+    asked for, and not explained. max_steps: at which a loop without a bound ends. preprocess, labels,
+    features: docs/inputs.md; by default what the metadata say.
 
     It pickles and copies, used or not; its sessions are then started anew. Raises ModelError, UnsupportedError,
     UsageError, ProviderError, with a line for every fault of the arguments; see `onnxdtd.errors`.
@@ -67,6 +68,7 @@ class Explainer:
         background: Any = None,
         cache_dir: str | os.PathLike[str] | None = None,
         fixed: Fixed = None,
+        max_steps: int | None = None,
         preprocess: Preparation | None = None,
         labels: Names | None = None,
         features: Names | None = None,
@@ -81,8 +83,7 @@ class Explainer:
         with faults:
             self.overrides = overrides(rules)
         with faults:
-            self.loaded = model.fixing(fixed) if isinstance(model, Loaded) else Loaded(model, fixed)
-            self.loaded = self.loaded.named(names_of(labels), names_of(features))
+            self.loaded = loaded(model, fixed, max_steps).named(names_of(labels), names_of(features))
             self.preprocess = preparation(self.graph, preprocess)
             self.input_range = input_range_of(self.graph, input_range, self.preprocess)
             if background is not None:

@@ -9,6 +9,7 @@ import copy
 import os
 import platform
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ from onnxdtd.plan.forests import read_by_trees
 from onnxdtd.plan.plan import Plan
 from onnxdtd.plan.target import Target, parse_target
 from onnxdtd.plan.target_text import Names, read_target
-from onnxdtd.settings import Model, graph_of
+from onnxdtd.settings import Model, check_steps, graph_of
 from onnxdtd.types import Arrays
 from onnxdtd.version import __version__
 from onnxdtd.walk.branches import conditions_at
@@ -44,18 +45,27 @@ MOST_WAYS = 16
 """Ways through the open branches of one level that are kept for further inputs."""
 
 
+def loaded(model: Model | Loaded, fixed: Fixed = None, max_steps: int | None = None) -> Loaded:
+    """The model read, or what is read already with these settings. Raises ModelError, UsageError."""
+    check_steps(max_steps)
+    if isinstance(model, Loaded):
+        return model.fixing(fixed).limiting(max_steps)
+    return Loaded(model, fixed, max_steps)
+
+
 class Loaded:
     """A model, read once.
 
     graph: in canonical form. path: of its file, if it is one. facts: what results say of it. labels, features: names
     of its classes and of a table's columns, if the metadata or the user have them. endings: what makes each output
     probabilities. first_input: compares the outputs with the file's. fixed: inputs that are constants, see
-    `inputs.fix`. A copy, or what is unpickled, has the model and starts sessions of its own. Raises ModelError,
-    UsageError.
+    `inputs.fix`. max_steps: of a loop, see `model.guard`. A copy, or what is unpickled, has the model and starts
+    sessions of its own. Raises ModelError, UsageError.
     """
 
-    def __init__(self, model: Model, fixed: Fixed = None) -> None:
+    def __init__(self, model: Model, fixed: Fixed = None, max_steps: int | None = None) -> None:
         graph, arrays = fix(graph_of(model), fixed)
+        graph = graph if max_steps is None else replace(graph, max_steps=max_steps)
         self.first_input = FirstInput(None if isinstance(model, Graph) else model, arrays)
         self.endings = {output: ending(graph, output) for output in graph.outputs}
         self._become(canonise(graph))
@@ -75,6 +85,14 @@ class Loaded:
         self._forwards: dict[Any, Forward] = {}
         self._derived: dict[Any, dict[Any, Any]] = {}
         self._ways: dict[tuple[bool, ...], Loaded] = {}
+
+    def limiting(self, max_steps: int | None) -> Loaded:
+        """The model whose loops end after so many steps; itself, if that is its limit already."""
+        if max_steps in (None, self.graph.max_steps):
+            return self
+        other = copy.copy(self)
+        other._become(replace(self.graph, max_steps=max_steps))
+        return other
 
     def fixing(self, fixed: Fixed) -> Loaded:
         """The model with these inputs as constants; itself, if there are none. Raises UsageError."""

@@ -74,6 +74,14 @@ def _check_kind(method: str, name: str, value: Any) -> None:
         raise UsageError(f"{method} takes {name} as {kind}, not {value!r}")
 
 
+def check_steps(max_steps: Any) -> None:
+    """UsageError for a limit that is no number of steps."""
+    if max_steps is not None and (
+        isinstance(max_steps, bool) or not isinstance(max_steps, Integral) or max_steps < 1
+    ):
+        raise UsageError(f"max_steps is a number of 1 or more, not {max_steps!r}")
+
+
 def passes_entry(method: Method) -> PassesEntry | None:
     """The entry of a method of many passes, None for a method of one walk."""
     return PASSES.get(method) if isinstance(method, str) else None

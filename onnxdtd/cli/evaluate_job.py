@@ -41,7 +41,8 @@ def evaluate(
         warnings.simplefilter("ignore")  # of NumPy and matplotlib
         with Progress(quiet=as_json) as progress:
             names = {name: image[name] for name in NAMES}
-            explainer = Explainer(model, fixed=fixed_inputs(given.pop("fixed")), **names)
+            fixed, most = fixed_inputs(given.pop("fixed")), given.pop("max_steps")
+            explainer = Explainer(model, fixed=fixed, max_steps=most, **names)
             prepare = _prepared(explainer.graph, data, preprocess, image)
             try:
                 result = evaluated(

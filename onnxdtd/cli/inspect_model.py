@@ -21,6 +21,7 @@ def inspect(
     bias: options.Bias = None,
     input_range: options.InputRange = None,
     fixed: options.Fixed = None,
+    max_steps: options.MaxSteps = None,
     like: options.Like = None,
     json_: options.Json = False,
 ) -> str:
@@ -29,7 +30,15 @@ def inspect(
 
     faults = Faults()
     explainer = job.explainer_for(
-        faults, model, method, input_range=input_range, bias=bias, rules=rules, fixed=fixed or (), like=like
+        faults,
+        model,
+        method,
+        input_range=input_range,
+        bias=bias,
+        rules=rules,
+        fixed=fixed or (),
+        like=like,
+        max_steps=max_steps,
     )
     with faults:
         wanted = job.target_for(explainer, options.one(target))

@@ -57,6 +57,13 @@ Background = Annotated[
         "tree_shap leaves features out.",
     ),
 ]
+MaxSteps = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        help="End a loop whose number of steps the model leaves open after this many, with exit code 2 (100000).",
+    ),
+]
 Like = Annotated[
     Path | None,
     typer.Option(

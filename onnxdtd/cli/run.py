@@ -57,6 +57,7 @@ def run(
     background: options.Background = None,
     input_range: options.InputRange = None,
     fixed: options.Fixed = None,
+    max_steps: options.MaxSteps = None,
     engine: Annotated[
         str,
         typer.Option(
@@ -86,7 +87,7 @@ def run(
         target,
         {"method": method, "engine": engine, "bias": bias, "rules": rules, "providers": provider,
          "input_range": input_range, "fixed": fixed or (), "settings": settings or (), "verify": verify,
-         "strict_rules": strict_rules, "background": background},
+         "strict_rules": strict_rules, "background": background, "max_steps": max_steps},
         preprocess,
         image,
         keep=keep or (),

@@ -42,6 +42,7 @@ def digest(plan: Plan) -> str:
         plan.finish,
         plan.inputs,
         plan.inside,
+        plan.graph.max_steps,
         conditions,
         _steps(plan),
     )

@@ -25,6 +25,7 @@ from onnxdtd.compiled.digest import digest, lasting
 from onnxdtd.compiled.start import RUNTIME, Start
 from onnxdtd.compiled.trace import Compiled, compile_plan
 from onnxdtd.errors import ModelError, UnsupportedError, UsageError
+from onnxdtd.model.guard import guard
 from onnxdtd.plan.choice import multiplications
 from onnxdtd.plan.plan import Plan
 from onnxdtd.types import Arrays
@@ -135,7 +136,9 @@ def ready(
 
 
 def _compiled(plan: Plan, what: Start) -> Compiled:
-    return compile_plan(confirmed(plan), what)
+    compiled = compile_plan(confirmed(plan), what)
+    guard(compiled.model.graph, compiled.constants, plan.graph.max_steps)
+    return compiled
 
 
 def _stored(plan: Plan, made: str, folder: Path, what: Start) -> Compiled:

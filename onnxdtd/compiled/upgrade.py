@@ -35,7 +35,8 @@ def upgrade(graph: Graph) -> Graph:
     note = f"opset {opset} converted to {LOWEST_OPSET}, outputs checked"
     # The conditions were outputs, so that they were kept.
     newer = newer.replace(outputs=graph.outputs, conditions=graph.conditions, background=graph.background)
-    newer = newer.replace(metadata=graph.metadata, sha256=graph.sha256, notes=graph.notes).noting(note)
+    newer = newer.replace(metadata=graph.metadata, sha256=graph.sha256, max_steps=graph.max_steps)
+    newer = newer.replace(notes=graph.notes).noting(note)
     _check(graph, newer, opset)
     return newer
 

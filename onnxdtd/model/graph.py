@@ -23,6 +23,10 @@ from onnxdtd.model.node import Mark, Node, Value, needs
 __all__ = ["Graph", "Mark", "Node", "Value", "needs", "sort_nodes"]
 
 
+MAX_STEPS = 100_000
+"""After so many steps a loop is ended, unless the user says otherwise."""
+
+
 @dataclass(frozen=True, slots=True)
 class Head:
     """What makes an output of its logits: a `sigmoid` or a `softmax` (over axis, where known); or it is what a
@@ -42,7 +46,7 @@ class Graph:
     by domain. targets: for an output whose final Softmax or Sigmoid was set aside, the value explained in its
     place. heads: by output, what makes it. conditions: what was so where a branch was written out, and must be so for
     the graph to stand for the model. notes: one line per thing that a pass did. metadata: the model's metadata_props.
-    sha256: digest of the model file as it was read.
+    sha256: digest of the model file as it was read. max_steps: of a loop whose number of steps the model leaves open.
     """
 
     name: str
@@ -60,6 +64,7 @@ class Graph:
     metadata: Mapping[str, str] = field(default_factory=dict)
     sha256: str = ""
     background: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
+    max_steps: int = MAX_STEPS
 
     @cached_property
     def network(self) -> nx.MultiDiGraph:

@@ -16,6 +16,7 @@ from onnx import helper, numpy_helper
 
 from onnxdtd.errors import InputError, ModelError, ProviderError
 from onnxdtd.model.graph import Graph
+from onnxdtd.model.guard import ended, guard
 from onnxdtd.model.loops import recording
 from onnxdtd.registry import OPS
 from onnxdtd.types import Arrays
@@ -135,6 +136,8 @@ def run_session(session: ort.InferenceSession, outputs: Sequence[str], feeds: Ar
     try:
         return dict(zip(outputs, session.run(list(outputs), arrays), strict=True))
     except Exception as error:
+        if at_limit := ended(str(error)):
+            raise InputError(at_limit) from None
         raise InputError(f"onnxruntime cannot run the model on this input: {first_line(error)}") from None
 
 
@@ -160,6 +163,7 @@ class Forward:
         # The session reads the large ones where they lie.
         self._constants = {k: np.asarray(v, order="C") for k, v in self._graph.constants.items()}
         bare = self._graph.to_proto(self._outputs, constants=False)
+        guard(bare.graph, self._constants, self._graph.max_steps)
         self._session = start_session(bare, self._constants, self._providers, self._optimise, spin=False)
 
     def __getstate__(self) -> dict[str, Any]:

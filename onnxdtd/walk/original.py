@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
 from typing import Any
@@ -111,7 +112,7 @@ class FirstInput:
             self._compared = False
             check = partial(check_same, feeds=feeds)
             graph_as_read, _ = fix(load(self._source), self._fixed)
-            level = canonise(graph_as_read, check)
+            level = canonise(replace(graph_as_read, max_steps=graph.max_steps), check)
             for conditions in self._ways:
                 written = take(level, conditions)
                 check(level, written)

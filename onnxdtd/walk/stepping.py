@@ -6,6 +6,7 @@ So a value may change its shape from one iteration to the next, which rows of on
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ class Stepper:
     def __init__(self, graph: Graph, steps: Sequence[Step], providers: Sequence[str]) -> None:
         trails = [step.trail for step in steps if step.trail is not None and not step.trail.steady]
         self._constants = graph.constants
-        self._loops = [_Iterations(trail, providers) for trail in trails]
+        self._loops = [_Iterations(trail, providers, graph.max_steps) for trail in trails]
 
     def __call__(self, values: Mapping[str, Any]) -> dict[str, list[Any]]:
         """By name, a list of each iteration's; values: what the loops are given."""
@@ -31,11 +32,12 @@ class Stepper:
 
 
 class _Iterations:
-    def __init__(self, trail: Trail, providers: Sequence[str]) -> None:
+    def __init__(self, trail: Trail, providers: Sequence[str], most: int) -> None:
         self._trail, call = trail, trail.call
+        body = replace(call.body, max_steps=most)
         names = [*read_by(trail.steps), *(state.end for state in call.states), call.goes_on]
-        self._forward = Forward(call.body, [*dict.fromkeys(filter(None, names))], providers)
-        self._inner = Stepper(call.body, trail.steps, providers)
+        self._forward = Forward(body, [*dict.fromkeys(filter(None, names))], providers)
+        self._inner = Stepper(body, trail.steps, providers)
 
     def __call__(self, values: Mapping[str, Any]) -> dict[str, list[Any]]:
         call, node = self._trail.call, self._trail.call.node

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from onnxdtd import Explainer, UnsupportedError
+from onnxdtd import Explainer, InputError, UnsupportedError, UsageError
 from tests.support.loops import GROWING, NESTED, POWERS, RECURRENT, TURNED, fixed, loop_model
 from tests.support.model_text import run
 
@@ -126,3 +126,36 @@ def test_a_state_that_grows_compiles_where_the_number_of_steps_is_fixed() -> Non
     one, other = (Explainer(loop_model(fixed(GROWING, trips=3)), "attnlrp", engine) for engine in BOTH)
     x = fed(X, np.float32)
     np.testing.assert_allclose(other(x, target=0).relevance["x"], one(x, target=0).relevance["x"], atol=1e-6)
+
+
+ENDLESS = """({f}[N, 3] x) => ({f}[N, 3] y) {{
+  n, last = Loop <body = b (int64 i, bool go, {f}[N, 3] h) => (bool on, {f}[N, 3] g, {f}[N, 3] row) {{
+    g = Mul(h, h) row = Relu(g) s = ReduceSum <keepdims = 0> (g) on = Less(s, most)
+  }}> (, true, x)
+  y = ASIDE
+}}"""
+
+
+@pytest.mark.parametrize("aside", ["Identity(n)", "Add(x, stopped)"], ids=["on the way", "beside it"])
+@pytest.mark.parametrize("engine", BOTH)
+def test_a_loop_without_a_bound_ends_at_the_limit(aside: str, engine: Any) -> None:
+    """Whether or not relevance goes through it; what ends by itself is not in its way."""
+    text = ENDLESS.replace("ASIDE", aside)
+    if "stopped" in aside:
+        text = text.replace("y = Add", "size = Floor(n) stopped = Mul(size, nil) y = Add")
+    proto = loop_model(text)
+    small, large = (np.full((1, 3), value, np.float32) for value in (0.5, 1.5))
+    explainer = Explainer(proto, "gradient", engine, max_steps=50)
+    with pytest.raises(
+        InputError, match=r"^loop '.*' had not ended after 50 steps, the limit; .*--max-steps"
+    ):
+        explainer(small, target=0)
+    assert np.isfinite(explainer(large, target=0).relevance["x"]).all()
+    with pytest.raises(InputError, match="after 60 steps"):
+        explainer.by(max_steps=60)(small, target=0)
+
+
+@pytest.mark.parametrize("steps", [0, -1, 1.5, True, "5"])
+def test_a_limit_is_a_number_of_steps(steps: Any) -> None:
+    with pytest.raises(UsageError, match="max_steps is a number of 1 or more"):
+        Explainer(loop_model(POWERS), max_steps=steps)

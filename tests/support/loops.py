@@ -63,9 +63,21 @@ def loop_model(text: str, double: bool = False, opset: int = 17) -> onnx.ModelPr
         name: (rng.standard_normal(shape) * 0.5).astype(np.float32).astype(kind)
         for name, shape in shapes.items()
     }
-    numbers = {"one": [1], "two": [2], "four": [4], "true": True, "zero": np.zeros(1, kind)}
+    numbers = {
+        "most": np.asarray(1e3, kind),
+        "nil": np.asarray(0, kind),
+        "one": [1],
+        "two": [2],
+        "four": [4],
+        "true": True,
+        "zero": np.zeros(1, kind),
+    }
     constants = {**floats, **{name: np.asarray(value) for name, value in numbers.items()}}
-    read = {name: array for name, array in constants.items() if name in _words(text)}
+    read = {
+        name: array
+        for name, array in constants.items()
+        if name in _words(text) and f"}} {name})" not in text and f" {name} = Constant" not in text
+    }
     return model(text.format(f="double" if double else "float"), opset, **read)
 
 

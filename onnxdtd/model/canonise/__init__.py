@@ -51,7 +51,8 @@ def _body(graph: Graph) -> Graph:
 
 def loops(graph: Graph) -> Graph:
     """Scan(f; x, c) = Scan(f'; x, c, w), f' in canonical form; see `canonise.loops`."""
-    return _loops(graph, _body)
+    after = _loops(graph, _body)
+    return after if after is graph else shapes(after)
 
 
 INNER: tuple[Callable[[Graph], Graph], ...] = (

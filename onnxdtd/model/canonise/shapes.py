@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from onnx import helper, numpy_helper
 
 from onnxdtd.model.canonise.constants import constants
@@ -23,7 +25,11 @@ def _known_by_now(graph: Graph) -> dict[str, Value]:
     before = {v: _sizes(graph.value(v)) for node in graph.nodes for v in node.outputs if v}
     if all(known is not None and all(known) for known in before.values()):
         return {}
-    model = graph.to_proto(constants=False)
+    # Of what a loop makes onnx infers less than is known.
+    loops = [node for node in graph.nodes if node.body is not None]
+    made = tuple(v for node in loops for v in node.outputs)
+    rest = tuple(node for node in graph.nodes if node.body is None)
+    model = replace(graph, nodes=rest, inputs=(*graph.inputs, *made)).to_proto(constants=False)
     for name, array in graph.constants.items():
         if array.nbytes <= SMALL and array.dtype != object:
             model.graph.initializer.append(numpy_helper.from_array(array, name))
