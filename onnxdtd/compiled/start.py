@@ -8,23 +8,24 @@ from typing import Any, Literal
 
 import numpy as np
 
+from onnxdtd.compiled.asked import asked
 from onnxdtd.errors import TargetError, UsageError
 from onnxdtd.model.graph import Graph
-from onnxdtd.plan.coefficients import fixed_coefficients
 from onnxdtd.plan.plan import Plan
 from onnxdtd.plan.seed import NO_DIFFERENCE
-from onnxdtd.plan.target import Form, Index, Target, checked
+from onnxdtd.plan.target import Against, Form, Index, Target
 from onnxdtd.primitives import (
     Traced,
     Tracer,
     at_hand,
+    count_up,
     equal,
     expand_like,
     less,
+    product,
     relu,
     reshape,
-    slice_axes,
-    static,
+    sizes,
     unsqueeze,
     where,
 )
@@ -88,9 +89,7 @@ def _seed(plan: Plan, tracer: Tracer, logits: Traced, what: Start) -> tuple[Any,
     elif what.index is None:
         mask = _top(logits)
     else:
-        sizes = tuple(static(size) for size in logits.shape[1:])
-        place = np.ravel_multi_index(checked(what.index, sizes), sizes)
-        mask = reshape(equal(_range(logits, 1), np.int64(place)), shape=(1, *sizes))
+        mask = equal(asked(Target(index=what.index), logits), np.ones((), logits.dtype))
     return where(mask, begin, np.zeros((), logits.dtype)), target_input
 
 
@@ -98,20 +97,23 @@ def _weighed(
     plan: Plan, tracer: Tracer, logits: Traced, begin: Any, what: Start
 ) -> tuple[Any, Traced | None]:
     """Coefficients times the value; zero where they are, whatever the value there."""
-    asked: Traced | None = None
+    runtime: Traced | None = None
     coefficients: Any
     if what.form is None:
-        coefficients = asked = tracer.value(free_name(plan.graph, "coefficients"), logits.dtype, logits.shape)
+        coefficients = runtime = tracer.value(
+            free_name(plan.graph, "coefficients"), logits.dtype, logits.shape
+        )
     else:
-        sizes = tuple(static(size) for size in logits.shape[1:])
-        fixed = fixed_coefficients(Target(form=what.form), sizes).astype(logits.dtype)
-        if plan.seed == "positive" and (fixed < 0).any():
+        fixed = asked(Target(form=what.form), logits)
+        if plan.seed == "positive" and (
+            isinstance(what.form, Against) or (at_hand(fixed) and (fixed < 0).any())
+        ):
             raise TargetError(NO_DIFFERENCE)
         coefficients = expand_like(fixed, logits)
     if plan.seed == "one":
-        return coefficients, asked
+        return coefficients, runtime
     zero = np.zeros((), logits.dtype)
-    return where(equal(coefficients, zero), zero, coefficients * begin), asked
+    return where(equal(coefficients, zero), zero, coefficients * begin), runtime
 
 
 def starts_inside(plan: Plan, tracer: Tracer, values: Mapping[str, Traced]) -> dict[str, Traced]:
@@ -131,8 +133,8 @@ def masks_inside(plan: Plan, tracer: Tracer, values: Mapping[str, Traced]) -> di
         for axis in axes:
             if not -len(shape) <= axis < len(shape):
                 raise UsageError(f"only: '{name}' of shape {shape} has no axis {axis}")
-        sizes = [size if {a, a - len(shape)} & {*axes} else 1 for a, size in enumerate(shape)]
-        masks[name] = tracer.value(f"{PREFIX}only/{name}", np.bool_, sizes)
+        kept = [size if {a, a - len(shape)} & {*axes} else 1 for a, size in enumerate(shape)]
+        masks[name] = tracer.value(f"{PREFIX}only/{name}", np.bool_, kept)
     return masks
 
 
@@ -160,31 +162,14 @@ def _top_if_negative(target: Traced, logits: Traced) -> Any:
 
 def _chosen(target: Traced, logits: Traced) -> Any:
     """True at the flat index of each sample."""
-    sizes, tracer = _sizes(logits, 1), logits.tracer
     chosen = equal(unsqueeze(target, axes=(1,)), _range(logits, 1))
-    if logits.ndim == 2:
-        return chosen
-    if at_hand(sizes):
-        return reshape(chosen, shape=(-1, *(int(size) for size in sizes)))
-    whole = tracer.emit("Concat", np.array([-1]), sizes, axis=0)
-    return tracer.emit("Reshape", chosen, whole, shape=(target.shape[0], *logits.shape[1:]))
-
-
-def _sizes(logits: Traced, first: int) -> Any:
-    """The lengths of the axes from `first` on: an array, or traced where one is known at run time only."""
-    if all(isinstance(size, int) for size in logits.shape[first:]):
-        return np.array(logits.shape[first:], np.int64)
-    shape = logits.tracer.emit("Shape", logits)
-    return slice_axes(shape, starts=[first], ends=[logits.ndim], axes=[0], steps=[1])
+    return chosen if logits.ndim == 2 else reshape(chosen, shape=(-1, *sizes(logits, 1)))
 
 
 def _range(logits: Traced, first: int) -> Any:
     """0, 1, ... as many as there are elements on the axes from `first` on."""
-    sizes, tracer = _sizes(logits, first), logits.tracer
-    if not at_hand(sizes):
-        count: Any = tracer.emit("ReduceProd", sizes, keepdims=0)
-    else:
-        count = np.asarray(np.prod(sizes, dtype=np.int64))
-        if count <= LISTED:
-            return np.arange(count)
-    return tracer.emit("Range", np.asarray(0, np.int64), count, np.asarray(1, np.int64))
+    count = product(sizes(logits, first))
+    if not at_hand(count) or count <= LISTED:
+        return count_up(count)
+    ends = (np.asarray(end, np.int64) for end in (0, count, 1))
+    return logits.tracer.emit("Range", *ends)

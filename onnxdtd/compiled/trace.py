@@ -29,7 +29,7 @@ from onnxdtd.model.point import Point
 from onnxdtd.plan.faults import describe
 from onnxdtd.plan.plan import Plan, needed
 from onnxdtd.plan.step import Step
-from onnxdtd.primitives import Traced, Tracer, at_hand, static
+from onnxdtd.primitives import Traced, Tracer, at_hand
 from onnxdtd.primitives.body import alive
 from onnxdtd.primitives.traced import PREFIX
 from onnxdtd.types import Dimension
@@ -189,5 +189,5 @@ def _apply(apply: Callable[[Any, Any], Any], keeps_batch: bool, w: Any, x: Any) 
         array = x.tracer.expanded(x)
         one = (1, *x.shape[1:]) if keeps_batch and x.ndim and isinstance(x.shape[0], str) else x.shape
         if array is not None and all(isinstance(size, int) for size in one):
-            return apply(w, np.broadcast_to(array, [static(size) for size in one]))
+            return apply(w, np.broadcast_to(array, one))
     return apply(w, x)

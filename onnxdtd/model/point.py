@@ -12,6 +12,7 @@ import numpy.typing as npt
 from onnxdtd.errors import UnsupportedError
 from onnxdtd.linear import Claim, LinearMap, Site, ignore
 from onnxdtd.model.graph import Graph, Node
+from onnxdtd.primitives import at_hand, entries
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +64,20 @@ class Point:
             return [int(i) for i in np.atleast_1d(array)]
         return None if default is None else list(default)
 
+    def sizes(self, attribute: str, slot: int, count: int) -> list[Any] | None:
+        """As `integers`; those that the graph computes, `count` of them, as sizes (see `primitives.sizes`)."""
+        if attribute in self.node.attributes or not self.has(slot) or at_hand(self.value(slot)):
+            return self.integers(attribute, slot)
+        return entries(self.value(slot), count)
+
     def attribute(self, name: str, default: Any = None) -> Any:
         """An attribute or its default."""
         return self.node.attributes.get(name, default)
+
+    def is_fixed(self, slot: int, *axes: int) -> bool:
+        """Whether the model itself fixes these lengths of an input, so that other inputs have no others."""
+        shape = self.graph.value(self.node.inputs[slot]).shape
+        return shape is not None and all(isinstance(shape[axis], int) for axis in axes)
 
     @property
     def x(self) -> Any:

@@ -6,6 +6,7 @@ Weights may be values too: y is linear in them as it is in x, and of two values 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from math import prod
 from typing import Any
@@ -14,16 +15,20 @@ import numpy as np
 
 from onnxdtd.linear import LinearMap, Site
 from onnxdtd.model.point import Point
-from onnxdtd.ops.window import Window, per_channel, spatial_of, window
+from onnxdtd.ops.window import Window, per_channel, window
 from onnxdtd.primitives import (
     conv,
     conv_transpose,
+    divided,
     expand_like,
+    filled,
+    larger,
     largest,
     reduce_sum,
     reshape,
+    size,
+    sizes,
     slice_axes,
-    static,
     transpose,
 )
 from onnxdtd.registry import op
@@ -94,13 +99,12 @@ def _largest(w: Any) -> tuple[Any, Any]:
 
 def _largest_transposed(group: int, w: Any) -> tuple[Any, Any]:
     """Of each output channel, for w (C_in, C_out / group, *kernel): a group's inputs lie side by side."""
-    rows, columns = (static(n) for n in w.shape[:2])
-    apart = reshape(w, shape=[group, rows // group, columns, *(static(n) for n in w.shape[2:])])
+    rows, columns = size(w, 0), size(w, 1)
+    apart = reshape(w, shape=[group, divided(rows, group), columns, *sizes(w, 2)])
     of_channel = largest(apart, axes=(1, *range(3, apart.ndim)))
     kernel = [1] * (w.ndim - 2)
-    own = reshape(of_channel, shape=[group, 1, columns, *kernel]) * np.ones(
-        (1, rows // group, 1, *kernel), w.dtype
-    )
+    own = reshape(of_channel, shape=[group, 1, columns, *kernel])
+    own = own * filled(np.ones((), w.dtype), [1, divided(rows, group), 1, *kernel])
     return reshape(own, shape=[rows, columns, *kernel]), per_channel(reshape(of_channel, shape=[-1]), w.ndim)
 
 
@@ -124,11 +128,11 @@ def _kernels(x: Any, r: Any, like: Any, *, strides: Any, pads: Any, dilations: A
     swap = (1, 0, *range(2, x.ndim))
     images = transpose(x, perm=swap)
     if group > 1:
-        channels, spatial = static(x.shape[1]) // group, spatial_of(x)
+        channels, spatial = divided(size(x, 1), group), sizes(x, 2)
         apart = reshape(x, shape=[0, group, channels, *spatial])
         images = reshape(transpose(apart, perm=(2, 1, 0, *range(3, x.ndim + 1))), shape=[0, -1, *spatial])
     back = conv(images, transpose(r, perm=swap), strides=dilations, pads=pads, dilations=strides, group=group)
-    kernel = [static(n) for n in like.shape[2:]]
+    kernel = sizes(like, 2)
     rank = len(kernel)
     cut = slice_axes(back, starts=[0] * rank, ends=kernel, axes=list(range(2, rank + 2)), steps=[1] * rank)
     return transpose(cut, perm=swap)
@@ -140,12 +144,12 @@ def _transposed_window(point: Point, kernel: tuple[int, ...], x: Any) -> Window:
     auto_pad = point.attribute("auto_pad", "NOTSET")
     if not point.attribute("output_shape") and auto_pad in ("NOTSET", "VALID"):
         return stated
-    spatial = spatial_of(point.output)
+    spatial = sizes(point.output, 2)
     extra = point.attribute("output_padding") or (0,) * len(kernel)
     totals = []
     for i, extent in enumerate((k - 1) * d + 1 for k, d in zip(kernel, stated.dilations, strict=True)):
-        length = stated.strides[i] * (static(x.shape[2 + i]) - 1) + extra[i] + extent
-        totals.append(max(length - spatial[i], 0))
-    small, large = [t // 2 for t in totals], [t - t // 2 for t in totals]
+        length = (size(x, 2 + i) - 1) * stated.strides[i] + extra[i] + extent
+        totals.append(larger(length - spatial[i], 0))
+    small, large = [divided(t, 2) for t in totals], [t - divided(t, 2) for t in totals]
     pads = (*small, *large) if auto_pad == "SAME_UPPER" else (*large, *small)
-    return Window(stated.kernel, stated.strides, stated.dilations, pads)
+    return replace(stated, pads=pads)

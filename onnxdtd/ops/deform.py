@@ -5,6 +5,7 @@ At fixed places and mask it is linear in x, which is what rules see; offsets and
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
 from typing import Any
 
@@ -13,19 +14,25 @@ import numpy as np
 from onnxdtd.linear import LinearMap, Site
 from onnxdtd.model.point import Point
 from onnxdtd.ops.neighbours import Taps, combined, neighbours, padded
-from onnxdtd.ops.window import Window, per_channel, spatial_of, window
+from onnxdtd.ops.window import Window, per_channel, window
 from onnxdtd.primitives import (
+    Size,
     at_hand,
+    cast_like,
     concat,
+    digits,
+    divided,
     matmul,
     negative_part,
+    product,
     reduce_sum,
     relu,
     reshape,
     reshape_like,
     sample,
+    size,
+    sizes,
     slice_axes,
-    static,
     swap_last,
     unsample,
 )
@@ -39,19 +46,21 @@ def deformable(point: Point) -> Site:
     """y = W * x read at shifted places, times the mask; to rules, places and mask are constants."""
     x, kernel, offset, y = point.value(0), point.value(1), point.value(2), point.output
     group, parts = point.attribute("group", 1), point.attribute("offset_group", 1)
-    lengths, size, places = spatial_of(x), prod(kernel.shape[2:]), prod(spatial_of(y))
-    axes = _taps(offset, window(point, kernel.shape[2:], x), lengths, spatial_of(y))
+    lengths, count, places = sizes(x, 2), prod(kernel.shape[2:]), product(sizes(y, 2))
+    axes = _taps(offset, window(point, kernel.shape[2:], x), lengths, sizes(y, 2))
     index, weight = combined(axes, lengths)
     mask = (
-        reshape(point.value(4), shape=[-1, 1, size * places]) if point.has(4) else np.ones((1, 1, 1), x.dtype)
+        reshape(point.value(4), shape=[-1, 1, places * count])
+        if point.has(4)
+        else np.ones((1, 1, 1), x.dtype)
     )
-    channels = static(x.shape[1]) // parts
+    channels = divided(size(x, 1), parts)
 
     def images(v: Any) -> Any:
         """Channels that share their offsets as samples: (N parts, C / parts, S)."""
-        return reshape(v, shape=[-1, channels, prod(lengths)])
+        return reshape(v, shape=[-1, channels, product(lengths)])
 
-    depth = size * channels * parts // group
+    depth = divided(channels * (count * parts), group)
 
     def columns(w: Any, *read: Any) -> Any:
         """The kernel on what every window has read (N parts, C / parts, kernel * places), one set or more."""
@@ -64,7 +73,7 @@ def deformable(point: Point) -> Site:
         back = matmul(swap_last(reshape(w, shape=[group, kernel.shape[0] // group, -1])), rows)
         cuts = [(i * depth, (i + 1) * depth) for i in range(sets)]
         parts_of = [slice_axes(back, starts=[a], ends=[b], axes=[2], steps=[1]) for a, b in cuts]
-        return [reshape(part, shape=[-1, channels, size * places]) for part in parts_of]
+        return [reshape(part, shape=[-1, channels, places * count]) for part in parts_of]
 
     # A negative mask turns the sign of the kernel, which rules must see.
     masks = (mask,) if nonnegative(mask) else (relu(mask), -negative_part(mask))
@@ -86,7 +95,8 @@ def deformable(point: Point) -> Site:
 
     def by_offset(w: Any, v: Any) -> Any:
         shifts = [
-            slope * shift for slope, shift in zip(slopes, _shifts(v, len(lengths), size, places), strict=True)
+            slope * shift
+            for slope, shift in zip(slopes, _shifts(v, len(lengths), count, places), strict=True)
         ]
         return columns(kernel, sample(images(x), index, sum(shifts[1:], shifts[0])) * mask)
 
@@ -94,11 +104,11 @@ def deformable(point: Point) -> Site:
         back = columns_back(kernel, r)[0] * mask
         moved = [reduce_sum(sample(images(x), index, slope) * back, axes=(1,)) for slope in slopes]
         return reshape_like(
-            concat(*(reshape(part, shape=[-1, size, 1, places]) for part in moved), axis=2), offset
+            concat(*(reshape(part, shape=[-1, count, 1, places]) for part in moved), axis=2), offset
         )
 
     def by_mask(w: Any, v: Any) -> Any:
-        return columns(kernel, sample(images(x), index, weight) * reshape(v, shape=[-1, 1, size * places]))
+        return columns(kernel, sample(images(x), index, weight) * reshape(v, shape=[-1, 1, places * count]))
 
     def by_mask_back(w: Any, r: Any) -> Any:
         back = columns_back(kernel, r)[0] * sample(images(x), index, weight)
@@ -125,23 +135,23 @@ def _still(v: Any, y: Any) -> LinearMap:
     return LinearMap(None, lambda w, x: y * 0.0, lambda w, r: v * 0.0)
 
 
-def _taps(offset: Any, stated: Window, lengths: tuple[int, ...], out: tuple[int, ...]) -> list[Taps]:
+def _taps(offset: Any, stated: Window, lengths: Sequence[Size], out: Sequence[Size]) -> list[Taps]:
     """The neighbours of every (kernel position, window) on each axis, zeros beyond the image."""
     taps = []
-    for axis, shift in enumerate(_shifts(offset, len(lengths), prod(stated.kernel), prod(out))):
+    for axis, shift in enumerate(_shifts(offset, len(lengths), prod(stated.kernel), product(out))):
         kernel = np.indices(stated.kernel)[axis].reshape(-1, 1) * stated.dilations[axis]
-        start = np.indices(out)[axis].reshape(1, -1) * stated.strides[axis] - stated.pads[axis]
-        at = shift + (kernel + start).reshape(-1, 1).astype(offset.dtype)
+        start = digits(out, axis) * stated.strides[axis] - stated.pads[axis]
+        at = shift + cast_like(reshape(start + kernel, shape=[-1, 1]), offset)
         taps.append(padded(neighbours(at, "linear"), lengths[axis], "zeros", True))
     return taps
 
 
-def _shifts(offset: Any, rank: int, size: int, places: int) -> list[Any]:
+def _shifts(offset: Any, rank: int, count: int, places: Size) -> list[Any]:
     """Offsets (N, parts * kernel * rank, *out) by axis: (N parts, kernel * places, 1) each."""
-    by_axis = reshape(offset, shape=[-1, size, rank, places])
+    by_axis = reshape(offset, shape=[-1, count, rank, places])
     return [
         reshape(
-            slice_axes(by_axis, starts=[i], ends=[i + 1], axes=[2], steps=[1]), shape=[0, size * places, 1]
+            slice_axes(by_axis, starts=[i], ends=[i + 1], axes=[2], steps=[1]), shape=[0, places * count, 1]
         )
         for i in range(rank)
     ]

@@ -11,7 +11,7 @@ import numpy as np
 from onnxdtd.linear import LinearMap, Site
 from onnxdtd.model.equation import letters
 from onnxdtd.model.point import Point
-from onnxdtd.primitives import einsum, expand_like, static, unbroadcast, unsqueeze
+from onnxdtd.primitives import einsum, expand_like, size, unbroadcast, unit, unsqueeze
 from onnxdtd.registry import op
 
 
@@ -36,7 +36,7 @@ def _map(point: Point, operands: Sequence[Any], terms: Sequence[str], result: st
     for axis, c in enumerate(own):
         fresh = next(spare) if c in unique else c
         if fresh != c:
-            ties[c + fresh] = np.eye(static(x.shape[axis]), dtype=x.dtype)
+            ties[c + fresh] = unit(size(x, axis), x)
         unique += fresh
     parts = {i: terms[i] for i in others}
     weight_letters = "".join(
@@ -57,4 +57,4 @@ def _map(point: Point, operands: Sequence[Any], terms: Sequence[str], result: st
             back = expand_like(unsqueeze(back, axes=summed), x)
         return unbroadcast(back, x)
 
-    return LinearMap(weights, apply, adjoint, constant)
+    return LinearMap(weights, apply, adjoint, constant and (not ties or point.is_fixed(slot, *range(x.ndim))))

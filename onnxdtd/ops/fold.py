@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
 from typing import Any
 
@@ -11,14 +12,23 @@ from onnxdtd.domains.rows import same_sign
 from onnxdtd.linear import LinearMap, Site
 from onnxdtd.model.point import Point
 from onnxdtd.primitives import (
+    Size,
+    cast_like,
+    concat,
     conv,
     conv_transpose,
+    digits,
+    divided,
+    larger,
     matmul,
+    number,
     operator,
     reshape,
     reshape_like,
-    static,
+    size,
+    sizes,
     swap_last,
+    unsqueeze,
 )
 from onnxdtd.registry import op
 
@@ -47,24 +57,20 @@ def fold(point: Point) -> Site:
     """y = blocks (N, C prod(block), L) added up where they overlap in the image (N, C, *image)."""
     x, y = point.x, point.output
     block = point.integers("block_shape", 2) or []
-    rank, size = len(block), prod(block)
+    rank, count = len(block), prod(block)
     strides = tuple(point.attribute("strides") or [1] * rank)
     dilations = tuple(point.attribute("dilations") or [1] * rank)
     pads = tuple(point.attribute("pads") or [0] * 2 * rank)
-    spatial = [static(n) for n in y.shape[2:]]
-    blocks = [
-        (n + pads[i] + pads[rank + i] - dilations[i] * (block[i] - 1) - 1) // strides[i] + 1
-        for i, n in enumerate(spatial)
-    ]
-    channels = static(y.shape[1])
-    kernel = np.tile(np.eye(size, dtype=x.dtype).reshape(size, 1, *block), (channels, 1, *[1] * rank))
-    geometry: dict[str, Any] = {"strides": strides, "pads": pads, "dilations": dilations, "group": channels}
+    around = [pads[i] + pads[rank + i] - dilations[i] * (block[i] - 1) - 1 for i in range(rank)]
+    blocks = [divided(n + around[i], strides[i]) + 1 for i, n in enumerate(sizes(y, 2))]
+    kernel = np.eye(count, dtype=x.dtype).reshape(count, 1, *block)
+    geometry: dict[str, Any] = {"strides": strides, "pads": pads, "dilations": dilations, "group": 1}
 
     def apply(w: Any, v: Any) -> Any:
-        return conv_transpose(reshape(v, shape=[0, 0, *blocks]), w, y, **geometry)
+        return reshape_like(conv_transpose(reshape(v, shape=[-1, count, *blocks]), w, y, **geometry), y)
 
     def adjoint(w: Any, r: Any) -> Any:
-        return reshape_like(conv(r, w, **geometry), x)
+        return reshape_like(conv(reshape(r, shape=[-1, 1, *sizes(y, 2)]), w, **geometry), x)
 
     return point.site(LinearMap(kernel, apply, adjoint, True))
 
@@ -73,23 +79,28 @@ def fold(point: Point) -> Site:
 def affine_grid(point: Point) -> Site:
     """y = (position, 1) theta^T: for each output position, the input coordinate that theta (N, d, d + 1) names."""
     x = point.x
-    spatial = [static(n) for n in point.output.shape[1:-1]]
-    axes = [_positions(n, bool(point.attribute("align_corners", 0))) for n in spatial]
-    columns = [np.broadcast_to(a, spatial) for a in np.meshgrid(*axes, indexing="ij")]
+    spatial, rank = sizes(point.output, 1)[:-1], point.output.ndim - 2
+    corners = bool(point.attribute("align_corners", 0))
+    columns = [_positions(spatial, axis, corners, x) for axis in range(rank)]
     # theta takes the last axis first, and 1 behind all.
-    base = np.stack([*reversed(columns), np.ones(spatial)], axis=-1).reshape(-1, len(spatial) + 1)
+    base = concat(*reversed(columns), columns[0] * 0.0 + 1.0, axis=1)
 
     def apply(w: Any, v: Any) -> Any:
-        return reshape(matmul(w, swap_last(v)), shape=[0, *spatial, len(spatial)])
+        return reshape(matmul(w, swap_last(v)), shape=[size(v, 0), *spatial, rank])
 
     def adjoint(w: Any, r: Any) -> Any:
-        flat = reshape(r, shape=[0, -1, len(spatial)])
+        flat = reshape(r, shape=[0, -1, rank])
         return matmul(swap_last(flat), w)
 
-    return point.site(LinearMap(base.astype(x.dtype), apply, adjoint, point.is_constant(1)))
+    return point.site(LinearMap(base, apply, adjoint, point.is_constant(1)))
 
 
-def _positions(length: int, corners: bool) -> Any:
-    """-1 to 1 over the middles of the first and last element, or over their edges."""
-    step = np.arange(length) * 2.0
-    return step / max(length - 1, 1) - 1 if corners else (step + 1) / length - 1
+def _positions(spatial: Sequence[Size], axis: int, corners: bool, like: Any) -> Any:
+    """Of all places, row by row (S, 1), that on this axis: -1 to 1 over the middles of the first and last element, or
+    over their edges."""
+    along = cast_like(digits(spatial, axis), like) * 2.0
+    if corners:
+        at = along / number(larger(spatial[axis] - 1, 1), like) - 1.0
+    else:
+        at = (along + 1.0) / number(spatial[axis], like) - 1.0
+    return unsqueeze(at, axes=(1,))

@@ -13,8 +13,8 @@ from onnxdtd.domains.rows import nonnegative
 from onnxdtd.linear import LinearMap, Site
 from onnxdtd.model.point import Point
 from onnxdtd.ops.reduce import Axes
-from onnxdtd.ops.window import spatial_of, window
-from onnxdtd.primitives import absolute, conv, conv_transpose, inverse, power, sign, static
+from onnxdtd.ops.window import by_channel, window
+from onnxdtd.primitives import absolute, conv, conv_transpose, inverse, power, sign, sizes
 from onnxdtd.registry import op
 
 
@@ -31,16 +31,17 @@ def global_lp_pool(point: Point) -> Site:
 def lp_pool(point: Point) -> Site:
     """y = (sum |x|^p)^(1 / p) over each window."""
     x, p = point.x, point.attribute("p", 2)
-    stated, channels = window(point, point.attribute("kernel_shape"), x), static(x.shape[1])
-    geometry = stated.reaching(spatial_of(x), spatial_of(point.output)).attributes
+    stated = window(point, point.attribute("kernel_shape"), x)
+    channels, run = by_channel(x)
+    geometry = stated.reaching(sizes(x, 2), sizes(point.output, 2)).attributes | {"group": channels}
     ones = np.ones((channels, 1, *stated.kernel), x.dtype)
     # The slope's two factors: one for each value, one for each window.
     value, whole = sign(x) * power(absolute(x), p - 1.0), power(inverse(point.output), p - 1.0)
 
     def apply(w: Any, v: Any) -> Any:
-        return conv(v * value, ones, group=channels, **geometry) * whole
+        return run(lambda v: conv(v, ones, **geometry), v * value) * whole
 
     def adjoint(w: Any, r: Any) -> Any:
-        return conv_transpose(r * whole, ones, x, group=channels, **geometry) * value
+        return run(lambda v: conv_transpose(v, ones, x, **geometry), r * whole) * value
 
     return point.site(LinearMap(None, apply, adjoint))

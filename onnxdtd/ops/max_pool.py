@@ -15,7 +15,7 @@ from onnxdtd.domains.rows import same
 from onnxdtd.domains.selections import Selection
 from onnxdtd.linear import LinearMap, Site
 from onnxdtd.model.point import Point
-from onnxdtd.ops.window import spatial_of, window
+from onnxdtd.ops.window import window
 from onnxdtd.primitives import (
     cast_like,
     equal,
@@ -25,17 +25,18 @@ from onnxdtd.primitives import (
     reduce_sum,
     reshape,
     reshape_like,
-    static,
+    sizes,
 )
 from onnxdtd.primitives.windows import Windows
 from onnxdtd.registry import op
 
 
 def _windows(point: Point) -> Selection:
-    spatial, out, channels = spatial_of(point.x), spatial_of(point.output), static(point.x.shape[1])
+    channels, *spatial = point.x.shape[1:]
+    out = point.output.shape[2:]
     stated = window(point, point.attribute("kernel_shape"), point.x)
     windows = Windows(
-        spatial, out, stated.kernel, stated.strides, stated.pads[: len(spatial)], stated.dilations
+        tuple(spatial), out, stated.kernel, stated.strides, stated.pads[: len(spatial)], stated.dilations
     )
     positions = np.arange(channels * prod(spatial)).reshape(channels, *spatial)
     reads = np.full((len(windows.taps()), channels, *out), positions.size)
@@ -45,7 +46,7 @@ def _windows(point: Point) -> Selection:
 
 
 def _everywhere(point: Point) -> Selection:
-    channels, out = static(point.x.shape[1]), point.output.shape[1:]
+    channels, out = point.x.shape[1], point.output.shape[1:]
     return Selection(np.arange(prod(point.x.shape[1:])).reshape(channels, -1).T, out)
 
 
@@ -54,7 +55,7 @@ def _largest(point: Point) -> npt.NDArray[Any]:
     stated = window(point, point.attribute("kernel_shape"), x)
     begins = stated.pads[: len(stated.kernel)]
     windows = Windows(
-        spatial_of(x), spatial_of(point.output), stated.kernel, stated.strides, begins, stated.dilations
+        x.shape[2:], point.output.shape[2:], stated.kernel, stated.strides, begins, stated.dilations
     )
     for tap in windows.taps():
         np.maximum(pooled[tap.windows], x[tap.reads], out=pooled[tap.windows])
@@ -66,8 +67,7 @@ def max_pool(point: Point) -> Site:
     """y = the largest value of each window."""
     x, y = point.x, point.output
     stated = window(point, point.attribute("kernel_shape"), x)
-    lengths = spatial_of(x) if point.attribute("ceil_mode", 0) else x.shape[2:]
-    geometry = stated.reaching(lengths, y.shape[2:]).attributes | {"kernel_shape": stated.kernel}
+    geometry = stated.reaching(sizes(x, 2), sizes(y, 2)).attributes | {"kernel_shape": stated.kernel}
 
     def chosen(first: bool) -> LinearMap:
         return LinearMap(

@@ -14,16 +14,20 @@ from onnxdtd.linear import LinearMap, Site
 from onnxdtd.model.point import Point
 from onnxdtd.primitives import (
     MEETING,
+    apart,
     at_hand,
+    count_up,
+    entries,
     expand_like,
+    folded,
     operator,
     positions,
     put_back,
     reduce_sum,
     reshape,
     reshape_like,
-    slice_axes,
-    static,
+    size,
+    swap_last,
     unbroadcast,
     ungather,
     unsqueeze,
@@ -73,10 +77,12 @@ def gather(point: Point) -> Site:
     if point.slots != (0,):
         return _embedding(point, point.attribute("axis", 0))
     axis, x = point.attribute("axis", 0) % point.x.ndim, point.x
-    if not (point.is_constant(1) and isinstance(x.shape[axis], int) and point.value(1).size):
+    if not (point.is_constant(1) and point.value(1).size):
         return moved(point, 0)
-    indices = point.value(1)
-    if np.bincount(indices.reshape(-1) % x.shape[axis]).max() > MEETING:
+    indices, length = point.value(1), size(x, axis)
+    if not at_hand(length) and not apart(indices):
+        return moved(point, 0)
+    if at_hand(length) and np.bincount(indices.reshape(-1) % length).max() > MEETING:
         return moved(point, 0)
     return point.site(
         LinearMap(
@@ -127,33 +133,19 @@ def rearrange(point: Point) -> Site:
 def tile(point: Point) -> Site:
     """The values repeated along each axis."""
     x, repeats = point.x, point.value(1)
-    if (
-        not at_hand(repeats)
-        or not all(isinstance(n, int) for n, times in zip(x.shape, repeats, strict=True) if times != 1)
-        or not repeats.all()
-    ):
+    # Of none at all there are no pieces to add.
+    if at_hand(repeats) and not repeats.all():
         return moved(point, 0)
 
     def apply(w: Any, v: Any) -> Any:
         return operator("Tile", v, repeats, opset=point.opset)
 
     def adjoint(w: Any, r: Any) -> Any:
-        for axis, times in enumerate(int(n) for n in repeats):
-            r = r if times == 1 else _folded(r, x.shape[axis], times, axis)
+        for axis, times in enumerate(entries(repeats, x.ndim)):
+            r = r if at_hand(times) and times == 1 else folded(r, times, size(x, axis), axis=axis)
         return r
 
     return point.site(LinearMap(None, apply, adjoint))
-
-
-def _folded(r: Any, length: int, times: int, axis: int) -> Any:
-    """The sum of the pieces of one axis."""
-    if length == 1:
-        return reduce_sum(r, axes=(axis,))
-    pieces = [
-        slice_axes(r, starts=[k * length], ends=[(k + 1) * length], axes=[axis], steps=[1])
-        for k in range(times)
-    ]
-    return sum(pieces[1:], pieces[0])
 
 
 @op("TensorScatter", kind="route", data=(0, 1), range=lambda at: at.x | at.domain(1))
@@ -199,26 +191,29 @@ def self_adjoint(point: Point) -> Site:
 @op("DepthToSpace", "SpaceToDepth", kind="route", range=same)
 def blocks(point: Point) -> Site:
     """Blocks of pixels as channels, or back: each is the other's adjoint."""
-    size, opset = point.attribute("blocksize"), point.opset
-    order = _columns_first(point, size) if point.attribute("mode", "DCR") == "CRD" else None
+    block, opset = point.attribute("blocksize"), point.opset
+    order = _columns_first(point, block) if point.attribute("mode", "DCR") == "CRD" else None
 
     def to_space(w: Any, v: Any) -> Any:
-        v = v if order is None else operator("Gather", v, order, opset=opset, axis=1)
-        return operator("DepthToSpace", v, opset=opset, blocksize=size)
+        v = v if order is None else operator("Gather", v, order[0], opset=opset, axis=1)
+        return operator("DepthToSpace", v, opset=opset, blocksize=block)
 
     def to_depth(w: Any, v: Any) -> Any:
-        v = operator("SpaceToDepth", v, opset=opset, blocksize=size)
-        return v if order is None else operator("Gather", v, np.argsort(order), opset=opset, axis=1)
+        v = operator("SpaceToDepth", v, opset=opset, blocksize=block)
+        return v if order is None else operator("Gather", v, order[1], opset=opset, axis=1)
 
     pair = (to_space, to_depth) if point.node.op == "DepthToSpace" else (to_depth, to_space)
     return point.site(LinearMap(None, *pair))
 
 
-def _columns_first(point: Point, size: int) -> Any:
-    """Mode CRD has the channels (C, block, block), DCR (block, block, C): where each one stands in the other."""
+def _columns_first(point: Point, block: int) -> tuple[Any, Any]:
+    """Mode CRD has the channels (C, block, block), DCR (block, block, C): where each one stands in the other, and
+    back."""
     depth = point.x if point.node.op == "DepthToSpace" else point.output
-    channels = np.arange(static(depth.shape[1]))
-    return channels.reshape(-1, size * size).T.reshape(-1)
+    channels, cells = count_up(size(depth, 1)), block * block
+    turned = (reshape(channels, shape=shape) for shape in ([-1, cells], [cells, -1]))
+    there, back = (reshape(swap_last(grid), shape=[-1]) for grid in turned)
+    return there, back
 
 
 @op("MaxUnpool", kind="route", range=or_zero)

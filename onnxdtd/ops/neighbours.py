@@ -9,12 +9,15 @@ from typing import Any
 import numpy as np
 
 from onnxdtd.primitives import (
+    Size,
     absolute,
     cast_like,
     clipped,
     floor,
     greater,
+    larger,
     less,
+    number,
     reshape,
     round_even,
     unsqueeze,
@@ -65,22 +68,23 @@ def neighbours(at: Any, mode: str) -> Taps:
     return Taps(low + offsets, weight, slope * toward)
 
 
-def padded(taps: Taps, length: int, padding: str, corners: bool) -> Taps:
+def padded(taps: Taps, length: Size, padding: str, corners: bool) -> Taps:
     """Indices within the axis: beyond it lie zeros, copies of the border or reflections. corners: the border is
     the middle of the last element, else its edge."""
-    last, index = float(length - 1), taps.index
-    if padding == "reflection" and length > 1:
-        low, span = (0.0, last) if corners else (-0.5, float(length))
+    last, index = number(length - 1, taps.index), taps.index
+    if padding == "reflection":
+        # Nothing is reflected on an axis of one place.
+        low, span = (0.0, number(larger(length - 1, 1), index)) if corners else (-0.5, number(length, index))
         beyond = index - low
         beyond = beyond - floor(beyond / (2 * span)) * (2 * span)
         index = span - absolute(beyond - span) + low
     if padding == "zeros":
         outside = cast_like(less(index, -0.5), index) + cast_like(greater(index, last + 0.5), index)
         taps = replace(taps, weight=taps.weight * (1.0 - outside), slope=taps.slope * (1.0 - outside))
-    return replace(taps, index=cast_like(clipped(index, low=0.0, high=last), np.empty(0, np.int64)))
+    return replace(taps, index=cast_like(clipped(index, 0.0, last), np.empty(0, np.int64)))
 
 
-def combined(axes: Sequence[Taps], lengths: Sequence[int], derived: int | None = None) -> tuple[Any, Any]:
+def combined(axes: Sequence[Taps], lengths: Sequence[Size], derived: int | None = None) -> tuple[Any, Any]:
     """(index, weight) over all axes together, (N, O, K^axes): flat indices into the lengths. derived: the axis
     whose slopes stand in place of its weights."""
     index: Any = None
@@ -89,7 +93,7 @@ def combined(axes: Sequence[Taps], lengths: Sequence[int], derived: int | None =
         if index is None:
             index, weight = taps.index, share
             continue
-        index = unsqueeze(index, axes=(3,)) * np.asarray(length, np.int64) + unsqueeze(taps.index, axes=(2,))
+        index = unsqueeze(index, axes=(3,)) * number(length, index) + unsqueeze(taps.index, axes=(2,))
         weight = unsqueeze(weight, axes=(3,)) * unsqueeze(share, axes=(2,))
         index, weight = reshape(index, shape=[0, 0, -1]), reshape(weight, shape=[0, 0, -1])
     return index, weight

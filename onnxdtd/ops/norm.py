@@ -20,7 +20,10 @@ from onnxdtd.ops.scale import scaled
 from onnxdtd.primitives import (
     absolute,
     along,
+    cast_like,
+    count_up,
     expand_like,
+    less,
     power,
     quotient,
     reduce_mean,
@@ -28,9 +31,11 @@ from onnxdtd.primitives import (
     reshape,
     reshape_like,
     sign,
+    size,
     sqrt,
-    static,
+    swap_last,
     unbroadcast,
+    unsqueeze,
 )
 from onnxdtd.registry import op
 
@@ -102,12 +107,13 @@ def lp_normalization(point: Point) -> Site:
 @op("LRN", kind="norm", family="scale")
 def local_response_normalization(point: Point) -> Site:
     """y_c = x_c / (bias + alpha / size * sum of x^2 over the channels around c)^beta."""
-    x, size, beta = point.x, point.attribute("size"), point.attribute("beta", 0.75)
-    per_cell = point.attribute("alpha", 1e-4) / size
-    channels = np.arange(static(x.shape[1]))
+    x, reach, beta = point.x, point.attribute("size"), point.attribute("beta", 0.75)
+    per_cell = point.attribute("alpha", 1e-4) / reach
+    channels = cast_like(count_up(size(x, 1)), x)
     # near[i, o]: channel i is within the window of channel o.
-    ahead = channels[:, None] - channels[None, :]
-    near = ((ahead >= -((size - 1) // 2)) & (ahead <= size // 2)).astype(x.dtype)
+    ahead = unsqueeze(channels, axes=(1,)) - channels
+    within_reach = less(absolute(ahead - (reach % 2 == 0) * 0.5), reach / 2)
+    near = cast_like(within_reach, x)
     base = along(x * x, near, axis=1) * per_cell + point.attribute("bias", 1.0)
     factor = power(base, -beta)
     slope = factor * x / base * (2.0 * beta * per_cell)
@@ -116,7 +122,7 @@ def local_response_normalization(point: Point) -> Site:
         return factor * v - slope * along(x * v, near, axis=1)
 
     def adjoint(w: Any, r: Any) -> Any:
-        return factor * r - x * along(slope * r, near.T, axis=1)
+        return factor * r - x * along(slope * r, swap_last(near), axis=1)
 
     return point.site(scaled(factor, x), jacobian=(LinearMap(None, apply, adjoint),))
 

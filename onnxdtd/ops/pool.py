@@ -16,15 +16,8 @@ from onnxdtd.domains.rows import same
 from onnxdtd.linear import LinearMap, Site
 from onnxdtd.model.point import Point
 from onnxdtd.ops.reduce import Axes, axes_of
-from onnxdtd.ops.window import Window, spatial_of, window
-from onnxdtd.primitives import (
-    cells,
-    conv,
-    conv_transpose,
-    expand_like,
-    slice_axes,
-    static,
-)
+from onnxdtd.ops.window import Window, by_channel, window
+from onnxdtd.primitives import at_hand, cells, conv, conv_transpose, expand_like, filled, sizes
 from onnxdtd.registry import op
 
 
@@ -36,38 +29,32 @@ def _of_average_pool(at: At) -> Domain:
 @op("AveragePool", kind="linear", family="pool", range=_of_average_pool)
 def average_pool(point: Point) -> Site:
     """y = window sums / window sizes: a depthwise convolution with ones, divided by the number of cells."""
-    x = point.x
-    lengths = spatial_of(x) if point.attribute("ceil_mode", 0) else x.shape[2:]
+    x, y = point.x, point.output
     stated = window(point, point.attribute("kernel_shape"), x)
-    channels, padded = static(x.shape[1]), bool(point.attribute("count_include_pad", 0))
-    geometry = stated.reaching(lengths, point.output.shape[2:]).attributes
+    channels, run = by_channel(x)
+    geometry = stated.reaching(sizes(x, 2), sizes(y, 2)).attributes | {"group": channels}
     kernel = np.ones((channels, 1, *stated.kernel), x.dtype)
-    inverse = 1.0 / _window_sizes(stated, kernel[:1], x, point.output, padded)
+    inverse = 1.0 / _window_sizes(stated, kernel[:1], x, y, bool(point.attribute("count_include_pad", 0)))
 
     def apply(w: Any, x: Any) -> Any:
-        return conv(x, w, group=channels, **geometry) * inverse
+        return run(lambda v: conv(v, w, **geometry), x) * inverse
 
     def adjoint(w: Any, r: Any) -> Any:
-        return conv_transpose(r * inverse, w, x, group=channels, **geometry)
+        return run(lambda v: conv_transpose(v, w, x, **geometry), r * inverse)
 
-    return point.site(LinearMap(kernel, apply, adjoint, True), spread_dead=True)
+    return point.site(LinearMap(kernel, apply, adjoint, point.is_fixed(0, 1)), spread_dead=True)
 
 
 def _window_sizes(stated: Window, kernel: Any, x: Any, y: Any, padded: bool) -> Any:
     """The number of cells in each window, broadcastable to y. padded: stated pads count."""
-    rank = len(stated.kernel)
-    if not all(isinstance(n, int) for n in (*x.shape[2:], *y.shape[2:])):
-        if padded or not any(stated.pads):
-            return np.asarray(math.prod(stated.kernel), x.dtype)
-        single = slice_axes(x, starts=(0, 0), ends=(1, 1), axes=(0, 1), steps=(1, 1))
-        return conv(
-            expand_like(np.ones((1,) * x.ndim, x.dtype), single), kernel, group=1, **stated.attributes
-        )
-    seen = np.ones((1, 1, *x.shape[2:]), x.dtype)
+    rank, lengths = len(stated.kernel), sizes(x, 2)
+    if not at_hand(*lengths) and not stated.ceil and (padded or not any(stated.pads)):
+        return np.asarray(math.prod(stated.kernel), x.dtype)
     if padded:
-        around = [(0, 0), (0, 0), *zip(stated.pads[:rank], stated.pads[rank:], strict=True)]
-        seen, stated = np.pad(seen, around, constant_values=1), replace(stated, pads=(0,) * (2 * rank))
-    return conv(seen, kernel, group=1, **stated.reaching(seen.shape[2:], y.shape[2:]).attributes)
+        lengths = [n + a + b for n, a, b in zip(lengths, stated.pads[:rank], stated.pads[rank:], strict=True)]
+        stated = replace(stated, pads=(0,) * (2 * rank))
+    seen = filled(np.ones((), x.dtype), [1, 1, *lengths])
+    return conv(seen, kernel, group=1, **stated.reaching(lengths, sizes(y, 2)).attributes)
 
 
 @op("GlobalAveragePool", kind="linear", family="pool", range=same)

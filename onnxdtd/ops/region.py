@@ -12,7 +12,7 @@ import numpy as np
 from onnxdtd.domains.rows import or_zero
 from onnxdtd.linear import LinearMap, Site
 from onnxdtd.model.point import Point
-from onnxdtd.primitives import reshape, sample, static, transpose, unsample
+from onnxdtd.primitives import reshape, sample, transpose, unsample
 from onnxdtd.registry import op
 from onnxdtd.types import Array
 
@@ -21,7 +21,7 @@ from onnxdtd.types import Array
 def region_align(point: Point) -> Site:
     """y = mean (or the largest weighted value) of samples, each interpolated between four pixels, per cell."""
     x = point.x
-    height, width = static(x.shape[2]), static(x.shape[3])
+    height, width = x.shape[2:]
     cells = [_samples(point, roi, height, width) for roi in point.value(1)]
     images = point.value(2)
     if point.attribute("mode", "avg") == "max":
@@ -35,7 +35,7 @@ def region_align(point: Point) -> Site:
 
     def apply(w: Any, v: Any) -> Any:
         read = sample(_as_one(v, across), index[None], w[None])
-        rows = reshape(read, shape=[0, static(x.shape[1]), len(cells), *point.output.shape[2:]])
+        rows = reshape(read, shape=[0, x.shape[1], len(cells), *point.output.shape[2:]])
         return transpose(rows[0], perm=(1, 0, 2, 3))
 
     def adjoint(w: Any, r: Any) -> Any:
@@ -88,7 +88,7 @@ def _axis(start: float, end: float, cells: int, ratio: int, length: int, whole: 
 def region_max(point: Point) -> Site:
     """y = the largest value of each cell of a region."""
     x, (rows, columns) = point.x, point.attribute("pooled_shape")
-    height, width = static(x.shape[2]), static(x.shape[3])
+    height, width = x.shape[2:]
     scale = np.float32(point.attribute("spatial_scale", 1.0))
     regions = []
     for image, *corners in point.value(1):

@@ -9,27 +9,51 @@ that rules see the sign of each weight of the whole map: structure (1, -1), the 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from onnxdtd.domains.interval import ANY, At, Domain
 from onnxdtd.errors import UnsupportedError
 from onnxdtd.linear import LinearMap, Site
 from onnxdtd.model.point import Point
 from onnxdtd.ops.resize_weights import Axis, axis_weights
-from onnxdtd.primitives import along, at_hand, static
+from onnxdtd.primitives import (
+    Size,
+    along,
+    at_hand,
+    cast_like,
+    entries,
+    greater,
+    larger,
+    number,
+    operator,
+    reduce_sum,
+    relu,
+    reshape,
+    size,
+    smaller,
+    swap_last,
+    unit,
+    vector,
+)
 from onnxdtd.registry import op
 
-Matrices = dict[int, npt.NDArray[Any]]
+Matrices = dict[int, Any]
+FLOAT = np.zeros((), np.float32)
+CROP = "tf_crop_and_resize"
+KERNEL = {
+    "antialias", "coordinate_transformation_mode", "cubic_coeff_a", "exclude_outside", "mode", "nearest_mode",
+}  # fmt: skip
+"""The attributes that say how an axis is read."""
 
 
 def _of_resize(at: At) -> Domain:
     if at.attribute("mode", "nearest") == "cubic":
         return ANY
     outside = at.attribute("extrapolation_value", 0.0)
-    crops = at.attribute("coordinate_transformation_mode") == "tf_crop_and_resize"
+    crops = at.attribute("coordinate_transformation_mode") == CROP
     return at.x | Domain(outside, outside) if crops else at.x
 
 
@@ -37,22 +61,26 @@ def _of_resize(at: At) -> Domain:
 def resize(point: Point) -> Site:
     """y = x interpolated: a weighted sum of neighbours on each axis (nearest, linear or cubic)."""
     x, y = point.x, point.output
-    weights = {axis: axis_weights(form) for axis, form in _axes(point).items()}
-    matrices = {axis: matrix.astype(x.dtype) for axis, (matrix, _) in weights.items()}
-    inside: Any = np.ones((1,) * x.ndim, x.dtype)
+    weights = {axis: _weights(point, axis, form) for axis, form in _axes(point).items()}
+    matrices = {axis: cast_like(matrix, x) for axis, (matrix, _) in weights.items()}
+    inside: Any = np.ones((1,) * x.ndim, y.dtype)
     for axis, (_, within) in weights.items():
-        inside = inside * within.reshape([-1 if i == axis else 1 for i in range(x.ndim)])
-    outside = point.attribute("extrapolation_value", 0.0)
-    bias = None if inside.all() else (1.0 - inside.astype(y.dtype)) * np.asarray(outside, y.dtype)
-    signed = any((matrix < 0).any() for matrix in matrices.values())
+        inside = inside * reshape(cast_like(within, y), shape=[-1 if i == axis else 1 for i in range(x.ndim)])
+    outside = np.asarray(point.attribute("extrapolation_value", 0.0), y.dtype)
+    crops = point.attribute("coordinate_transformation_mode") == CROP
+    bias = (1.0 - inside) * outside if crops and outside else None
+    signed = point.attribute("mode", "nearest") == "cubic"
+    if at_hand(*matrices.values()):
+        signed = any((matrix < 0).any() for matrix in matrices.values())
     return point.site(separable(matrices, signed, x.dtype), bias=bias, spread_dead=not signed)
 
 
 def separable(matrices: Matrices, signed: bool, dtype: Any) -> LinearMap:
     """The product of one matrix (in, out) per axis. signed: some weights are negative."""
     structure = np.array([1.0, -1.0] if signed else 1.0, dtype)
-    back = {axis: matrix.T for axis, matrix in matrices.items()}
-    return LinearMap(structure, lambda w, x: _times(x, w, matrices), lambda w, r: _times(r, w, back), True)
+    back = {axis: swap_last(matrix) for axis, matrix in matrices.items()}
+    fixed = at_hand(*matrices.values())
+    return LinearMap(structure, lambda w, x: _times(x, w, matrices), lambda w, r: _times(r, w, back), fixed)
 
 
 def _times(x: Any, w: Any, matrices: Matrices) -> Any:
@@ -63,13 +91,32 @@ def _times(x: Any, w: Any, matrices: Matrices) -> Any:
         return x if factor == 1 else x * factor
     plus, minus = x, None
     for axis, matrix in matrices.items():
-        above, below = np.maximum(matrix, 0), np.maximum(-matrix, 0)
+        above, below = relu(matrix), relu(-matrix)
         straight, crossed = along(plus, above, axis=axis), along(plus, below, axis=axis)
         if minus is not None:
             straight = straight + along(minus, below, axis=axis)
             crossed = crossed + along(minus, above, axis=axis)
         plus, minus = straight, crossed
     return plus * w[0] + minus * w[1]
+
+
+def _weights(point: Point, axis: int, form: Axis) -> tuple[Any, Any]:
+    """As `axis_weights`; of open lengths, what the node itself makes of each place alone along this axis."""
+    if at_hand(form.before, form.after, form.scale):
+        return axis_weights(form)
+    if point.attribute("keep_aspect_ratio_policy", "stretch") != "stretch":
+        raise UnsupportedError(
+            f"{point.node}: with keep_aspect_ratio_policy its sizes must be fixed to compile; fix the model's input "
+            "sizes, give scales instead of sizes, or use engine='numpy'"
+        )
+    alone = unit(form.before, FLOAT)
+    lengths, scales = vector([form.before, form.after]), None
+    if at_hand(form.scale):
+        lengths, scales = None, np.array([1.0, form.scale], np.float32)
+    region = np.array([0.0, form.roi[0], 1.0, form.roi[1]], np.float32)
+    attributes = {name: value for name, value in point.node.attributes.items() if name in KERNEL}
+    matrix = operator("Resize", alone, region, scales, lengths, opset=point.opset, **attributes)
+    return matrix, greater(reduce_sum(matrix, axes=(0,), keepdims=False), 0.5)
 
 
 @dataclass(frozen=True)
@@ -91,9 +138,9 @@ def _axes(point: Point) -> dict[int, Axis]:
     for axis, scale in asked.scales.items():
         if scale != 1:
             axes[axis] = Axis(
-                before=static(x.shape[axis]),
-                after=static(y.shape[axis]),
-                scale=np.float32(scale),
+                before=size(x, axis),
+                after=size(y, axis),
+                scale=scale,
                 roi=asked.roi.get(axis, (0.0, 1.0)),
                 mode=mode.replace("bilinear", "linear").replace("trilinear", "linear"),
                 nearest=nearest,
@@ -113,20 +160,24 @@ def _asked(point: Point) -> _Sizes:
     slot = 2 if point.opset > 10 else 1
     scales = _constant(point, slot) if point.has(slot) else np.zeros(0)
     roi = {}
-    if point.attribute("coordinate_transformation_mode", "") == "tf_crop_and_resize":
+    if point.attribute("coordinate_transformation_mode", "") == CROP:
         bounds = _constant(point, 1)
         roi = {axis: (bounds[i], bounds[len(axes) + i]) for i, axis in enumerate(axes)}
     if scales.size:
         return _Sizes(dict(zip(axes, scales, strict=True)), roi)
     # An axis that keeps its name keeps its length, whatever that is; a batch of unknown size is not resized.
     changed = [a for a in axes if x.shape[a] != y.shape[a] and (a > 0 or isinstance(x.shape[0], int))]
-    ratios = {axis: np.float32(static(y.shape[axis])) / np.float32(static(x.shape[axis])) for axis in changed}
     policy = point.attribute("keep_aspect_ratio_policy", "stretch")
     if policy != "stretch":
-        sizes = _constant(point, 3)
-        factors = [np.float32(n) / np.float32(static(x.shape[a])) for a, n in zip(axes, sizes, strict=True)]
-        ratios = dict.fromkeys(axes, (min if policy == "not_larger" else max)(factors))
-    return _Sizes(ratios, roi)
+        asked = zip(axes, entries(point.value(3), len(axes)), strict=True)
+        one, *others = (_ratio(length, size(x, axis)) for axis, length in asked)
+        ratio = reduce(smaller if policy == "not_larger" else larger, others, one)
+        return _Sizes(dict.fromkeys(axes, ratio), roi)
+    return _Sizes({axis: _ratio(size(y, axis), size(x, axis)) for axis in changed}, roi)
+
+
+def _ratio(after: Size, before: Size) -> Any:
+    return number(after, FLOAT) / number(before, FLOAT)
 
 
 def _constant(point: Point, slot: int) -> Any:

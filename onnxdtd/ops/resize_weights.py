@@ -6,19 +6,21 @@ Coordinates are computed in float32 as onnxruntime does, because a nearest neigh
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from onnxdtd.primitives import Size
 from onnxdtd.types import Array
 
 
 @dataclass(frozen=True)
 class Axis:
-    """One axis: its lengths before and after, and the attributes of the node."""
+    """One axis: its lengths before and after, their factor, and the attributes of the node."""
 
-    before: int
-    after: int
-    scale: np.float32
+    before: Size
+    after: Size
+    scale: Any
     roi: tuple[float, float]
     mode: str
     nearest: str
@@ -55,14 +57,14 @@ def axis_weights(axis: Axis) -> tuple[Array, Array]:
 def _coordinates(axis: Axis) -> Array:
     """Where each output position lies in the input."""
     o, one, half = np.arange(axis.after, dtype=np.float32), np.float32(1), np.float32(0.5)
-    before, after = np.float32(axis.before), np.float32(axis.after)
+    before, after, scale = np.float32(axis.before), np.float32(axis.after), np.float32(axis.scale)
     match axis.coordinates:
         case "asymmetric":
-            return o / axis.scale
+            return o / scale
         case "pytorch_half_pixel":
-            return (o + half) / axis.scale - half if axis.after > 1 else o * 0
+            return (o + half) / scale - half if axis.after > 1 else o * 0
         case "tf_half_pixel_for_nn":
-            return (o + half) / axis.scale
+            return (o + half) / scale
         case "align_corners":
             return o * (before - one) / (after - one) if axis.after > 1 else o * 0
         case "tf_crop_and_resize":
@@ -71,9 +73,9 @@ def _coordinates(axis: Axis) -> Array:
                 return start * (before - one) + o * (end - start) * (before - one) / (after - one)
             return o + half * (start + end) * (before - one)
         case "half_pixel_symmetric":
-            offset = before / 2 * (one - after / (axis.scale * before))
+            offset = before / 2 * (one - after / (scale * before))
             return np.asarray(offset + (o + 0.5) / float(axis.scale) - 0.5, np.float32)
-    return (o + half) / axis.scale - half
+    return (o + half) / scale - half
 
 
 def _nearest(at: Array, axis: Axis) -> Array:
@@ -112,7 +114,7 @@ def _antialiased(at: Array, axis: Axis) -> tuple[Array, Array]:
 
 
 def _within(taps: Array, axis: Axis) -> Array:
-    return (taps >= 0) & (taps < axis.before)
+    return np.asarray((taps >= 0) & (taps < axis.before))
 
 
 def _normalised(weights: Array) -> Array:

@@ -7,26 +7,29 @@ from typing import Any
 
 import numpy as np
 
-from onnxdtd.domains.interval import NONNEGATIVE, At, Domain
+from onnxdtd.domains.interval import NONNEGATIVE
 from onnxdtd.domains.rows import hull, or_zero, same
 from onnxdtd.errors import UnsupportedError
 from onnxdtd.linear import LinearMap, Site
 from onnxdtd.model.point import Point
 from onnxdtd.ops.move import moved
 from onnxdtd.primitives import (
-    along,
+    Size,
     at_hand,
     cast_like,
-    reduce_sum,
+    ceiled,
+    divided,
+    larger,
     reshape_like,
+    size,
     slice_axes,
-    static,
+    smaller,
     transpose,
     unslice,
 )
 from onnxdtd.registry import op
 
-Place = dict[str, list[int]]
+Place = dict[str, list[Size]]
 
 
 @op("Reshape", "Flatten", "Squeeze", "Unsqueeze", kind="route", range=same)
@@ -88,12 +91,11 @@ def permute(point: Point) -> Site:
 def concatenate(point: Point) -> Site:
     """The inputs one behind the other: one map per data input."""
     y, axis = point.output, point.attribute("axis") % point.output.ndim
-    lengths = [static(point.value(i).shape[axis]) for i in range(len(point.node.inputs))]
-    ends = [sum(lengths[: i + 1]) for i in range(len(lengths))]
-    places = [
-        {"starts": [end - length], "ends": [end], "axes": [axis], "steps": [1]}
-        for end, length in zip(ends, lengths, strict=True)
-    ]
+    lengths = [size(point.value(i), axis) for i in range(len(point.node.inputs))]
+    places, start = [], 0
+    for length in lengths:
+        places.append({"starts": [start], "ends": [start + length], "axes": [axis], "steps": [1]})
+        start = start + length
     maps = [_part(y, places[slot]) for slot in point.slots]
     others = [slot for slot in range(len(lengths)) if slot not in point.slots]
     fixed = [unslice(point.value(slot), y, **places[slot]) for slot in others]
@@ -109,9 +111,10 @@ def _part(whole: Any, place: Place) -> LinearMap:
 def take_slice(point: Point) -> Site:
     """A part of the values."""
     x = point.x
-    if not at_hand(*(point.value(slot) for slot in range(1, len(point.node.inputs)) if point.has(slot))):
+    if not at_hand(*(point.value(slot) for slot in (3, 4) if point.has(slot))):
         return moved(point, 0)
-    starts, ends = point.integers("starts", 1), point.integers("ends", 2)
+    count = _how_many(point)
+    starts, ends = point.sizes("starts", 1, count), point.sizes("ends", 2, count)
     if starts is None or ends is None:
         raise UnsupportedError(f"{point.node}: starts and ends are missing; the model is not valid ONNX")
     axes = [a % x.ndim for a in point.integers("axes", 3, range(len(starts))) or []]
@@ -122,17 +125,28 @@ def take_slice(point: Point) -> Site:
     )
 
 
+def _how_many(point: Point) -> int:
+    """Axes that are cut; a list of the graph's own is as long as one that the model holds, or as its shape says."""
+    for slot in range(1, len(point.node.inputs)):
+        if point.has(slot) and isinstance(count := point.value(slot).shape[0], int):
+            return count
+    return int(point.x.ndim)
+
+
 @op("CenterCropPad", kind="route", range=or_zero)
 def center(point: Point) -> Site:
     """The values cut, or with zeros around them, to the sizes given; the middle stays in the middle."""
     x, y = point.x, point.output
-    cut: dict[int, tuple[int, int]] = {}
-    laid: dict[int, tuple[int, int]] = {}
+    cut: dict[int, tuple[Size, Size]] = {}
+    laid: dict[int, tuple[Size, Size]] = {}
     for axis, (before, after) in enumerate(zip(x.shape, y.shape, strict=True)):
         if before != after:
-            a, b = static(before), static(after)
-            side, small = (cut, b) if b < a else (laid, a)
-            side[axis] = (abs(a - b) // 2, abs(a - b) // 2 + small)
+            a, b = size(x, axis), size(y, axis)
+            # Of lengths that are open, either may be the longer one.
+            for side, more in ((cut, a - b), (laid, b - a)):
+                if not at_hand(more) or more > 0:
+                    begin = divided(larger(more, 0), 2)
+                    side[axis] = (begin, begin + smaller(a, b))
     inner, outer = _between(cut), _between(laid)
 
     def apply(w: Any, v: Any) -> Any:
@@ -144,7 +158,7 @@ def center(point: Point) -> Site:
     return point.site(LinearMap(None, apply, adjoint), fills=bool(laid))
 
 
-def _between(bounds: dict[int, tuple[int, int]]) -> Place:
+def _between(bounds: dict[int, tuple[Size, Size]]) -> Place:
     starts, ends = [a for a, _ in bounds.values()], [b for _, b in bounds.values()]
     return {"starts": starts, "ends": ends, "axes": list(bounds), "steps": [1] * len(bounds)}
 
@@ -153,85 +167,13 @@ def _between(bounds: dict[int, tuple[int, int]]) -> Place:
 def part(point: Point) -> Site:
     """y_k = x[s_k : s_k + n_k], where the sizes n are known only when the model runs."""
     axis, which = point.attribute("axis", 0) % point.x.ndim, point.which
-    sizes = point.integers("split", 1)
-    if sizes is None:
-        equal = -(-static(point.x.shape[axis]) // point.attribute("num_outputs", len(point.node.outputs)))
-        sizes = [equal] * which
-    start = sum(sizes[:which])
-    end = start + static(point.output.shape[axis])
+    lengths = point.sizes("split", 1, len(point.node.outputs))
+    if lengths is None:
+        equal = ceiled(size(point.x, axis), point.attribute("num_outputs", len(point.node.outputs)))
+        lengths = [equal] * which
+    start = sum(lengths[:which])
+    end = start + size(point.output, axis)
     place = {"starts": [start], "ends": [end], "axes": [axis], "steps": [1]}
     return point.site(
         LinearMap(None, lambda w, v: slice_axes(v, **place), lambda w, r: unslice(r, point.x, **place))
     )
-
-
-def _of_padding(at: At) -> Domain:
-    if at.attribute("mode", "constant") != "constant":
-        return at.x
-    value = at.attribute("value", 0.0)
-    return at.x | (at.domain(2) if at.has(2) else Domain(value, value))
-
-
-@op("Pad", kind="route", data=(0, 2), range=_of_padding)
-def padding(point: Point) -> Site:
-    """Values with a border: of a constant, or copies of values (which carry relevance)."""
-    x, rank = point.value(0), point.value(0).ndim
-    mode = point.attribute("mode", "constant")
-    pads = point.integers("pads" if "pads" in point.node.attributes else "paddings", 1) or []
-    axes = [a % rank for a in point.integers("axes", 3, range(rank)) or []]
-    begins, ends = [0] * rank, [0] * rank
-    for i, axis in enumerate(axes):
-        begins[axis], ends[axis] = pads[i], pads[len(axes) + i]
-    # Each axis is multiplied by a 0-1 matrix (in, out); one that is not padded is left alone.
-    copies = {a: _copies(static(x.shape[a]), begins[a], ends[a], mode) for a in axes if begins[a] or ends[a]}
-
-    def apply(w: Any, v: Any) -> Any:
-        for axis, matrix in copies.items():
-            v = along(v, matrix.astype(v.dtype), axis=axis)
-        return v
-
-    def adjoint(w: Any, r: Any) -> Any:
-        if mode == "constant" and min(begins + ends) >= 0:
-            first = [begins[axis] for axis in copies]
-            behind = [begins[axis] + static(x.shape[axis]) for axis in copies]
-            return slice_axes(r, starts=first, ends=behind, axes=list(copies), steps=[1] * len(copies))
-        for axis, matrix in copies.items():
-            r = along(r, matrix.T.astype(r.dtype), axis=axis)
-        return r
-
-    maps = {0: LinearMap(None, apply, adjoint)}
-    if 2 in point.slots:
-        value = point.value(2)
-        border = 1.0 - apply(None, x * 0.0 + 1.0)
-        maps[2] = LinearMap(
-            None,
-            lambda w, v: border * v,
-            lambda w, r: reshape_like(reduce_sum(r * border, axes=range(rank)), value),
-        )
-    # What a constant border, or constant values, add is the bias.
-    bias = (
-        point.output - apply(None, x)
-        if 0 in point.slots and 2 not in point.slots and _border(point)
-        else None
-    )
-    bias = apply(None, x) if 0 not in point.slots else bias
-    fills = mode == "constant" if point.slots == (0,) else 0 not in point.slots
-    return point.site(*(maps[slot] for slot in point.slots), bias=bias, fills=fills)
-
-
-def _copies(length: int, begin: int, end: int, mode: str) -> Any:
-    source: Any = np.arange(length)[max(-begin, 0) : length - max(-end, 0)]
-    around = (max(begin, 0), max(end, 0))
-    # Index -1 is no value: nothing is copied to a constant border.
-    options: dict[str, Any] = {"constant_values": -1} if mode == "constant" else {"mode": mode}
-    source = np.pad(source, around, **options)
-    return (np.arange(length)[:, None] == source[None, :]).astype(np.float32)
-
-
-def _border(point: Point) -> bool:
-    """Whether there is a border that may be other than zero."""
-    if point.attribute("mode", "constant") != "constant":
-        return False
-    if point.has(2):
-        return not point.is_constant(2) or bool(point.value(2).any())
-    return bool(point.attribute("value", 0.0))

@@ -13,12 +13,13 @@ from onnxdtd.model.point import Point
 from onnxdtd.ops.neighbours import combined, neighbours, padded
 from onnxdtd.primitives import (
     concat,
+    number,
     reduce_sum,
     reshape,
     reshape_like,
     sample,
+    sizes,
     slice_axes,
-    static,
     unsample,
     unsqueeze,
 )
@@ -38,20 +39,17 @@ MODES = {"bilinear": "linear", "bicubic": "cubic"}
 def grid_sample(point: Point) -> Site:
     """y = x read at the grid's coordinates; to rules, the grid is a constant."""
     x, grid, y = point.value(0), point.value(1), point.output
-    lengths = [static(n) for n in x.shape[2:]]
+    lengths = sizes(x, 2)
     rank = len(lengths)
     mode = point.attribute("mode", "linear")
     mode = MODES.get(mode, mode)
     corners, padding = bool(point.attribute("align_corners", 0)), point.attribute("padding_mode", "zeros")
     places = reshape(grid, shape=[0, -1, rank])
     # A grid runs from -1 to 1, over the middles of the first and last element or over their edges.
-    scales = [(length - corners) / 2 for length in lengths]
-    axes = [
-        padded(
-            neighbours(_column(places, rank, axis) * scale + (length - 1) / 2, mode), length, padding, corners
-        )
-        for axis, (length, scale) in enumerate(zip(lengths, scales, strict=True))
-    ]
+    scales = [number(length - corners, grid) * 0.5 for length in lengths]
+    middles = [number(length - 1, grid) * 0.5 for length in lengths]
+    at = [_column(places, rank, i) * scales[i] + middles[i] for i in range(rank)]
+    axes = [padded(neighbours(at[i], mode), length, padding, corners) for i, length in enumerate(lengths)]
     index, weight = combined(axes, lengths)
 
     def read(w: Any, v: Any) -> Any:

@@ -2,42 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from onnxdtd.model.point import Point
-from onnxdtd.primitives import reshape, static
+from onnxdtd.primitives import Size, at_hand, ceiled, divided, larger, reshape, size, sizes
+
+Move = Callable[[Any], Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A sliding window. pads: ONNX order (begins, ends), as the op states them, auto_pad resolved."""
+    """A sliding window. pads: ONNX order (begins, ends), as the op states them, auto_pad resolved; sizes, where they
+    follow from lengths. ceil: a window may stand over the end."""
 
     kernel: tuple[int, ...]
     strides: tuple[int, ...]
     dilations: tuple[int, ...]
-    pads: tuple[int, ...]
+    pads: tuple[Size, ...]
+    ceil: bool = False
 
     @property
     def attributes(self) -> dict[str, Any]:
         """As keywords of the convolution primitives."""
         return {"strides": self.strides, "pads": self.pads, "dilations": self.dilations}
 
-    def reaching(self, spatial: Sequence[int], output: Sequence[int]) -> Window:
-        """The same window with end pads that make a floor-sized output as long as `output` (ceil_mode).
-
-        Where a length is known at run time only, the output must be floor-sized already.
-        """
-        if not all(isinstance(n, int) for n in (*spatial, *output)):
+    def reaching(self, spatial: Sequence[Size], output: Sequence[Size]) -> Window:
+        """The same window with end pads that make a floor-sized output as long as `output` (ceil_mode)."""
+        if not self.ceil and not at_hand(*spatial, *output):
             return self
         ends = []
         rank = len(self.kernel)
         for i in range(rank):
             extent = (self.kernel[i] - 1) * self.dilations[i] + 1
             needed = (output[i] - 1) * self.strides[i] + extent - spatial[i] - self.pads[i]
-            ends.append(max(needed, 0))
-        return Window(self.kernel, self.strides, self.dilations, (*self.pads[:rank], *ends))
+            ends.append(larger(needed, 0))
+        return replace(self, pads=(*self.pads[:rank], *ends))
 
 
 def window(point: Point, kernel: Sequence[int], x: Any) -> Window:
@@ -51,19 +52,27 @@ def window(point: Point, kernel: Sequence[int], x: Any) -> Window:
         totals = []
         for i in range(rank):
             # At stride 1 every length asks for the same pads.
-            length = 1 if strides[i] == 1 else static(x.shape[2 + i])
+            length = 1 if strides[i] == 1 else size(x, 2 + i)
             extent = (kernel[i] - 1) * dilations[i] + 1
-            totals.append(max((-(-length // strides[i]) - 1) * strides[i] + extent - length, 0))
-        small, large = [t // 2 for t in totals], [t - t // 2 for t in totals]
+            totals.append(larger((ceiled(length, strides[i]) - 1) * strides[i] + extent - length, 0))
+        small, large = [divided(t, 2) for t in totals], [t - divided(t, 2) for t in totals]
         pads = (*small, *large) if auto_pad == "SAME_UPPER" else (*large, *small)
     elif auto_pad == "VALID":
         pads = (0,) * (2 * rank)
-    return Window(tuple(kernel), strides, dilations, pads)
+    return Window(tuple(kernel), strides, dilations, pads, bool(point.attribute("ceil_mode", 0)))
 
 
-def spatial_of(x: Any) -> tuple[int, ...]:
-    """The spatial lengths of x (N, C, *spatial); they must be fixed."""
-    return tuple(static(d) for d in x.shape[2:])
+def by_channel(x: Any) -> tuple[int, Callable[[Move, Any], Any]]:
+    """(groups, run): run(move, v) moves values v like x by a convolution of so many groups, one for each channel; of
+    channels whose number is open, each is a sample of its own, and there is one group."""
+    if isinstance(x.shape[1], int):
+        return x.shape[1], lambda move, v: move(v)
+
+    def apart(move: Move, v: Any) -> Any:
+        moved = move(reshape(v, shape=[-1, 1, *[0] * (v.ndim - 2)]))
+        return reshape(moved, shape=[size(v, 0), size(v, 1), *sizes(moved, 2)])
+
+    return 1, apart
 
 
 def per_channel(b: Any, rank: int) -> Any:

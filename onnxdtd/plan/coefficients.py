@@ -18,6 +18,11 @@ from onnxdtd.plan.masks import masks
 from onnxdtd.plan.target import Against, Box, Function, Index, Last, Part, Target, Weights, checked, counted
 from onnxdtd.types import Array
 
+NEEDS_VALUES = (
+    "this target depends on the values of a forward pass, so it cannot be compiled in: compile with target "
+    "'coefficients', which takes them as an input"
+)
+
 
 @dataclass(frozen=True, eq=False)
 class Answers:
@@ -49,10 +54,7 @@ def fixed_coefficients(target: Target, sizes: tuple[int, ...]) -> Array:
             return _weights(coefficients, nothing)
         case Against(plus, Target() as minus):
             return _different(fixed_coefficients(plus, sizes), fixed_coefficients(minus, sizes))
-    raise UnsupportedError(
-        "this target depends on the values of a forward pass, so it cannot be compiled in: compile with target "
-        "'coefficients', which takes them as an input"
-    )
+    raise UnsupportedError(NEEDS_VALUES)
 
 
 def seed_mask(target: Target, logits: Array) -> npt.NDArray[np.bool_]:

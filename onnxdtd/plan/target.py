@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from onnxdtd.errors import TargetError
+from onnxdtd.types import Dimension
 
 Index = tuple[int, ...]
 Coefficients = npt.NDArray[Any]
@@ -206,7 +207,7 @@ def checked(index: Index, shape: tuple[int, ...]) -> Index:
     return tuple(k % n for k, n in zip(index, shape, strict=True))
 
 
-def counted(index: Sequence[Any], shape: tuple[int, ...]) -> None:
+def counted(index: Sequence[Any], shape: tuple[Dimension, ...]) -> None:
     """Raise TargetError unless there is one entry for each axis."""
     if len(index) == len(shape):
         return

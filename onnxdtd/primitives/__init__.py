@@ -1,9 +1,10 @@
 """The seam: functions named as ONNX operators, each with a NumPy body and an ONNX meaning.
 
 Read `seam` first (how one call serves both engines), then `traced` (the graph writer), then the primitives:
-`arithmetic`, `shaping`, `sliding` (whose NumPy bodies are `convolution` and `pooling`), `sampling` (weighted
-look-ups), `operator`: any ONNX operator (NumPy bodies: `indexing`), and the adjoint of those that move values; and
-`control`: a loop and a branch (their traced form is written by `body`).
+`arithmetic`, `sizes` (what is open until the graph runs), `shaping`, `placing`, `sliding` and `max_pooling` (NumPy
+bodies: `convolution` and `pooling`), `sampling` (weighted look-ups), `operator`: any ONNX operator (NumPy bodies:
+`indexing`), and the adjoint of those that move values; and `control`: a loop and a branch (their traced
+form is written by `body`).
 """
 
 from onnxdtd.primitives.arithmetic import (
@@ -24,10 +25,12 @@ from onnxdtd.primitives.arithmetic import (
 )
 from onnxdtd.primitives.contraction import einsum
 from onnxdtd.primitives.control import cond, repeat, scan
-from onnxdtd.primitives.operator import MEETING, operator, positions, put_back, ungather
+from onnxdtd.primitives.max_pooling import max_pool_adjoint, max_pool_select
+from onnxdtd.primitives.operator import operator, positions, put_back
 from onnxdtd.primitives.picking import first_along, groups, pick, put_along, take_along, top_places, within
+from onnxdtd.primitives.placing import MEETING, apart, folded, ungather, unslice
 from onnxdtd.primitives.sampling import clipped, floor, round_even, sample, unsample
-from onnxdtd.primitives.seam import Array, at_hand, primitive
+from onnxdtd.primitives.seam import Array, at_hand, primitive, vector
 from onnxdtd.primitives.shaping import (
     along,
     concat,
@@ -39,14 +42,29 @@ from onnxdtd.primitives.shaping import (
     reshape,
     reshape_like,
     slice_axes,
-    static,
     swap_last,
     transpose,
     unbroadcast,
-    unslice,
     unsqueeze,
 )
-from onnxdtd.primitives.sliding import conv, conv_transpose, max_pool_adjoint, max_pool_select
+from onnxdtd.primitives.sizes import (
+    Size,
+    ceiled,
+    count_up,
+    digits,
+    divided,
+    entries,
+    filled,
+    hits,
+    larger,
+    number,
+    product,
+    size,
+    sizes,
+    smaller,
+    unit,
+)
+from onnxdtd.primitives.sliding import conv, conv_transpose
 from onnxdtd.primitives.smooth import (
     cofactors,
     cos,
@@ -62,19 +80,22 @@ from onnxdtd.primitives.smooth import (
     sqrt,
     tanh,
 )
-from onnxdtd.primitives.statistics import largest, reduce_mean
+from onnxdtd.primitives.statistics import largest, reduce_max, reduce_mean
 from onnxdtd.primitives.traced import Traced, Tracer, tracer_of
 
 __all__ = [
-    "MEETING",
     "Array",
+    "MEETING",
+    "Size",
     "Traced",
     "Tracer",
     "absolute",
-    "beyond",
     "along",
+    "apart",
     "at_hand",
+    "beyond",
     "cast_like",
+    "ceiled",
     "cells",
     "clipped",
     "cofactors",
@@ -84,15 +105,23 @@ __all__ = [
     "conv_transpose",
     "cos",
     "cosh",
+    "count_up",
+    "digits",
+    "divided",
     "einsum",
+    "entries",
     "equal",
     "exp",
     "expand_like",
+    "filled",
     "first_along",
     "floor",
+    "folded",
     "greater",
     "groups",
+    "hits",
     "inverse",
+    "larger",
     "largest",
     "less",
     "log",
@@ -102,6 +131,7 @@ __all__ = [
     "mean_size",
     "near_zero",
     "negative_part",
+    "number",
     "ones_like",
     "operator",
     "pad",
@@ -109,9 +139,11 @@ __all__ = [
     "positions",
     "power",
     "primitive",
+    "product",
     "put_along",
     "put_back",
     "quotient",
+    "reduce_max",
     "reduce_mean",
     "reduce_sum",
     "relu",
@@ -125,10 +157,12 @@ __all__ = [
     "sign",
     "sin",
     "sinh",
+    "size",
+    "sizes",
     "slice_axes",
+    "smaller",
     "sqrt",
     "stabilised",
-    "static",
     "swap_last",
     "take_along",
     "tanh",
@@ -137,9 +171,11 @@ __all__ = [
     "transpose",
     "unbroadcast",
     "ungather",
+    "unit",
     "unsample",
     "unslice",
     "unsqueeze",
+    "vector",
     "where",
     "within",
 ]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from onnx import helper
 
-from onnxdtd.primitives.seam import Array, primitive
+from onnxdtd.primitives.seam import Array, at_hand, primitive
 
 BLOCK = 1 << 15
 
@@ -68,9 +68,13 @@ def equal(x: Array, y: Array | float) -> Any:
     return np.equal(x, y)
 
 
-@primitive(
-    trace=lambda x, like: x if x.dtype == like.dtype else x.tracer.emit("Cast", x, to=_onnx(like.dtype))
-)
+def _trace_cast_like(x: Any, like: Any) -> Any:
+    if at_hand(x):
+        return np.asarray(x, like.dtype)
+    return x if x.dtype == like.dtype else x.tracer.emit("Cast", x, to=_onnx(like.dtype))
+
+
+@primitive(trace=_trace_cast_like)
 def cast_like(x: Array, like: Array) -> Any:
     """x in the dtype of `like`; booleans become 0 and 1."""
     return np.asarray(x, like.dtype)

@@ -17,7 +17,7 @@ from onnxdtd.errors import UnsupportedError
 from onnxdtd.primitives.arithmetic import cast_like
 from onnxdtd.primitives.indexing import BODIES
 from onnxdtd.primitives.seam import Array, primitive
-from onnxdtd.primitives.shaping import pad, reshape, reshape_like, slice_axes, static, unsqueeze
+from onnxdtd.primitives.shaping import reshape, reshape_like, slice_axes
 from onnxdtd.primitives.traced import tracer_of
 
 # The first version whose Scatter ops can add.
@@ -94,36 +94,3 @@ def put_back(r: Array, places: Array, like: Array) -> Any:
     """
     back = np.bincount(places.reshape(-1), weights=r.reshape(-1), minlength=like.size + 1)
     return back[1:].reshape(like.shape).astype(r.dtype)
-
-
-# Rows that meet in one place are added one by one; from this many on, ScatterElements adds them.
-MEETING = 8
-
-
-def _trace_ungather(r: Any, like: Any, *, indices: Any, axis: int) -> Any:
-    length = static(like.shape[axis])
-    flat = np.asarray(indices).reshape(-1) % length
-    if np.ndim(indices) == 0:
-        r = unsqueeze(r, axes=(axis,))
-    elif np.ndim(indices) > 1:
-        behind = [static(n) for n in like.shape[axis + 1 :]]
-        r = reshape(r, shape=[*([0] * axis), -1, *behind])
-    # The look-up of what is read nowhere points at the zero that is padded behind r.
-    padded = pad(r, pads=[0] * r.ndim + [int(i == axis) for i in range(r.ndim)])
-    readers = [np.flatnonzero(flat == i) for i in range(length)]
-    total: Any = None
-    for turn in range(max(map(len, readers))):
-        source = [positions[turn] if turn < len(positions) else flat.size for positions in readers]
-        part = r.tracer.emit("Gather", padded, np.array(source, np.int64), axis=axis)
-        total = part if total is None else total + part
-    return total
-
-
-@primitive(trace=_trace_ungather)
-def ungather(r: Array, like: Array, *, indices: Any, axis: int) -> Any:
-    """The adjoint of Gather by constant indices: r_o added up where its value was taken from, in like's shape."""
-    rows = np.asarray(indices).reshape(-1)
-    moved = np.moveaxis(r.reshape(*like.shape[:axis], rows.size, *like.shape[axis + 1 :]), axis, 0)
-    back = np.zeros((like.shape[axis], *moved.shape[1:]), r.dtype)
-    np.add.at(back, rows, moved)
-    return np.moveaxis(back, 0, axis)

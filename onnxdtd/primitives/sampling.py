@@ -9,8 +9,9 @@ import numpy as np
 from onnxdtd.errors import UnsupportedError
 from onnxdtd.primitives.arithmetic import cast_like
 from onnxdtd.primitives.operator import ADDS_SINCE
-from onnxdtd.primitives.seam import Array, primitive
+from onnxdtd.primitives.seam import Array, at_hand, primitive
 from onnxdtd.primitives.shaping import expand_like, reduce_sum, reshape, unsqueeze
+from onnxdtd.primitives.traced import tracer_of
 
 
 @primitive("Floor")
@@ -25,12 +26,15 @@ def round_even(x: Array) -> Any:
     return np.rint(x)
 
 
-def _trace_clipped(x: Any, *, low: float, high: float) -> Any:
-    return x.tracer.emit("Clip", x, np.asarray(low, x.dtype), np.asarray(high, x.dtype))
+def _trace_clipped(x: Any, low: Any, high: Any) -> Any:
+    if at_hand(low, high):
+        return x.tracer.emit("Clip", x, np.asarray(low, x.dtype), np.asarray(high, x.dtype))
+    tracer = tracer_of(x, low, high)
+    return tracer.emit("Min", tracer.emit("Max", x, low), high)  # type: ignore[union-attr]
 
 
 @primitive(trace=_trace_clipped)
-def clipped(x: Array, *, low: float, high: float) -> Any:
+def clipped(x: Array, low: Array | float, high: Array | float) -> Any:
     """x within the bounds."""
     return np.clip(x, low, high)
 

@@ -8,7 +8,7 @@ in primitives and in the operators + - * /, and so run on both engines.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -27,21 +27,21 @@ def primitive(
 ) -> Callable[[F], F]:
     """Declare a primitive: the decorated function is its NumPy body.
 
-    onnx_op: the ONNX operator of the same arguments; the keywords named in `as_inputs` become int64 inputs,
-    the others attributes. trace: instead of one operator, a function of the same signature that builds the
-    traced result out of other primitives.
+    onnx_op: the ONNX operator of the same arguments; the keywords named in `as_inputs`, lists of sizes (see
+    `sizes`), become int64 inputs, the others attributes. trace: instead of one operator, a function of the same
+    signature that builds the traced result out of other primitives.
     """
 
     def declare(eager: F) -> F:
         @functools.wraps(eager)
         def call(*arrays: Any, **attributes: Any) -> Any:
-            tracer = tracer_of(*arrays)
+            tracer = tracer_of(*arrays, *(list(attributes[key]) for key in as_inputs))
             if tracer is None:
                 return eager(*arrays, **attributes)
             if trace is not None:
                 return trace(*arrays, **attributes)
-            shapes = [np.asarray(attributes.pop(key), np.int64) for key in as_inputs]
-            return tracer.emit(onnx_op, *arrays, *shapes, **attributes)
+            numbers = [vector(attributes.pop(key)) for key in as_inputs]
+            return tracer.emit(onnx_op, *arrays, *numbers, **attributes)
 
         call.primitive = onnx_op or eager.__name__  # type: ignore[attr-defined]
         return call  # type: ignore[return-value]
@@ -52,3 +52,12 @@ def primitive(
 def at_hand(*arrays: Any) -> bool:
     """Whether the values can be looked at now: False where one of them belongs to a graph that is being written."""
     return tracer_of(*arrays) is None
+
+
+def vector(numbers: Sequence[Any]) -> Any:
+    """int64 numbers one behind the other; of those that a graph computes each is a vector of one."""
+    tracer = tracer_of(*numbers)
+    if tracer is None:
+        return np.asarray(numbers, np.int64)
+    parts = [np.array([n], np.int64) if at_hand(n) else n for n in numbers]
+    return tracer.emit("Concat", *parts, axis=0) if len(parts) > 1 else parts[0]

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from onnxdtd.errors import UnsupportedError
-from onnxdtd.primitives.seam import Array, primitive
-from onnxdtd.primitives.traced import Traced
+from onnxdtd.primitives.seam import Array, at_hand, primitive, vector
+from onnxdtd.primitives.sizes import Size, size
+from onnxdtd.primitives.traced import tracer_of
 
 Ints = Sequence[int]
+Sizes = Sequence[Size]
 
 
 @primitive("MatMul")
@@ -48,8 +49,17 @@ def reshape_like(x: Array, like: Array) -> Any:
     return np.reshape(x, like.shape)
 
 
-@primitive("Reshape", as_inputs=("shape",))
-def reshape(x: Array, *, shape: Ints) -> Any:
+def _trace_reshape(x: Any, *, shape: Sizes) -> Any:
+    tracer, numbers = tracer_of(x, list(shape)), vector(shape)
+    if at_hand(numbers):
+        return tracer.emit("Reshape", x, numbers)  # type: ignore[union-attr]
+    kept = [x.shape[i] if at_hand(n) and n == 0 else n for i, n in enumerate(shape)]
+    made = [n if isinstance(n, (int, str)) and n != -1 else None for n in kept]
+    return tracer.emit("Reshape", x, numbers, shape=made)  # type: ignore[union-attr]
+
+
+@primitive(trace=_trace_reshape, as_inputs=("shape",))
+def reshape(x: Array, *, shape: Sizes) -> Any:
     """x in a new shape; 0 keeps a dimension, one -1 is worked out, as in ONNX Reshape."""
     return np.reshape(x, [x.shape[i] if d == 0 else d for i, d in enumerate(shape)])
 
@@ -100,7 +110,16 @@ def unbroadcast(r: Any, like: Any) -> Any:
     if repeated or lead:
         r = reduce_sum(r, axes=tuple(repeated), keepdims=True) if repeated else r
         r = reduce_sum(r, axes=tuple(range(lead)), keepdims=False) if lead else r
-    return r
+    open_ones = [i for i, d in enumerate(like.shape) if isinstance(d, str) and d != r.shape[i]]
+    return _summed_where_one(r, like, open_ones) if open_ones else r
+
+
+def _summed_where_one(r: Any, like: Any, axes: Ints) -> Any:
+    """Of open axes, the sum over those that are 1 long in `like` when the graph runs."""
+    tracer = like.tracer
+    one = tracer.emit("Equal", vector([size(like, axis) for axis in axes]), np.ones(1, np.int64))
+    summed = tracer.emit("Compress", np.array(axes, np.int64), one)
+    return tracer.emit("ReduceSum", r, summed, keepdims=1, noop_with_empty_axes=1, shape=like.shape)
 
 
 @primitive(trace=lambda *xs, axis: _tracer(xs).emit("Concat", *xs, axis=axis))
@@ -110,35 +129,13 @@ def concat(*xs: Array, axis: int) -> Any:
 
 
 @primitive("Slice", as_inputs=("starts", "ends", "axes", "steps"))
-def slice_axes(x: Array, *, starts: Ints, ends: Ints, axes: Ints, steps: Ints) -> Any:
+def slice_axes(x: Array, *, starts: Sizes, ends: Sizes, axes: Ints, steps: Ints) -> Any:
     """x[start:end:step] along each axis, with ONNX Slice's clamping."""
     return x[slices(x.ndim, starts, ends, axes, steps)]
 
 
-def _trace_unslice(r: Any, like: Any, *, starts: Ints, ends: Ints, axes: Ints, steps: Ints) -> Any:
-    tracer = _tracer((r, like))
-    r = r if isinstance(r, Traced) else tracer.constant(r)
-    for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
-        length = static(like.shape[axis])
-        taken = np.arange(length)[slices(1, [start], [end], [0], [step])]
-        # Where nothing was taken from, the look-up points at the zero that is padded behind r.
-        source = np.full(length, taken.size)
-        source[taken] = np.arange(taken.size)
-        behind = [0] * r.ndim + [int(i == axis % r.ndim) for i in range(r.ndim)]
-        r = tracer.emit("Gather", pad(r, pads=behind), source.astype(np.int64), axis=axis)
-    return r
-
-
-@primitive(trace=_trace_unslice)
-def unslice(r: Array, like: Array, *, starts: Ints, ends: Ints, axes: Ints, steps: Ints) -> Any:
-    """The adjoint of `slice_axes` on an input shaped as `like`: r back in its place, zeros elsewhere."""
-    out = np.zeros(like.shape, r.dtype)
-    out[slices(len(like.shape), starts, ends, axes, steps)] = r
-    return out
-
-
 @primitive("Pad", as_inputs=("pads",))
-def pad(x: Array, *, pads: Ints) -> Any:
+def pad(x: Array, *, pads: Sizes) -> Any:
     """Zeros around x; `pads` in ONNX order, begins then ends, none negative."""
     rank = x.ndim
     return np.pad(x, list(zip(pads[:rank], pads[rank:], strict=True)))
@@ -164,13 +161,6 @@ def slices(rank: int, starts: Ints, ends: Ints, axes: Ints, steps: Ints) -> tupl
     for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
         index[axis] = slice(int(start), int(end), int(step))
     return tuple(index)
-
-
-def static(dimension: Any) -> int:
-    """A dimension that must be a number, also when compiling."""
-    if not isinstance(dimension, (int, np.integer)):
-        raise UnsupportedError(f"the dimension {dimension!r} must be fixed to compile; use engine='numpy'")
-    return int(dimension)
 
 
 def _tracer(xs: Any) -> Any:

@@ -26,6 +26,12 @@ def reduce_mean(x: Array, *, axes: Ints) -> Any:
     return np.mean(x, axis=tuple(axes), keepdims=True)
 
 
+@primitive(trace=lambda x, *, axes: _emit("ReduceMax", x, axes, True))
+def reduce_max(x: Array, *, axes: Ints) -> Any:
+    """The largest over the axes, kept as axes of length 1."""
+    return np.max(x, axis=tuple(axes), keepdims=True)
+
+
 @primitive(trace=lambda x, *, axes: _emit("ReduceMax", absolute(x), axes, False) if axes else absolute(x))
 def largest(x: Array, *, axes: Ints) -> Any:
     """max |x| over the axes, which are gone then."""

@@ -45,8 +45,9 @@ class Tracer:
     _expanded: dict[str, npt.NDArray[Any]] = field(default_factory=dict, repr=False)
 
     def value(self, name: str, dtype: npt.DTypeLike, shape: Sequence[Dimension]) -> Traced:
-        """A tensor that the graph already has under `name`."""
-        return Traced(self, name, np.dtype(dtype), tuple(shape))
+        """A tensor that the graph already has under `name`; a size of which nothing is known is called after it."""
+        sizes = (f"{name}/{axis}" if size is None else size for axis, size in enumerate(shape))
+        return Traced(self, name, np.dtype(dtype), tuple(sizes))
 
     def constant(self, array: npt.ArrayLike, name: str = "") -> Traced:
         """An initializer, written once for equal contents. `name`: the one it already has in the graph."""
@@ -127,16 +128,17 @@ class Tracer:
                 "use engine='numpy'"
             )
         self.nodes.append(node)
-        self.shapes.update({name: shape or () for name, (_, shape) in zip(node.output, types, strict=True)})
-        return tuple(
-            self.value(name, helper.tensor_dtype_to_np_dtype(kind), self.shapes[name])
-            for name, (kind, _) in zip(node.output, types, strict=True)
+        made = tuple(
+            self.value(name, helper.tensor_dtype_to_np_dtype(kind), shape or ())
+            for name, (kind, shape) in zip(node.output, types, strict=True)
         )
+        self.shapes.update({value.name: value.shape for value in made})
+        return made
 
     def _narrowed(self, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
         """An operand that was expanded to the shape of the other one, as the constant it was: it broadcasts."""
         x, y = inputs
-        if isinstance(x, Traced) and isinstance(y, Traced) and x.shape == y.shape and None not in x.shape:
+        if isinstance(x, Traced) and isinstance(y, Traced) and x.shape == y.shape:
             one, other = self.expanded(x), self.expanded(y)
             if (one is None) != (other is None):
                 return (x, other) if one is None else (one, y)

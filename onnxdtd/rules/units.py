@@ -44,7 +44,7 @@ def in_units(site: Site) -> Site:
         return kept(which, lambda: _divided(_weights(site, which), sizes()[0]))
 
     def bias() -> Any:
-        return clipped(_divided(site.bias, sizes()[1]), low=-MOST, high=MOST)
+        return clipped(_divided(site.bias, sizes()[1]), -MOST, MOST)
 
     maps = tuple(replace(m, structure=partial(weights_of, i)) for i, m in enumerate(site.maps))
     return replace(site, name=name, maps=maps, constant=None if site.constant is None else bias)

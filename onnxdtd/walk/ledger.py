@@ -137,6 +137,7 @@ class Ledger:
             errors, passed, whole = errors[:, :1], passed[:, :1], whole[:1]
         # Where large amounts cancel in the target, they are off by more than it by rounding.
         least = np.maximum(LIMIT * np.abs(whole), ROUNDING * np.abs(passed).max(axis=0))
+        least = np.maximum(least, np.finfo(np.float32).tiny)
         (fires,) = np.nonzero(np.abs(errors.sum(axis=0)) > least)
         if not fires.size:
             return []

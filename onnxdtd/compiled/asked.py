@@ -1,0 +1,87 @@
+"""A fixed question as coefficients that the graph computes: for sizes that are open, and where values decide.
+
+What `plan.coefficients` works out for one forward pass is here written into the model, for every one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from onnxdtd.errors import UnsupportedError
+from onnxdtd.plan.coefficients import NEEDS_VALUES, fixed_coefficients
+from onnxdtd.plan.target import Against, Part, Target, Weights, counted
+from onnxdtd.primitives import (
+    Traced,
+    cast_like,
+    count_up,
+    equal,
+    filled,
+    reduce_max,
+    reshape,
+    size,
+    slice_axes,
+    unslice,
+    where,
+)
+
+END = 1 << 62
+
+
+def asked(target: Target, logits: Traced) -> Any:
+    """The coefficients of a question, broadcastable to the explained value (N, ...).
+
+    Computed at once where the sizes are fixed and no value decides. Of an axis whose length is open, an index that is
+    not there when the model runs has none. Raises UnsupportedError for a question that one graph cannot answer.
+    """
+    sizes = logits.shape[1:]
+    if all(isinstance(n, int) for n in sizes) and not _by_values(target):
+        return fixed_coefficients(target, sizes).astype(logits.dtype)  # type: ignore[arg-type]
+    match target.form:
+        case None if target.index is not None and not target.per_sample:
+            return _part(target.index, logits)  # type: ignore[arg-type]
+        case Part(entries):
+            return _part(entries, logits)
+        case Weights(coefficients):
+            return np.asarray(coefficients, logits.dtype)
+        case Against(plus, Target() as minus):
+            return asked(plus, logits) - asked(minus, logits)
+    raise UnsupportedError(NEEDS_VALUES)
+
+
+def _by_values(target: Target) -> bool:
+    match target.form:
+        case Part(entries):
+            return None in entries
+        case Against(plus, Target() as minus):
+            return _by_values(plus) or _by_values(minus)
+    return False
+
+
+def _part(entries: Sequence[int | slice | None], logits: Traced) -> Any:
+    """1 at the chosen elements; an arg-max is taken among those that the other entries leave, in each of them."""
+    counted(entries, logits.shape[1:])
+    chosen: Any = np.ones((1,) * logits.ndim, logits.dtype)
+    for axis, entry in enumerate(entries, 1):
+        if entry is not None:
+            along = _along(entry, size(logits, axis), logits)
+            chosen = chosen * reshape(along, shape=[-1 if i == axis else 1 for i in range(logits.ndim)])
+    tops = [axis for axis, entry in enumerate(entries, 1) if entry is None]
+    if not tops:
+        return chosen
+    among = where(equal(chosen, 1.0), logits, float("-inf"))
+    best = reduce_max(among, axes=tops)
+    return cast_like(equal(among, best), logits) * chosen
+
+
+def _along(entry: int | slice, length: Any, like: Traced) -> Any:
+    """1 at the places of one axis that an entry means."""
+    if isinstance(entry, int):
+        place = entry if entry >= 0 else length + entry
+        return cast_like(equal(count_up(length), place), like)
+    ones = filled(np.ones((), like.dtype), [length])
+    stop = END if entry.stop is None else entry.stop
+    place = {"starts": [entry.start or 0], "ends": [stop], "axes": [0], "steps": [1]}
+    return unslice(slice_axes(ones, **place), ones, **place)
