@@ -27,12 +27,13 @@ from onnxdtd.errors import UnsupportedError
 from onnxdtd.linear import LinearMap, Site
 from onnxdtd.model.point import Point
 from onnxdtd.model.trees.read import forest_at
+from onnxdtd.ops.tree_paths import saabas
+from onnxdtd.primitives import at_hand, einsum, ones_like, reshape, reshape_like, static
 from onnxdtd.registry import op
 
 
 @op(
-    "TreeEnsembleRegressor", "TreeEnsemble", kind="norm", family="tree", domain="ai.onnx.ml", compiles=False,
-    flat=True, own="saabas",
+    "TreeEnsembleRegressor", "TreeEnsemble", kind="norm", family="tree", domain="ai.onnx.ml", flat=True, own="saabas",
 )  # fmt: skip
 def tree_ensemble(point: Point) -> Site:
     """y = sum of the leaves that x falls into: at each split, the change of the expected value (Saabas 2014)."""
@@ -40,17 +41,22 @@ def tree_ensemble(point: Point) -> Site:
         raise UnsupportedError(
             f"{point.node}: post_transform {post} has no inverse that its scores could be told by"
         )
-    x, dtype = point.x, point.output.dtype
-    changes, expected = forest_at(point.node, point.graph, point.kept).saabas(x.reshape(-1, x.shape[-1]))
-    changes, expected = changes.astype(dtype), expected.astype(dtype)
-    flat = np.zeros_like(changes)
+    x, forest = point.x, forest_at(point.node, point.graph, point.kept)
+    if at_hand(x):
+        parts = forest.saabas(x.reshape(-1, x.shape[-1]))
+        changes, expected = (part.astype(point.output.dtype) for part in parts)
+    else:
+        changes, expected = saabas(forest, point)
 
     def apply(w: Any, v: Any) -> Any:
-        return np.einsum("nio,ni->no", w, v.reshape(len(w), -1))
+        return einsum(w, rows(v), equation="nio,ni->no")
 
     def adjoint(w: Any, r: Any) -> Any:
-        return np.einsum("nio,no->ni", w, r).reshape(x.shape)
+        return reshape_like(einsum(w, r, equation="nio,no->ni"), x)
 
-    maps = [LinearMap(w, apply, adjoint) for w in (changes, flat)]
+    def rows(v: Any) -> Any:
+        return reshape(v, shape=(-1, static(v.shape[-1])))
+
+    maps = [LinearMap(w, apply, adjoint) for w in (changes, changes * np.zeros((), changes.dtype))]
     site = point.site(maps[0], bias=expected, jacobian=(maps[1],))
-    return replace(site, inputs=(np.ones_like(x),))
+    return replace(site, inputs=(ones_like(x),))

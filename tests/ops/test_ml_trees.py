@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
@@ -185,3 +186,38 @@ def test_rows_explained_together_are_as_one_by_one():
     whole = explainer(X, 0).relevance["x"]
     for i in (0, 3, 11):
         np.testing.assert_array_equal(explainer(X[i : i + 1], 0).relevance["x"], whole[i : i + 1])
+
+
+@pytest.mark.parametrize("aggregate", ["SUM", "AVERAGE", "MIN", "MAX"])
+def test_the_compiled_walk_takes_the_same_paths(aggregate):
+    """Every mode, missing values, trees of several depths; a background counts on both engines."""
+    trees = grown(MODES[:6]) | {"aggregate_function": aggregate, "base_values": [0.25, -1.5]}
+    walks = [
+        onnxdtd.Explainer(model_of("TreeEnsembleRegressor", **trees), "attnlrp", engine, background=X[::2])
+        for engine in ("numpy", "onnx")
+    ]
+    for target in (0, 1):
+        here, there = (explainer.one_pass(X, target).relevance["x"] for explainer in walks)
+        np.testing.assert_allclose(there, here, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("aggregate", [1, 2, 3])
+def test_the_compiled_walk_looks_sets_up(aggregate):
+    x = np.array([[3, 0, 0], [2, 0.5, 0], [np.nan, 1, 0]], np.float32)
+    here, there = (
+        onnxdtd.Explainer(new_form(aggregate), "attnlrp", engine).one_pass(x).relevance["x"]
+        for engine in ("numpy", "onnx")
+    )
+    np.testing.assert_allclose(there, here, rtol=1e-4, atol=1e-5)
+
+
+def test_a_compiled_explainer_of_trees_is_a_file_of_its_own(tmp_path):
+    """onnxruntime alone runs it; tree_shap takes more than a walk and is refused by name."""
+    model = model_of("TreeEnsembleRegressor", **grown(MODES[:4]))
+    written = onnxdtd.compile(model, tmp_path / "explainer.onnx", target=0)
+    session = onnxruntime.InferenceSession(tmp_path / "explainer.onnx")
+    (relevance,) = session.run([written.relevance["x"]], {"x": X})
+    walk = onnxdtd.Explainer(model, "attnlrp").one_pass(X, 0)
+    np.testing.assert_allclose(relevance, walk.relevance["x"], rtol=1e-4, atol=1e-6)
+    with pytest.raises(UnsupportedError, match="tree_shap"):
+        onnxdtd.compile(model, tmp_path / "other.onnx", method="tree_shap")

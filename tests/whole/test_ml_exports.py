@@ -8,7 +8,6 @@ import pytest
 
 import onnxdtd
 from onnxdtd.cli import main
-from onnxdtd.errors import UnsupportedError
 from onnxdtd.reading.shows import columns
 from onnxdtd.render import save_heatmap
 from tests.support.paths import EXPORTS
@@ -124,9 +123,13 @@ def test_the_gradient_of_trees_is_zero_and_the_plan_warns(name):
 
 
 @pytest.mark.parametrize("name", TREES)
-def test_the_walk_through_trees_is_not_compiled(name):
-    with pytest.raises(UnsupportedError, match=r"TreeEnsembleRegressor.*use engine='numpy'"):
-        explain(name, engine="onnx")
+def test_the_walk_through_trees_is_compiled(name):
+    walks = [
+        onnxdtd.Explainer(EXPORTS / f"{name}.onnx", "attnlrp", engine).one_pass(rows_of(name), 0)
+        for engine in ("numpy", "onnx")
+    ]
+    np.testing.assert_allclose(*(e.relevance["input"] for e in walks), rtol=1e-4, atol=1e-6)
+    assert explain(name, 0, "auto", engine="onnx").engine == "onnx"
 
 
 def test_two_classes_of_one_score_get_opposite_relevance():
