@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from onnxdtd.errors import UnsupportedError
 from onnxdtd.model.point import Point
 from onnxdtd.model.trees.forest import MODES, Forest
 from onnxdtd.primitives import (
@@ -16,7 +17,6 @@ from onnxdtd.primitives import (
     less,
     operator,
     reduce_sum,
-    static,
     unsqueeze,
     where,
 )
@@ -32,7 +32,13 @@ def saabas(forest: Forest, point: Point) -> tuple[Any, Any]:
     """
     paths, dtype = _Paths(forest, point), point.output.dtype
     leaves = paths.leaves()
-    table = _changes(forest, static(point.x.shape[1])).astype(dtype)  # (nodes, features, targets)
+    width = point.x.shape[1] if point.x.ndim == 2 else None
+    if not isinstance(width, int):
+        raise UnsupportedError(
+            f"{point.node}: how many features its trees read is not known before run time, so the walk cannot be "
+            "compiled; use engine='numpy'"
+        )
+    table = _changes(forest, width).astype(dtype)  # (nodes, features, targets)
     roots = np.zeros(len(forest.mode), np.intp)
     roots[forest.roots] = forest.roots
     for level in forest.inner:

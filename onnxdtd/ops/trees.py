@@ -28,7 +28,7 @@ from onnxdtd.linear import LinearMap, Site
 from onnxdtd.model.point import Point
 from onnxdtd.model.trees.read import forest_at
 from onnxdtd.ops.tree_paths import saabas
-from onnxdtd.primitives import at_hand, einsum, ones_like, reshape, reshape_like, static
+from onnxdtd.primitives import at_hand, einsum, ones_like, reshape_like
 from onnxdtd.registry import op
 
 
@@ -55,7 +55,7 @@ def tree_ensemble(point: Point) -> Site:
         return reshape_like(einsum(w, r, equation="nio,no->ni"), x)
 
     def rows(v: Any) -> Any:
-        return reshape(v, shape=(-1, static(v.shape[-1])))
+        return v if v.ndim == 2 else v.reshape(-1, v.shape[-1])
 
     maps = [LinearMap(w, apply, adjoint) for w in (changes, changes * np.zeros((), changes.dtype))]
     site = point.site(maps[0], bias=expected, jacobian=(maps[1],))
