@@ -25,7 +25,7 @@ from onnxdtd.explanation import SCHEMA, Explanation
 from onnxdtd.folder import MANIFEST, check_folder, plain
 from onnxdtd.inputs import IMAGE_SUFFIXES, Preprocess, input_file, read_like
 from onnxdtd.plan.target import Target, check_target
-from onnxdtd.reading import columns
+from onnxdtd.reading import columns, images
 from onnxdtd.render import save_heatmap
 
 
@@ -72,9 +72,9 @@ def explain(
     return json.dumps(told[0] if len(told) == 1 else {"results": told}, allow_nan=False)
 
 
-def _places(targets: Sequence[str]) -> list[str]:
-    """A folder for each of several targets: its number, and what of its text may stand in a name."""
-    words = [re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-").lower()[:40] for text in targets]
+def _places(texts: Sequence[str]) -> list[str]:
+    """Names for a folder or file of each text: its number, and what of it may stand in a name."""
+    words = [re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-").lower()[:40] for text in texts]
     return ["-".join(filter(None, (str(i), word))) for i, word in enumerate(words, 1)]
 
 
@@ -189,8 +189,8 @@ def target_for(explainer: onnxdtd.Explainer | None, text: str) -> Target:
 
 
 def draw(e: Explanation, folder: Path, picture: Any, names: tuple[str, ...] | None) -> None:
-    """heatmap.png of the first sample and input, or of all columns of a table; what is not finite, of which the
-    result warns, has none; nor has one to which nothing was given."""
+    """heatmap.png of the first sample and input, or of all columns of a table, and one picture for each further
+    image; what is not finite, of which the result warns, has none; nor has one to which nothing was given."""
     if not e.seed.any() and not any(r.any() for r in e.relevance.values()):
         return
     shown = [e.relevance[name][0] for name in columns(e) or list(e.relevance)[:1]]
@@ -200,6 +200,9 @@ def draw(e: Explanation, folder: Path, picture: Any, names: tuple[str, ...] | No
         names = None
     if all(np.isfinite(r).all() for r in shown):
         save_heatmap(e, folder / "heatmap.png", picture=picture, names=names)
+    for place, name in zip(_places(list(e.relevance)), e.relevance, strict=True):
+        if name in images(e)[1:] and np.isfinite(e.relevance[name][0]).all():
+            save_heatmap(e, folder / f"heatmap-{place}.png", name=name)
 
 
 def prediction(e: Explanation) -> Any:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from onnxdtd.cli.text import aligned, numbers, page, sections
 from onnxdtd.explanation import Explanation
-from onnxdtd.reading import asked, blown_up, columns, grown, owed, set_aside, shares, shows, unit
+from onnxdtd.reading import asked, blown_up, columns, grown, images, owed, set_aside, shares, shows, unit
 from onnxdtd.registry import METHODS, PASSES
 
 SHOWN = 3
@@ -40,10 +40,16 @@ def summary(e: Explanation, directory: Path, files: Sequence[str], names: Sequen
 
 
 def _answer(e: Explanation, names: Sequence[str] | None) -> list[str]:
-    """What the picture says."""
-    if len(e.target) == 1:
-        return [" ".join(shows(e, 0, names))]
-    return _each(e, lambda e, i: " ".join(shows(e, i, names)))
+    """What the picture says, or each of several."""
+    lines = []
+    for image in images(e) or (None,):
+
+        def tell(e: Explanation, sample: int, image: str | None = image) -> str:
+            which = f"input '{image}': " if image else ""
+            return which + " ".join(shows(e, sample, names, image))
+
+        lines += _each(e, tell)
+    return lines
 
 
 def _made_of(e: Explanation) -> list[str]:
@@ -145,12 +151,11 @@ def _short(value: float | str | None) -> str:
 
 
 def _files(e: Explanation, files: Sequence[str]) -> list[str]:
-    """The picture first, and what it shows where that is not everything."""
-    drawn = []
-    if len(e.target) > 1:
-        drawn.append("sample 0")
-    if len(e.relevance) > 1 and not columns(e):
-        drawn.append(f"input '{next(iter(e.relevance))}'")
+    """The pictures first, and what they show where that is not everything."""
+    drawn = ["sample 0"] if len(e.target) > 1 else []
     pictures = [name for name in files if name.endswith(".png")]
+    if len(e.relevance) > 1 and not columns(e):
+        drawn.append(f"input '{next(iter(e.relevance))}'" if len(pictures) < 2 else "an input each")
     shows = f" (of {' and '.join(drawn)})" if drawn else ""
-    return [*(name + shows for name in pictures), *(name for name in files if name not in pictures)]
+    rest = [name for name in files if name not in pictures]
+    return [*([", ".join(pictures) + shows] if pictures else []), *rest]

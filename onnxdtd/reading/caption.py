@@ -40,9 +40,10 @@ def set_aside(e: Explanation, sample: int = 0) -> bool:
     return math.isfinite(value) and not math.isclose(value, own, rel_tol=1e-5, abs_tol=1e-5)
 
 
-def title(e: Explanation, sample: int = 0) -> str:
-    """What was explained, its number with its unit, and the method."""
-    return f"{asked(e, sample)}, {unit(e, sample)} {e.target_value[sample]:.4g}  ·  {e.method}"
+def title(e: Explanation, sample: int = 0, image: str = "") -> str:
+    """What was explained, its number with its unit, and the method; of several images which one it is."""
+    which = f"  ·  input '{image}'" if image else ""
+    return f"{asked(e, sample)}, {unit(e, sample)} {e.target_value[sample]:.4g}  ·  {e.method}{which}"
 
 
 def caption(e: Explanation, sample: int = 0) -> str:

@@ -14,6 +14,8 @@ from onnxdtd.reading.caption import asked, unit
 from onnxdtd.registry import METHODS
 from onnxdtd.types import Array
 
+IMAGES = ("NCHW", "NHWC", "NHW")
+MOST_IMAGES = 8
 MOST = 3
 """Columns, tokens or steps that are named."""
 FAINT = 0.005  # of |relevance|: a colour that is not seen
@@ -27,10 +29,13 @@ PLACES = (
 )
 
 
-def shows(e: Explanation, sample: int = 0, names: Sequence[str] | None = None) -> list[str]:
-    """Sentences on one sample. names: of a table's columns."""
-    together = columns(e)
-    drawn = together or tuple(e.relevance)[:1]
+def shows(
+    e: Explanation, sample: int = 0, names: Sequence[str] | None = None, image: str | None = None
+) -> list[str]:
+    """Sentences on one sample. names: of a table's columns. image: the input to tell of, by default the first one, or
+    all columns of a table."""
+    together = columns(e) if image is None else ()
+    drawn = together or (tuple(e.relevance)[:1] if image is None else (image,))
     parts = [[arrays[name][sample] for name in drawn] for arrays in (e.relevance, e.inputs)] if drawn else []
     if not parts or not all(np.isfinite(r).all() for r in parts[0]):
         return []
@@ -43,13 +48,13 @@ def shows(e: Explanation, sample: int = 0, names: Sequence[str] | None = None) -
         if together and names is None:
             names = headings(e, together)
         return [*first, *_row(e, sample, relevance, _labels(values, names, relevance.size))]
-    if layout in ("NCHW", "NHWC", "NHW"):
+    if layout in IMAGES:
         net = (
             relevance
             if layout == "NHW"
             else relevance.sum(axis=0 if layout == "NCHW" else -1, dtype=np.float64)
         )
-        return [*first, *_colours(e, sample, net), *_places(e, sample, net)]
+        return [*first, *_colours(e, sample, net), *_places(e, sample, net, drawn[0])]
     if layout in ("NCT", "NTC"):
         steps = relevance.sum(axis=0 if layout == "NCT" else 1, dtype=np.float64)
         pieces = np.array_split(steps, min(PIECES, len(steps)))
@@ -57,6 +62,18 @@ def shows(e: Explanation, sample: int = 0, names: Sequence[str] | None = None) -
         labels = [f"step {a}" if b == a + 1 else f"steps {a} to {b - 1}" for a, b in pairwise(ends)]
         return [*first, *_row(e, sample, np.array([piece.sum() for piece in pieces]), labels)]
     return [*first, *_colours(e, sample, relevance)]
+
+
+def images(explanation: Explanation) -> tuple[str, ...]:
+    """The inputs that are images, where there are several: each has a picture and words of its own."""
+    names = tuple(n for n, r in explanation.relevance.items() if layout_of(r.shape[1:]) in IMAGES)
+    return names[:MOST_IMAGES] if len(names) > 1 else ()
+
+
+def box_in(explanation: Explanation, sample: int, name: str) -> tuple[float, float, float, float] | None:
+    """The explained box, where the input is the one in which it lies: the first."""
+    first = next(iter(explanation.relevance), None) == name
+    return explanation.corners[sample] if explanation.corners and first else None
 
 
 def columns(explanation: Explanation) -> tuple[str, ...]:
@@ -112,7 +129,7 @@ def _other(verb: str) -> str:
     return "against it" if verb == "speak against" else f"{_sings(verb)} it"
 
 
-def _places(e: Explanation, sample: int, net: Array) -> list[str]:
+def _places(e: Explanation, sample: int, net: Array, name: str) -> list[str]:
     total = np.abs(net).sum(dtype=np.float64)
     told = []
     for colour, part in (("red", np.maximum(net, 0)), ("blue", np.maximum(-net, 0))):
@@ -130,7 +147,7 @@ def _places(e: Explanation, sample: int, net: Array) -> list[str]:
             told.append(f"the strongest {colour} lies {PLACES[row][column]} ({share:.0%} of the {colour})")
     sentences = [f"{'; '.join(told)}."] if told else []
     sentences = [s[0].upper() + s[1:] for s in sentences]
-    corners = e.corners[sample] if e.corners else None
+    corners = box_in(e, sample, name)
     if corners is not None:
         left, top, right, bottom = in_pixels(corners, net.shape)
         inside = np.maximum(net, 0)[top:bottom, left:right]

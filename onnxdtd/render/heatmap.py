@@ -21,7 +21,7 @@ from matplotlib.patches import Rectangle
 from onnxdtd.errors import UsageError
 from onnxdtd.explanation import Explanation
 from onnxdtd.inputs.layout import layout_of
-from onnxdtd.reading import caption, columns, headings, in_pixels, title
+from onnxdtd.reading import box_in, caption, columns, headings, images, in_pixels, title
 from onnxdtd.render.canvas import BAR_SPACE, DPI, GAP, HEADING, MARGIN, Page, draw_bar
 from onnxdtd.render.charts import bars, strip
 from onnxdtd.render.colours import INK, Scale
@@ -92,7 +92,7 @@ def save_heatmap(
         return None
     if name is not None and name not in explanation.relevance:
         raise UsageError(f"'{name}' has no relevance: choose among {', '.join(explanation.relevance)}")
-    heading = title(explanation, sample)
+    heading = title(explanation, sample, drawn[0] if drawn[0] in images(explanation) else "")
     parts = [[arrays[i][sample] for i in drawn] for arrays in (explanation.relevance, explanation.inputs)]
     relevance, values = (np.concatenate(part) if together else part[0] for part in parts)
     figure = heatmap(
@@ -104,7 +104,7 @@ def save_heatmap(
         names=headings(explanation, together) if together and names is None else names,
         percentile=percentile,
         caption=caption(explanation, sample),
-        box=explanation.corners[sample] if explanation.corners else None,
+        box=box_in(explanation, sample, drawn[0]),
     )
     if figure is None:
         return None

@@ -125,6 +125,27 @@ def test_the_summary_of_a_batch_and_of_two_inputs(cli: Cli, tmp_path: Path) -> N
     assert "heatmap.png, explanation.json" in out
 
 
+def test_every_image_has_a_picture_and_words(cli: Cli, tmp_path: Path) -> None:
+    text = """(float[N, 1, 9, 9] left, float[N, 1, 9, 9] right, float[N, 2] more) => (float[N, 1] y) {
+        a = ReduceSum<keepdims = 0>(left, axes) b = ReduceSum<keepdims = 0>(right, axes)
+        c = ReduceSum<keepdims = 0>(more, axis) d = Sub(a, b) e = Add(c, d) y = Unsqueeze(e, axis) }"""
+    axes = {"axes": np.int64([1, 2, 3]), "axis": np.int64([1])}
+    onnx.save(model(text, **axes), tmp_path / "m.onnx")
+    images = np.zeros((2, 1, 1, 9, 9), np.float32)
+    images[0, ..., 0, 0], images[1, ..., 8, 8] = 3, 1
+    np.savez(tmp_path / "x.npz", left=images[0], right=images[1], more=np.ones((1, 2), np.float32))
+    code, out, err = cli("run", "m.onnx", "x.npz", "-m", "attnlrp", "-o", "out")
+    flat = " ".join(out.split())
+    assert (code, err) == (0, "")
+    assert "input 'left': Red speaks for index 0; nothing speaks against it." in flat
+    assert (
+        "input 'right': Blue speaks against index 0; nothing speaks for it. The strongest blue lies in the"
+        in flat
+    )
+    assert "heatmap-2-right.png, heatmap.png (of an input each), explanation.json" in flat
+    assert sorted(p.name for p in (tmp_path / "out").glob("*.png")) == ["heatmap-2-right.png", "heatmap.png"]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
