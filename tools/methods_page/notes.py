@@ -105,6 +105,8 @@ def measured(told: Told) -> str:
   {"; ".join(f"`{m}`: {why}" for m, why in left.items())} (one explanation of the cat took the time of
   {told["cat"]["passes"]["taylor"]:,} forward passes, on a busy machine; the removal curves of one input
   take {_passes(p)} in all).
+- **Ties in a max pool**, such as the windows of zeros behind a ReLU: every method shares equally among the winners;
+  `deconvnet` hands all to the first one, as the switches of Zeiler and Fergus do, and captum and zennit.
 - **The intervals** are bootstrapped over inputs (photographs), {d["settings"]["resamples"]:,} resamples,
   differences paired. Everything behind the figures is in [methods.json](figures/methods.json), seed
   {d["seed"]}, onnxdtd {told["onnxdtd"]}.
