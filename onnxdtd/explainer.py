@@ -119,10 +119,10 @@ class Explainer:
         if not self.graph.open_conditions:
             return self
         way = self.loaded.at(self.feeds(x), self.providers)
-        if way not in self._ways:
+        if way is not self.loaded and way not in self._ways:
             self._ways = dict([*self._ways.items()][1 - MOST_WAYS :])
             self._ways[way] = Explainer(way, self.method, **self._settings, options=self.options)
-        return self._ways[way]
+        return self._ways.get(way, self)
 
     @property
     def _settings(self) -> dict[str, Any]:

@@ -18,8 +18,7 @@ import onnx
 from onnxdtd.compiled.upgrade import upgrade
 from onnxdtd.errors import UsageError
 from onnxdtd.inputs import Fixed, features, fix, labels
-from onnxdtd.model.canonise import canonise
-from onnxdtd.model.canonise.branch import take
+from onnxdtd.model.canonise import canonise, take
 from onnxdtd.model.ending import UNTOLD, ending
 from onnxdtd.model.graph import Graph
 from onnxdtd.plan.forests import read_by_trees
@@ -84,7 +83,7 @@ class Loaded:
         self._newer: Graph | None = None
         self._forwards: dict[Any, Forward] = {}
         self._derived: dict[Any, dict[Any, Any]] = {}
-        self._ways: dict[tuple[bool, ...], Loaded] = {}
+        self._ways: dict[tuple[tuple[str, bool | None], ...], Loaded] = {}
 
     def limiting(self, max_steps: int | None) -> Loaded:
         """The model whose loops end after so many steps; itself, if that is its limit already."""
@@ -125,18 +124,22 @@ class Loaded:
         loaded = self
         while names := loaded.graph.open_conditions:
             conditions = conditions_at(loaded.graph, loaded.forward(names, providers), feeds)
-            way = tuple(conditions.values())
+            way = tuple(conditions.items())
             if way not in loaded._ways:
                 for earliest in list(loaded._ways)[: 1 - MOST_WAYS]:
                     del loaded._ways[earliest]
                 loaded._ways[way] = loaded._taking(conditions)
+            if loaded._ways[way] is loaded:  # what is left, no rule serves
+                break
             loaded = loaded._ways[way]
         return loaded
 
-    def _taking(self, conditions: Mapping[str, bool]) -> Loaded:
+    def _taking(self, conditions: Mapping[str, bool | None]) -> Loaded:
         """A loaded model of its own, whose outputs are compared with the file's anew."""
-        other = copy.copy(self)
         written = take(self.graph, conditions)
+        if written is self.graph:
+            return self
+        other = copy.copy(self)
         other.first_input = self.first_input.taking(conditions)
         other.endings = {
             output: ending(written, output) if how == UNTOLD else how for output, how in self.endings.items()

@@ -34,7 +34,7 @@ def digest(plan: Plan) -> str:
     Weights count by content: a model whose weights lie in other files has a digest of its own without them.
     """
     versions = (__version__, onnx.__version__, RUNTIME_VERSION)
-    conditions = tuple(plan.graph.conditions.items())
+    conditions = tuple(plan.graph.all_conditions.items())
     about = (
         versions,
         plan.target,

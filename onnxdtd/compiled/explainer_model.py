@@ -206,7 +206,7 @@ def _metadata(plan: Plan, compiled: Compiled, target: str, weights: str) -> dict
         "onnxdtd/weights": weights,
         "onnxdtd/opset": str(graph.opsets[""]),
         "onnxdtd/source_sha256": graph.sha256,
-        "onnxdtd/conditions": json.dumps(dict(graph.conditions)),
+        "onnxdtd/conditions": json.dumps(graph.all_conditions),
         "onnxdtd/notes": json.dumps(graph.notes),
         "onnxdtd/warnings": json.dumps(plan.warnings),
     }

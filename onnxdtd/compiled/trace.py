@@ -69,7 +69,7 @@ def compile_plan(plan: Plan, what: Start = RUNTIME, weights: Weights = "all") ->
         if array.dtype != object:  # strings
             tracer.constant(array, name)
     values = {name: _traced(plan, tracer, name) for name in needed(plan)}
-    model = recording(graph, values).to_proto(constants=False)
+    model = recording(graph, [*values, *graph.all_conditions]).to_proto(constants=False)
     starts, masks = starts_inside(plan, tracer, values), masks_inside(plan, tracer, values)
     asked, seed = [*starts.values(), *masks.values()], dict(starts)
     target_input = None
@@ -89,9 +89,9 @@ def compile_plan(plan: Plan, what: Start = RUNTIME, weights: Weights = "all") ->
         shape = values[name].shape
         model.graph.output.append(helper.make_tensor_value_info(relevance[name], kind, shape))
     ends = [*relevance.values()]
-    if graph.conditions:
+    if graph.all_conditions:
         ends.append(VALID)
-        model.graph.output.append(valid(graph.conditions, tracer))
+        model.graph.output.append(valid(graph, tracer))
     begins = [traced.name for traced in seed.values()]
     nodes, used = alive(walk_last(tracer, tracer.nodes, begins), ends)
     model.graph.node.extend(nodes)

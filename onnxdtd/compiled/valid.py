@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import onnx
@@ -18,13 +19,17 @@ VALID = f"{PREFIX}valid"
 """The output, one boolean: all conditions are as they were where the branches were written out."""
 
 
-def valid(conditions: Mapping[str, bool], tracer: Tracer) -> onnx.ValueInfoProto:
-    """Write it, and say of which type it is. A condition has one element, whatever its rank."""
-    scalar = tracer.constant(np.zeros(0, np.int64))
-    whole = tracer.constant(np.array(True))
-    for name, held in conditions.items():
-        condition = tracer.emit("Reshape", tracer.value(name, np.bool_, ()), scalar, shape=())
-        whole = tracer.emit("And", whole, condition if held else tracer.emit("Not", condition))
+def valid(graph: Graph, tracer: Tracer) -> onnx.ValueInfoProto:
+    """Write it, and say of which type it is. A condition has one element, inside of a loop one for each iteration."""
+    departures: Any = np.asarray(0, np.int64)
+    for name, held in graph.all_conditions.items():
+        condition = tracer.value(name, np.bool_, graph.value(name).shape or ())
+        departs = tracer.emit("Not", condition) if held else condition
+        count = tracer.emit(
+            "ReduceSum", tracer.emit("Cast", departs, to=TensorProto.INT64), keepdims=0, shape=()
+        )
+        departures = tracer.emit("Add", departures, count, shape=())
+    whole = tracer.emit("Equal", departures, np.asarray(0, np.int64), shape=())
     tracer.nodes.append(helper.make_node("Identity", [whole.name], [VALID], VALID))
     return helper.make_tensor_value_info(VALID, TensorProto.BOOL, ())
 

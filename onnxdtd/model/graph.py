@@ -7,7 +7,7 @@ drops what no output needs. Node and value names are those of the ONNX file (unn
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
@@ -18,7 +18,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from onnxdtd.errors import ModelError
-from onnxdtd.model.node import Mark, Node, Value, needs
+from onnxdtd.model.node import INSIDE, Mark, Node, Value, needs
 
 __all__ = ["Graph", "Mark", "Node", "Value", "needs", "sort_nodes"]
 
@@ -110,8 +110,25 @@ class Graph:
 
     @property
     def open_conditions(self) -> tuple[str, ...]:
-        """The values that decide which branches are taken, where only a run knows them."""
-        return tuple(dict.fromkeys(node.inputs[0] for node in self.open_branches))
+        """The values that decide which branches are taken, where only a run knows them; those inside loops, too."""
+        own = (node.inputs[0] for node in self.open_branches)
+        return tuple(dict.fromkeys((*own, *self._inside(lambda body: body.open_conditions))))
+
+    @property
+    def all_conditions(self) -> dict[str, bool]:
+        """`conditions`, and those of the loops' bodies."""
+        inner = self._inside(lambda body: body.all_conditions)
+        return {**self.conditions, **inner}
+
+    def _inside(self, of: Callable[[Graph], Any]) -> dict[str, Any]:
+        """What each loop's body has, by the names that its values have around it."""
+        bodies = [(node.name, node.body) for node in self.nodes if isinstance(node.body, Graph)]
+        entries = [(f"{name}{INSIDE}", of(body)) for name, body in bodies]
+        return {
+            prefix + value: has[value] if isinstance(has, dict) else None
+            for prefix, has in entries
+            for value in has
+        }
 
     def value(self, name: str) -> Value:
         """What is known of a value (an empty description when nothing is)."""

@@ -20,9 +20,9 @@ import numpy as np
 
 from onnxdtd.model.graph import Graph, Node, Value
 from onnxdtd.model.load import value_of
+from onnxdtd.model.node import INSIDE
 from onnxdtd.model.shapes import infer
 
-INSIDE = "//"
 TRIAL = 7
 """What every open size is in a trial of shapes."""
 

@@ -51,6 +51,8 @@ class Mark:
     signal: int = 0
 
 
+INSIDE = "//"
+"""Stands between a loop's name and that of a value of its body, see `loops`."""
 SPELLED_X = "<x>"
 """The input of an operator, for the nodes by which it is spelled."""
 

@@ -14,7 +14,7 @@ without_site(
 without_site(
     "refuse", "If",
     reason="a branch: which body runs, an input decides; give one (--like INPUT, Explainer.at), or fix what decides "
-    "it (--fixed NAME=VALUE)",
+    "it (--fixed NAME=VALUE); where iterations of a loop differ, both bodies must make one shape, known beforehand",
 )  # fmt: skip
 without_site(
     "refuse", "Bernoulli", "Multinomial",

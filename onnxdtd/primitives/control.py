@@ -95,7 +95,9 @@ def repeat(
 
 def _nothing(step: Step, states: Arrays, sequences: Arrays) -> tuple[Arrays, Arrays]:
     """What a step would give says which shapes are repeated no times."""
-    slices = tuple(cast_like(reduce_sum(s, axes=(0,), keepdims=False), s) for s in sequences)
+    numbers = [cast_like(s, np.zeros((), np.int64)) if s.dtype == np.bool_ else s for s in sequences]
+    sums = (reduce_sum(s, axes=(0,), keepdims=False) for s in numbers)
+    slices = tuple(cast_like(total, s) for total, s in zip(sums, sequences, strict=True))
     _, outputs = step(states, slices)
     none = {"starts": [0], "ends": [0], "axes": [0], "steps": [1]}
     return states, tuple(slice_axes(unsqueeze(o, axes=(0,)), **none) for o in outputs)

@@ -16,7 +16,7 @@ import numpy as np
 
 from onnxdtd.conservation import NodeReport, Samples
 from onnxdtd.linear import Claim
-from onnxdtd.model.loops import INSIDE
+from onnxdtd.model.node import INSIDE
 from onnxdtd.plan.batch import batch_axis
 from onnxdtd.plan.plan import Plan
 from onnxdtd.plan.step import Step

@@ -16,8 +16,7 @@ from onnx import ModelProto
 
 from onnxdtd.errors import CheckError, InputError
 from onnxdtd.inputs import fix
-from onnxdtd.model.canonise import canonise
-from onnxdtd.model.canonise.branch import take
+from onnxdtd.model.canonise import canonise, take
 from onnxdtd.model.graph import Graph
 from onnxdtd.model.load import load
 from onnxdtd.types import Arrays
@@ -90,7 +89,7 @@ class FirstInput:
     """
 
     def __init__(
-        self, source: Source | None, fixed: Arrays = NOTHING, ways: Sequence[Mapping[str, bool]] = ()
+        self, source: Source | None, fixed: Arrays = NOTHING, ways: Sequence[Mapping[str, bool | None]] = ()
     ) -> None:
         self._source, self._thorough = source, False
         self._fixed, self._ways = fixed, tuple(ways)
@@ -101,7 +100,7 @@ class FirstInput:
         """The check of the first input of the model with these inputs as constants, too."""
         return FirstInput(self._source, {**self._fixed, **arrays}, self._ways)
 
-    def taking(self, conditions: Mapping[str, bool]) -> FirstInput:
+    def taking(self, conditions: Mapping[str, bool | None]) -> FirstInput:
         """The check of the first input that takes these branches as well."""
         return FirstInput(self._source, self._fixed, (*self._ways, conditions))
 

@@ -74,6 +74,19 @@ INTEGERS_ONLY = """(float[N, 2] x, bool c) => (float[N, 1] y) {
     k = If (c) <then_branch = f () => (int64[1] a) { a = Constant<value = int64[1] {0}>() },
                 else_branch = g () => (int64[1] b) { b = Constant<value = int64[1] {1}>() }>
     y = Gather<axis = 1>(x, k) }"""
+# 70 iterations, more than are unrolled: all by one branch, a number of them, or as long as the sum exceeds 1.
+IN_A_LOOP = (
+    HEAD
+    + """{{ n = Constant<value = int64 {{70}}>() yes = Constant<value = bool {{1}}>()
+    one = Constant<value = float {{1}}>()
+    two = Constant<value = int64 {{2}}>() half = Constant<value = float {{0.5}}>()
+    y = Loop (n, yes, x) <body = b (int64 i, bool k, float[N, 2] h) => (bool k2, float[N, 2] h2) {{
+        k2 = Identity(k) {decides}
+        h2 = If (d) <then_branch = f () => (float[N, 2] a) {{ a = Mul(h, half) }},
+                     else_branch = g () => (float[N, 2] b) {{ b = Neg(h) }}> }}> }}"""
+)
+ALL, TWICE = IN_A_LOOP.format(decides="d = Not(c)"), IN_A_LOOP.format(decides="d = Less(i, two)")
+SHRINKS = IN_A_LOOP.format(decides="p = Abs(h) s = ReduceSum<keepdims = 0>(p) d = Greater(s, one)")
 CONDITION_WITH_AN_AXIS = INPUT_AS_IT_IS.replace("bool c", "bool[1] c")
 NO, YES = ({"x": X, "c": np.array(c)} for c in (False, True))
 X3 = np.float32([[1.0, 2.0, 3.0]])
@@ -97,6 +110,11 @@ FORMS: dict[str, tuple[str, dict[str, Any], Any]] = {
     "by size, else": (BY_SIZE, {"x": X3}, [[2, 0, 0]]),
     "by rank, then": (BY_RANK, {"x": X[:, None]}, [[[1, 3]]]),
     "by rank, else": (BY_RANK, {"x": np.stack([X, X], axis=1)}, [[[-1, -3], [0, 0]]]),
+    "all of a loop, then": (ALL, NO, [[2.0**-70, 0]]),
+    "all of a loop, else": (ALL, YES, [[1, 0]]),
+    "twice in a loop": (TWICE, NO, [[0.25, 0]]),
+    # |x| sums up to 3, 1.5, .75.
+    "as values of a loop decide": (SHRINKS, NO, [[0.25, 0]]),
     "integers only": (INTEGERS_ONLY, NO, [[0, 1]]),
 }
 
@@ -163,6 +181,31 @@ def test_an_old_file_is_compiled_with_its_conditions(tmp_path: Any) -> None:
         r, held = session.run(["relevance/x", "onnxdtd/valid"], feeds)
         assert held == valid
         np.testing.assert_array_equal(r, [[1, 6]])
+
+
+def test_what_decides_inside_of_a_loop_decides_whether_a_file_is_valid(tmp_path: Any) -> None:
+    path = tmp_path / "e.onnx"
+    made = onnxdtd.compile(model(ALL), path, method="gradient", target=0, like=YES)
+    assert (
+        made.notes[-1]
+        == "branch taken: else of 'Loop_5/If_2', since not ('Loop_5/c') does not hold, in a loop"
+    )
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    assert [session.run(["onnxdtd/valid"], feeds)[0] for feeds in (YES, NO)] == [True, False]
+
+
+def test_a_loop_inside_of_a_branch() -> None:
+    text = (
+        HEAD
+        + """{ y = If (c) <then_branch = f () => (float[N, 2] r) {
+            n = Constant<value = int64 {70}>() yes = Constant<value = bool {1}>()
+            r = Loop (n, yes, x) <body = b (int64 i, bool k, float[N, 2] h) => (bool k2, float[N, 2] h2) {
+                k2 = Identity(k) h2 = Neg(h) }> },
+        else_branch = g () => (float[N, 2] a) { a = Mul(x, x) }> }"""
+    )
+    for feeds, slope in ((YES, [[1, 0]]), (NO, [[2, 0]])):
+        e = onnxdtd.explain(model(text), feeds, 0, "gradient")
+        np.testing.assert_allclose(e.relevance["x"], slope)
 
 
 def test_a_choice_of_constants_has_nothing_to_explain() -> None:

@@ -7,8 +7,9 @@ what it did. Read `draft` (how a pass edits), `affine` (the algebra of the folds
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
+from onnxdtd.model.canonise import branch as branches
 from onnxdtd.model.canonise.batch_first import batch_first
 from onnxdtd.model.canonise.batch_normalization import batch_normalization
 from onnxdtd.model.canonise.bias import bias
@@ -19,6 +20,7 @@ from onnxdtd.model.canonise.head import head
 from onnxdtd.model.canonise.identity import identity
 from onnxdtd.model.canonise.inner_head import inner_head
 from onnxdtd.model.canonise.loops import loops as _loops
+from onnxdtd.model.canonise.loops import take_inside
 from onnxdtd.model.canonise.ml import ml
 from onnxdtd.model.canonise.precision import precision
 from onnxdtd.model.canonise.products import products
@@ -53,6 +55,11 @@ def loops(graph: Graph) -> Graph:
     """Scan(f; x, c) = Scan(f'; x, c, w), f' in canonical form; see `canonise.loops`."""
     after = _loops(graph, _body)
     return after if after is graph else shapes(after)
+
+
+def take(graph: Graph, conditions: Mapping[str, bool | None]) -> Graph:
+    """If(c, f, g)(x) = f(x) around an x where c(x) holds, here and inside of loops; see `branch`, `loops`."""
+    return take_inside(branches.take(graph, conditions), conditions, _body)
 
 
 INNER: tuple[Callable[[Graph], Graph], ...] = (

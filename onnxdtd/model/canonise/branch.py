@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from onnx import GraphProto
+import numpy as np
+from onnx import GraphProto, TensorProto
 
 from onnxdtd.model.canonise.condition import said
 from onnxdtd.model.canonise.constants import constants
 from onnxdtd.model.canonise.draft import Draft, free, nodes
-from onnxdtd.model.graph import Graph, Node
+from onnxdtd.model.graph import Graph, Node, Value
 from onnxdtd.model.load import value_of
+from onnxdtd.model.shapes import UNKNOWN
 from onnxdtd.model.weights import dense, to_array
 
 
@@ -24,21 +26,34 @@ def branch(graph: Graph) -> Graph:
     return graph
 
 
-def take(graph: Graph, conditions: Mapping[str, bool]) -> Graph:
+def take(graph: Graph, conditions: Mapping[str, bool | None]) -> Graph:
     """If(c, f, g)(x) = f(x) wherever c(x) holds, at the point and around it, since a condition has no slope: the
     branches that are taken under these conditions are written out, and the conditions are kept with the graph.
+
+    Of a condition that changes (None), both are: If(c, f, g)(x) = Where(c, f(x), g(x)), where their results are known
+    to have one shape.
     """
-    ifs = [node for node in graph.nodes if _branches(node) and node.inputs[0] in conditions]
-    sides = {node.name: _side(conditions[node.inputs[0]]) for node in ifs}
+    ifs = [n for n in graph.nodes if _branches(n) and conditions.get(n.inputs[0]) is not None]
+    steady = {node.inputs[0]: bool(conditions[node.inputs[0]]) for node in ifs}
+    sides = {node.name: _side(steady[node.inputs[0]]) for node in ifs}
     notes = [
         f"branch taken: {_side(held).removesuffix('_branch')} of "
         f"{', '.join(repr(node.name) for node in ifs if node.inputs[0] == name)}, "
         f"since {said(graph, name)}{'' if held else ' does not hold'}"
-        for name, held in conditions.items()
+        for name, held in steady.items()
     ]
+    changing = [n for n in graph.nodes if _branches(n) and conditions.get(n.inputs[0], True) is None]
+    changing = [node for node in changing if all(_has_one_shape(graph.value(v)) for v in node.outputs if v)]
+    notes += [f"branch taken: both of '{n.name}', since {said(graph, n.inputs[0])} changes" for n in changing]
+    if not notes:
+        return graph
     # The conditions live on, though the nodes that they decide are gone.
-    graph = dataclasses.replace(graph, conditions={**graph.conditions, **conditions})
-    return _written(graph, sides, *notes)
+    graph = dataclasses.replace(graph, conditions={**graph.conditions, **steady})
+    return _written(graph, sides, *notes, both=changing)
+
+
+def _has_one_shape(value: Value) -> bool:
+    return value.shape is not None and not any(s is None or str(s).startswith(UNKNOWN) for s in value.shape)
 
 
 def _branches(node: Node) -> bool:
@@ -49,13 +64,37 @@ def _side(held: bool) -> str:
     return "then_branch" if held else "else_branch"
 
 
-def _written(graph: Graph, sides: Mapping[str, str], *notes: str) -> Graph:
-    """The graph with one body of each of these nodes in its place."""
+def _written(graph: Graph, sides: Mapping[str, str], *notes: str, both: Sequence[Node] = ()) -> Graph:
+    """The graph with one body of each of these nodes in its place, of some both and a choice."""
     draft = Draft(graph)
+    for node in both:
+        _choose(node, draft)
     for name, side in sides.items():
         node = graph.by_name[name]
         _inline(node, node.attributes[side], draft)
     return draft.graph(*notes)
+
+
+def _choose(node: Node, draft: Draft) -> None:
+    """Both bodies beside the If, and a Where for each output, by the condition without its axes."""
+    made: list[tuple[str, ...]] = []
+    for side in ("then_branch", "else_branch"):
+        ends = tuple(draft.named(f"{out}/{side}") if out else "" for out in node.outputs)
+        made.append(ends)
+        copied = replace(node, name=free(f"{node.name}/{side}", draft.nodes), outputs=ends)
+        draft.put(copied, at=node)
+        _inline(copied, node.attributes[side], draft)
+    scalar = draft.constant(f"{node.name}/scalar", np.zeros(0, np.int64))
+    condition = draft.named(f"{node.name}/condition")
+    draft.remove(node)
+    name = free(f"{node.name}/condition", draft.nodes)
+    reshaped = Node(name, "Reshape", (node.inputs[0], scalar), (condition,))
+    draft.put(reshaped)
+    draft.values[condition] = Value(condition, TensorProto.BOOL, ())
+    for out, then, otherwise in zip(node.outputs, *made, strict=True):
+        if out:
+            name = free(f"{node.name}/{out}", draft.nodes)
+            draft.put(Node(name, "Where", (condition, then, otherwise), (out,)), at=reshaped)
 
 
 def _inline(node: Node, body: GraphProto, draft: Draft) -> None:

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from onnx import GraphProto, ModelProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
-from onnxdtd.model.canonise.branch import renamed
+from onnxdtd.model.canonise.branch import renamed, take
 from onnxdtd.model.canonise.draft import Draft, free, nodes
 from onnxdtd.model.canonise.scan_axes import is_ahead
 from onnxdtd.model.functions import expand
 from onnxdtd.model.graph import Graph, Node, Value
 from onnxdtd.model.load import graph_of
 from onnxdtd.model.loops import inner_values, kept_states, layout, steady_sizes
-from onnxdtd.model.node import captures
+from onnxdtd.model.node import INSIDE, captures
 from onnxdtd.model.shapes import UNKNOWN, infer
 from onnxdtd.model.weights import SMALL, dense, to_array
 from onnxdtd.types import Array, Dimension
@@ -75,6 +75,31 @@ def _canonical(node: Node, draft: Draft, inner: Inner) -> bool:
     draft.put(loop)
     _describe(loop, draft, sequences)
     return True
+
+
+def take_inside(graph: Graph, conditions: Mapping[str, bool | None], inner: Inner) -> Graph:
+    """The loops, in whose bodies the branches are written out that all iterations take; conditions: by the names that
+    values inside have in the graph around."""
+    draft, notes = Draft(graph), list[str]()
+    for node in graph.nodes:
+        prefix = f"{node.name}{INSIDE}"
+        own = {
+            name.removeprefix(prefix): held for name, held in conditions.items() if name.startswith(prefix)
+        }
+        if own and isinstance(node.body, Graph):
+            body = take_inside(take(node.body, own), own, inner)
+            if body is node.body:
+                continue
+            body = inner(body)
+            notes += [f"{note}, in a loop" for note in body.notes if note not in node.body.notes]
+            loop = replace(
+                node, body=_lifted(body, draft, [v for v in body.constants if v in graph.constants])
+            )
+            draft.put(loop)
+            _describe(
+                loop, draft, node.inputs[len(node.inputs) - node.attributes.get("num_scan_inputs", 0) :]
+            )
+    return draft.graph(*notes) if notes else graph
 
 
 def _named(proto: GraphProto, loop: str, moved: Iterable[str]) -> GraphProto:
