@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from onnxdtd.compiled.run import OnnxWalker
-from onnxdtd.errors import UnsupportedError
+from onnxdtd.errors import OpsetError, UnsupportedError
 from onnxdtd.loaded import Loaded
 from onnxdtd.model.graph import Graph
 from onnxdtd.plan.choice import MANY, choose
@@ -71,10 +71,20 @@ class Engines:
             for k in older[: 1 - MOST_INSIDE]:
                 del self._runs[k]
         if key not in self._runs and engine == "onnx":
-            newer = self._loaded.newer
-            plan = plan if newer is plan.graph else remake(newer)
-            self._runs[key] = OnnxWalker(plan, self._providers, self._cache_dir)
+            self._runs[key] = self._compiled(plan, remake)
         elif key not in self._runs:
             forward = self._loaded.forward(reads(plan), self._providers)
             self._runs[key] = NumpyWalker(plan, self._providers, forward, self._loaded.derived(plan))
         return self._runs[key]
+
+    def _compiled(self, plan: Plan, remake: Callable[[Graph], Plan]) -> OnnxWalker:
+        """The compiled walk, of the model in as new an opset as that needs."""
+
+        def walker(newer: Graph) -> OnnxWalker:
+            remade = plan if newer is plan.graph else remake(newer)
+            return OnnxWalker(remade, self._providers, self._cache_dir)
+
+        try:
+            return walker(self._loaded.newer())
+        except OpsetError as error:
+            return walker(self._loaded.newer(error.opset))

@@ -7,6 +7,7 @@
     │   └── ProviderError        2  the execution provider is not installed
     ├── ModelError               3  the file is not a readable, valid ONNX model
     ├── UnsupportedError         4  an operator without an entry, or a node without a rule
+    │   └── OpsetError           4  what is to be compiled can be said in a newer opset only
     └── CheckError               5  a check that the user asked for did not hold
 
 A message is one line a fault: what is wrong, where (node name, op, shapes), and what mends it. Whatever can be seen
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from types import TracebackType
+from typing import Any
 
 
 class OnnxdtdError(Exception):
@@ -60,6 +62,17 @@ class UnsupportedError(OnnxdtdError):
 
     def __reduce__(self) -> tuple[type[UnsupportedError], tuple[tuple[str, ...]]]:
         return (type(self), (self.faults,))
+
+
+class OpsetError(UnsupportedError):
+    """What is to be compiled can be said in a newer opset only, which is `opset`."""
+
+    def __init__(self, faults: str | Sequence[str], opset: int) -> None:
+        super().__init__(faults)
+        self.opset = opset
+
+    def __reduce__(self) -> Any:
+        return (type(self), (self.faults, self.opset))
 
 
 class CheckError(OnnxdtdError):

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import onnx
 
+from onnxdtd.compiled.trace import LOWEST_OPSET
 from onnxdtd.compiled.upgrade import upgrade
 from onnxdtd.errors import UsageError
 from onnxdtd.inputs import Fixed, features, fix, labels
@@ -80,7 +81,7 @@ class Loaded:
 
     def _become(self, graph: Graph) -> None:
         self.graph = graph
-        self._newer: Graph | None = None
+        self._newer: dict[int, Graph] = {}
         self._forwards: dict[Any, Forward] = {}
         self._derived: dict[Any, dict[Any, Any]] = {}
         self._ways: dict[tuple[tuple[str, bool | None], ...], Loaded] = {}
@@ -162,12 +163,11 @@ class Loaded:
             return read_target(target, Names(self.graph.outputs, self.labels or ()))
         return parse_target(target)
 
-    @property
-    def newer(self) -> Graph:
-        """The graph in an opset that a walk can be compiled in; the same one, where its own is. UnsupportedError."""
-        if self._newer is None:
-            self._newer = upgrade(self.graph)
-        return self._newer
+    def newer(self, opset: int = LOWEST_OPSET) -> Graph:
+        """The graph in that opset at least; the same one, where its own is as new. UnsupportedError."""
+        if opset not in self._newer:
+            self._newer[opset] = upgrade(self.graph, opset)
+        return self._newer[opset]
 
     def forward(self, values: Sequence[str], providers: Sequence[str]) -> Forward:
         """The forward pass that gives these values: one session for all who ask for the same ones."""

@@ -8,6 +8,7 @@ from itertools import islice
 from typing import Any
 
 import numpy as np
+import onnx
 from onnx import helper
 
 from onnxdtd.errors import InputError
@@ -67,6 +68,26 @@ def confirmed(plan: Plan) -> Plan:
             values[name] = replace(value, shape=shape)
             notes.append(f"the shape of '{name}' is {shape} in a run, not {value.shape}")
     return replace(plan, graph=replace(graph, values=values).noting(*notes))
+
+
+def ranks(graph: Graph) -> list[onnx.ValueInfoProto]:
+    """The values whose rank nobody has said, as one forward pass shows them, every size left open."""
+    untold = [
+        name for node in graph.nodes for name in node.outputs if name and graph.value(name).shape is None
+    ]
+    if not untold:
+        return []
+    forward = Forward(taking_any(graph), untold, ["CPUExecutionProvider"], optimise=False)
+    shown = next(_trials(graph, forward), None)
+    if shown is None:
+        return []
+    return [
+        helper.make_tensor_value_info(
+            name, helper.np_dtype_to_tensor_dtype(shown.types[name]), [None] * len(shape)
+        )
+        for name, shape in shown.shapes.items()
+        if name in untold
+    ]
 
 
 def drawn(graph: Graph, first: int, other: int, seed: int = 0) -> Arrays:

@@ -16,7 +16,7 @@ from onnxdtd.compiled.trace import Compiled, compile_plan
 from onnxdtd.compiled.upgrade import upgrade
 from onnxdtd.compiled.valid import refuse_open
 from onnxdtd.domains.propagation import Range
-from onnxdtd.errors import TargetError, UnsupportedError, UsageError
+from onnxdtd.errors import OpsetError, TargetError, UnsupportedError, UsageError
 from onnxdtd.inputs import Fixed, Like, fix, labels, preparation, read_like
 from onnxdtd.methods.entry import Method
 from onnxdtd.model.canonise import canonise
@@ -90,8 +90,8 @@ def compile(
 
     The model is written in canonical form, as it is explained: constants folded, BatchNormalization merged into its
     neighbour (outputs agree to rounding). All other nodes and names are the model's; what is added starts with
-    `onnxdtd/`. The opset is the model's, or 13 where that is older. Weights that no rule changes are shared, not
-    copied. metadata_props: the model's, and `onnxdtd/...` (docs/compile.md).
+    `onnxdtd/`. The opset is the model's, or 13 or 16 where that is older and the walk needs it. Weights that no rule
+    changes are shared, not copied. metadata_props: the model's, and `onnxdtd/...` (docs/compile.md).
 
     Raises UnsupportedError for what cannot be compiled: methods of many passes, ops that branch on values; UsageError
     for a path that holds something else; and what `Explainer` raises. Nothing is written then.
@@ -112,8 +112,14 @@ def compile(
     _refuse_passes(method)
     start, output = start_for(graph, target, output)
     refuse_open(graph, graph.outputs if output is None else (output,))
-    plan = plan_for(upgrade(graph), output)
-    return write_compiled(plan, start, Path(path), source, weights)
+
+    def written(newer: Graph) -> CompiledModel:
+        return write_compiled(plan_for(newer, output), start, Path(path), source, weights)
+
+    try:
+        return written(upgrade(graph))
+    except OpsetError as error:
+        return written(upgrade(graph, error.opset))
 
 
 def start_for(graph: Graph, target: Any, output: str | None) -> tuple[Start, str | None]:

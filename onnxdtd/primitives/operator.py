@@ -13,12 +13,12 @@ import numpy as np
 from onnx import helper
 from onnx.reference import ReferenceEvaluator
 
-from onnxdtd.errors import UnsupportedError
+from onnxdtd.errors import OpsetError
 from onnxdtd.primitives.arithmetic import cast_like
 from onnxdtd.primitives.indexing import BODIES
 from onnxdtd.primitives.seam import Array, primitive
 from onnxdtd.primitives.shaping import reshape, reshape_like, slice_axes
-from onnxdtd.primitives.traced import tracer_of
+from onnxdtd.primitives.traced import Tracer, tracer_of
 
 # The first version whose Scatter ops can add.
 ADDS_SINCE = 16
@@ -70,13 +70,19 @@ def positions(x: Array) -> Any:
     return np.arange(1, x.size + 1, dtype=np.int64).reshape(x.shape)
 
 
+def require_adding(tracer: Tracer) -> None:
+    """Raise OpsetError where a Scatter cannot add yet."""
+    if tracer.opset < ADDS_SINCE:
+        raise OpsetError(
+            f"moving values back to where several may meet needs opset {ADDS_SINCE} to compile, this is "
+            f"{tracer.opset}; convert the model, or use engine='numpy'",
+            ADDS_SINCE,
+        )
+
+
 def _trace_gathered(r: Any, places: Any, like: Any) -> Any:
     tracer = r.tracer
-    if tracer.opset < ADDS_SINCE:
-        raise UnsupportedError(
-            f"moving values back to where several may meet needs opset {ADDS_SINCE} to compile, this is "
-            f"{tracer.opset}; convert the model, or use engine='numpy'"
-        )
+    require_adding(tracer)
     size = reshape(tracer.emit("Size", like), shape=[1]) + np.ones(1, np.int64)
     zeros = tracer.emit("Expand", np.zeros(1, like.dtype), size, shape=(None,))
     back = tracer.emit(

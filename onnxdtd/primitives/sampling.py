@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from onnxdtd.errors import UnsupportedError
 from onnxdtd.primitives.arithmetic import cast_like
-from onnxdtd.primitives.operator import ADDS_SINCE
+from onnxdtd.primitives.operator import require_adding
 from onnxdtd.primitives.seam import Array, at_hand, primitive
 from onnxdtd.primitives.shaping import expand_like, reduce_sum, reshape, unsqueeze
 from onnxdtd.primitives.traced import tracer_of
@@ -57,11 +56,7 @@ def sample(x: Array, index: Array, weights: Array) -> Any:
 
 def _trace_unsample(r: Any, index: Any, weights: Any, like: Any) -> Any:
     tracer = next(a.tracer for a in (r, index, weights, like) if hasattr(a, "tracer"))
-    if tracer.opset < ADDS_SINCE:
-        raise UnsupportedError(
-            f"adding values up where samples were read needs opset {ADDS_SINCE} to compile, this is {tracer.opset}; "
-            "convert the model, or use engine='numpy'"
-        )
+    require_adding(tracer)
     parts = reshape(unsqueeze(r, axes=(3,)) * unsqueeze(weights, axes=(1,)), shape=[0, 0, -1])
     nothing = cast_like(expand_like(np.zeros((1, 1, 1), r.dtype), like), r)
     places = _for_channels(tracer, index, like)
