@@ -3,7 +3,6 @@ defines by a body, where no entry of their own says more."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -36,17 +35,15 @@ _DOMAIN = "onnxdtd.expanded"
 _MOST_NODES = 1_000_000
 
 
-def expand(model: ModelProto) -> tuple[ModelProto, Counter[str]]:
-    """The model with the bodies of the operators in `EXPANDED`, and how many there were of each.
+def expand(model: ModelProto) -> tuple[ModelProto, list[NodeProto]]:
+    """The model with the bodies of the operators in `EXPANDED`, and the nodes as they were.
 
     Bodies depend on types, so those of the model's values must have been inferred.
     """
-    counts: Counter[str] = Counter()
+    originals: list[NodeProto] = []
     names: tuple[str, ...] = EXPANDED
-    while nodes := [
-        n for n in all_nodes(model.graph.node) if n.op_type in names and n.domain in ("", "ai.onnx")
-    ]:
-        counts.update(n.op_type for n in nodes if names is EXPANDED)
+    while nodes := [n for n in all_nodes(model.graph.node) if n.op_type in names and is_standard(n)]:
+        originals += map(_copy, nodes if names is EXPANDED else ())
         opset = max(o.version for o in model.opset_import if o.domain in ("", "ai.onnx"))
         types = _stated(model.graph)
         for node in nodes:
@@ -57,7 +54,7 @@ def expand(model: ModelProto) -> tuple[ModelProto, Counter[str]]:
         del model.opset_import[:]
         model.opset_import.extend(kept)
         names = _INNER
-    return model, counts
+    return model, originals
 
 
 def rewrite_contrib(model: ModelProto) -> list[NodeProto]:
@@ -78,8 +75,7 @@ def rewrite_contrib(model: ModelProto) -> list[NodeProto]:
                 body = definition(node, opset, types or {})
             except UnsupportedError:
                 continue
-            originals.append(NodeProto())
-            originals[-1].CopyFrom(node)
+            originals.append(_copy(node))
             node.ClearField("output")
             node.output.extend(filter(None, originals[-1].output))
             _call(model, node, body)
@@ -108,6 +104,17 @@ def _stated(graph: GraphProto) -> dict[str, TypeProto]:
             for inner in (attribute.g, *attribute.graphs):
                 types |= _stated(inner)
     return types
+
+
+def is_standard(node: NodeProto) -> bool:
+    """Whether the operator is one of the default domain."""
+    return node.domain in ("", "ai.onnx")
+
+
+def _copy(node: NodeProto) -> NodeProto:
+    copy = NodeProto()
+    copy.CopyFrom(node)
+    return copy
 
 
 def _call(model: ModelProto, node: NodeProto, body: FunctionProto) -> None:

@@ -60,6 +60,7 @@ class Graph:
     targets: Mapping[str, str] = field(default_factory=dict)
     heads: Mapping[str, Head] = field(default_factory=dict)
     conditions: Mapping[str, bool] = field(default_factory=dict)
+    originals: tuple[onnx.NodeProto, ...] = ()
     notes: tuple[str, ...] = ()
     metadata: Mapping[str, str] = field(default_factory=dict)
     sha256: str = ""
@@ -139,10 +140,11 @@ class Graph:
         return self.targets.get(output, output)
 
     def replace(self, **changes: Any) -> Graph:
-        """A copy with changes; nodes are sorted topologically and what no output needs is dropped."""
+        """A copy with changes; nodes are sorted topologically, what no output and no original needs is dropped."""
         graph = dataclasses.replace(self, **changes)
         conditions = {name: held for name, held in graph.conditions.items() if name not in graph.constants}
         results = [*graph.outputs, *graph.targets.values(), *conditions]
+        results += (name for node in graph.originals for name in node.input)
         kept = tuple(_with_constants(node, graph) for node in sort_nodes(graph.nodes, results))
         used = {value for node in kept for value in needs(node)} | set(results)
         constants = {name: array for name, array in graph.constants.items() if name in used}

@@ -12,19 +12,19 @@ import io
 import os
 import stat
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
 import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
-from onnx import ModelProto, TensorProto, checker, helper, numpy_helper
+from onnx import ModelProto, NodeProto, TensorProto, checker, helper, numpy_helper
 
 from onnxdtd.errors import ModelError, UsageError
 from onnxdtd.model import external, weights
 from onnxdtd.model.definitions.table import STANDARD_INTEGERS, UNCHECKED
-from onnxdtd.model.functions import EXPANDED, all_nodes, expand, inline, rewrite_contrib
+from onnxdtd.model.functions import EXPANDED, all_nodes, expand, inline, is_standard, rewrite_contrib
 from onnxdtd.model.graph import Graph, Node, Value
 from onnxdtd.model.mend import checkable, mend
 from onnxdtd.model.shapes import infer
@@ -95,17 +95,21 @@ def _read(stream: BinaryIO, folder: Path | None) -> Graph:
     constants = _take_constants(model, data, folder)
     notes = mend(model)
     originals = rewrite_contrib(model)
-    contrib = Counter(node.op_type for node in originals if node.domain or node.op_type not in EXPANDED)
     _check(model)
     model, expanded = expand(infer(inline(model)))
-    expanded.update(node.op_type for node in originals if not node.domain and node.op_type in EXPANDED)
-    notes += [f"{op}{_owner(op)} written out: {count}x" for op, count in sorted(contrib.items())]
-    if alone := sorted({*contrib} & {*UNCHECKED}):
-        notes.append(
-            f"onnxruntime's CPU provider has no {', '.join(alone)} to compare what was written out with"
-        )
-    notes += [f"{op} expanded into its ONNX definition: {count}x" for op, count in sorted(expanded.items())]
-    return graph_of(infer(model) if expanded else model, opsets, constants, sha256).noting(*notes)
+    originals += expanded
+    graph = graph_of(infer(model) if expanded else model, opsets, constants, sha256, originals)
+    return graph.noting(*notes, *_written_out(originals))
+
+
+def _written_out(nodes: Sequence[NodeProto]) -> Iterator[str]:
+    """What stands written out in others, in a note for each operator."""
+    standard = Counter(node.op_type for node in nodes if is_standard(node) and node.op_type in EXPANDED)
+    own = Counter(node.op_type for node in nodes) - standard
+    yield from (f"{op}{_owner(op)} written out: {count}x" for op, count in sorted(own.items()))
+    if alone := sorted({*own} & {*UNCHECKED}):
+        yield f"onnxruntime's CPU provider has no {', '.join(alone)} to compare what was written out with"
+    yield from (f"{op} expanded into its ONNX definition: {count}x" for op, count in sorted(standard.items()))
 
 
 def _owner(op: str) -> str:
@@ -177,9 +181,13 @@ def _check(model: ModelProto) -> None:
 
 
 def graph_of(
-    model: ModelProto, opsets: Mapping[str, int], constants: Mapping[str, Array], sha256: str = ""
+    model: ModelProto,
+    opsets: Mapping[str, int],
+    constants: Mapping[str, Array],
+    sha256: str = "",
+    originals: Sequence[NodeProto] = (),
 ) -> Graph:
-    """The graph of a model whose types and shapes are inferred, with its constants."""
+    """The graph of a model whose types and shapes are inferred, with its constants. originals: see `Graph`."""
     proto = model.graph
     values = {v.name: value_of(v) for v in (*proto.value_info, *proto.input, *proto.output)}
     for name, array in constants.items():
@@ -198,6 +206,7 @@ def graph_of(
         ir_version=model.ir_version,
         metadata={entry.key: entry.value for entry in model.metadata_props},
         sha256=sha256,
+        originals=tuple(originals),
     ).replace()
 
 

@@ -179,6 +179,27 @@ class Forward:
         return values | self._stored | {name: feeds[name] for name in self._inputs}
 
 
+def run_alone(node: onnx.NodeProto, opsets: Mapping[str, int], inputs: Arrays) -> dict[str, npt.NDArray[Any]]:
+    """One node by onnxruntime's CPU provider, outside of its model. Raises ModelError where that is not to be had."""
+    if any(a.name == "past_present_share_buffer" and a.i for a in node.attribute):
+        raise ModelError("it writes into the buffer that it reads")
+    imports = [
+        helper.make_opsetid(d, v) for d, v in {**opsets, node.domain: opsets.get(node.domain, 1)}.items()
+    ]
+    ins = [
+        helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(x.dtype), x.shape)
+        for name, x in inputs.items()
+    ]
+    names = [name for name in node.output if name]
+    graph = helper.make_graph([node], "alone", ins, [onnx.ValueInfoProto(name=name) for name in names])
+    model = helper.make_model(graph, opset_imports=imports, ir_version=8)
+    session = start_session(model, {}, ["CPUExecutionProvider"], optimise=False)
+    try:
+        return dict(zip(names, session.run(names, dict(inputs)), strict=True))
+    except Exception as error:  # onnxruntime's exceptions have no common base
+        raise ModelError(first_line(error)) from None
+
+
 def first_line(error: Exception) -> str:
     """What onnxruntime says first."""
     text = str(error).strip().splitlines()

@@ -16,12 +16,12 @@ from onnx import ModelProto
 
 from onnxdtd.errors import CheckError, InputError
 from onnxdtd.inputs import fix
-from onnxdtd.model.canonise import canonise, take
+from onnxdtd.model.canonise import canonise, retyped, take
 from onnxdtd.model.graph import Graph
 from onnxdtd.model.load import load
 from onnxdtd.types import Arrays
 from onnxdtd.walk.forward import Forward, first_line, is_quantised, session_options
-from onnxdtd.walk.verify import check_same
+from onnxdtd.walk.verify import check_same, check_written_out
 
 LARGE = 1 << 28
 """Bytes of weights from which a second copy in memory is too dear to be made unasked."""
@@ -94,7 +94,7 @@ class FirstInput:
         self._source, self._thorough = source, False
         self._fixed, self._ways = fixed, tuple(ways)
         self._compared = source is None
-        self.note = ""
+        self.note = self._alone = ""
 
     def fixing(self, arrays: Arrays) -> FirstInput:
         """The check of the first input of the model with these inputs as constants, too."""
@@ -105,12 +105,14 @@ class FirstInput:
         return FirstInput(self._source, self._fixed, (*self._ways, conditions))
 
     def __call__(self, graph: Graph, feeds: Arrays, outputs: Arrays, thorough: bool) -> None:
-        """Raise CheckError where outputs differ. thorough: after every canonisation pass too, and of any size."""
+        """Raise CheckError where outputs differ. thorough: after every canonisation pass too, of any size, and
+        each operator that was written out."""
         if thorough > self._thorough and self._source is not None:
             self._thorough = True
             self._compared = False
             check = partial(check_same, feeds=feeds)
             graph_as_read, _ = fix(load(self._source), self._fixed)
+            self._alone = check_written_out(retyped(graph_as_read), feeds)
             level = canonise(replace(graph_as_read, max_steps=graph.max_steps), check)
             for conditions in self._ways:
                 written = take(level, conditions)
@@ -118,7 +120,8 @@ class FirstInput:
                 level = canonise(written, check)
         if not self._compared and self._source is not None:
             self._compared = True
-            self.note = compare_with_file(self._source, graph, {**feeds, **self._fixed}, outputs, thorough)
+            note = compare_with_file(self._source, graph, {**feeds, **self._fixed}, outputs, thorough)
+            self.note = "; ".join(filter(None, (note, self._alone)))
 
 
 class _Original:

@@ -10,7 +10,7 @@ import onnxruntime as ort
 import pytest
 from onnx import helper, numpy_helper
 
-from onnxdtd.errors import UnsupportedError
+from onnxdtd.errors import CheckError, UnsupportedError
 from onnxdtd.explainer import Explainer
 from onnxdtd.model.canonise import canonise
 from onnxdtd.model.definitions.table import DEFINITIONS, DOMAIN, INTEGERS, UNCHECKED
@@ -98,6 +98,24 @@ def test_what_onnxruntime_optimises_gets_the_same_relevance(export: str, tmp_pat
     )
     expected = g["gradient_x_input"]
     assert np.abs(e.relevance["ids"] - expected).max() < 1e-4 * np.abs(expected).max()
+
+
+def test_verify_runs_each_operator_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    case = Case("SkipLayerNormalization", [w(2, 3, 4), w(2, 3, 4), w(4)], "y  y")
+    model, feeds = case.model(constant=(1, 2))
+    notes = Explainer(model, verify=True)(feeds, target="y0:0,0").notes
+    assert not any("not compared" in note for note in notes)
+    monkeypatch.setitem(DEFINITIONS, case.op, lambda b: [b("Mul", b.x[0], 2.0), "", "", b.sum(*b.x[:2])])
+    with pytest.raises(
+        CheckError, match=r"'fused' SkipLayerNormalization: its output 'y0' .* where that has .* of its"
+    ):
+        Explainer(model, verify=True)(feeds, target="y0:0,0")
+
+
+def test_verify_says_what_it_cannot_run() -> None:
+    model, feeds = Case("BiasAdd", [w(2, 3, 4), w(4), w(2, 3, 4)]).model(constant=(1,))
+    notes = Explainer(model, verify=True)(feeds, target=(0, 0)).notes
+    assert any("BiasAdd not compared with onnxruntime's own" in note for note in notes)
 
 
 def test_others_are_refused_by_name() -> None:

@@ -14,6 +14,7 @@ from onnxdtd.model.functions import EXPANDED
 from onnxdtd.model.load import load
 from onnxdtd.ops import OPS
 from onnxdtd.walk.forward import Forward
+from tests.support.fused_cases import standard_attention
 
 ANGLES = np.arange(200, dtype=np.float32).reshape(50, 4)
 # op, opset, shapes of the float inputs ("" for one left out), constants behind them, outputs, attributes
@@ -85,6 +86,15 @@ def test_relevance_goes_through_it(case: str) -> None:
     e = explainer(feeds, target=(0,) * (rank - 1) if rank else None)
     assert any(r.any() for r in e.relevance.values())
     assert all(np.isfinite(r).all() for r in e.relevance.values())
+
+
+def test_standard_attention_is_what_onnxruntime_computes() -> None:
+    for case in standard_attention():
+        model, feeds = case.model()
+        graph = canonise(load(model))
+        outputs = Forward(graph, graph.outputs, ["CPUExecutionProvider"])(feeds)
+        for name, y in zip(graph.outputs, case.by_onnxruntime(), strict=True):
+            np.testing.assert_allclose(outputs[name], y, rtol=1e-4, atol=1e-5, err_msg=str(case.attributes))
 
 
 def test_what_stands_in_a_local_function_is_expanded_too() -> None:

@@ -284,6 +284,29 @@ def products() -> Iterator[Case]:
         yield Case("FusedMatMul", [a, c], "y", batched)
 
 
+def standard_attention() -> Iterator[Case]:
+    """The operator of ONNX: causal with a past and across, softcap before the mask, groups of queries, its scores."""
+    q, k, v = w(B, 6, S, H), w(B, 2, 5, H), w(B, 2, 5, 3)
+    more = w(B, 6, S, H), w(B, 2, S, H), w(B, 2, S, H)
+    past = w(B, 2, P, H), w(B, 2, P, H)
+    masks = w(S, 5), np.arange(20).reshape(S, 5) % 3 > 0, np.zeros((S, 5), bool)
+    rows = w(B, S, 6 * H), w(B, 5, 2 * H), w(B, 5, 2 * 3)
+    for opset in (23, 24):
+        forms: list[tuple[list[np.ndarray | None], str, dict[str, Any]]] = [
+            ([q, k, v], "y", {"is_causal": 1}),
+            ([q[:, :, :2], k, v], "y", {"is_causal": 1, "scale": 0.3}),
+            ([*rows], "y", {"q_num_heads": 6, "kv_num_heads": 2}),
+            ([*more, None, *past], "yyy", {"is_causal": 1}),
+            ([*more, w(B, 1, S, P + S), *past], "yyy", {"is_causal": 1, "softcap": 1.5}),
+            *(([q, k, v, mask], "y", {"softcap": 1.5}) for mask in masks),
+            *(([q, k, v, masks[0]], "y  y", {"softcap": 1.5, "qk_matmul_output_mode": i}) for i in range(4)),
+        ]
+        if opset == 24:
+            forms.append(([q, k, v, None, None, None, np.array([3, 5])], "y", {}))
+        for inputs, outputs, attributes in forms:
+            yield Case("Attention", inputs, outputs, attributes, "", opset)
+
+
 def _all() -> dict[str, list[Case]]:
     makers = (
         attention, multi_head_attention, decoder_masked, group_query_attention, rotary, embeddings, experts, norms,

@@ -88,11 +88,19 @@ INNER: tuple[Callable[[Graph], Graph], ...] = (
 PASSES: tuple[Callable[[Graph], Graph], ...] = (*RETYPING, *INNER, head, inner_head, selected)
 
 
+def retyped(graph: Graph) -> Graph:
+    """The graph after the passes of RETYPING alone: as it was read, in single precision."""
+    for run in RETYPING:
+        graph = run(graph)
+    return graph
+
+
 def canonise(graph: Graph, check: Callable[[Graph, Graph], None] | None = None) -> Graph:
     """Run all passes. `check(before, after)` is called after each that changed something, those of RETYPING aside;
     it raises if the two graphs do not compute the same outputs. Branches that become known on the way are written
     out, and the passes run again on what stood in them.
     """
+    graph = graph.replace(originals=()) if graph.originals else graph
     for run in PASSES:
         after = run(graph)
         if check is not None and after is not graph and run not in RETYPING:
