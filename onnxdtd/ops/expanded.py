@@ -35,3 +35,8 @@ without_site(
     "barrier", "BlackmanWindow", "HammingWindow", "HannWindow",
     reason="depends on a length, not on values",
 )  # fmt: skip
+without_site(
+    "expanded", "If",
+    reason="a branch: written out once an input says which one is taken; give one (--like INPUT, Explainer.at), or "
+    "fix what decides (--fixed NAME=VALUE); where iterations of a loop differ, both must make one and the same shape",
+)  # fmt: skip

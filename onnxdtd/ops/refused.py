@@ -1,7 +1,4 @@
-"""Operators that no rule serves, each with its reason: what `onnxdtd check` and every refusal say.
-
-An If is among them until an input says which of its branches is taken: then that one is written out in its place.
-"""
+"""Operators that no rule serves, each with its reason: what `onnxdtd check` and every refusal say."""
 
 from __future__ import annotations
 
@@ -10,11 +7,6 @@ from onnxdtd.registry import without_site
 without_site(
     "refuse", "SequenceMap",
     reason="a loop over a list of tensors; export the model with the list's tensors stacked into one, and a Scan",
-)  # fmt: skip
-without_site(
-    "refuse", "If",
-    reason="a branch: which body runs, an input decides; give one (--like INPUT, Explainer.at), or fix what decides "
-    "it (--fixed NAME=VALUE); where iterations of a loop differ, both bodies must make one shape, known beforehand",
 )  # fmt: skip
 without_site(
     "refuse", "Bernoulli", "Multinomial",

@@ -173,6 +173,16 @@ def test_a_head_inside_the_branch_is_set_aside() -> None:
     assert any("final Softmax 'If_1/Softmax_0' set aside" in note for note in e.notes)
 
 
+def test_probabilities_that_both_branches_make_are_predicted_as_they_are() -> None:
+    text = (
+        HEAD
+        + """{ k = MatMul(x, w) y = If (c) <then_branch = f () => (float[N, 2] a) { a = Softmax(k) },
+        else_branch = g () => (float[N, 2] b) { s = Sigmoid(k) b = Identity(s) }> }"""
+    )
+    assert onnxdtd.predict_fn(model(text, w=W)).how == "as it is"
+    assert onnxdtd.predict_fn(model(text.replace("Sigmoid", "Relu"), w=W)).how == "softmax"
+
+
 def test_an_old_file_is_compiled_with_its_conditions(tmp_path: Any) -> None:
     path = tmp_path / "e.onnx"
     onnxdtd.compile(model(CAPTURES, 11, w=W), path, method="gradient", target=0, like=NO)

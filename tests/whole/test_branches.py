@@ -11,6 +11,7 @@ import onnx
 import onnxruntime
 import pytest
 
+import onnxdtd
 from onnxdtd import CheckError, Explainer, InputError, UnsupportedError, UsageError, explain
 from tests.support.model_text import model
 
@@ -94,6 +95,20 @@ def test_a_condition_of_each_row_is_refused() -> None:
     explain(proto, X, 0)
     with pytest.raises(InputError, match=r"condition 'c' has shape \(2,\).*one sample at a time"):
         explain(proto, np.concatenate([X, X]), 0)
+
+
+def test_data_of_one_branch_are_evaluated_together() -> None:
+    x = np.float32([[1, 2], [2, 1], [3, 3]])
+    assert onnxdtd.evaluate(by_sum(), x, "gradient", metrics="sparseness").inputs == 3
+    with pytest.raises(UsageError, match="inputs 0 and 1 of the data take different branches"):
+        onnxdtd.evaluate(by_sum(), x * np.float32([[1], [-1], [1]]), "gradient", metrics="sparseness")
+
+
+def test_methods_of_many_passes_stay_in_the_branch() -> None:
+    """From 0, where the other branch would be taken, to x: x_i w_i0."""
+    e = explain(by_sum(), X, 0, "integrated_gradients")
+    np.testing.assert_allclose(e.relevance["x"], [[1, 6]], rtol=1e-5)
+    assert any("hangs on values of the input ('c')" in text for text in e.warnings)
 
 
 def test_without_an_input_the_branch_is_refused_by_name() -> None:
