@@ -20,6 +20,7 @@ from onnx import helper
 from onnxdtd.compiled.derive import Weights, derive
 from onnxdtd.compiled.order import walk_last
 from onnxdtd.compiled.start import RUNTIME, Start, masks_inside, start, starts_inside
+from onnxdtd.compiled.steps import plain_steps
 from onnxdtd.compiled.valid import VALID, valid
 from onnxdtd.errors import UnsupportedError
 from onnxdtd.linear import Claim, Site, ignore
@@ -70,6 +71,7 @@ def compile_plan(plan: Plan, what: Start = RUNTIME, weights: Weights = "all") ->
             tracer.constant(array, name)
     values = {name: _traced(plan, tracer, name) for name in needed(plan)}
     model = recording(graph, [*values, *graph.all_conditions]).to_proto(constants=False)
+    plain_steps(model, graph)
     starts, masks = starts_inside(plan, tracer, values), masks_inside(plan, tracer, values)
     asked, seed = [*starts.values(), *masks.values()], dict(starts)
     target_input = None
