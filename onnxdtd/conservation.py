@@ -12,7 +12,7 @@ from typing import Any
 from onnxdtd.errors import TargetError, UsageError
 
 Numbers = tuple[float, ...]
-AMOUNTS = ("arrived", "left", "arrived_size", "left_size")
+AMOUNTS = ("arrived", "left", "arrived_size", "left_size", "rounding")
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ class Samples:
     lost: Mapping[str, Numbers]
     arrived_size: Numbers = ()
     left_size: Numbers = ()
+    rounding: Numbers = ()
 
     def plus(self, other: Samples) -> Samples:
         """Both together."""
@@ -36,6 +37,7 @@ class Samples:
         return Samples(
             _added(self.arrived, other.arrived), _added(self.left, other.left), lost,
             _added(self.arrived_size, other.arrived_size), _added(self.left_size, other.left_size),
+            _added(self.rounding, other.rounding),
         )  # fmt: skip
 
     @property
@@ -57,7 +59,8 @@ class NodeReport:
     "border" (padding, or a constant in the place of an input). Rules and ops claim each where it arises. rule: as
     printed. depth: longest path from the explained output, in nodes. samples: the same amounts for each sample, None
     in a result that an earlier version wrote. arrived_size, left_size: the sums of |relevance|, which tell where
-    amounts of both signs grow while they cancel; None where an earlier version wrote the result.
+    amounts of both signs grow while they cancel; None where an earlier version wrote the result. rounding: of what
+    left, the part owed to rounding: r e / v at each value v = x + e; None of a node that does not round.
     """
 
     name: str
@@ -71,6 +74,7 @@ class NodeReport:
     samples: Samples | None = None
     arrived_size: float | None = None
     left_size: float | None = None
+    rounding: float | None = None
 
     def with_more(self, other: NodeReport) -> NodeReport:
         """The sum of two reports of one node, whose outputs are reported one by one."""
@@ -178,6 +182,13 @@ class Conservation:
         """The amount lost to each cause, the largest first."""
         names = {cause for node in self.nodes for cause in node.lost}
         return dict(sorted(((c, self.lost_to(c)) for c in names), key=lambda item: (-abs(item[1]), item[0])))
+
+    @property
+    def rounding(self) -> dict[str, float]:
+        """Of what was handed on, the part owed to rounding, by the node that rounds: the largest first. It is lost
+        to none: relevance stays with what was rounded."""
+        parts = {node.name: node.rounding for node in self.nodes if node.rounding is not None}
+        return dict(sorted(parts.items(), key=lambda item: (-abs(item[1]), item[0])))
 
     def lost_to(self, cause: str) -> float:
         """The amount lost to one cause, 0 where no node names it."""

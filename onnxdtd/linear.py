@@ -24,6 +24,10 @@ Claim = Callable[[str, Any, Callable[[], Any], float], None]
 factor."""
 
 
+ROUNDING = "rounding"
+"""The cause of a claim that takes nothing: of what is handed on, how much is owed to rounding."""
+
+
 def ignore(cause: str, flow: Any, share: Callable[[], Any], factor: float) -> None:
     """The observer of losses that observes nothing."""
 
@@ -65,7 +69,8 @@ class Site:
     the relevance that reaches no input, see `Claim`; the call costs nothing when nobody listens: the share is a
     function. sums: where a rule's sums are kept, which only depend on the point, by (node, rule); None where no
     further walk will ask for them. at_zero: f(0) of a curve of one value, None of other ops.
-    switches: the maps of a selection in which the first of tied winners takes all.
+    switches: the maps of a selection in which the first of tied winners takes all. rounding: the share that rounding
+    has in each value of the output, on demand; None of what does not round.
     """
 
     name: str
@@ -81,6 +86,7 @@ class Site:
     sums: MutableMapping[Any, Any] | None = None
     at_zero: float | None = None
     switches: tuple[LinearMap, ...] = ()
+    rounding: Callable[[], Any] | None = None
 
     @property
     def shift(self) -> Any:

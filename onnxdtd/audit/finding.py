@@ -13,8 +13,8 @@ import numpy.typing as npt
 # The most telling first: which fired finding the honest sentence quotes.
 GRAVITY = (
     "input_blind", "conservation", "class_similarity", "cascading_randomisation", "convergence", "rank",
-    "independent_randomisation", "roots_region", "roots_domain", "stability", "gradient_x_input", "consistency",
-    "positivity",
+    "independent_randomisation", "roots_region", "roots_domain", "stability", "gradient_x_input", "quantisation",
+    "consistency", "positivity",
 )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import Any, Unpack
 
-from onnxdtd.audit import class_similarity, conservation, gradient_x_input, input_blind, seeds
+from onnxdtd.audit import class_similarity, conservation, gradient_x_input, input_blind, quantisation, seeds
 from onnxdtd.audit.finding import Finding, honest
 from onnxdtd.audit.probe import Probe, few
 from onnxdtd.audit.report import AuditReport
@@ -22,6 +22,7 @@ from onnxdtd.registry import AUDITS, METHODS, PASSES
 from onnxdtd.runs.progress import Ticker
 from onnxdtd.settings import passes_entry
 from onnxdtd.types import Inputs, OnProgress
+from onnxdtd.walk.forward import is_quantised
 from onnxdtd.walk.run import Snapshot, samples
 
 
@@ -90,8 +91,8 @@ def _index(rival: int | str | None, explanation: Explanation, probe: Probe) -> i
 
 def quick(explainer: Explainer, explanation: Explanation, snapshot: Snapshot | None = None) -> list[Finding]:
     """The four cheapest findings: conservation, similarity with a far class, with another input, and with gradient x
-    input. None for a method of many passes, which gives no node a rule. snapshot: of the pass that made the
-    explanation."""
+    input; of a quantised model also what rounding does. None for a method of many passes, which gives no node a
+    rule. snapshot: of the pass that made the explanation."""
     if explanation.method in PASSES:
         return []
     explainer = explainer.at(explanation.inputs)
@@ -102,6 +103,8 @@ def quick(explainer: Explainer, explanation: Explanation, snapshot: Snapshot | N
         "input_blind": input_blind.input_blind(plan, explanation, probe),
         "gradient_x_input": gradient_x_input.gradient_x_input(plan, explanation, probe),
     }
+    if is_quantised(plan.graph):
+        findings["quantisation"] = quantisation.quantisation(plan, explanation, probe)
     return [_signed(AUDITS[name], finding) for name, finding in findings.items()]
 
 

@@ -29,6 +29,7 @@ def summary(e: Explanation, directory: Path, files: Sequence[str], names: Sequen
         ("target", _each(e, _target)),
         ("method", [e.method + (f", picked by auto: {e.reason}" if e.reason else "")]),
         ("found", _extras(e)),
+        ("rounding", _rounding(e)),
         ("audit", aligned(_findings(e), "<<<") if e.findings else []),
         ("branch", [note.removeprefix(BRANCH) for note in e.notes if note.startswith(BRANCH)]),
         ("graph", ["; ".join(notes)] if notes else []),
@@ -72,6 +73,19 @@ def _no_sum(e: Explanation) -> str:
             f"{e.conservation.relevance:.4g} in sum, which by this method need not be the explained {unit(e)}"
         )
     return "no relevance started at the target, so none arrived"
+
+
+def _rounding(e: Explanation) -> list[str]:
+    """Of what was handed on, the part owed to rounding to integers, and where most of it is."""
+    parts = e.conservation.rounding
+    if not parts or not e.conservation.target:
+        return []
+    name, most = next(iter(parts.items()))
+    net, gross = sum(parts.values()), sum(map(abs, parts.values()))
+    return [
+        f"{net:.3g} of {e.conservation.target:.4g} ({gross:.3g} without regard to sign), most of it at '{name}' "
+        f"({most:.3g})"
+    ]
 
 
 def _trust(e: Explanation) -> list[str]:

@@ -16,7 +16,7 @@ from onnxdtd.registry import OPS
 
 def plain_steps(model: onnx.ModelProto, graph: Graph) -> None:
     """Write each dequantise with one scale for all values out, as exactly as onnxruntime's own computes it."""
-    nodes = []
+    nodes: list[onnx.NodeProto] = []
     for node in model.graph.node:
         entry = OPS.get((node.domain, node.op_type))
         turns = entry is not None and entry.rounds and bool(entry.embeds)
@@ -32,7 +32,8 @@ def _has_one_scale(node: onnx.NodeProto, graph: Graph) -> bool:
 
 def _written_out(node: onnx.NodeProto, graph: Graph) -> list[onnx.NodeProto]:
     q, scale, *zero = (name for name in node.input if name)
-    made, kind = [], graph.value(scale).elem_type
+    made: list[onnx.NodeProto] = []
+    kind = graph.value(scale).elem_type
     for name in (q, *zero):
         cast = f"{PREFIX}{node.output[0]}/{'less' if made else 'from'}"
         made.append(helper.make_node("Cast", [name], [cast], cast, to=kind))

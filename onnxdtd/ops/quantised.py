@@ -7,6 +7,8 @@ lower end of a range.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -76,6 +78,18 @@ def _stepwise(point: Point, slope: Any, like: Any) -> Site:
     return point.site(linear, bias=lambda: cast_like(point.output, like) - apply(linear.weights, point.x))
 
 
+def _rounding(point: Point, scale: Any, zero: Any) -> Callable[[], Any]:
+    """e / v of each value v = (q - z) s = x + e, where x is taken within the range; 0 where v is."""
+
+    def share() -> Any:
+        x, (low, high) = point.x, _ends(point)
+        steps = np.clip(x / scale, low - zero.astype(x.dtype), high - zero.astype(x.dtype))
+        rounded = point.output.astype(x.dtype) - zero.astype(x.dtype)
+        return np.divide(rounded - steps, rounded, out=np.zeros_like(steps), where=rounded != 0)
+
+    return share
+
+
 def _of_dequantised(at: At) -> Domain:
     """What the type can hold; of what was quantised with the same scale, the domain of the float behind it."""
     scale, elem_type = at.domain(SCALE), at.graph.value(at.node.inputs[0]).elem_type
@@ -128,17 +142,16 @@ def _one_zero(at: At, before: Node) -> bool:
 @op("QuantizeLinear", kind="elementwise", family="rounding", rounds=True, pieces=stairs, range=anywhere)
 def quantize(point: Point) -> Site:
     """q = x / s + z, rounded and bounded; slope 1 / s within the bounds and half a step beyond, else 0."""
-    x = point.x
+    x, scale = point.x, _along(point, point.value(SCALE), point.x)
+    zero = _along(point, point.value(ZERO_POINT), x) if point.has(ZERO_POINT) else np.zeros((), np.uint8)
 
     def slope() -> Any:
-        scale = _along(point, point.value(SCALE), x)
-        zero = _along(point, point.value(ZERO_POINT), x) if point.has(ZERO_POINT) else np.zeros((), np.uint8)
         low, high = _ends(point)
         q = x / scale + (zero.astype(x.dtype) if at_hand(zero) else cast_like(zero, x))
         inside = cast_like(greater(q, low - _HALF), x) * cast_like(less(q, high + _HALF), x)
         return inside / scale
 
-    return _stepwise(point, slope, x)
+    return replace(_stepwise(point, slope, x), rounding=_rounding(point, scale, zero))
 
 
 @op(
@@ -156,4 +169,5 @@ def dequantize(point: Point) -> Site:
 )  # fmt: skip
 def dynamic_quantize(point: Point) -> Site:
     """q = x / s + z, rounded; s and z, made of the least and the largest x, count as constants. Slope 1 / s."""
-    return _stepwise(point, lambda: 1.0 / point.values[point.node.outputs[1]], point.x)
+    scale, zero = (point.values[name] for name in point.node.outputs[1:])
+    return replace(_stepwise(point, lambda: 1.0 / scale, point.x), rounding=_rounding(point, scale, zero))

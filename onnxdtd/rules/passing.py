@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from onnxdtd.entries import OpEntry
-from onnxdtd.linear import LinearMap, Site
+from onnxdtd.linear import ROUNDING, LinearMap, Site
 from onnxdtd.primitives import absolute, less, relu, stabilised, where
 from onnxdtd.registry import rule
 from onnxdtd.rules.rule import Facts
@@ -60,6 +60,8 @@ class Passing:
             site.lost("bias", q, lambda: shift, 1.0)
             site.lost("epsilon", q, lambda: np.copysign(np.asarray(EPSILON, y.dtype), y), 1.0)
             r = (y - shift) * q
+        if site.rounding is not None:
+            site.lost(ROUNDING, r, site.rounding, 1.0)
         if site.fills:
             site.lost("border", r, site.filled, 1.0)
         return tuple(linear.adjoint(None, r) for linear in site.maps)

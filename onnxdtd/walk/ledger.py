@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from onnxdtd.conservation import NodeReport, Samples
-from onnxdtd.linear import Claim
+from onnxdtd.linear import ROUNDING, Claim
 from onnxdtd.model.node import INSIDE
 from onnxdtd.plan.batch import batch_axis
 from onnxdtd.plan.plan import Plan
@@ -27,7 +27,7 @@ from onnxdtd.walk.totals import row_sizes, row_sums, sum_of_products
 # More of the target than this must not be missing without a cause.
 LIMIT = 0.01
 # Of the largest amount that arrived at a node: what sums in float32 may be off by.
-ROUNDING = 1e-5
+FLOAT_ERROR = 1e-5
 
 
 class Amount(NamedTuple):
@@ -89,6 +89,7 @@ class Ledger:
         depth = max(self._depths.get(output, 0) for output in node.outputs)
         for slot in step.slots:
             self._depths[node.inputs[slot]] = max(self._depths.get(node.inputs[slot], 0), depth + 1)
+        rounding = self._lost.pop(ROUNDING, None)
         report = NodeReport(
             name=node.name,
             op=node.op,
@@ -104,9 +105,11 @@ class Ledger:
                 {cause: tuple(amount.samples.tolist()) for cause, amount in self._lost.items()},
                 tuple(size.samples.tolist()),
                 tuple(left_size.samples.tolist()),
+                () if rounding is None else tuple(rounding.samples.tolist()),
             ),
             arrived_size=size.total,
             left_size=left_size.total,
+            rounding=None if rounding is None else rounding.total,
         )
         if self.reports and self.reports[-1].name == report.name:  # another output of the same node
             report = self.reports.pop().with_more(report)
@@ -136,7 +139,7 @@ class Ledger:
         if len(whole) != errors.shape[1]:  # a start inside the model may not tell the samples apart
             errors, passed, whole = errors[:, :1], passed[:, :1], whole[:1]
         # Where large amounts cancel in the target, they are off by more than it by rounding.
-        least = np.maximum(LIMIT * np.abs(whole), ROUNDING * np.abs(passed).max(axis=0))
+        least = np.maximum(LIMIT * np.abs(whole), FLOAT_ERROR * np.abs(passed).max(axis=0))
         least = np.maximum(least, np.finfo(np.float32).tiny)
         (fires,) = np.nonzero(np.abs(errors.sum(axis=0)) > least)
         if not fires.size:
