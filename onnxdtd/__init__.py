@@ -26,11 +26,13 @@ from onnxdtd.errors import (
     InputError,
     ModelError,
     OnnxdtdError,
+    PartialError,
     ProviderError,
     TargetError,
     UnsupportedError,
     UsageError,
 )
+from onnxdtd.pictures import drawn_by
 from onnxdtd.version import __version__ as __version__
 
 if TYPE_CHECKING:
@@ -38,8 +40,9 @@ if TYPE_CHECKING:
     from onnxdtd.comparison import NEIGHBOURS, Comparison, compare
     from onnxdtd.compiled.explainer_model import CompiledModel, compile
     from onnxdtd.conservation import Conservation, NodeReport
+    from onnxdtd.each import explain_each
     from onnxdtd.explanation import Explanation
-    from onnxdtd.inputs import IMAGE_SUFFIXES, Preprocess, read_inputs
+    from onnxdtd.inputs import IMAGE_SUFFIXES, PRESETS, Preprocess, open_data, read_inputs
     from onnxdtd.methods import METHODS
     from onnxdtd.metrics import METRICS, Evaluation, evaluate
     from onnxdtd.ops import OPS
@@ -61,6 +64,7 @@ _LATER = {
     "NEIGHBOURS": "onnxdtd.comparison",
     "OPS": "onnxdtd.ops",
     "PASSES": "onnxdtd.passes",
+    "PRESETS": "onnxdtd.inputs",
     "RULES": "onnxdtd.rules",
     "AuditReport": "onnxdtd.audit",
     "Check": "onnxdtd.survey",
@@ -83,7 +87,9 @@ _LATER = {
     "compile": "onnxdtd.compiled.explainer_model",
     "evaluate": "onnxdtd.metrics",
     "explain": "onnxdtd.passes",
+    "explain_each": "onnxdtd.each",
     "heatmap": "onnxdtd.render.heatmap",
+    "open_data": "onnxdtd.inputs",
     "predict_fn": "onnxdtd.predict",
     "read_inputs": "onnxdtd.inputs",
     "recursive_taylor": "onnxdtd.theory.recursion",
@@ -115,6 +121,8 @@ __all__ = [
     "OPS",
     "OnnxdtdError",
     "PASSES",
+    "PRESETS",
+    "PartialError",
     "Preprocess",
     "ProviderError",
     "RULES",
@@ -129,7 +137,9 @@ __all__ = [
     "compile",
     "evaluate",
     "explain",
+    "explain_each",
     "heatmap",
+    "open_data",
     "predict_fn",
     "read_inputs",
     "recursive_taylor",
@@ -137,6 +147,9 @@ __all__ = [
     "run_audit",
     "save_heatmap",
 ]
+
+
+drawn_by(lambda: importlib.import_module("onnxdtd.render.saved"))
 
 
 def __getattr__(name: str) -> Any:

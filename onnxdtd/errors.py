@@ -8,7 +8,8 @@
     ├── ModelError               3  the file is not a readable, valid ONNX model
     ├── UnsupportedError         4  an operator without an entry, or a node without a rule
     │   └── OpsetError           4  what is to be compiled can be said in a newer opset only
-    └── CheckError               5  a check that the user asked for did not hold
+    ├── CheckError               5  a check that the user asked for did not hold
+    └── PartialError             6  some of many inputs could not be explained; the others were
 
 A message is one line a fault: what is wrong, where (node name, op, shapes), and what mends it. Whatever can be seen
 to be wrong is told at once, see `Faults`.
@@ -79,6 +80,12 @@ class CheckError(OnnxdtdError):
     """A check that the user asked for did not hold."""
 
     exit_code = 5
+
+
+class PartialError(OnnxdtdError):
+    """Some of many inputs could not be explained; the results of the others are there."""
+
+    exit_code = 6
 
 
 class Faults:

@@ -5,7 +5,9 @@ It computes nothing but sums. `docs/explanation.md` describes every field and ev
 
 from __future__ import annotations
 
+import builtins
 import dataclasses
+import io
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -14,15 +16,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from onnxdtd.conservation import Conservation, NodeReport
-from onnxdtd.errors import InputError, TargetError
-from onnxdtd.folder import MANIFEST, describe, plain, read_arrays, read_manifest, write_arrays, write_folder
+from onnxdtd.errors import TargetError
+from onnxdtd.folder import write_arrays, write_folder
+from onnxdtd.pictures import drawing_room
+from onnxdtd.records import ARRAYS, SCHEMA, document_of, read_fields
 from onnxdtd.types import Array
 
 Index = tuple[int, ...]
-
-SCHEMA = "onnxdtd.explanation/1"
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,11 +40,11 @@ class Explanation:
     batch_axis: of the explained output, None where all of it is one sample's. class_axis: behind the batch axis,
     along which the labels lie. corners: left, top, right, bottom of each sample's explained box, in pixels of the
     input. reason: why `method="auto"` chose the method, else "". model: name, path (or None), sha256, opset,
-    producer. notes: what canonisation did. labels: class names along the class axis of the output. kept: the
+    producer. notes: what canonisation did. labels: class names along the class axis of the output. features:
+    names of a table's columns. kept: the
     relevance that arrived at values inside the model, each shaped like its value, where `keep` asked for it. only:
     the channels that it was restricted to, by value and axis. start: the values at which it started, if not at the
-    target. past: those of the explained inputs that hold what a decoder has read before. extras: what a method of
-    many passes found out besides: numbers, words, or lists with one for each sample.
+    target. past: those of the explained inputs that hold what a decoder has read before. extras: what a method of many passes found out besides: numbers, words, or lists with one for each sample.
     findings, sentence: how far to trust it, by the cheapest audits (docs/audit.md); empty where none were run.
     """
 
@@ -61,6 +64,7 @@ class Explanation:
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     labels: tuple[str, ...] | None = None
+    features: tuple[str, ...] | None = None
     versions: Mapping[str, str] = dataclasses.field(default_factory=dict)
     question: str = ""
     batch_axis: int | None = 0
@@ -181,62 +185,52 @@ class Explanation:
 
     def document(self) -> dict[str, Any]:
         """The content of `explanation.json`: everything but the arrays, of which it holds the digests."""
-        c = self.conservation
-        fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        for group in _ARRAYS:
-            fields[group] = {name: describe(array) for name, array in fields[group].items()}
-        for group in ("relevance", "kept"):
-            for name, r in getattr(self, group).items():
-                fields[group][name]["sum"] = np.sum(r, dtype=np.float64)
-        fields["nodes"] = [node.document() for node in self.nodes]
-        total = {"target": c.target, "relevance": c.relevance, "lost": c.lost, "causes": c.causes}
-        fields["conservation"] = {**total, "error": c.error, "relative": c.relative}
-        return dict(plain(fields))
+        return document_of(
+            {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}, self.conservation
+        )
 
     def save(
-        self, directory: str | Path, *, overwrite: bool = True, extras: Callable[[Path], object] | None = None
+        self,
+        directory: str | Path,
+        *,
+        overwrite: bool = True,
+        extras: Callable[[Path], object] | None = None,
+        picture: Any = None,
     ) -> Path:
-        """Write relevance.npz, inputs.npz, outputs.npz, kept.npz if there is any, and explanation.json, whole or not
-        at all.
+        """Write relevance.npz, inputs.npz, outputs.npz, kept.npz if there is any, explanation.json, heatmap.png, and
+        of tables and of several samples what docs/explanation.md lists, whole or not at all.
 
-        extras(folder) may write further files, such as heatmap.png, into the unfinished folder. An earlier
-        result is replaced if `overwrite`. UsageError, and nothing touched, if the folder holds anything else.
+        picture: what the first sample's heatmap is laid over, (H, W, 3) uint8. extras(folder) may write further files
+        into the unfinished folder. An earlier result is replaced if `overwrite`. UsageError, and nothing touched, if
+        the folder holds anything else.
         """
 
         def fill(unfinished: Path) -> dict[str, Any]:
-            for group in [group for group in _ARRAYS if getattr(self, group) or group != "kept"]:
+            for group in [group for group in ARRAYS if getattr(self, group) or group != "kept"]:
                 write_arrays(unfinished / f"{group}.npz", getattr(self, group))
+            drawing_room().fill(self, unfinished, picture)
             if extras is not None:
                 extras(unfinished)
             return self.document()
 
         return write_folder(directory, SCHEMA, fill, overwrite=overwrite)
 
+    def show(self, sample: int = 0) -> Image.Image:
+        """The heatmap of one sample as a PIL image, which a notebook displays; elsewhere a viewer opens, if there is
+        one. Raises UsageError where there is nothing to draw."""
+        image = Image.open(io.BytesIO(drawing_room().picture(self, self._sample(sample))))
+        if "get_ipython" not in vars(builtins):
+            image.show()
+        return image
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the heatmap of the first sample and what it says."""
+        return str(drawing_room().page(self))
+
     @classmethod
     def load(cls, directory: str | Path) -> Explanation:
         """Read a folder that `save` wrote; InputError where it is missing, damaged or of another schema."""
-        document = read_manifest(directory, SCHEMA)
-        try:
-            document = {"past": [], **document}  # results of versions that did not tell
-            fields = {f.name: document[f.name] for f in dataclasses.fields(cls)}
-            for group in [group for group in _ARRAYS if document[group] or group != "kept"]:
-                fields[group] = read_arrays(Path(directory) / f"{group}.npz", document[group])
-            fields["target"] = tuple(tuple(map(tuple, indices)) for indices in document["target"])
-            for name in ("target_value", "seed"):
-                fields[name] = np.array([float(value) for value in document[name]])
-            fields["nodes"] = tuple(NodeReport.read(node) for node in document["nodes"])
-            fields.update(
-                {name: tuple(document[name]) for name in ("notes", "warnings", "findings", "start", "past")}
-            )
-            fields["corners"] = tuple(None if box is None else tuple(box) for box in document["corners"])
-            fields["labels"] = None if document["labels"] is None else tuple(document["labels"])
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            problem = f"lacks {error}" if isinstance(error, KeyError) else f"is not as documented: {error}"
-            raise InputError(f"'{Path(directory) / MANIFEST}' {problem}") from None
-        return cls(**fields)
-
-
-_ARRAYS = ("relevance", "inputs", "outputs", "kept")
+        return cls(**read_fields(directory, [f.name for f in dataclasses.fields(cls)]))
 
 
 def _by_sample(r: Array, count: int) -> Array:

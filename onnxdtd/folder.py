@@ -31,7 +31,10 @@ _MANIFESTS = {
     "onnxdtd.audit": "audit.json",
     "onnxdtd.compare": "compare.json",
     "onnxdtd.evaluation": "evaluation.json",
+    "onnxdtd.results": "results.json",
 }
+_REPLACING = ("onnxdtd.explanation", "onnxdtd.results")
+"""Results of one command, each of which may take the other's place."""
 
 DAMAGED = (
     *(
@@ -65,7 +68,8 @@ def write_folder(
         folder.mkdir()
         document = {"schema": schema, **fill(folder)}
         manifest = _manifest(schema)
-        document["files"] = sorted([manifest, *(path.name for path in folder.iterdir())])
+        inside = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
+        document["files"] = sorted([manifest, *inside])
         (folder / manifest).write_text(json.dumps(document, indent=1, allow_nan=False) + "\n", "utf-8")
         _swap(folder, target)
     except OSError as error:
@@ -175,7 +179,7 @@ def _refuse_to_replace(target: Path, schema: str, overwrite: bool) -> None:
     if target == Path.cwd() or os.path.ismount(target):
         raise UsageError(f"'{target}' is the working folder or a mount: name a new folder inside it")
     ours = _files_of_a_result(target, schema)
-    strangers = sorted(p.name for p in target.iterdir() if p.name not in ours or p.is_symlink() or p.is_dir())
+    strangers = sorted(_strangers(target, ours))
     if strangers:
         more = f" and {len(strangers) - 3} more" if len(strangers) > 3 else ""
         names = ", ".join(f"'{name}'" for name in strangers[:3])
@@ -184,19 +188,40 @@ def _refuse_to_replace(target: Path, schema: str, overwrite: bool) -> None:
         raise UsageError(f"'{target}' holds an earlier result: choose another folder, or allow overwriting")
 
 
+def _strangers(target: Path, ours: set[str]) -> set[str]:
+    """What stands directly in the folder and is not, or holds what is not, a file of a result."""
+    tops = {name.partition("/")[0] for name in ours}
+    strange = {p.name for p in target.iterdir() if p.name not in tops or p.is_symlink()}
+    for folder in [p for p in target.iterdir() if p.name in tops - strange and p.is_dir()]:
+        inside = [p for p in folder.rglob("*") if p.is_symlink() or not p.is_dir()]
+        names = {p.relative_to(target).as_posix() for p in inside if not p.is_symlink()}
+        if len(names) < len(inside) or not names <= ours or folder.name in ours:
+            strange.add(folder.name)
+    return strange
+
+
 def _files_of_a_result(folder: Path, schema: str) -> set[str]:
-    """The files that a result of any version of the schema lists as its own."""
-    try:
-        document = json.loads((folder / _manifest(schema)).read_text("utf-8"))
-        ours = document["schema"].partition("/")[0] == schema.partition("/")[0]
-        return set(document["files"]) if ours else set()
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return set()
+    """The files that a result of any version of the schema, or of one that it may replace, lists as its own."""
+    files: set[str] = set()
+    kind = schema.partition("/")[0]
+    for earlier in _REPLACING if kind in _REPLACING else (kind,):
+        try:
+            document = json.loads((folder / _manifest(earlier)).read_text("utf-8"))
+            if document["schema"].partition("/")[0] == earlier:
+                files |= set(document["files"])
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            continue
+    return files
 
 
 def _manifest(schema: str) -> str:
     """The manifest's name: a kind of result of its own has its own, so that no other is taken for it."""
     return _MANIFESTS.get(schema.partition("/")[0], MANIFEST)
+
+
+def is_result(folder: Path) -> bool:
+    """Whether a folder holds a result, so that its pictures and arrays are no inputs."""
+    return any((folder / name).is_file() for name in (MANIFEST, *_MANIFESTS.values()))
 
 
 def _beside(path: Path) -> Path:

@@ -68,5 +68,6 @@ def explanation_of(
         notes=(*run.plan.graph.notes, *filter(None, (note, loaded.first_input.note))),
         warnings=(*remarks(plan, feeds, stated, started, outcome.relevance), *ledger.alarm(started)),
         labels=loaded.labels,
+        features=loaded.features,
         versions=VERSIONS,
     )

@@ -40,7 +40,13 @@ CALLS: dict[str, Callable[[Path], Any]] = {
     "compile": lambda out: onnxdtd.compile(WINE, out / "explainer.onnx", method="gradient"),
     "evaluate": lambda _: onnxdtd.evaluate(MODEL, np.load(DIGIT), "gradient", metrics="sparseness"),
     "explain": lambda _: explained(),
+    "explain_each": lambda _: next(
+        onnxdtd.explain_each(
+            explainer := onnxdtd.Explainer(MODEL), onnxdtd.open_data(DIGIT, explainer.inputs)
+        )
+    ),
     "heatmap": lambda _: onnxdtd.heatmap(explained().relevance["image"][0]),
+    "open_data": lambda _: next(iter(onnxdtd.open_data(DIGIT, onnxdtd.Explainer(MODEL).inputs))),
     "predict_fn": lambda _: onnxdtd.predict_fn(WINE)(np.load(MODELS / "wine_sample.npy")),
     "read_inputs": lambda _: onnxdtd.read_inputs(DIGIT, onnxdtd.Explainer(MODEL).inputs),
     "recursive_taylor": lambda _: onnxdtd.recursive_taylor(

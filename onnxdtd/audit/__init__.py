@@ -8,9 +8,19 @@ on other inputs, on other weights. Read `finding` (what comes out), `probe` (wha
 from onnxdtd.audit.finding import Finding, honest
 from onnxdtd.audit.probe import Probe
 from onnxdtd.audit.report import AuditReport
-from onnxdtd.audit.runner import audited, quick, run_audit
+from onnxdtd.audit.runner import audited, quick, run_audit, with_findings
 from onnxdtd.registry import AUDITS, autoload
 
 autoload(__name__)
 
-__all__ = ["AUDITS", "AuditReport", "Finding", "Probe", "audited", "honest", "quick", "run_audit"]
+__all__ = [
+    "AUDITS",
+    "AuditReport",
+    "Finding",
+    "Probe",
+    "audited",
+    "honest",
+    "quick",
+    "run_audit",
+    "with_findings",
+]

@@ -129,9 +129,16 @@ def audited(
     if passes_entry(explainer.method) or explainer.at(feeds).plan(output).passes:
         return explainer(feeds, target, progress=progress, **inside)
     explanation = explainer.one_pass(feeds, target, progress=progress, snapshot=snapshot, **inside)
-    if explanation.only or explanation.start:
+    return with_findings(explainer, explanation, snapshot)
+
+
+def with_findings(
+    explainer: Explainer, explanation: Explanation, snapshot: Snapshot | None = None
+) -> Explanation:
+    """An explanation with its `quick` findings, if it can have any, and the honest sentence."""
+    if explanation.only or explanation.start or explanation.method in PASSES:
         return explanation
-    findings = quick(explainer, explanation, snapshot)
+    findings = quick(explainer.at(explanation.inputs), explanation, snapshot)
     documents = tuple(plain(finding.document()) for finding in findings)
     return dataclasses.replace(explanation, findings=documents, sentence=honest(findings))
 

@@ -1,7 +1,7 @@
 """The command line: one file a command, each a thin call of the public API.
 
 Exit codes: 0 done; 1 a bug of ours; 2 usage or a bad input; 3 the model cannot be read; 4 an operator or
-rule is missing; 5 a requested check failed; 130 interrupted.
+rule is missing; 5 a requested check failed; 6 some of many inputs failed; 130 interrupted.
 
 A command returns the text for stdout, and `main` alone prints it. What imports onnx or matplotlib is loaded when
 a command runs (`job`, or through the front door), so that help comes at once.
@@ -57,7 +57,7 @@ app.command("methods", short_help="Show the methods.")(tables.methods)
     invoke_without_command=True,
     epilog="Start with: onnxdtd run MODEL INPUT\n\n"
     "Exit codes: 0 done, 1 a bug of ours, 2 usage or a bad input, 3 the model cannot be read, 4 an operator or "
-    "rule is missing, 5 a requested check failed, 130 interrupted.",
+    "rule is missing, 5 a requested check failed, 6 some of many inputs failed, 130 interrupted.",
 )
 def root(
     context: typer.Context,

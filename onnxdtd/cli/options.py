@@ -104,6 +104,15 @@ Input = Annotated[
         show_default=False,
     ),
 ]
+Inputs = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="INPUT...",
+        help=".npy, .npz (arrays by input name), .csv, .pb, an image, or a folder of them; one or many.",
+        readable=False,
+        show_default=False,
+    ),
+]
 Output = Annotated[
     Path, typer.Option("--output", "-o", metavar="DIR", readable=False, help="Folder of the result.")
 ]

@@ -23,7 +23,7 @@ result there is replaced, anything else is never touched."""
 @options.takes_image
 def run(
     model: options.Model,
-    input: options.Input,
+    inputs: options.Inputs,
     output: options.Output = Path("onnxdtd-out"),
     target: options.Targets = ["top"],  # noqa: B006 (typer reads it, nobody changes it)
     method: options.Method = "auto",
@@ -68,6 +68,10 @@ def run(
     provider: options.Provider = None,
     preprocess: options.Preprocess = None,
     image: Any = None,
+    sample: Annotated[
+        str | None,
+        typer.Option(metavar="I|A:B", help="Only this row of the input, counted from 0, or rows A to B - 1."),
+    ] = None,
     no_audit: Annotated[
         bool, typer.Option("--no-audit", help="Leave out what says how far to trust it: four walks less.")
     ] = False,
@@ -75,14 +79,17 @@ def run(
         bool,
         typer.Option("--verify", help="Check that canonisation keeps the model's outputs, else exit 5."),
     ] = False,
+    parquet: Annotated[
+        bool, typer.Option("--parquet", help="Write summary.parquet too; needs the extra `parquet`.")
+    ] = False,
     json_: options.Json = False,
 ) -> str:
-    """Explain one input: which of its values spoke for the prediction, and how much."""
-    from onnxdtd.cli import job
+    """Explain one input or many: which of their values spoke for the prediction, and how much."""
+    from onnxdtd.cli import run_job
 
-    return job.explain(
+    return run_job.explain(
         model,
-        input,
+        inputs,
         output,
         target,
         {"method": method, "engine": engine, "bias": bias, "rules": rules, "providers": provider,
@@ -90,6 +97,8 @@ def run(
          "strict_rules": strict_rules, "background": background, "max_steps": max_steps},
         preprocess,
         image,
+        sample=sample,
+        parquet=parquet,
         keep=keep or (),
         only=only or (),
         audit=not no_audit,

@@ -169,7 +169,9 @@ def _files(e: Explanation, files: Sequence[str]) -> list[str]:
     drawn = ["sample 0"] if len(e.target) > 1 else []
     pictures = [name for name in files if name.endswith(".png")]
     if len(e.relevance) > 1 and not columns(e):
-        drawn.append(f"input '{next(iter(e.relevance))}'" if len(pictures) < 2 else "an input each")
+        alone = len([name for name in pictures if name.startswith("heatmap")]) < 2
+        drawn.append(f"input '{next(iter(e.relevance))}'" if alone else "an input each")
     shows = f" (of {' and '.join(drawn)})" if drawn else ""
-    rest = [name for name in files if name not in pictures]
-    return [*([", ".join(pictures) + shows] if pictures else []), *rest]
+    heatmaps = [name for name in pictures if name.startswith("heatmap")]
+    rest = [name for name in files if name not in heatmaps]
+    return [*([", ".join(heatmaps) + shows] if heatmaps else []), *rest]

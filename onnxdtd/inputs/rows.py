@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from onnxdtd.errors import InputError
+from onnxdtd.folder import is_result
 from onnxdtd.inputs.arrays import check_inputs
 from onnxdtd.inputs.files import SUFFIXES
 from onnxdtd.inputs.image import IMAGE_SUFFIXES
@@ -126,6 +127,7 @@ def files_of(paths: Sequence[Path]) -> list[tuple[str, Path]]:
             files.append((path.name, path))
             continue
         inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+        inside = [p for p in inside if not is_result(p.parent)]
         inside = [p for p in inside if p.suffix.lower() in IMAGE_SUFFIXES] or inside
         if not inside:
             raise InputError(f"'{path}' holds no inputs ({' '.join(SUFFIXES)})")

@@ -45,7 +45,7 @@ class Work:
 
         The same chunks whatever was done before, so that an interrupted run finds the numbers of a whole one.
         """
-        return alike((row.inputs for row in self.data), self.scorer.batch)
+        return alike((row.inputs for row in self.data), self.scorer.batch, lambda feeds: feeds)
 
     def ask(self, chunk: Chunk) -> tuple[Ask, Array]:
         """What a method is asked of a chunk, and the logits (N, K)."""

@@ -45,8 +45,7 @@ def shows(
     layout = layout_of(relevance.shape)
     first = _against(e, sample)
     if layout == "NF":
-        if together and names is None:
-            names = headings(e, together)
+        names = names or (column_names(e) if e.features or together else None)
         return [*first, *_row(e, sample, relevance, _labels(values, names, relevance.size))]
     if layout in IMAGES:
         net = (
@@ -86,6 +85,18 @@ def headings(explanation: Explanation, names: tuple[str, ...]) -> list[str]:
     """The name of an input, with the number of the column where it has several."""
     sizes = {name: explanation.relevance[name].shape[1] for name in names}
     return [name if sizes[name] == 1 else f"{name}[{i}]" for name in names for i in range(sizes[name])]
+
+
+def column_names(e: Explanation) -> list[str]:
+    """The names of a table's columns: the user's or the metadata's, else those of inputs, else [0], [1], ...; none
+    for what is no table."""
+    together = columns(e)
+    size = sum(r[0].size for r in e.relevance.values()) if together or len(e.relevance) == 1 else 0
+    if not together and [r.ndim for r in e.relevance.values()] != [2]:
+        return []
+    if e.features is not None and len(e.features) == size:
+        return list(e.features)
+    return headings(e, together) if together else [f"[{i}]" for i in range(size)]
 
 
 def verbs(e: Explanation) -> tuple[str, str]:

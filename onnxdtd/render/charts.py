@@ -43,7 +43,7 @@ def bars(
     sizes = [float(relevance[i]) for i in shown]
     labels = [names[i] if names is not None else f"[{i}]" for i in shown]
     if values is not None:
-        labels = [f"{label} = {_told(values[i])}" for label, i in zip(labels, shown, strict=True)]
+        labels = [f"{label} = {told(values[i])}" for label, i in zip(labels, shown, strict=True)]
     if rest := order[len(shown) :].tolist():
         sizes.append(float(relevance[rest].sum(dtype=np.float64)))
         labels.append(f"{len(rest)} others, summed")
@@ -103,6 +103,6 @@ def _signal(axes: Axes, signal: Array) -> None:
     axes.set(xlim=(-0.5, steps - 0.5))
 
 
-def _told(value: Any) -> str:
+def told(value: Any) -> str:
     """A category as it is written, a token's number in full; of a measurement three digits."""
     return str(value) if isinstance(value, (str, np.integer)) else number(float(value))

@@ -21,10 +21,22 @@ from matplotlib.patches import Rectangle
 from onnxdtd.errors import UsageError
 from onnxdtd.explanation import Explanation
 from onnxdtd.inputs.layout import layout_of
-from onnxdtd.reading import box_in, caption, columns, headings, images, in_pixels, title
+from onnxdtd.reading import (
+    asked,
+    box_in,
+    caption,
+    column_names,
+    columns,
+    images,
+    in_pixels,
+    parts,
+    title,
+    unit,
+)  # fmt: skip
 from onnxdtd.render.canvas import BAR_SPACE, DPI, GAP, HEADING, MARGIN, Page, draw_bar
 from onnxdtd.render.charts import bars, strip
 from onnxdtd.render.colours import INK, Scale
+from onnxdtd.render.waterfall import waterfall
 from onnxdtd.types import Array
 
 _PANEL = 600  # pixels of a panel's longer side, more or less
@@ -61,9 +73,9 @@ def heatmap(
     if layout == "NF":
         return bars(array, shown, names, title, caption)
     if layout in ("NCT", "NTC", "NT"):
-        signal = None if shown is None else _rows(shown, layout)
-        return strip(_rows(array, layout), signal, title, percentile, caption)
-    flat = _channels_last(array, layout).sum(axis=-1, dtype=np.float64)
+        signal = None if shown is None else time_rows(shown, layout)
+        return strip(time_rows(array, layout), signal, title, percentile, caption)
+    flat = channels_last(array, layout).sum(axis=-1, dtype=np.float64)
     if picture is None and shown is not None:
         picture = picture_of(shown, layout)
     below = None if picture is None else _rgb(np.asarray(picture), flat.shape)
@@ -75,37 +87,11 @@ def save_heatmap(
     path: str | Path,
     sample: int = 0,
     picture: npt.ArrayLike | None = None,
-    *,
-    name: str | None = None,
-    layout: str | None = None,
-    names: Sequence[str] | None = None,
-    percentile: float = 99.5,
+    **how: Any,
 ) -> Path | None:
-    """Draw one sample of an explanation into `path` (.png, .svg, .pdf); None where its shape has no picture.
-
-    name: the input to draw, by default the first, or all of them where each is columns of one table. The rest is as
-    for `heatmap`.
-    """
-    together = columns(explanation) if name is None else ()
-    drawn = together or tuple(explanation.relevance)[:1] if name is None else (name,)
-    if not drawn:
-        return None
-    if name is not None and name not in explanation.relevance:
-        raise UsageError(f"'{name}' has no relevance: choose among {', '.join(explanation.relevance)}")
-    heading = title(explanation, sample, drawn[0] if drawn[0] in images(explanation) else "")
-    parts = [[arrays[i][sample] for i in drawn] for arrays in (explanation.relevance, explanation.inputs)]
-    relevance, values = (np.concatenate(part) if together else part[0] for part in parts)
-    figure = heatmap(
-        relevance,
-        picture,
-        values=values,
-        layout=layout,
-        title=heading,
-        names=headings(explanation, together) if together and names is None else names,
-        percentile=percentile,
-        caption=caption(explanation, sample),
-        box=box_in(explanation, sample, drawn[0]),
-    )
+    """Draw one sample of an explanation into `path` (.png, .svg, .pdf); None where its shape has no picture. how: as
+    for `figure_of`."""
+    figure = figure_of(explanation, sample, picture, **how)
     if figure is None:
         return None
     try:
@@ -113,6 +99,53 @@ def save_heatmap(
     except (OSError, ValueError) as error:
         raise UsageError(f"'{path}' cannot be written: {error}") from None
     return Path(path)
+
+
+def figure_of(
+    explanation: Explanation,
+    sample: int = 0,
+    picture: npt.ArrayLike | None = None,
+    *,
+    name: str | None = None,
+    layout: str | None = None,
+    names: Sequence[str] | None = None,
+    percentile: float = 99.5,
+) -> Figure | None:
+    """One sample of an explanation as a figure; None where its shape has no picture.
+
+    name: the input to draw, by default the first, or all of them where each is columns of one table, whose row
+    adds up to the explained number where the method says so. The rest is as for `heatmap`.
+    """
+    e, together = explanation, columns(explanation) if name is None else ()
+    drawn = together or tuple(e.relevance)[:1] if name is None else (name,)
+    if not drawn:
+        return None
+    if name is not None and name not in e.relevance:
+        raise UsageError(f"'{name}' has no relevance: choose among {', '.join(e.relevance)}")
+    heading = title(
+        e, sample, drawn[0] if drawn[0] in images(e) else ""
+    )  # which refuses a sample that is not there
+    parts_of = [[arrays[i][sample] for i in drawn] for arrays in (e.relevance, e.inputs)]
+    relevance, values = (np.concatenate(part) if together else part[0] for part in parts_of)
+    names = names or column_names(e) or None
+    whole = parts(e, sample)
+    if name is None and layout_of(relevance.shape, layout) == "NF" and len(whole) and relevance.size:
+        labels = names or [f"[{i}]" for i in range(relevance.size)]
+        if len(labels) != relevance.size:
+            raise UsageError(f"{len(labels)} names for {relevance.size} inputs: give one for each")
+        what = f"{unit(e, sample)} of {asked(e, sample)}"
+        return waterfall(relevance, values, labels, whole[1:], what, heading, caption(e, sample))
+    return heatmap(
+        relevance,
+        picture,
+        values=values,
+        layout=layout,
+        title=heading,
+        names=names,
+        percentile=percentile,
+        caption=caption(e, sample),
+        box=box_in(e, sample, drawn[0]),
+    )
 
 
 def picture_of(array: npt.ArrayLike, layout: str | None = None) -> npt.NDArray[np.uint8]:
@@ -124,20 +157,22 @@ def picture_of(array: npt.ArrayLike, layout: str | None = None) -> npt.NDArray[n
     layout = layout_of(pixels.shape, layout)
     if layout not in ("NCHW", "NHWC", "NHW"):
         raise UsageError(f"an array of shape {pixels.shape} is not an image: name its layout, such as NCHW")
-    pixels = _channels_last(pixels, layout)
+    pixels = channels_last(pixels, layout)
     if pixels.shape[-1] != 3:
         pixels = pixels.mean(axis=-1, keepdims=True).repeat(3, axis=-1)
     low, high = pixels.min(), pixels.max()
     return np.asarray(np.rint(255 * (pixels - low) / ((high - low) or 1.0)), dtype=np.uint8)
 
 
-def _channels_last(array: Array, layout: str) -> Array:
+def channels_last(array: Array, layout: str) -> Array:
+    """An image as (H, W, C)."""
     if layout == "NHW":
         return array[..., None]
     return np.moveaxis(array, 0, -1) if layout == "NCHW" else array
 
 
-def _rows(array: Array, layout: str) -> Array:
+def time_rows(array: Array, layout: str) -> Array:
+    """A sequence as (C, T)."""
     return array[None] if layout == "NT" else array.T if layout == "NTC" else array
 
 
@@ -164,7 +199,7 @@ def _image(
     scale = Scale.of(relevance, percentile)
     panels = {"relevance": scale.colours(relevance)}
     if picture is not None:
-        panels = {"input": picture, **panels, "overlay": _overlay(relevance, picture, scale)}
+        panels = {"input": picture, **panels, "overlay": over(relevance, picture, scale)}
     height, width, whole = _panel_size(*relevance.shape)
     cell = max(width, _LEAST)
     stacked = width > 1.7 * height
@@ -200,7 +235,7 @@ def _panel_size(height: int, width: int) -> tuple[int, int, bool]:
     return max(1, height * _PANEL // longer), max(1, width * _PANEL // longer), False
 
 
-def _overlay(relevance: Array, picture: Array, scale: Scale) -> Array:
+def over(relevance: Array, picture: Array, scale: Scale) -> Array:
     """The colours over a light grey picture, opaque where the relevance is large."""
     grey = 0.76 + 0.24 * (picture @ [0.299, 0.587, 0.114])
     alpha = np.abs(scale.normal(relevance))[..., None] ** 0.75

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import math
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
 
 import numpy as np
 
 from onnxdtd.model.graph import Graph
 from onnxdtd.types import Array, Arrays, Rows
+
+T = TypeVar("T")
 
 
 def fixed_batch(graph: Graph) -> int | None:
@@ -22,17 +26,21 @@ def chunks(count: int, rows: int) -> Iterator[Rows]:
         yield np.arange(start, min(start + rows, count))
 
 
-def alike(stream: Iterable[Arrays], rows: int) -> Iterator[list[tuple[int, Arrays]]]:
-    """Inputs with their numbers, in their order, in runs of at most so many; a run ends where the shapes change."""
-    run: list[tuple[int, Arrays]] = []
+def alike(
+    stream: Iterable[T], rows: int, arrays: Callable[[T], Arrays], elements: float = math.inf
+) -> Iterator[list[tuple[int, T]]]:
+    """Things with their numbers, in their order, in runs of at most so many, and of so many elements of their arrays
+    beyond the first; a run ends where the shapes change."""
+    run: list[tuple[int, T]] = []
     shapes: dict[str, tuple[int, ...]] = {}
-    for i, feeds in enumerate(stream):
-        here = {name: array.shape for name, array in feeds.items()}
-        if run and (len(run) == rows or here != shapes):
+    for i, thing in enumerate(stream):
+        here = {name: array.shape for name, array in arrays(thing).items()}
+        size = sum(map(math.prod, here.values()))
+        if run and (len(run) == rows or (len(run) + 1) * size > elements or here != shapes):
             yield run
             run = []
         shapes = here
-        run.append((i, feeds))
+        run.append((i, thing))
     if run:
         yield run
 

@@ -15,7 +15,10 @@ from onnxdtd.explanation import SCHEMA, Explanation
 from tests.support.paths import DOCS
 
 DOCS = DOCS / "explanation.md"
-FILES = {"explanation.json", "inputs.npz", "outputs.npz", "relevance.npz"}
+FILES = {
+    *("explanation.json", "inputs.npz", "outputs.npz", "relevance.npz"),
+    *("heatmap.png", "summary.csv", "contact.png"),
+}
 
 
 def example(**changes: Any) -> Explanation:
@@ -182,10 +185,10 @@ def test_every_json_key_is_documented(tmp_path: Path) -> None:
 
 def test_extras_belong_to_the_result(tmp_path: Path) -> None:
     def draw(folder: Path) -> None:
-        (folder / "heatmap.png").write_bytes(b"png")
+        (folder / "more.png").write_bytes(b"png")
 
     folder = example().save(tmp_path / "out", extras=draw)
-    assert json.loads((folder / "explanation.json").read_text())["files"] == sorted(FILES | {"heatmap.png"})
+    assert json.loads((folder / "explanation.json").read_text())["files"] == sorted(FILES | {"more.png"})
     example().save(folder)
     assert entries(folder) == FILES
 

@@ -1,0 +1,116 @@
+"""The work of `run` on one input, loaded when it runs."""
+
+from __future__ import annotations
+
+import json
+import re
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from onnxdtd.audit import audited
+from onnxdtd.cli import many_job
+from onnxdtd.cli.job import ask
+from onnxdtd.cli.progress import Progress
+from onnxdtd.cli.settings import restriction, restrictions
+from onnxdtd.cli.summary import SHOWN, summary
+from onnxdtd.cli.text import message
+from onnxdtd.errors import InputError
+from onnxdtd.explanation import Explanation
+from onnxdtd.folder import MANIFEST, check_folder, plain
+from onnxdtd.inputs import IMAGE_SUFFIXES, Preprocess
+from onnxdtd.records import SCHEMA
+
+
+def explain(
+    model: Path,
+    inputs: Sequence[Path],
+    output: Path,
+    targets: Sequence[str],
+    options: Mapping[str, Any],
+    preprocess: Path | None,
+    image: Mapping[str, Any],
+    *,
+    sample: str | None,
+    keep: Sequence[str],
+    only: Sequence[str],
+    audit: bool,
+    parquet: bool,
+    as_json: bool,
+) -> str:
+    """Explain one input or many, write the folder, and tell of it: a summary, or one JSON object. Of several targets
+    each has a folder of its own in `output`, and the JSON object lists them as `results`."""
+    if many_job.are_many(model, inputs, sample):
+        return many_job.explain(
+            model, inputs, output, targets, options, preprocess, image,
+            sample=sample, keep=keep, only=only, audit=audit, parquet=parquet, as_json=as_json,
+        )  # fmt: skip
+    (input,) = inputs
+    folders = [output] if len(targets) == 1 else [output / place for place in _places(targets)]
+    checks: list[Callable[[], object]] = [partial(check_folder, folder, SCHEMA) for folder in folders]
+    checks += [partial(restriction, text) for text in only]
+    asked = ask(model, input, targets, options, preprocess, image, *checks)
+    explainer, shown = asked.explainer, _shown(asked.prepare, input)
+    x = asked.x if sample is None else _chosen(asked.x, sample)
+    made = partial(audited, explainer) if audit else explainer
+    told: list[Any] = []
+    for folder, target in zip(folders, asked.targets, strict=True):
+        with warnings.catch_warnings():
+            # Of NumPy and matplotlib; what matters to the user is in e.warnings.
+            warnings.simplefilter("ignore")
+            with Progress(quiet=as_json) as progress:
+                e = made(x, target, progress=progress, keep=keep, only=restrictions(only))
+            saved = e.save(folder, picture=shown, extras=partial(many_job.parquet_of, e) if parquet else None)
+        written = json.loads((folder / MANIFEST).read_text("utf-8"))
+        for warning in unfitting(e):
+            message(f"warning: {warning}")
+        if as_json:
+            message("\n".join(f"warning: {text}" for text in e.warnings))
+            told.append({**written, "prediction": prediction(e), "directory": str(saved)})
+        else:
+            told.append(summary(e, folder, written["files"]))
+    if not as_json:
+        return "\n\n".join(told)
+    return json.dumps(told[0] if len(told) == 1 else {"results": told}, allow_nan=False)
+
+
+def prediction(e: Explanation) -> Any:
+    """For each sample the largest elements of the explained output, for JSON."""
+    keys = ("index", "label", "value")
+    samples = range(len(e.target))
+    return plain([[dict(zip(keys, best, strict=True)) for best in e.top(SHOWN, i)] for i in samples])
+
+
+def unfitting(e: Explanation) -> list[str]:
+    """Names of columns that are left out, since they are not as many as the columns."""
+    size = sum(r[0].size for r in e.relevance.values() if r.ndim > 1)
+    if e.features is None or len(e.features) == size:
+        return []
+    return [f"{len(e.features)} features are named, of {size}: left out"]
+
+
+def _chosen(x: Mapping[str, Any], text: str) -> dict[str, Any]:
+    """The rows that `--sample` names."""
+    count = min((len(array) for array in x.values() if np.ndim(array)), default=1)
+    rows = many_job.rows_named(text)
+    places = [i for i in range(count) if i in rows]
+    if not places:
+        raise InputError(f"--sample {text}: the input has {count} rows, 0 to {count - 1}")
+    return {
+        name: array[places] if np.ndim(array) and len(array) == count else array for name, array in x.items()
+    }
+
+
+def _shown(prepare: Preprocess | None, input: Path) -> Any:
+    """The picture that the model is shown, where the input is one."""
+    return prepare.picture(input) if prepare and input.suffix.lower() in IMAGE_SUFFIXES else None
+
+
+def _places(targets: Sequence[str]) -> list[str]:
+    """A folder for each of several targets: its number, and what of its text may stand in a name."""
+    words = [re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-").lower()[:40] for text in targets]
+    return ["-".join(filter(None, (str(i), word))) for i, word in enumerate(words, 1)]

@@ -1,0 +1,107 @@
+"""Many inputs, explained one batch after the other: rows in, an explanation of each out."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from onnxdtd.errors import InputError, OnnxdtdError
+from onnxdtd.explainer import Explainer
+from onnxdtd.explanation import Explanation
+from onnxdtd.inputs import Row
+from onnxdtd.remarks import remarks
+from onnxdtd.runs.batches import alike, fixed_batch
+from onnxdtd.types import Array
+
+MOST_ROWS = 64
+MOST_ELEMENTS = 1 << 19
+"""Rows, and elements of their inputs, that go into one pass: three photographs of 224 x 224."""
+
+
+def explain_each(
+    explainer: Explainer,
+    rows: Iterable[Row],
+    target: Any = None,
+    *,
+    faulty: Callable[[str, OnnxdtdError], object] | None = None,
+    **inside: Any,
+) -> Iterator[tuple[Row, Explanation]]:
+    """Each row with its explanation, a batch of one, in their order; no more than one pass of rows is held.
+
+    Rows of equal shapes share a pass, and a fixed batch is filled up with its last row. faulty: told the name and the
+    fault of a row that cannot be explained, whose neighbours then go on; without it the fault is raised.
+    """
+    fixed = fixed_batch(explainer.graph)
+    for run in alike(rows, MOST_ROWS if fixed is None else fixed, lambda row: row.inputs, MOST_ELEMENTS):
+        batch = [row for _, row in run]
+        try:
+            yield from _together(explainer, batch, fixed, target, inside)
+        except OnnxdtdError as error:
+            if faulty is None:
+                raise
+            if len(batch) == 1:
+                faulty(batch[0].id, error)
+            for row in batch if len(batch) > 1 else ():
+                try:
+                    yield from _together(explainer, [row], fixed, target, inside)
+                except OnnxdtdError as own:
+                    faulty(row.id, own)
+
+
+def _together(
+    explainer: Explainer, batch: Sequence[Row], fixed: int | None, target: Any, inside: dict[str, Any]
+) -> list[tuple[Row, Explanation]]:
+    filled = [*batch, *[batch[-1]] * ((fixed or len(batch)) - len(batch))]
+    feeds = {name: np.concatenate([row.inputs[name] for row in filled]) for name in batch[0].inputs}
+    e = explainer(feeds, target, **inside)
+    if len(e.target) != len(filled):
+        if len(batch) == 1:
+            return [(batch[0], e)]
+        raise InputError("the model does not tell the rows of a batch apart")
+    return [(row, single(explainer, e, i)) for i, row in enumerate(batch)]
+
+
+def single(explainer: Explainer, e: Explanation, i: int) -> Explanation:
+    """The explanation of one sample of a batch, as a batch of one."""
+    count = len(e.target)
+    if count == 1:
+        return e
+    changes: dict[str, Any] = {
+        name: {key: _one(a, i, count) for key, a in getattr(e, name).items()}
+        for name in ("inputs", "relevance", "kept", "outputs")
+    }
+    if e.batch_axis is not None:
+        changes["outputs"][e.output] = np.take(e.outputs[e.output], [i], e.batch_axis)
+    one = dataclasses.replace(
+        e, **changes,
+        target=e.target[i : i + 1], target_value=e.target_value[i : i + 1], seed=e.seed[i : i + 1],
+        corners=e.corners[i : i + 1],
+        nodes=tuple(node if node.samples is None else node.sample(i) for node in e.nodes),
+        extras={key: value[i : i + 1] if _is_each(value, count) else value for key, value in e.extras.items()},
+    )  # fmt: skip
+    return dataclasses.replace(one, warnings=_warnings(explainer, e, one))
+
+
+def _warnings(explainer: Explainer, e: Explanation, one: Explanation) -> tuple[str, ...]:
+    """Those of the batch, where they name samples as they are of this one."""
+    here = explainer.at(e.inputs)
+    plan = here.plan(e.output)
+
+    def own(x: Explanation) -> tuple[str, ...]:
+        return remarks(plan, x.inputs, here.input_range, x.seed, x.relevance)
+
+    of_all = own(e)
+    if not set(of_all) <= set(e.warnings):  # of many passes
+        return e.warnings
+    return (*own(one), *(warning for warning in e.warnings if warning not in of_all))
+
+
+def _one(array: Array, i: int, count: int) -> Array:
+    return array[i : i + 1] if array.ndim and len(array) == count else array
+
+
+def _is_each(value: Any, count: int) -> bool:
+    return isinstance(value, (list, tuple)) and len(value) == count

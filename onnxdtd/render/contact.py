@@ -1,0 +1,86 @@
+"""A contact sheet: many explanations on one page, each with what was explained."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.figure import Figure
+from PIL import Image
+
+from onnxdtd.explanation import Explanation
+from onnxdtd.inputs.layout import layout_of
+from onnxdtd.reading import asked, unit
+from onnxdtd.render.canvas import MARGIN, SMALL, Page, wrapped
+from onnxdtd.render.colours import FAINT, GREY, INK, Scale
+from onnxdtd.render.heatmap import channels_last, over, picture_of, time_rows
+from onnxdtd.types import Array
+
+SIDE = 240  # pixels of a thumbnail's longer side
+MOST = 60
+ACROSS = 6
+_LINE, _GAP = 30, 28
+
+
+@dataclass(frozen=True)
+class Thumb:
+    """One cell: lines of text, and pictures side by side, RGB in 0..255."""
+
+    lines: tuple[str, ...]
+    pictures: tuple[npt.NDArray[np.uint8], ...]
+
+
+def thumb(e: Explanation, name: str, sample: int = 0, picture: Array | None = None) -> Thumb | None:
+    """The cell of one sample: what the model was shown, and its relevance over it; of a sequence the relevance. None
+    for what has no such picture, as a table has none, or is not finite."""
+    (first, *_) = e.relevance
+    relevance = e.relevance[first][sample]
+    layout = layout_of(relevance.shape)
+    if layout in (None, "NF") or not relevance.size or not np.isfinite(relevance).all():
+        return None
+    fired = [finding["name"] for finding in e.findings if finding["fired"]]
+    lines: tuple[str, ...] = (name, f"{asked(e, sample)}, {unit(e, sample)} {e.target_value[sample]:.4g}")
+    lines += (f"fired: {', '.join(fired)}",) if fired else ()
+    assert layout is not None
+    if layout in ("NCT", "NTC", "NT"):
+        rows = time_rows(relevance, layout)
+        return Thumb(lines, (_small(Scale.of(rows, 99.5).colours(rows), (SIDE // 2, 2 * SIDE)),))
+    flat = channels_last(relevance, layout).sum(axis=-1, dtype=np.float64)
+    shown = picture_of(e.inputs[first][sample], layout) if picture is None else np.asarray(picture)
+    height, width = flat.shape
+    size = (max(1, SIDE * height // max(flat.shape)), max(1, SIDE * width // max(flat.shape)))
+    scale = Scale.of(flat, 99.5)
+    return Thumb(lines, (_small(shown / 255.0, size), _small(over(flat, shown / 255.0, scale), size)))
+
+
+def sheet(thumbs: Sequence[Thumb], title: str, caption: str = "") -> Figure:
+    """The cells row by row, as many across as have room."""
+    wide = max(sum(p.shape[1] for p in t.pictures) + 6 for t in thumbs)
+    text = _LINE * max(len(t.lines) for t in thumbs) + 8
+    tall = text + max(p.shape[0] for t in thumbs for p in t.pictures)
+    across = max(1, min(ACROSS, len(thumbs), 2600 // (wide + _GAP)))
+    down = -(-len(thumbs) // across)
+    page = Page(max(2 * MARGIN + across * (wide + _GAP), 900), down * (tall + _GAP), title, caption)
+    for k, cell in enumerate(thumbs):
+        row, column = divmod(k, across)
+        left, top = MARGIN + column * (wide + _GAP), row * (tall + _GAP)
+        for i, (line, colour) in enumerate(zip(cell.lines, (INK, GREY, FAINT), strict=False)):
+            for words in wrapped(line, wide, SMALL, 1):
+                page.text(left, top + i * _LINE, words, SMALL, colour)
+        for pixels in cell.pictures:
+            axes = page.place(left, top + text, pixels.shape[1], pixels.shape[0])
+            axes.imshow(pixels, interpolation="nearest", aspect="auto")
+            axes.set(xticks=[], yticks=[])
+            axes.spines[:].set(linewidth=0.5, color=FAINT)
+            left += pixels.shape[1] + 6
+    return page.figure
+
+
+def _small(pixels: Array, size: tuple[int, int]) -> npt.NDArray[np.uint8]:
+    """RGB in 0..1 as a picture of this height and width: pixels stay crisp where they grow."""
+    image = Image.fromarray(np.rint(255 * np.clip(pixels, 0, 1)).astype(np.uint8))
+    grows = size[0] >= pixels.shape[0]
+    how = Image.Resampling.NEAREST if grows else Image.Resampling.BOX
+    return np.asarray(image.resize((size[1], size[0]), how))

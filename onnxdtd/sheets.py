@@ -1,0 +1,78 @@
+"""Results as tables: a line for each sample, and of a table's rows the relevance of every column."""
+
+from __future__ import annotations
+
+import csv
+import importlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from onnxdtd.errors import UsageError
+from onnxdtd.explanation import Explanation
+from onnxdtd.reading import asked, column_names, columns, parts, unit
+
+Line = Mapping[str, Any]
+
+
+def summary_line(e: Explanation, sample: int, first: Line) -> dict[str, Any]:
+    """What was explained in one sample, its number, what it is made of, and what fired. first: columns before it."""
+    made = {f"of {word}": amount for word, amount in parts(e, sample)}
+    best = e.top(1, sample)
+    return {
+        **first,
+        "target": asked(e, sample),
+        unit(e, sample): float(e.target_value[sample]),
+        "largest": best[0][1] or ",".join(map(str, best[0][0])) if best else "",
+        "method": e.method,
+        **made,
+        "fired": " ".join(finding["name"] for finding in e.findings if finding["fired"]),
+        "warnings": len(e.warnings),
+    }
+
+
+def relevance_lines(e: Explanation, first: Line | None = None) -> list[dict[str, Any]]:
+    """A line for each row of a table: the columns of `first`, by default the row's number, the explained number, the
+    relevance of each column, and what no column is given. Empty where the inputs are no columns."""
+    names = column_names(e)
+    if not names:
+        return []
+    arrays = [e.relevance[name] for name in columns(e) or list(e.relevance)[:1]]
+    rows = np.concatenate([array.reshape(len(array), -1) for array in arrays], axis=1)
+    lines = []
+    for i, row in enumerate(rows.tolist()):
+        others = {f"({word})": amount for word, amount in parts(e, i)[1:]}
+        line = {**(first or {"row": i}), "target": asked(e, i), unit(e, i): float(e.target_value[i])}
+        lines.append({**line, **dict(zip(names, row, strict=True)), **others})
+    return lines
+
+
+def write_csv(path: Path, lines: Sequence[Line]) -> None:
+    """The lines under a header of all their columns, in the order in which they come up; missing ones are empty."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, header(lines), restval="")
+        writer.writeheader()
+        writer.writerows(lines)
+
+
+def write_parquet(path: Path, lines: Sequence[Line]) -> None:
+    """The same as Parquet, by pyarrow. Raises UsageError where that is missing."""
+    arrow = parquet_writer()
+    columns = {name: [line.get(name) for line in lines] for name in header(lines)}
+    arrow.parquet.write_table(arrow.table(columns), path)
+
+
+def parquet_writer() -> Any:
+    """The package pyarrow. Raises UsageError where it is missing."""
+    try:
+        importlib.import_module("pyarrow.parquet")
+        return importlib.import_module("pyarrow")
+    except ImportError:
+        raise UsageError('--parquet needs pyarrow: pip install "onnxdtd[parquet]"') from None
+
+
+def header(lines: Sequence[Line]) -> list[str]:
+    """Every column of any line, once."""
+    return list(dict.fromkeys(name for line in lines for name in line))
