@@ -15,10 +15,11 @@ import onnx
 import pytest
 
 import onnxdtd
-from onnxdtd.cli import inspect_model, job, progress, tables
+from onnxdtd.cli import inspect_model, progress, run_job, tables
 from onnxdtd.cli.text import numbers, printable, sections, table
 from onnxdtd.model.graph import Graph
 from onnxdtd.reading import shares
+from onnxdtd.render import saved
 from tests.support.command_line import (
     DIGIT,
     DIGIT_MODEL,
@@ -104,7 +105,7 @@ def test_the_whole_summary(cli: Cli, tmp_path: Path) -> None:
         "            input_blind       0.8\n"
         "            gradient_x_input  1\n"
         "written     out: heatmap.png, explanation.json, inputs.npz, outputs.npz,\n"
-        "            relevance.npz\n"
+        "            relevance.csv, relevance.npz\n"
     )
 
 
@@ -115,7 +116,7 @@ def test_the_summary_of_a_batch_and_of_two_inputs(cli: Cli, tmp_path: Path) -> N
     assert "prediction  sample 0: 0 = 4.000, 1 = 2.000, 2 = -3.000\n" in out
     assert out.count("            and 1 more samples\n") == 4
     assert "target      sample 0: index 0 of output 'y', logit 4\n            sample 1: index 0" in out
-    assert "written     onnxdtd-out: heatmap.png (of sample 0), explanation.json" in out
+    assert "written     onnxdtd-out: columns.png, heatmap.png (of sample 0)," in out
     two = model("(float[N, 2] a, float[N, 2] b) => (float[N, 2] y) { y = Add(a, b) }")
     onnx.save(two, tmp_path / "two.onnx")
     np.savez(tmp_path / "two.npz", a=np.float32([[1, 2]]), b=np.float32([[3, 4]]))
@@ -237,11 +238,14 @@ def test_what_a_method_of_many_passes_found_is_told(cli: Cli, tmp_path: Path) ->
     assert "            distance " in out
 
 
-def test_the_columns_of_a_table_are_named(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[Any] = []
-    monkeypatch.setattr(job, "save_heatmap", lambda *_, **options: seen.append(options["names"]))
-    assert cli("run", MODELS / "wine_mlp.onnx", MODELS / "wine_sample.npy")[0] == 0
-    assert seen[0][:2] == ("alcohol", "malic_acid")
+def test_the_columns_of_a_table_are_named(cli: Cli, tmp_path: Path) -> None:
+    assert cli("run", MODELS / "wine_mlp.onnx", MODELS / "wine_sample.npy", "-o", "out")[0] == 0
+    header, row = (tmp_path / "out" / "relevance.csv").read_text().splitlines()
+    assert header.split(",")[:5] == ["row", "target", "logit", "alcohol", "malic_acid"]
+    e = onnxdtd.Explanation.load(tmp_path / "out")
+    amounts = [float(cell) for cell in row.rsplit(",", 14)[1:]]
+    np.testing.assert_allclose(amounts[:13], e.relevance["input"][0], rtol=1e-6)
+    assert sum(amounts) == pytest.approx(float(e.target_value[0]), rel=1e-6)
 
 
 def test_columns_that_do_not_fit_are_left_out_with_a_warning(cli: Cli, tmp_path: Path) -> None:
@@ -250,7 +254,7 @@ def test_columns_that_do_not_fit_are_left_out_with_a_warning(cli: Cli, tmp_path:
     onnx.save(proto, tmp_path / "m.onnx")
     code, _, err = cli("run", "m.onnx", array(tmp_path / "x.npy", [[1, 2]]))
     assert code == 0
-    assert "warning: the model's metadata name 3 features of 2" in err
+    assert "warning: 3 features are named, of 2: left out" in err
 
 
 def test_what_is_not_finite_gives_a_warning_and_no_picture(cli: Cli, tmp_path: Path) -> None:
@@ -393,7 +397,7 @@ def test_a_bug_of_ours_shows_its_traceback(cli: Cli, monkeypatch: pytest.MonkeyP
     def broken(*_: Any, **__: Any) -> str:
         raise RuntimeError("of ours")
 
-    monkeypatch.setattr(job, "explain", broken)
+    monkeypatch.setattr(run_job, "explain", broken)
     code, out, err = cli("run", "m.onnx", "x.npy")
     assert (code, out) == (1, "")
     assert "Traceback" in err
@@ -405,7 +409,7 @@ def test_ctrl_c(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     def interrupted(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(job, "save_heatmap", interrupted)
+    monkeypatch.setattr(saved, "fill", interrupted)
     assert cli("run", DIGIT_MODEL, DIGIT, "-o", "out") == (130, "", "onnxdtd: interrupted\n")
     assert list(tmp_path.iterdir()) == []
 

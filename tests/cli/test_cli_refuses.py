@@ -53,7 +53,7 @@ INPUTS: list[tuple[str, Callable[[Path], object], list[str]]] = [
     ("cut.npy", lambda p: p.write_bytes(DIGIT.read_bytes()[:500]), ["not a whole .npy file"]),
     ("empty.npy", lambda p: p.touch(), ["is empty"]),
     ("none.npy", lambda p: None, ["'none.npy' is not there"]),
-    ("folder.npy", lambda p: p.mkdir(), ["'folder.npy' is not a file"]),
+    ("folder.npy", lambda p: p.mkdir(), ["'folder.npy' holds no inputs"]),
     ("table.txt", lambda p: p.touch(), ["the suffix '.txt'", ".npy .npz .csv .pb .png"]),
     ("photo.png", lambda p: p.write_bytes(PHOTO.read_bytes()), ["--preprocess FILE", "--resize"]),
 ]  # fmt: skip
@@ -120,7 +120,9 @@ def test_operators_without_a_rule(cli: Cli) -> None:
         (["--resize", "28"], ["is not an image", "--resize", "leave"]),
         (["--preprocess", "p.toml", "--mean", "0"], ["is not an image", "--preprocess, --mean"]),
         (["--metod", "dtd"], ["--metod", "--method"]),
-        (["surplus"], ["surplus", "onnxdtd run --help"]),
+        (["--sample", "a"], ["--sample a: give the number of a row"]),
+        (["--sample", "9"], ["the input has 1 rows, 0 to 0"]),
+        (["--preset", "imagnet"], ["is not an image", "--preset"]),
     ],
     ids=lambda part: " ".join(part) if isinstance(part, list) else None,
 )
@@ -232,7 +234,7 @@ def test_all_faults_of_the_preprocessing_at_once(cli: Cli) -> None:
     ("arguments", "words"),
     [
         (["run"], ["Missing argument 'MODEL'", "onnxdtd run --help"]),
-        (["run", "m.onnx"], ["Missing argument 'INPUT'"]),
+        (["run", "m.onnx"], ["Missing argument 'INPUT...'"]),
         (["rum"], ["No such command 'rum'", "onnxdtd --help"]),
         (["m.onnx", "x.npy"], ["onnxdtd run m.onnx INPUT"]),
         (["--"], ["no command"]),
