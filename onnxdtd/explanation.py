@@ -44,8 +44,9 @@ class Explanation:
     names of a table's columns. kept: the
     relevance that arrived at values inside the model, each shaped like its value, where `keep` asked for it. only:
     the channels that it was restricted to, by value and axis. start: the values at which it started, if not at the
-    target. past: those of the explained inputs that hold what a decoder has read before. extras: what a method of many passes found out besides: numbers, words, or lists with one for each sample.
-    findings, sentence: how far to trust it, by the cheapest audits (docs/audit.md); empty where none were run.
+    target. past: those of the explained inputs that hold what a decoder has read before. extras: what a method of
+    many passes found out besides: numbers, words, or lists with one for each sample. findings, sentence: how far to
+    trust it, by the cheapest audits (docs/audit.md); empty where none were run.
     """
 
     inputs: Mapping[str, Array]

@@ -23,8 +23,9 @@ from onnxdtd.sheets import relevance_lines, summary_line, write_csv
 
 
 def fill(e: Explanation, folder: Path, picture: Any = None) -> None:
-    """heatmap.png of the first sample, one more for each further image, of a table's rows relevance.csv; of several samples summary.csv besides, and
-    contact.png or, of a table, columns.png. picture: what the first sample's heatmap is laid over.
+    """heatmap.png of the first sample, one more for each further image, and relevance.csv of a table's rows; of
+    several samples summary.csv besides, and contact.png or, of a table, columns.png. picture: what the first sample's
+    heatmap is laid over.
 
     What is not finite, of which the result warns, is not drawn, nor what was given nothing.
     """

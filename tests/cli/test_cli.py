@@ -116,7 +116,7 @@ def test_the_summary_of_a_batch_and_of_two_inputs(cli: Cli, tmp_path: Path) -> N
     assert "prediction  sample 0: 0 = 4.000, 1 = 2.000, 2 = -3.000\n" in out
     assert out.count("            and 1 more samples\n") == 4
     assert "target      sample 0: index 0 of output 'y', logit 4\n            sample 1: index 0" in out
-    assert "written     onnxdtd-out: columns.png, heatmap.png (of sample 0)," in out
+    assert "written     onnxdtd-out: heatmap.png (of sample 0), columns.png," in out
     two = model("(float[N, 2] a, float[N, 2] b) => (float[N, 2] y) { y = Add(a, b) }")
     onnx.save(two, tmp_path / "two.onnx")
     np.savez(tmp_path / "two.npz", a=np.float32([[1, 2]]), b=np.float32([[3, 4]]))

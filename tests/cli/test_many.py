@@ -123,7 +123,7 @@ def test_a_csv_by_names_of_features(cli: Cli, tmp_path: Path) -> None:
     rows = lines(tmp_path / "out" / "relevance.csv")
     amounts = [[float(row[name]) for name in ("age", "size", "logit")] for row in rows]
     np.testing.assert_allclose(amounts, [[1, 2, 4], [3, 4, 8]], rtol=1e-5)
-    code, _, err = cli("run", "m.onnx", "rows.csv", *names, "-t", "dgo")
+    code, _, err = cli("run", "m.onnx", "rows.csv", *names, "-t", "dogg")
     assert (code, "did you mean 'dog'?" in err) == (2, True)
     (tmp_path / "rows.csv").write_text("siz,age\n2,1\n")
     assert cli("run", "m.onnx", "rows.csv", "--features", "f.txt") == (
