@@ -68,7 +68,10 @@ class Site:
     constant, where no input does. kept: where derived weights are kept, by (node, map, weight map). lost: called with
     the relevance that reaches no input, see `Claim`; the call costs nothing when nobody listens: the share is a
     function. sums: where a rule's sums are kept, which only depend on the point, by (node, rule); None where no
-    further walk will ask for them. at_zero: f(0) of a curve of one value, None of other ops.
+    further walk will ask for them. at_zero: f(0) of a curve of one value, None of other ops. straight: each piece of
+    that curve is a line through zero, so its slope is y / x. counts: how often the maps together make the output:
+    each factor of a product makes the whole of it, and the bias takes off what is too much. of_values: inputs are the
+    node's own (made finite), not stand-ins of which only the shape is theirs.
     switches: the maps of a selection in which the first of tied winners takes all. rounding: the share that rounding
     has in each value of the output, on demand; None of what does not round.
     """
@@ -85,6 +88,9 @@ class Site:
     lost: Claim = ignore
     sums: MutableMapping[Any, Any] | None = None
     at_zero: float | None = None
+    straight: bool = False
+    counts: int = 1
+    of_values: bool = True
     switches: tuple[LinearMap, ...] = ()
     rounding: Callable[[], Any] | None = None
 

@@ -106,7 +106,11 @@ class Point:
         inputs = tuple(self.value(slot) for slot in self.slots)
         if self.node.bias:
             constant = self.graph.constants[self.node.bias]
-            bias = constant if bias is None else bias + constant
+            own = bias  # made when it is asked for, if it is a function
+            if callable(own):
+                bias = lambda: own() + constant  # noqa: E731
+            else:
+                bias = constant if own is None else own + constant
         return Site(
             f"{self.node.name}:{self.which}" if self.which else self.node.name,
             maps,

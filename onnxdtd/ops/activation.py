@@ -37,9 +37,9 @@ from onnxdtd.registry import op
 INPUT, SLOPE = 0, 1
 
 
-def diagonal(point: Point, slope: Callable[[], Any], at_zero: float = 0.0) -> Site:
-    """The site of an elementwise op; slope makes dy/dx on demand. at_zero: f(0)."""
-    return tangent(point, scaled(slope, point.x), at_zero)
+def diagonal(point: Point, slope: Callable[[], Any], at_zero: float = 0.0, straight: bool = False) -> Site:
+    """The site of an elementwise op; slope makes dy/dx on demand. at_zero: f(0). straight: dy/dx is y / x."""
+    return tangent(point, scaled(slope, point.x), at_zero, straight)
 
 
 @op(
@@ -53,7 +53,7 @@ def diagonal(point: Point, slope: Callable[[], Any], at_zero: float = 0.0) -> Si
 def rectified(point: Point) -> Site:
     """y = max(x, 0); slope 1 where x > 0, else 0."""
     # The output tells as much, and the input may then stay inside a fused convolution.
-    return diagonal(point, lambda: cast_like(beyond(point.output), point.output))
+    return diagonal(point, lambda: cast_like(beyond(point.output), point.output), straight=True)
 
 
 @op(
@@ -66,7 +66,7 @@ def rectified(point: Point) -> Site:
 def leaky_relu(point: Point) -> Site:
     """y = x where x > 0, else alpha x."""
     alpha = point.attribute("alpha", 0.01)
-    return diagonal(point, lambda: cast_like(beyond(point.x), point.x) * (1.0 - alpha) + alpha)
+    return diagonal(point, lambda: cast_like(beyond(point.x), point.x) * (1.0 - alpha) + alpha, straight=True)
 
 
 def _of_parametric_relu(at: At) -> Domain:

@@ -8,7 +8,7 @@ from typing import Any
 from onnxdtd.domains.interval import At
 from onnxdtd.linear import LinearMap, Site
 from onnxdtd.model.point import Point
-from onnxdtd.ops.scale import counted_twice, scaled
+from onnxdtd.ops.scale import scaled, whole_each
 from onnxdtd.primitives import largest, matmul, reduce_sum, swap_last, unbroadcast, unsqueeze
 from onnxdtd.registry import op
 
@@ -23,7 +23,7 @@ def product(point: Point) -> Site:
         _product(point.value(1 - slot), point.value(slot), slot == 0, point.is_constant(1 - slot))
         for slot in point.slots
     ]
-    return point.site(*maps, bias=counted_twice(point))
+    return whole_each(point, maps)
 
 
 def _work_of_gemm(at: At) -> int:

@@ -11,6 +11,7 @@ import numpy as np
 from onnxdtd.linear import LinearMap, Site
 from onnxdtd.model.equation import letters
 from onnxdtd.model.point import Point
+from onnxdtd.ops.scale import whole_each
 from onnxdtd.primitives import einsum, expand_like, size, unbroadcast, unit, unsqueeze
 from onnxdtd.registry import op
 
@@ -21,8 +22,7 @@ def contraction(point: Point) -> Site:
     operands = [point.value(slot) for slot in range(len(point.node.inputs))]
     terms, result = letters(point.attribute("equation"), [x.ndim for x in operands])
     maps = [_map(point, operands, terms, result, slot) for slot in point.slots]
-    extra = len(maps) - 1
-    return point.site(*maps, bias=-(point.output * float(extra)) if extra else None)
+    return whole_each(point, maps)
 
 
 def _map(point: Point, operands: Sequence[Any], terms: Sequence[str], result: str, slot: int) -> LinearMap:

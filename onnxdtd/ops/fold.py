@@ -67,7 +67,8 @@ def fold(point: Point) -> Site:
     geometry: dict[str, Any] = {"strides": strides, "pads": pads, "dilations": dilations, "group": 1}
 
     def apply(w: Any, v: Any) -> Any:
-        return reshape_like(conv_transpose(reshape(v, shape=[-1, count, *blocks]), w, y, **geometry), y)
+        image = conv_transpose(reshape(v, shape=[-1, count, *blocks]), w, y, **geometry)
+        return reshape(image, shape=[-1, *sizes(y, 1)])  # v may be one sample for all
 
     def adjoint(w: Any, r: Any) -> Any:
         return reshape_like(conv(reshape(r, shape=[-1, 1, *sizes(y, 2)]), w, **geometry), x)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -30,19 +31,22 @@ def scaled(w: Any, x: Any, constant: bool = False) -> LinearMap:
     return LinearMap(w, apply, adjoint, constant)
 
 
-def tangent(point: Point, linear: LinearMap, at_zero: float = 0.0) -> Site:
-    """The site of a curve of one value: at the point its tangent, whose constant (y less slope x) is the bias."""
+def tangent(point: Point, linear: LinearMap, at_zero: float = 0.0, straight: bool = False) -> Site:
+    """The site of a curve of one value: at the point its tangent, whose constant (y less slope x) is the bias.
+    straight: that is zero."""
     site = point.site(linear, bias=lambda: point.output - linear.apply(linear.weights, point.x))
-    return replace(site, at_zero=at_zero)
+    return replace(site, at_zero=at_zero, straight=straight)
 
 
 def _is_one(w: Any) -> bool:
     return w is None or (isinstance(w, (np.ndarray, np.generic)) and w.ndim == 0 and float(w) == 1.0)
 
 
-def counted_twice(point: Point) -> Any:
-    """The bias of a product of two values, each of whose maps is the whole product: minus the product."""
-    return -point.output if len(point.slots) > 1 else None
+def whole_each(point: Point, maps: Sequence[LinearMap]) -> Site:
+    """The site of a product, of which each factor's map makes the whole; the bias takes off what is too much."""
+    more = len(maps) - 1
+    site = point.site(*maps, bias=(lambda: point.output * -float(more)) if more else None)
+    return site if point.node.bias else replace(site, counts=len(maps))
 
 
 def _of_product(at: At) -> Domain:
@@ -58,7 +62,7 @@ def multiply(point: Point) -> Site:
     maps = [
         scaled(point.value(1 - slot), point.value(slot), point.is_constant(1 - slot)) for slot in point.slots
     ]
-    return point.site(*maps, bias=counted_twice(point))
+    return whole_each(point, maps)
 
 
 @op(

@@ -59,4 +59,4 @@ def tree_ensemble(point: Point) -> Site:
 
     maps = [LinearMap(w, apply, adjoint) for w in (changes, changes * np.zeros((), changes.dtype))]
     site = point.site(maps[0], bias=expected, jacobian=(maps[1],))
-    return replace(site, inputs=(ones_like(x),))
+    return replace(site, inputs=(ones_like(x),), of_values=False)

@@ -13,7 +13,7 @@ from onnxdtd.rules.rule import Facts, Rule
 
 
 @dataclass(frozen=True)
-class Inner:
+class Inner(Rule):
     """What holds of all rules of a body; the walk goes through it step by step."""
 
     rules: tuple[Rule, ...]

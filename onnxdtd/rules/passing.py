@@ -9,16 +9,16 @@ import numpy as np
 
 from onnxdtd.entries import OpEntry
 from onnxdtd.linear import ROUNDING, LinearMap, Site
-from onnxdtd.primitives import absolute, less, relu, stabilised, where
+from onnxdtd.primitives import absolute, less, quotient, relu, stabilised, where
 from onnxdtd.registry import rule
-from onnxdtd.rules.rule import Facts
+from onnxdtd.rules.rule import Facts, Rule
 from onnxdtd.rules.terms import Bias, label
 
 EPSILON = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
-class Passing:
+class Passing(Rule):
     """R = the adjoint with unit weights of r, less what the op's constant takes of it.
 
     bias: `redistribute` gives the constant nothing; `absorb` gives it its share of the value y = f(x) - f(0) + f(0),
@@ -54,8 +54,7 @@ class Passing:
         shift = site.shift
         if self.bias == "absorb" and shift is not None:
             # What overflows carries nothing: no finite logit depends on it.
-            infinite = np.asarray(np.inf, site.output.dtype)
-            y = where(less(absolute(site.output), infinite), site.output, shift)
+            y = where(_finite(site.output), site.output, shift)
             q = r / stabilised(y, epsilon=EPSILON)
             site.lost("bias", q, lambda: shift, 1.0)
             site.lost("epsilon", q, lambda: np.copysign(np.asarray(EPSILON, y.dtype), y), 1.0)
@@ -66,9 +65,27 @@ class Passing:
             site.lost("border", r, site.filled, 1.0)
         return tuple(linear.adjoint(None, r) for linear in site.maps)
 
+    def carries(self, site: Site) -> bool:
+        """Where values are moved, multiplied, shifted by a constant that takes its share, or bent by a curve through
+        zero."""
+        if site.at_zero is not None:
+            return site.at_zero == 0
+        return self.bias == "absorb" or not site.has_bias or _moves(site)
+
+    def through(self, site: Site, q: Any) -> tuple[Any, ...]:
+        """R / x = q y / x: the ratio moves with its value, or is multiplied by the secant."""
+        if self.bias == "absorb" and site.at_zero is None and site.has_bias:
+            site.lost("bias", q, lambda: where(_finite(site.output), site.bias, 0.0), 1.0)
+        elif site.fills:
+            y = site.output
+            site.lost("border", q, lambda: site.filled() * where(_finite(y), y, 0.0), 1.0)
+        if site.at_zero is None or site.straight:
+            return tuple(linear.adjoint(linear.weights, q) for linear in site.maps)
+        return (site.maps[0].adjoint(quotient(site.output, site.inputs[0]), q),)
+
 
 @dataclass(frozen=True, slots=True)
-class Gradient:
+class Gradient(Rule):
     """R = the adjoint of the Jacobian at the point.
 
     clamps: r to r >= 0 first, at activations; masks: there by the Jacobian (else by unit weights). switches: at a
@@ -105,6 +122,14 @@ class Gradient:
 
     def _maps(self, site: Site) -> tuple[LinearMap, ...]:
         return (self.switches and site.switches) or site.jacobian or site.maps
+
+
+def _finite(y: Any) -> Any:
+    return less(absolute(y), np.asarray(np.inf, y.dtype))
+
+
+def _moves(site: Site) -> bool:
+    return all(linear.structure is None for linear in site.maps)
 
 
 @rule("pass")

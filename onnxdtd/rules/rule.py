@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from onnxdtd.entries import OpEntry
+from onnxdtd.errors import UnsupportedError
 from onnxdtd.linear import Site
+from onnxdtd.primitives import quotient
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,24 @@ class Rule(Protocol):
     def prune(self, facts: Facts) -> Rule:
         """The same rule, without work that the facts show to be zero."""
         return self
+
+    @property
+    def divides(self) -> bool:
+        """Whether it divides relevance by the output first, so that it had rather be handed the ratio."""
+        return False
+
+    def carries(self, site: Site) -> bool:
+        """Whether it can hand on relevance over value, R_i / x_i, at this site: see `through`."""
+        return False
+
+    def ratio(self, site: Site, r: Any) -> Any:
+        """r_j / z_j, stabilised, of a rule that divides: how relevance becomes a ratio."""
+        return quotient(r, site.output)
+
+    def through(self, site: Site, q: Any) -> tuple[Any, ...]:
+        """R_i / x_i of each data input, from q_j = r_j / z_j: the same shares, without a division where the formula
+        divides by just what it multiplied by before. Asked only where `carries` says so."""
+        raise UnsupportedError(f"rule {self} hands on relevance, and no ratio of it")
 
     def __call__(self, site: Site, r: Any) -> tuple[Any, ...]:
         """Share the relevance r."""

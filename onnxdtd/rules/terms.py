@@ -12,17 +12,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache, partial
 from typing import Any, Literal
 
 import numpy as np
 
 from onnxdtd.entries import OpEntry
 from onnxdtd.linear import Site
-from onnxdtd.primitives import at_hand, beyond, equal, near_zero, quotient
+from onnxdtd.primitives import at_hand, beyond, equal, near_zero, quotient, where
 from onnxdtd.rules.algebra import Entries, by_weights, is_zero, plus, times, weighted
+from onnxdtd.rules.claims import claim_bias, claim_sum
 from onnxdtd.rules.maps import identity, negative, ones, positive, zero
-from onnxdtd.rules.rule import Facts
+from onnxdtd.rules.rule import Facts, Rule
 from onnxdtd.rules.sums import Denominator, Sums
 from onnxdtd.rules.units import in_units
 
@@ -53,7 +53,7 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
-class TermRule:
+class TermRule(Rule):
     """A rule given by its table.
 
     label: how it is printed. epsilon: the stabiliser, absolute or (relative) in units of each sample's mean |z|;
@@ -61,7 +61,9 @@ class TermRule:
     keeps the bias column in the denominators, so the bias takes its share; `redistribute` leaves it out.
     claims: what holds by construction, checked by the tests: conserves, nonnegative. product: R = x * c, so
     relevance vanishes where the input does. facts: what `prune` was told. scale_free: weights and bias are taken in
-    units of each neuron's largest |weight|, so that their products neither overflow nor vanish.
+    units of each neuron's largest |weight|, so that their products neither overflow nor vanish. chained: the table is
+    z itself, and the stabiliser is for relevance that comes from other rules only: what comes as a ratio goes on as
+    one, so that a chain of such rules divides once.
     """
 
     label: str
@@ -74,6 +76,7 @@ class TermRule:
     scale_free: bool = False
     passes: bool = False
     differentiates: bool = False
+    chained: bool = False
 
     def __str__(self) -> str:
         return self.label
@@ -127,7 +130,8 @@ class TermRule:
                     if not is_zero(weights):
                         back = times(linear.adjoint(weights, q), abs(factor))
                         gathered[i][entries] = plus(gathered[i].get(entries), back, 1 if factor > 0 else -1)
-            self._report(group, site, r, served, d, q)
+            self._report_bias(group, site, q)
+            self._report_sum(site, r, q, served, d, group.coefficient)
         if any(group.where != "any" for group in self.groups) and not spreads:
             # Groups by the sign of z leave out the outputs that are exactly zero.
             site.lost("dead", r, lambda: equal(site.output, 0.0), 1.0)
@@ -135,6 +139,32 @@ class TermRule:
         if spreads:
             shares = _spread(site, shares, r)
         return tuple(shares)
+
+    @property
+    def divides(self) -> bool:
+        """Whether it is one of a chain."""
+        return self.chained
+
+    def carries(self, site: Site) -> bool:
+        """Where the maps and the bias that counts make the output, once or so many times."""
+        return self.chained and (self.bias == "absorb" or site.counts > 1 or not site.has_bias)
+
+    def ratio(self, site: Site, r: Any) -> Any:
+        """r / z, z stabilised; 0 where z is, since what is divided there would grow on its way down a chain."""
+        (group,), ((served, d),) = self.groups, self._sums(site)
+        q = quotient(r, d.value, served, exact=False, sign=d.sign, floor=self.epsilon)
+        self._report_sum(site, r, q, served, d, group.coefficient)
+        return times(where(equal(site.output, 0.0), np.zeros((), q.dtype), q), self._counts(site))
+
+    def through(self, site: Site, q: Any) -> tuple[Any, ...]:
+        """A^T(w) q: the ratio at each data input."""
+        self._report_bias(self.groups[0], site, q)
+        q = times(q, 1.0 / self._counts(site))
+        return tuple(m.adjoint(site.derive(i, identity), q) for i, m in enumerate(site.maps))
+
+    def _counts(self, site: Site) -> float:
+        """How often the sum that shares are taken of is the output."""
+        return float(site.counts) if self.bias == "redistribute" else 1.0
 
     def _sums(self, site: Site) -> Sequence[tuple[Any, Denominator]]:
         """For each group the outputs that it serves and the denominators, on which relevance has no influence."""
@@ -149,41 +179,15 @@ class TermRule:
         pairs: Sequence[tuple[Any, Denominator]] = kept[key]
         return pairs
 
-    def _report(self, group: Group, site: Site, r: Any, served: Any, d: Denominator, q: Any) -> None:
-        """What a group does not hand on: q times the bias column, and r - q z: all of r where z is zero (dead), else
-        what the stabiliser takes."""
-        factor = group.coefficient
-        if self.bias == "absorb" and site.has_bias:
+    def _report_bias(self, group: Group, site: Site, q: Any) -> None:
+        if self.bias == "absorb":
             for term in group.terms:
                 if term.b is not zero:
-                    site.lost("bias", q, partial(_column, term.b, site), term.sign * factor)
-        spreads = site.spread_dead and self.product
+                    claim_bias(site, q, term.b, term.sign * group.coefficient)
 
-        @lru_cache(maxsize=1)
-        def dead() -> Any:
-            gone = d.dead()
-            if gone is not False and served is not None:
-                gone = gone & served
-            return gone if np.any(gone) else False
-
-        def lost() -> Any:
-            """Where pooling spreads what is dead, only that is lost which a bias keeps alive."""
-            gone = dead()
-            return gone & ~near_zero(site.output) if spreads and gone is not False else gone
-
-        def alive() -> Any:
-            gone = dead()
-            return True if gone is False else ~gone
-
-        def damped() -> Any:
-            gone, step = dead(), np.copysign(d.step(), d.value)
-            return step if gone is False else np.where(gone, np.zeros((), step.dtype), step)
-
-        site.lost("dead", r, lost, factor)
-        if self.epsilon and d.sign and not self.relative:
-            site.lost("epsilon", q, alive, factor * d.sign * self.epsilon)
-        elif self.epsilon:
-            site.lost("epsilon", q, damped, factor)
+    def _report_sum(self, site: Site, r: Any, q: Any, served: Any, d: Denominator, factor: float) -> None:
+        step, spreads = 0.0 if self.relative else self.epsilon, site.spread_dead and self.product
+        claim_sum(site, r, q, served, d, factor, epsilon=self.epsilon, step=step, spreads=spreads)
 
 
 def label(name: str, *, defaults: Mapping[str, Any] = DEFAULTS, **parameters: Any) -> str:
@@ -191,10 +195,6 @@ def label(name: str, *, defaults: Mapping[str, Any] = DEFAULTS, **parameters: An
     unusual = {k: v for k, v in parameters.items() if k not in defaults or defaults[k] != v}
     words = [f"{k}={v:g}" if isinstance(v, float) else f"{k}={v}" for k, v in unusual.items()]
     return f"{name}({', '.join(words)})" if words else name
-
-
-def _column(b: Map, site: Site) -> Any:
-    return b(site.bias)
 
 
 def _product(backs: Mapping[Entries, Any], x: Any) -> Any:

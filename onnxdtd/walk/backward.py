@@ -6,7 +6,7 @@ load -> graph -> canonise -> assign (method) -> plan -> forward -> **backward** 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -20,6 +20,7 @@ from onnxdtd.model.point import Point
 from onnxdtd.plan.plan import Plan
 from onnxdtd.plan.step import Step, Trail
 from onnxdtd.primitives import cast_like, equal, where
+from onnxdtd.walk.flow import Flow, begin, shares
 from onnxdtd.walk.through import through
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -60,14 +61,14 @@ def walk(
     arrives, from all consumers and before a mask, at each value that the plan keeps. Returns the relevance of each
     input, shaped like it; zeros never stand in for a missing path.
     """
-    relevance: dict[str, Any] = dict(seed) if plan.inside.starts else {plan.target: seed}
+    flows = _started(plan, values, seed)
     inner = {} if inner is None else inner
     course = Course(
         plan.graph, plan.steps, plan.finish, {} if kept is None else kept, ledger, free,
         sums, observe, masks, plan.inside.keep, inner,
     )  # fmt: skip
-    course.back(relevance, values)
-    arrived = {name: _at_input(plan, relevance[name], values[name], name) for name in plan.inputs}
+    course.back(flows, values)
+    arrived = {name: _at_input(plan, flows[name], values[name], name) for name in plan.inputs}
     inner.update({name: arrived[name] for name in plan.inside.keep if name in arrived})
     return arrived
 
@@ -89,73 +90,81 @@ class Course:
     keep: Sequence[str] = ()
     inner: MutableMapping[str, Any] = field(default_factory=dict)
 
-    def back(self, relevance: MutableMapping[str, Any], values: MutableMapping[str, Any]) -> None:
-        """Carry relevance, by value, through all steps, in place."""
+    def back(self, flows: MutableMapping[str, Flow], values: MutableMapping[str, Any]) -> None:
+        """Carry what flows, by value, through all steps, in place."""
         for step in reversed(self.steps):
             arriving = {
-                v: self._arrived(step, v, relevance.pop(v), values)
-                for v in step.node.outputs
-                if v in relevance
+                v: self._arrived(step, v, flows.pop(v), values) for v in step.node.outputs if v in flows
             }
             if step.trail is None:
-                for name, r in arriving.items():
-                    shares = self._at(step, name, r, values)
-                    self._hand_on(step, shares, relevance)
+                for name, flow in arriving.items():
+                    self._hand_on(step, self._at(step, name, flow, values), flows)
             elif arriving:
-                self._hand_on(step, self._inside(step, arriving, values), relevance)
+                self._hand_on(step, self._inside(step, arriving, values), flows)
             if self.free:
                 for value in (*step.node.outputs, *(step.trail.recorded if step.trail else ())):
                     values.pop(value, None)
 
-    def _arrived(self, step: Step, name: str, r: Any, values: Mapping[str, Any]) -> Any:
+    def _arrived(self, step: Step, name: str, flow: Flow, values: Mapping[str, Any]) -> Flow:
         if name in self.keep:
+            r = flow.whole
             self.inner[name] = cast_like(r, values[name]) if self.graph.value(name).is_float else r
-        return _finish(self.finish, r, values[name]) if step.op.family == "embedding" else r
+        if step.op.family == "embedding":
+            return Flow(flow.value, _finish(self.finish, flow.whole, values[name]))
+        return flow
 
-    def _at(self, step: Step, name: str, r: Any, values: Mapping[str, Any]) -> tuple[Any, ...]:
+    def _at(self, step: Step, name: str, flow: Flow, values: Mapping[str, Any]) -> tuple[Flow, ...]:
         """The shares of what arrived at one output."""
         claim, which = self.ledger(step, name), step.node.outputs.index(name)
         point = Point(step.node, self.graph, step.slots, values, self.kept, claim, self.sums, which)
-        shares = step.pruned(step.build(point), _through(self.masks.get(name), r, claim))
-        self.observe(step, r, shares)
-        return shares
+        handed = shares(step, step.build(point), flow.masked(self.masks.get(name), claim))
+        self._tell(step, flow, handed)
+        return handed
 
-    def _inside(self, step: Step, arriving: Mapping[str, Any], values: Mapping[str, Any]) -> tuple[Any, ...]:
+    def _tell(self, step: Step, flow: Flow, handed: tuple[Flow, ...]) -> None:
+        if self.observe is not watch_nothing:
+            self.observe(step, flow.whole, tuple(share.whole for share in handed))
+
+    def _inside(
+        self, step: Step, arriving: Mapping[str, Flow], values: Mapping[str, Any]
+    ) -> tuple[Flow, ...]:
         """The shares of what arrived at all outputs of a loop, which its body shares at once."""
-        masked = {}
-        for name, r in arriving.items():
-            masked[name] = _through(self.masks.get(name), r, self.ledger(step, name))
+        masked: dict[str, Flow] = {}
+        for name, flow in arriving.items():
+            masked[name] = flow.masked(self.masks.get(name), self.ledger(step, name))
             if len(masked) < len(arriving):
-                self.observe(step, r, ())
+                self._tell(step, flow, ())
 
         def listen(_: Step, value: str) -> Claim:
             return self.ledger(step, inside(step.node, value))
 
-        def back(trail: Trail, relevance: MutableMapping[str, Any], own: MutableMapping[str, Any]) -> None:
-            Course(trail.graph, trail.steps, self.finish, self.kept, listen, False).back(relevance, own)
+        def back(trail: Trail, flows: MutableMapping[str, Flow], own: MutableMapping[str, Any]) -> None:
+            Course(trail.graph, trail.steps, self.finish, self.kept, listen, False).back(flows, own)
 
-        shares = through(step, masked, values, self.graph.constants, back)
-        self.observe(step, r, shares)
-        return shares
+        handed = through(step, masked, values, self.graph.constants, back)
+        self._tell(step, flow, handed)
+        return handed
 
-    def _hand_on(self, step: Step, shares: tuple[Any, ...], relevance: MutableMapping[str, Any]) -> None:
-        for slot, share in zip(step.slots, shares, strict=True):
+    def _hand_on(self, step: Step, handed: tuple[Flow, ...], flows: MutableMapping[str, Flow]) -> None:
+        for slot, share in zip(step.slots, handed, strict=True):
             value = step.node.inputs[slot]
-            relevance[value] = relevance[value] + share if value in relevance else share
+            flows[value] = flows[value] + share if value in flows else share
 
 
-def _through(mask: Any, r: Any, claim: Claim) -> Any:
-    """The relevance that a mask lets on; the rest is claimed as lost to it."""
-    if mask is None:
-        return r
-    claim("masked", r, lambda: 1.0 - cast_like(mask, r), 1.0)
-    return where(mask, r, np.zeros((), r.dtype))
+def _started(plan: Plan, values: Mapping[str, Any], seed: Any) -> dict[str, Flow]:
+    if plan.inside.starts:
+        return {name: Flow(values[name], r) for name, r in seed.items()}
+    last = next((step for step in reversed(plan.steps) if plan.target in step.node.outputs), None)
+    value = values[plan.target]
+    return {plan.target: Flow(value, seed) if plan.seed == "one" else begin(last, value, seed)}
 
 
-def _at_input(plan: Plan, r: Any, x: Any, name: str) -> Any:
+def _at_input(plan: Plan, flow: Flow, x: Any, name: str) -> Any:
     """Integers have none of their own: what their embedding got is finished there, and summed."""
     if plan.graph.value(name).missing:
         x = where(equal(x, x), x, np.zeros((), x.dtype))
+        flow = replace(flow, value=x)
+    r = flow.whole
     return _finish(plan.finish, cast_like(r, x), x) if plan.graph.value(name).is_float else r
 
 

@@ -3,69 +3,91 @@
     R_s(t-1), R_slice(t) = the walk back through the body from (R_s(t), R_row(t)), with the values of iteration t
 
 The values of all iterations are rows that the forward pass made, so the loop back has as many iterations as the loop
-ahead had, an early end included: one `scan` in reverse, on either engine.
+ahead had, an early end included: one `scan` in reverse, on either engine. Where a rule of the body hands on ratios,
+a state has room for both, relevance and ratio, since both may reach it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
 
-from onnxdtd.plan.step import Step, Trail
+from onnxdtd.plan.step import Step, Trail, everywhere
 from onnxdtd.primitives import at_hand, expand_like, repeat, scan
+from onnxdtd.walk.flow import Flow
 
-Back = Callable[[Trail, MutableMapping[str, Any], MutableMapping[str, Any]], None]
-"""Carries relevance (by value, in place) through the steps of a body, with the body's values."""
+Back = Callable[[Trail, MutableMapping[str, Flow], MutableMapping[str, Any]], None]
+"""Carries what flows (by value, in place) through the steps of a body, with the body's values."""
 
 
 def through(
     step: Step,
-    arriving: Mapping[str, Any],
+    arriving: Mapping[str, Flow],
     values: Mapping[str, Any],
     constants: Mapping[str, Any],
     back: Back,
-) -> tuple[Any, ...]:
-    """The share of each slot of a loop. arriving: relevance, by output of the loop."""
+) -> tuple[Flow, ...]:
+    """What flows on at each slot of a loop. arriving: by output of the loop."""
     trail = step.trail
     assert trail is not None
-    call, node, dtype = trail.call, trail.call.node, next(iter(arriving.values())).dtype
+    call, node = trail.call, trail.call.node
+    dtype = next(part.dtype for flow in arriving.values() for part in flow.parts.values())
     names = {begin: node.inputs[slot] for slot, begin in call.entries}
-    given = {begin: constants[v] if v in constants else values[v] for begin, v in names.items()}
-    fixed = {v: given[s.begin] for s in call.states if s.begin in call.fixed for v in (s.begin, s.end)}
-    rows = [(end, arriving[out]) for end, out in call.rows if out in arriving]
+    outer = {begin: constants[v] if v in constants else values[v] for begin, v in names.items()}
+    fixed = {v: outer[s.begin] for s in call.states if s.begin in call.fixed for v in (s.begin, s.end)}
+    rows = [
+        (end, kind, r) for end, out in call.rows if out in arriving for kind, r in arriving[out].parts.items()
+    ]
     read = [*trail.reads, *(begin for _, begin in call.slices)]
-    records = [values[name] for name in trail.recorded] + [given[begin] for _, begin in call.slices]
+    records = [values[name] for name in trail.recorded] + [outer[begin] for _, begin in call.slices]
     asked = [begin for slot, begin in call.slices if slot in step.slots]
+    ratios = any(inner.rule.divides for inner in everywhere(trail.steps)) or any(
+        "ratio" in f.parts for f in arriving.values()
+    )
+    kinds = ("relevance", "ratio") if ratios else ("relevance",)
 
     def iteration(after: tuple[Any, ...], now: tuple[Any, ...]) -> tuple[list[Any], list[Any]]:
-        relevance: dict[str, Any] = {}
-        count = len(read)
-        seeds = [*zip((s.end for s in trail.states), after, strict=True)]
-        seeds += zip((end for end, _ in rows), now[count:], strict=True)
-        for name, r in seeds:
-            relevance[name] = relevance[name] + r if name in relevance else r
-        own = {**fixed, **dict(zip(read, now[:count], strict=True))}
-        back(trail, relevance, own)
+        flows: dict[str, Flow] = {}
+        own = {**fixed, **dict(zip(read, now, strict=False))}
+        seeds = [*zip(((s.end, kind) for s in trail.states for kind in kinds), after, strict=True)]
+        seeds += zip(((end, kind) for end, kind, _ in rows), now[len(read) :], strict=True)
+        for (name, kind), part in seeds:
+            flow = Flow(own.get(name), **{kind: part})
+            flows[name] = flows[name] + flow if name in flows else flow
+        back(trail, flows, own)
 
-        def come(begin: str) -> Any:
-            return relevance[begin] if begin in relevance else _nothing(own[begin], dtype)
+        def come(begins: Sequence[str]) -> list[Any]:
+            empty = Flow(None)
+            coming = ((begin, flows.get(begin, empty).parts) for begin in begins)
+            return [
+                p[kind] if kind in p else _nothing(own[begin], dtype) for begin, p in coming for kind in kinds
+            ]
 
-        return [come(s.begin) for s in trail.states], [come(begin) for begin in asked]
+        return come([s.begin for s in trail.states]), come(asked)
 
+    none = Flow(None)
     last = tuple(
-        arriving[s.output] if s.output in arriving else _nothing(values[s.output], dtype)
+        parts[kind] if kind in parts else _nothing(values[s.output], dtype)
         for s in trail.states
+        for parts in (arriving.get(s.output, none).parts,)
+        for kind in kinds
     )
     if at_hand(records) and not len(records[0]):
-        first, slices = last, tuple(_nothing(given[begin], dtype) for begin in asked)
+        first, slices = last, tuple(_nothing(outer[begin], dtype) for begin in asked for _ in kinds)
     else:
         turn = scan if trail.steady else repeat
-        first, slices = turn(iteration, last, (*records, *(r for _, r in rows)), reverse=True)
-    shares = dict(zip((s.slot for s in trail.states), first, strict=True))
-    shares.update(zip((slot for slot, begin in call.slices if begin in asked), slices, strict=True))
-    return tuple(shares[slot] for slot in step.slots)
+        first, slices = turn(iteration, last, (*records, *(r for _, _, r in rows)), reverse=True)
+    begins = [(s.slot, s.begin) for s in trail.states]
+    begins += [(slot, begin) for slot, begin in call.slices if begin in asked]
+    parts = iter((*first, *slices))
+    flows = {
+        slot: Flow(outer[begin], **dict(zip(kinds, islice(parts, len(kinds)), strict=True)))
+        for slot, begin in begins
+    }
+    return tuple(flows[slot] for slot in step.slots)
 
 
 def _nothing(like: Any, dtype: Any) -> Any:

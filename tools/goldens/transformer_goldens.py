@@ -12,7 +12,7 @@ Made with torch 2.13.0 (CPU), onnx 1.23.2, numpy 2.4.6, Python 3.11. The three f
 
 relevance.npz holds: ids, mask, target (3,) (the arg-max), logits; gradient_x_input and attnlrp (3, 8): relevance of
 each token, summed over its word vector. AttnLRP (Achtibat et al. 2024) is written out here as one backward function
-for each operation, in float64, stabiliser 1e-6 with the sign of the sum: gradients are replaced by relevance.
+for each operation, in float64, stabiliser 1e-12 with the sign of the sum: gradients are replaced by relevance.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from torch.nn import functional
 from tools.paths import GOLDENS
 
 WORDS, LENGTH, WIDTH, HEADS, LAYERS, CLASSES = 40, 8, 16, 2, 2, 3
-EPSILON, LAYER_NORM_EPSILON, MASKED = 1e-6, 1e-5, -10000.0
+EPSILON, LAYER_NORM_EPSILON, MASKED = 1e-12, 1e-5, -10000.0
 
 
 def stabilised(z: Tensor) -> Tensor:
