@@ -224,3 +224,27 @@ def test_a_choice_of_constants_has_nothing_to_explain() -> None:
         else_branch = g () => (float[2] b) { b = Constant<value = float[2] {2, 1}>() }> }"""
     with pytest.raises(onnxdtd.TargetError, match="nothing to explain"):
         onnxdtd.explain(model(text), np.array(True))
+
+
+def test_sizes_of_two_inferences_bear_no_common_name() -> None:
+    """Without the branch that is not taken, onnx counts the sizes that it cannot infer in another way."""
+    text = """(float[N, M] x, bool c) => (float[N] s, y) {
+        zero = Constant<value = int64[1] {0}>() end = Constant<value = int64[1] {99}>()
+        axis = Constant<value = int64[1] {1}>() two = Constant<value = int64[1] {2}>()
+        z = If (c) <then_branch = f () => (float[N, K] t) { t = Slice(x, axis, end, axis) },
+                    else_branch = g () => (float[N, 1, K] t) { p = Slice(x, zero, end, axis, two)
+                        q = Slice(p, zero, end, axis, two) t = Unsqueeze(q, axis) }>
+        a = Slice(x, zero, end, axis, two) s = ReduceSum<keepdims = 0>(a, axis)
+        b = Slice(z, axis, end, axis) d = Slice(b, axis, end, axis) e = Slice(d, axis, end, axis)
+        h = Slice(e, axis, end, axis) y = Slice(h, axis, end, axis) }"""
+    feeds = {"x": np.arange(22, dtype=np.float32).reshape(2, 11), "c": np.array(True)}
+    explainer = Explainer(model(text), "gradient")
+    graph, lengths = explainer.at(feeds).graph, dict[str, set[int]]()
+    for name, array in explainer.activations(feeds).items():
+        for size, length in zip(graph.value(name).shape or (), array.shape, strict=False):
+            if isinstance(size, str):
+                lengths.setdefault(size, set()).add(length)
+    assert {size: several for size, several in lengths.items() if len(several) > 1} == {}
+    for engine in ("numpy", "onnx"):
+        r = explainer.by(engine=engine)(feeds, "y:1").relevance["x"]
+        assert [list(row.nonzero()[0]) for row in r] == [[7], [7]]

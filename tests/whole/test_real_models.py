@@ -6,9 +6,10 @@ import json
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 
-from onnxdtd import Explanation
+from onnxdtd import Explainer, Explanation
 from tests.support.command_line import Cli, command_line
 from tests.support.real_models import EXPLAINED, Real
 
@@ -43,3 +44,21 @@ def test_it_is_explained(real: Real, cli: Cli, tmp_path: Path) -> None:
     whole = abs(e.conservation.target) + sum(map(abs, e.conservation.causes.values()))
     assert abs(e.conservation.error - sum(e.extras.get("constant", ()))) < 1e-3 * whole
     assert json.loads(out)["conservation"]
+
+
+@pytest.mark.parametrize("real", [real for real in EXPLAINED if real.package == "silero_vad"], ids=str)
+def test_both_engines_explain_the_branches_that_are_taken(real: Real) -> None:
+    """Also with the sampling rate fixed, on which the branches hang."""
+    path, feed = path_of(real), real.feed()
+    assert isinstance(feed, dict)
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    expected = session.run(None, feed)[0]
+    explainer = Explainer(path, "epsilon_plus")
+    e = explainer(feed)
+    np.testing.assert_allclose(e.outputs[session.get_outputs()[0].name], expected, atol=1e-4)
+    fixed = {name: value for name, value in feed.items() if name == "sr"}
+    rest = {name: value for name, value in feed.items() if name not in fixed}
+    others = [explainer.by(engine="onnx")(feed), explainer.by(fixed=fixed)(rest)]
+    for other in others:
+        for name, r in e.relevance.items():
+            np.testing.assert_allclose(other.relevance[name], r, atol=1e-4 * np.abs(r).max())

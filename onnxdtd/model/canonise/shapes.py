@@ -38,7 +38,14 @@ def _known_by_now(graph: Graph) -> dict[str, Value]:
             model.graph.input.append(helper.make_tensor_value_info(name, kind, array.shape))
     inferred = infer(model).graph
     values = map(value_of, (*inferred.value_info, *inferred.output))
-    return {v.name: v for v in values if v.name in before and _says_more(_sizes(v), before[v.name])}
+    return {v.name: _unnamed(v) for v in values if v.name in before and _says_more(_sizes(v), before[v.name])}
+
+
+def _unnamed(value: Value) -> Value:
+    """Without the names of sizes that onnx cannot infer: they begin anew with each inference, so that two sizes of
+    two inferences would bear one name."""
+    shape = value.shape and tuple(None if str(size).startswith(UNKNOWN) else size for size in value.shape)
+    return replace(value, shape=shape)
 
 
 def _sizes(value: Value) -> list[bool] | None:
