@@ -18,7 +18,10 @@ from PIL import Image
 Array = npt.NDArray[Any]
 
 FOLDERS = {"skimage": "data", "foolbox": "data", "ultralytics": "assets"}
-NAMES = ("astronaut", "chelsea", "coffee", "rocket", "motorcycle_left", "imagenet_*", "bus", "zidane")
+NAMES = (
+    "astronaut", "camera", "chelsea", "coffee", "rocket", "motorcycle_left", "imagenet_*", "bus", "zidane",
+)  # fmt: skip
+"""Of scikit-image all that show something that ImageNet names; its other pictures are textures, cells, pages."""
 PEOPLE = {"astronaut": "skimage", "zidane": "ultralytics", "bus": "ultralytics"}
 
 

@@ -21,7 +21,7 @@ from tools.paths import MODELS
 Array = npt.NDArray[Any]
 
 MOSAICS, STROKES = 25, 60
-PHOTO_MOSAICS, PHOTO_SIDE, SURE = 3, 160, 0.6
+PHOTO_MOSAICS, PHOTO_SIDE, SURE = 20, 160, 0.6
 FACES = (5, 16)  # the rows of the detector's output that score a face; the first four are the box
 FACE_SIDE, FACE_SCORE, SAME_BOX = 320, 0.25, 0.45
 ENDS = (0.0, 0.5, 1.0)
@@ -73,17 +73,23 @@ def shipped(seed: int) -> Iterator[Subject]:
 
 
 def efficientnet(seed: int) -> Subject:
-    """EfficientNet-Lite0 with four photographs in a grid, two of them asked for. Raises MissingError."""
+    """EfficientNet-Lite0 with four photographs in a grid, two of them asked for: of each photograph the square of which
+    the network is most sure, if it is sure at all. Raises MissingError."""
     model = opened(MODELS / "efficientnet_lite0.onnx")
     facts = {entry.key: entry.value for entry in model.metadata_props}
     how = json.loads(facts["onnxdtd.preprocess"])
     low, high = json.loads(facts["onnxdtd.input_range"])
     mean, std = (np.float32(how[key]).reshape(-1, 1, 1) for key in ("mean", "std"))
-    photos = np.stack([(square(path, PHOTO_SIDE) * how["scale"] - mean) / std for path in photographs()])
-    p = softmax(run(model, photos.astype(np.float32)))
-    sure = p.max(axis=1) > SURE
+    photos, labels = [], []
+    for path in photographs():
+        views = np.stack([(square(path, PHOTO_SIDE, along) * how["scale"] - mean) / std for along in ENDS])
+        p = softmax(run(model, views.astype(np.float32)))
+        best, label = np.unravel_index(p.argmax(), p.shape)
+        if p[best, label] > SURE:
+            photos.append(views[best].astype(np.float32))
+            labels.append(int(label))
     rng = np.random.default_rng([seed, *b"photographs"])
-    squares = mosaics(photos[sure].astype(np.float32), p[sure].argmax(axis=1), PHOTO_MOSAICS, rng)
+    squares = mosaics(np.stack(photos), np.array(labels), PHOTO_MOSAICS, rng)
     return Subject(
         "efficientnet_lite0", "photographs", model, (low, high), {"grid": grid(squares, asked=(0, 3))}
     )
