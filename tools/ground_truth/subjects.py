@@ -73,8 +73,8 @@ def shipped(seed: int) -> Iterator[Subject]:
 
 
 def efficientnet(seed: int) -> Subject:
-    """EfficientNet-Lite0 with four photographs in a grid, two of them asked for: of each photograph the square of which
-    the network is most sure, if it is sure at all. Raises MissingError."""
+    """EfficientNet-Lite0 with four photographs in a grid, two of them asked for: of each photograph the square that
+    the network is most sure of, if it is sure of any. Raises MissingError."""
     model = opened(MODELS / "efficientnet_lite0.onnx")
     facts = {entry.key: entry.value for entry in model.metadata_props}
     how = json.loads(facts["onnxdtd.preprocess"])
