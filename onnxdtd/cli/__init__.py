@@ -71,14 +71,14 @@ def root(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code; the user's own mistakes never show a traceback."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        result = app(args=given, prog_name="onnxdtd", standalone_mode=False)
+        result = app(args=words, prog_name="onnxdtd", standalone_mode=False)
     except OnnxdtdError as error:
         message(str(error))
         return error.exit_code
     except TYPER_USAGE as error:
-        _tell_usage(error, given)
+        _tell_usage(error, words)
         return 2
     except (KeyboardInterrupt, typer.Abort):
         result = INTERRUPTED
@@ -94,15 +94,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return say(result) if isinstance(result, str) else 0
 
 
-def _tell_usage(error: Any, given: Sequence[str]) -> None:
+def _tell_usage(error: Any, words: Sequence[str]) -> None:
     text = error.format_message()
-    if not given:  # the help, which Typer raises
+    if not words:  # the help, which Typer raises
         print(text, file=sys.stderr)
         return
     command = error.ctx.command_path if error.ctx else "onnxdtd"
     cure = f"see {command} --help"
-    if given[0].endswith(".onnx"):
-        cure = f"to explain a model: onnxdtd run {given[0]} INPUT"
+    if words[0].endswith(".onnx"):
+        cure = f"to explain a model: onnxdtd run {words[0]} INPUT"
     if "'--input-range'" in text:
         text, cure = "--input-range takes two numbers", "for example: --input-range 0 1"
     message(f"{text.rstrip('.')}; {cure}")

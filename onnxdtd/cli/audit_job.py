@@ -55,7 +55,7 @@ def audit(
         message("\n".join(f"warning: {text}" for text in report.warnings))
         text = json.dumps({**written, "directory": str(folder)}, allow_nan=False)
     else:
-        text = told(report, output, written["files"])
+        text = words_of(report, output, written["files"])
     failed = [f for f in report.fired if "any" in fail_on or f.name in fail_on]
     if failed:
         say(text)
@@ -63,7 +63,7 @@ def audit(
     return text
 
 
-def told(report: AuditReport, directory: Path, files: Sequence[str]) -> str:
+def words_of(report: AuditReport, directory: Path, files: Sequence[str]) -> str:
     """A table, a sentence for each finding, and the honest one."""
     rows = [(f.name, _value(f), _side(f), "fired" if f.fired else "") for f in report.findings]
     facts = [

@@ -39,58 +39,58 @@ def report(
     as_json: bool,
 ) -> str:
     """The report as text or JSON; of a model that cannot be explained it is printed, and UnsupportedError raised."""
-    found = onnxdtd.check(model, method, output, rules=rules, fixed=fixed_inputs(fixed), like=like)
-    text = json.dumps(facts(model, found)) if as_json else told(found)
-    if not found.ok:
+    verdict = onnxdtd.check(model, method, output, rules=rules, fixed=fixed_inputs(fixed), like=like)
+    text = json.dumps(facts(model, verdict)) if as_json else words_of(verdict)
+    if not verdict.ok:
         say(text)
-        raise UnsupportedError(found.faults)
+        raise UnsupportedError(verdict.faults)
     return text
 
 
-def facts(model: Path, found: Check) -> dict[str, object]:
+def facts(model: Path, verdict: Check) -> dict[str, object]:
     """What `--json` prints."""
-    graph = found.graph
+    graph = verdict.graph
     return {
         "model": str(model),
         "sha256": graph.sha256,
         "opset": dict(graph.opsets),
-        "ok": found.ok,
-        "method": found.method,
-        "reason": found.reason,
-        "output": found.output,
-        "inputs": list(found.inputs),
-        "faults": list(found.faults),
-        "other_outputs": {name: fault or None for name, fault in found.others.items()},
-        "nodes": {kind: dict(ops) for kind, ops in found.verdicts.items()},
-        "cost": _cost(found.cost),
-        "compiles": found.compiles,
+        "ok": verdict.ok,
+        "method": verdict.method,
+        "reason": verdict.reason,
+        "output": verdict.output,
+        "inputs": list(verdict.inputs),
+        "faults": list(verdict.faults),
+        "other_outputs": {name: fault or None for name, fault in verdict.others.items()},
+        "nodes": {kind: dict(ops) for kind, ops in verdict.verdicts.items()},
+        "cost": _cost(verdict.cost),
+        "compiles": verdict.compiles,
         "notes": list(graph.notes),
-        "warnings": list(found.warnings),
+        "warnings": list(verdict.warnings),
     }
 
 
-def told(found: Check) -> str:
+def words_of(verdict: Check) -> str:
     """The report for people."""
-    opsets = ", ".join(f"{domain or 'ai.onnx'} {version}" for domain, version in found.graph.opsets.items())
+    opsets = ", ".join(f"{domain or 'ai.onnx'} {version}" for domain, version in verdict.graph.opsets.items())
     rows: list[tuple[str, list[str]]] = [("opset", [opsets])]
-    rows += [(KINDS.get(kind, kind), [_counts(ops)]) for kind, ops in found.verdicts.items()]
-    rows.append(("graph", list(found.graph.notes)))
-    if found.ok:
-        inputs = ", ".join(f"'{name}'" for name in found.inputs)
-        method = found.method + (f", picked by auto: {found.reason}" if found.reason else "")
-        rows.append(("explained", [f"output '{found.output}' in terms of {inputs}"]))
+    rows += [(KINDS.get(kind, kind), [_counts(ops)]) for kind, ops in verdict.verdicts.items()]
+    rows.append(("graph", list(verdict.graph.notes)))
+    if verdict.ok:
+        inputs = ", ".join(f"'{name}'" for name in verdict.inputs)
+        method = verdict.method + (f", picked by auto: {verdict.reason}" if verdict.reason else "")
+        rows.append(("explained", [f"output '{verdict.output}' in terms of {inputs}"]))
         rows.append(("method", [method]))
-        rows.append(("cost", [_spent(found.cost)] if found.cost else []))
-        rows.append(("engines", ["numpy, onnx" if found.compiles else "numpy; it cannot be compiled"]))
-    for name, fault in found.others.items():
+        rows.append(("cost", [_spent(verdict.cost)] if verdict.cost else []))
+        rows.append(("engines", ["numpy, onnx" if verdict.compiles else "numpy; it cannot be compiled"]))
+    for name, fault in verdict.others.items():
         lines = fault.splitlines()
         more = f" (and {len(lines) - 1} more)" if len(lines) > 1 else ""
         rows.append(
             ("also", [f"output '{name}'" + (f": {lines[0]}{more}" if fault else " can be explained")])
         )
-    rows.append(("warning", list(found.warnings)))
+    rows.append(("warning", list(verdict.warnings)))
     rows.append(
-        ("verdict", ["can be explained" if found.ok else "cannot be explained, for the reasons below"])
+        ("verdict", ["can be explained" if verdict.ok else "cannot be explained, for the reasons below"])
     )
     return sections([row for row in rows if row[1]], page())
 

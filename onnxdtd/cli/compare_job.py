@@ -43,10 +43,10 @@ def compare(
     as_json: bool,
 ) -> str:
     """Explain by every method, write the folder, and tell of it: tables, or one JSON object."""
-    given: dict[str, dict[str, Any]] = {}
+    chosen: dict[str, dict[str, Any]] = {}
     asked = ask(
         model, input, targets, {**options, "method": "gradient"}, preprocess, image,
-        partial(check_folder, output, SCHEMA), partial(_chosen, methods, settings, given),
+        partial(check_folder, output, SCHEMA), partial(_chosen, methods, settings, chosen),
     )  # fmt: skip
     faults, explainer = Faults(), asked.explainer
     with faults:
@@ -57,59 +57,65 @@ def compare(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of NumPy, matplotlib and the neighbours' packages
         with Progress(quiet=as_json) as progress:
-            found = onnxdtd.compare(
-                explainer, asked.x, methods, asked.targets, options=given, background=rows, progress=progress, **more,
+            comparison = onnxdtd.compare(
+                explainer, asked.x, methods, asked.targets, options=chosen, background=rows, progress=progress,
+                **more,
             )  # fmt: skip
-        folder = found.save(output, picture=picture, names=explainer.loaded.features)
+        folder = comparison.save(output, picture=picture, names=explainer.loaded.features)
     written = json.loads((folder / MANIFEST).read_text("utf-8"))
     if as_json:
         return json.dumps({**written, "directory": str(folder)}, allow_nan=False)
-    return told(found, output, written["files"])
+    return words_of(comparison, output, written["files"])
 
 
-def told(found: Comparison, directory: Path, files: Sequence[str]) -> str:
+def words_of(comparison: Comparison, directory: Path, files: Sequence[str]) -> str:
     """Times and conservation, the similarities of each target, and what was refused."""
     parts = []
-    for number, target in enumerate(found.targets):
-        parts.append(f"{target}, {found.values[number]:.4g}")
-        parts.append(table(HEAD, [_row(found, number, m) for m in found.methods], screen()))
-        parts += [f"{WORDS[name]}\n{_matrix(found, m)}" for name, m in found.similarity[number].items()]
+    for number, target in enumerate(comparison.targets):
+        parts.append(f"{target}, {comparison.values[number]:.4g}")
+        parts.append(table(HEAD, [_row(comparison, number, m) for m in comparison.methods], screen()))
+        parts += [
+            f"{WORDS[name]}\n{_matrix(comparison, m)}" for name, m in comparison.similarity[number].items()
+        ]
     rows = [
-        ("forward", [f"{_time(found.forward.seconds)}, median of {found.forward.repeats}"]),
-        ("covered", [found.covers]),
-        ("left out", [f"{method}: {reason}" for method, reason in found.refused.items()]),
-        ("warning", _warnings(found)),
+        ("forward", [f"{_time(comparison.forward.seconds)}, median of {comparison.forward.repeats}"]),
+        ("covered", [comparison.covers]),
+        ("left out", [f"{method}: {reason}" for method, reason in comparison.refused.items()]),
+        ("warning", _warnings(comparison)),
         ("written", [f"{directory}: {', '.join(files)}"]),
     ]
     if PICTURE not in files:
         rows.append(
-            ("picture", [f"none: {next(iter(found.inputs.values())).shape} is no image, sequence or table"])
+            (
+                "picture",
+                [f"none: {next(iter(comparison.inputs.values())).shape} is no image, sequence or table"],
+            )
         )
     return "\n\n".join([*parts, sections([row for row in rows if any(row[1])], page())])
 
 
-def _row(found: Comparison, number: int, method: str) -> tuple[str, ...]:
-    times = (f"{found.multiple(method):,.1f}", _time(found.timings[method].seconds))
-    cell = found.cells.get((number, method))
+def _row(comparison: Comparison, number: int, method: str) -> tuple[str, ...]:
+    times = (f"{comparison.multiple(method):,.1f}", _time(comparison.timings[method].seconds))
+    cell = comparison.cells.get((number, method))
     if cell is None:
         return (method, *times, "-", "-", "-")
     share = "" if cell.share is None else f"{cell.share:.1%}"
     return (method, *times, f"{cell.started:.4g}", f"{cell.arrived:.4g}", share)
 
 
-def _matrix(found: Comparison, matrix: Any) -> str:
+def _matrix(comparison: Comparison, matrix: Any) -> str:
     """The lower half, the columns numbered as the rows are."""
     rows = [("", "", *map(str, range(1, len(matrix) + 1)))]
-    for i, method in enumerate(found.methods):
+    for i, method in enumerate(comparison.methods):
         cells = [("-" if math.isnan(v) else f"{v:.2f}") if j <= i else "" for j, v in enumerate(matrix[i])]
         rows.append((str(i + 1), method, *cells))
     return "\n".join(aligned(rows, "><" + ">" * len(matrix)))
 
 
-def _warnings(found: Comparison) -> list[str]:
+def _warnings(comparison: Comparison) -> list[str]:
     """Each warning once, with the methods that give it."""
     by_text: dict[str, dict[str, None]] = {}
-    for (_, method), cell in found.cells.items():
+    for (_, method), cell in comparison.cells.items():
         for text in cell.warnings:
             by_text.setdefault(text, {})[method] = None
     return [f"{', '.join(methods)}: {text}" for text, methods in by_text.items()]
@@ -119,7 +125,7 @@ def _time(seconds: float) -> str:
     return f"{seconds:.3g} s" if seconds >= 1 else f"{1000 * seconds:.3g} ms"
 
 
-def _chosen(methods: Sequence[str], settings: Sequence[str], given: dict[str, dict[str, Any]]) -> None:
+def _chosen(methods: Sequence[str], settings: Sequence[str], chosen: dict[str, dict[str, Any]]) -> None:
     """Reads the settings into `given`. Raises UsageError for a method or a setting that cannot be."""
     faults = Faults()
     for text in settings:
@@ -129,9 +135,9 @@ def _chosen(methods: Sequence[str], settings: Sequence[str], given: dict[str, di
                 raise UsageError(f"--set {text}: give METHOD.NAME=VALUE, such as smoothgrad.samples=50")
             entry = onnxdtd.NEIGHBOURS.get(method)
             read = setting(method, rest) if entry is None else _neighbour(text, *rest.partition("=")[::2])
-            given.setdefault(method, {}).update(read)
+            chosen.setdefault(method, {}).update(read)
     with faults:
-        choose(methods, given)
+        choose(methods, chosen)
     faults.stop()
 
 
@@ -151,13 +157,13 @@ def _background(path: Path) -> Any:
     """Rows from a .npy, or the one array of a .npz that is called `background`, or the only one."""
     try:
         with path.open("rb") as file:
-            found = np.load(file, allow_pickle=False)
-            if isinstance(found, np.ndarray):
-                return found
-            names = found.files
+            loaded = np.load(file, allow_pickle=False)
+            if isinstance(loaded, np.ndarray):
+                return loaded
+            names = loaded.files
             if "background" not in names and len(names) != 1:
                 raise InputError(f"'{path}' holds {', '.join(names)}: call the one to take 'background'")
-            return found["background" if "background" in names else names[0]]
+            return loaded["background" if "background" in names else names[0]]
     except InputError:
         raise
     except DAMAGED as error:

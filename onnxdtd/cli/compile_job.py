@@ -37,15 +37,15 @@ def compile(
     with faults:
         if weights not in WEIGHTS:
             raise UsageError(f"no weights '{weights}'; choose among {', '.join(WEIGHTS)}")
-    wanted: Any = target
+    question: Any = target
     settled = explainer is not None and not explainer.graph.open_branches
     if target not in STARTS and settled and options["method"] not in onnxdtd.PASSES:
         with faults:
-            wanted = target_for(explainer, target)
+            question = target_for(explainer, target)
     faults.stop()
     assert explainer is not None  # or there was a fault
     settings = {name: value for name, value in options.items() if name != "fixed"}
-    made = onnxdtd.compile(explainer.graph, path, target=wanted, output=output, weights=weights, **settings)
+    made = onnxdtd.compile(explainer.graph, path, target=question, output=output, weights=weights, **settings)
     if not as_json:
         return _summary(made)
     message("\n".join(f"warning: {text}" for text in made.warnings))
@@ -61,13 +61,13 @@ def _summary(made: CompiledModel) -> str:
         "coefficients": "one for each element of the explained value",
         "seed": "the relevance that starts",
     }
-    given = f" ('{made.inputs[-1]}': {starts[made.target]})" if made.target in starts else ""
+    takes = f" ('{made.inputs[-1]}': {starts[made.target]})" if made.target in starts else ""
     fixed = "" if made.target in starts else f", for target {made.target}"
     times = (
         f", {made.nbytes / made.source_nbytes:.2f} times the model's weights" if made.source_nbytes else ""
     )
     rows = [
-        ("takes", [", ".join(made.inputs) + given]),
+        ("takes", [", ".join(made.inputs) + takes]),
         ("returns", [", ".join(made.outputs)]),
         ("explains", [f"'{made.explained}' of output '{made.output}'{fixed}"]),
         ("method", [made.method + (f", picked by auto: {made.reason}" if made.reason else "")]),

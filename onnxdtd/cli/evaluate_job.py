@@ -33,22 +33,22 @@ def evaluate(
     as_json: bool,
 ) -> str:
     """Evaluate, leave the folder, and tell of it: tables, or one JSON object."""
-    given = dict(options)
+    chosen = dict(options)
     for name in ("methods", "metrics", "fills"):
-        given[name] = [word.strip() for word in given[name].split(",")]
-    given["metrics"] = "all" if given["metrics"] == ["all"] else given["metrics"]
+        chosen[name] = [word.strip() for word in chosen[name].split(",")]
+    chosen["metrics"] = "all" if chosen["metrics"] == ["all"] else chosen["metrics"]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of NumPy and matplotlib
         with Progress(quiet=as_json) as progress:
             names = {name: image[name] for name in NAMES}
-            fixed, most = fixed_inputs(given.pop("fixed")), given.pop("max_steps")
+            fixed, most = fixed_inputs(chosen.pop("fixed")), chosen.pop("max_steps")
             explainer = Explainer(model, fixed=fixed, max_steps=most, **names)
             prepare = _prepared(explainer.graph, data, preprocess, image)
             try:
                 result = evaluated(
                     explainer,
                     data,
-                    **given,
+                    **chosen,
                     out=output,
                     progress=progress,
                     preprocess=prepare,
@@ -57,14 +57,14 @@ def evaluate(
             except KeyboardInterrupt:
                 message(f"what was found is kept in '{output}': the same command goes on from there")
                 raise
-        found = result.to_json() if as_json else told(result, output)
+        document = result.to_json() if as_json else words_of(result, output)
     if not as_json:
-        return found
+        return document
     message("\n".join(f"warning: {note}" for note in result.notes))
-    return json.dumps({**json.loads(found), "directory": str(result.folder)}, allow_nan=False)
+    return json.dumps({**json.loads(document), "directory": str(result.folder)}, allow_nan=False)
 
 
-def told(result: Evaluation, directory: Path) -> str:
+def words_of(result: Evaluation, directory: Path) -> str:
     """Tables, what was left out and why, and the files."""
     facts = [
         ("inputs", [str(result.inputs)]),

@@ -41,10 +41,10 @@ def inspect(
         max_steps=max_steps,
     )
     with faults:
-        wanted = job.target_for(explainer, options.one(target))
+        question = job.target_for(explainer, options.one(target))
     faults.stop()
     assert explainer is not None  # or there was a fault
-    graph, plan = explainer.graph, explainer.plan(wanted.output)
+    graph, plan = explainer.graph, explainer.plan(question.output)
 
     shapes = {name: graph.value(name).shape for name in (*graph.inputs, *graph.outputs)}
     nodes = [

@@ -189,9 +189,9 @@ def takes_image(command: Callable[..., str]) -> Callable[..., str]:
         parameters += options if own.name == "image" else [plain]
 
     @functools.wraps(command)
-    def call(**given: Any) -> str:
-        image = {name: given.pop(name) for name in IMAGE}
-        return command(**given, image=image)
+    def call(**arguments: Any) -> str:
+        image = {name: arguments.pop(name) for name in IMAGE}
+        return command(**arguments, image=image)
 
     call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     call.__annotations__ = {own.name: own.annotation for own in parameters}

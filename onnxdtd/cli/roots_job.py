@@ -30,37 +30,37 @@ def roots(
 ) -> str:
     """Find the roots and tell of them: a table, or one JSON object."""
     asked = ask(model, input, [target], options, preprocess, image, partial(_known, which["scope"]))
-    found = onnxdtd.roots(asked.explainer, asked.x, target=asked.targets[0], **which)
+    roots = onnxdtd.roots(asked.explainer, asked.x, target=asked.targets[0], **which)
     if as_json:
-        return json.dumps(found.document(), allow_nan=False)
-    return told(found)
+        return json.dumps(roots.document(), allow_nan=False)
+    return words_of(roots)
 
 
-def told(found: onnxdtd.Roots) -> str:
+def words_of(roots: onnxdtd.Roots) -> str:
     """A table, and what it comes to."""
     rows = [
         (
             ",".join(map(str, root.neuron)), *(f"{n:.4g}" for n in (root.z, root.t)), f"{root.residual:.1g}",
             f"{root.distance:.4g}", "inside" if root.in_domain else "outside", str(root.region),
         )
-        for root in found
+        for root in roots
     ]  # fmt: skip
     rows += [
-        (",".join(map(str, neuron)), "", "", "", "", "", f"no root: {why}") for neuron, why in found.without
+        (",".join(map(str, neuron)), "", "", "", "", "", f"no root: {why}") for neuron, why in roots.without
     ]
     facts = [
-        ("node", [f"{found.node} ({found.op}), {found.rule}"]),
-        ("neurons", [f"{found.asked} looked at, of {found.active} with relevance"]),
+        ("node", [f"{roots.node} ({roots.op}), {roots.rule}"]),
+        ("neurons", [f"{roots.asked} looked at, of {roots.active} with relevance"]),
     ]
-    if found.asked:
-        facts.append(("in domain", [_share(found.in_domain)]))
-        region = found.in_region
+    if roots.asked:
+        facts.append(("in domain", [_share(roots.in_domain)]))
+        region = roots.in_region
         facts.append(
             ("in region", ["does not apply: not piecewise linear" if region is None else _share(region)])
         )
-    if found.opposed:
+    if roots.opposed:
         facts.append(
-            ("bias", [f"{found.opposed} neurons with a bias of z's sign, for which the theory promises no root "
+            ("bias", [f"{roots.opposed} neurons with a bias of z's sign, for which the theory promises no root "
                       "in the domain"])
         )  # fmt: skip
     parts = [table(HEAD, rows, screen())] if rows else []

@@ -57,7 +57,7 @@ def explain(
     explainer, shown = asked.explainer, _shown(asked.prepare, input)
     x = asked.x if sample is None else _chosen(asked.x, sample)
     made = partial(audited, explainer) if audit else explainer
-    told: list[Any] = []
+    results: list[Any] = []
     for folder, target in zip(folders, asked.targets, strict=True):
         with warnings.catch_warnings():
             # Of NumPy and matplotlib; what matters to the user is in e.warnings.
@@ -70,12 +70,12 @@ def explain(
             message(f"warning: {warning}")
         if as_json:
             message("\n".join(f"warning: {text}" for text in e.warnings))
-            told.append({**written, "prediction": prediction(e), "directory": str(saved)})
+            results.append({**written, "prediction": prediction(e), "directory": str(saved)})
         else:
-            told.append(summary(e, folder, written["files"]))
+            results.append(summary(e, folder, written["files"]))
     if not as_json:
-        return "\n\n".join(told)
-    return json.dumps(told[0] if len(told) == 1 else {"results": told}, allow_nan=False)
+        return "\n\n".join(results)
+    return json.dumps(results[0] if len(results) == 1 else {"results": results}, allow_nan=False)
 
 
 def prediction(e: Explanation) -> Any:

@@ -152,11 +152,11 @@ def _findings(e: Explanation) -> list[tuple[str, str, str]]:
 
 def _extras(e: Explanation) -> list[str]:
     """What a method of many passes found out besides, of the first sample."""
-    told = []
+    rows = []
     for name, value in e.extras.items():
         first = value[0] if isinstance(value, (list, tuple)) and value else value
-        told.append((name.replace("_", " "), f"{first:.4g}" if isinstance(first, float) else str(first)))
-    return aligned(told, "<<") if told else []
+        rows.append((name.replace("_", " "), f"{first:.4g}" if isinstance(first, float) else str(first)))
+    return aligned(rows, "<<") if rows else []
 
 
 def _short(value: float | str | None) -> str:

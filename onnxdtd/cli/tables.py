@@ -122,9 +122,9 @@ def methods(json_: options.Json = False) -> str:
 
 def _neighbours(rows: Sequence[Mapping[str, Any]]) -> str:
     """The black-box methods of other packages, which `compare` takes."""
-    told = [{**row, "here": "installed" if row["installed"] else "missing"} for row in rows]
+    marked = [{**row, "here": "installed" if row["installed"] else "missing"} for row in rows]
     head = {"method": "NEIGHBOUR", "here": "HERE", "package": "PACKAGE", "doc": "WHAT IT DOES"}
-    return _shown(told, head, NEIGHBOURS_LEGEND)
+    return _shown(marked, head, NEIGHBOURS_LEGEND)
 
 
 def _defaults(make: Any) -> dict[str, Any]:
