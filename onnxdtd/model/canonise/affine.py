@@ -51,9 +51,9 @@ class Affine:
         bare = cls(node, weight, np.zeros(0), node.attributes.get("alpha", 1.0))
         if not any(node.inputs[2:]):
             return replace(bare, bias=np.zeros(bare.channels))
-        given = draft.array(node, 2)
+        stored = draft.array(node, 2)
         rank = 1 if convolves else 2
-        bias = None if given is None else per_channel(given, bare.channels, rank, rank - 1)
+        bias = None if stored is None else per_channel(stored, bare.channels, rank, rank - 1)
         return None if bias is None else replace(bare, bias=node.attributes.get("beta", 1.0) * bias)
 
     @property

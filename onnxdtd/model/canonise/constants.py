@@ -30,10 +30,10 @@ def constants(graph: Graph) -> Graph:
     draft = Draft(graph)
     lifted = folded = 0
     for node in graph.nodes:
-        found = _fold(node, draft)
-        if found is None:
+        outputs = _fold(node, draft)
+        if outputs is None:
             continue
-        for name, array in found.items():
+        for name, array in outputs.items():
             draft.fix(name, array)
         draft.remove(node)
         lifted, folded = lifted + (node.op == "Constant"), folded + (node.op != "Constant")

@@ -54,8 +54,8 @@ def _final(graph: Graph, output: str) -> Node | None:
     if node is None or node.domain or node.op not in HEADS or node.inputs[0] not in graph.producers:
         return None
     shape = graph.value(node.inputs[0]).shape
-    known = shape is not None and None not in shape and shape == graph.value(output).shape
-    return node if same_shape or known else None
+    keeps_sizes = shape is not None and None not in shape and shape == graph.value(output).shape
+    return node if same_shape or keeps_sizes else None
 
 
 def _is_cast(node: Node) -> bool:

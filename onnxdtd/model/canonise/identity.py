@@ -81,9 +81,9 @@ def _at_inference(node: Node, draft: Draft) -> bool:
 
 def _keeps_shape(node: Node, draft: Draft) -> bool:
     """Each size asked for is the one there is; one -1 may stand for a size that is not known."""
-    wanted, shape = draft.integers(node, "shape", 1), draft.value(node.inputs[0]).shape
-    if wanted is None or shape is None or len(wanted) != len(shape):
+    target, shape = draft.integers(node, "shape", 1), draft.value(node.inputs[0]).shape
+    if target is None or shape is None or len(target) != len(shape):
         return False
     copied = 0 if not node.attributes.get("allowzero") else None
-    open_sizes = [size for size, there in zip(wanted, shape, strict=True) if size not in (copied, there)]
+    open_sizes = [size for size, there in zip(target, shape, strict=True) if size not in (copied, there)]
     return open_sizes in ([], [-1]) and 0 not in shape

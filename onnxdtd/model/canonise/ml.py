@@ -97,16 +97,16 @@ def _array_feature_extractor(w: Writer) -> bool:
         index = picked.reshape(-1)
     else:
         index = w.emit("Reshape", y, np.array([-1]), shape=(None,), kind=TensorProto.INT64)
-    known = (*shape[:-1], None if picked is None else picked.size)
-    w.emit("Gather", x, index, out=w.node.output, shape=known, attributes={"axis": len(shape) - 1})
+    shown = (*shape[:-1], None if picked is None else picked.size)
+    w.emit("Gather", x, index, out=w.node.output, shape=shown, attributes={"axis": len(shape) - 1})
     w.draft.remove(w.node)
     return True
 
 
 def _marked(graph: Graph) -> Graph:
     """The graph, its inputs with missing values marked."""
-    found = [name for name in graph.inputs if graph.value(name).is_float and _takes_missing(graph, name)]
-    new = {name: replace(graph.value(name), missing=True) for name in found if not graph.value(name).missing}
+    holed = [name for name in graph.inputs if graph.value(name).is_float and _takes_missing(graph, name)]
+    new = {name: replace(graph.value(name), missing=True) for name in holed if not graph.value(name).missing}
     return graph.replace(values={**graph.values, **new}) if new else graph
 
 

@@ -59,8 +59,8 @@ def _weight(w: Writer, rows: int) -> Array:
     first ones, and there is a model in use that counts on it (the iris classifier that onnxruntime ships)."""
     coefficients = w.array("coefficients")
     width = (w.draft.value(w.node.inputs[0]).shape or (None,))[-1]
-    known = width if isinstance(width, int) else coefficients.size // rows
-    return coefficients[: rows * known].reshape(rows, known)
+    columns = width if isinstance(width, int) else coefficients.size // rows
+    return coefficients[: rows * columns].reshape(rows, columns)
 
 
 def svm_regressor(w: Writer) -> bool:

@@ -64,10 +64,10 @@ class Writer:
         names = [v if isinstance(v, str) else draft.constant(f"{self.node.name}/constant", v) for v in inputs]
         name = free(f"{self.node.name}/{op}", draft.nodes)
         out = out or self.fresh(name)
-        known = draft.value(out).shape
-        if shape is not None and known is not None and len(known) == len(shape):
-            shape = [a if a is not None else b for a, b in zip(known, shape, strict=True)]
-        draft.values[out] = Value(out, kind, known if shape is None else tuple(shape))
+        stated = draft.value(out).shape
+        if shape is not None and stated is not None and len(stated) == len(shape):
+            shape = [a if a is not None else b for a, b in zip(stated, shape, strict=True)]
+        draft.values[out] = Value(out, kind, stated if shape is None else tuple(shape))
         draft.put(Node(name, op, tuple(names), (out,), attributes or {}, domain), at=self.node)
         return out
 

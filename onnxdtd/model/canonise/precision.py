@@ -23,10 +23,10 @@ def precision(graph: Graph) -> Graph:
     whatever else names a type. The function differs by the rounding that it is spared; inputs may be given in
     either precision, outputs and relevance are float32.
     """
-    found = {HALVES[value.elem_type] for value in graph.values.values() if value.elem_type in HALVES}
-    found |= {HALVES[kind] for kind in map(_kind, graph.constants.values()) if kind in HALVES}
+    halves = {HALVES[value.elem_type] for value in graph.values.values() if value.elem_type in HALVES}
+    halves |= {HALVES[kind] for kind in map(_kind, graph.constants.values()) if kind in HALVES}
     nodes = tuple(replace(node, attributes=_widened(node.attributes)) for node in graph.nodes)
-    if not found and all(a.attributes == b.attributes for a, b in zip(nodes, graph.nodes, strict=True)):
+    if not halves and all(a.attributes == b.attributes for a, b in zip(nodes, graph.nodes, strict=True)):
         return graph
     values = {
         name: replace(value, elem_type=TensorProto.FLOAT) if value.elem_type in HALVES else value
@@ -34,7 +34,7 @@ def precision(graph: Graph) -> Graph:
     }
     constants = {name: _single(array) for name, array in graph.constants.items()}
     wide = graph.replace(nodes=nodes, values=values, constants=constants)
-    return wide.noting(f"{' and '.join(sorted(found or {'float16'}))} widened to float32")
+    return wide.noting(f"{' and '.join(sorted(halves or {'float16'}))} widened to float32")
 
 
 def _widened(attributes: Mapping[str, Any]) -> dict[str, Any]:

@@ -213,12 +213,12 @@ def _factors(product: Node, value: str, draft: Draft) -> list[str]:
 
 def _scaled(node: Node, step: Node, source: Node, factors: list[str], product: Node, draft: Draft) -> bool:
     """Write the product of floats in their own units; nothing is done where a factor is not known."""
-    weights, known = draft.array(node, 1), [draft.constants.get(name) for name in factors]
-    if len(factors) > 1 or any(a is None for a in known):
+    weights, arrays = draft.array(node, 1), [draft.constants.get(name) for name in factors]
+    if len(factors) > 1 or any(a is None for a in arrays):
         return False
     inputs = list(node.inputs)
-    if known and known[0] is not None:
-        scale = known[0]
+    if arrays and arrays[0] is not None:
+        scale = arrays[0]
         if weights is None:
             return False
         by_output = scale.reshape(-1, *[1] * (weights.ndim - 1)) if node.op == "Conv" else scale

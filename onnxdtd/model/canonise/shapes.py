@@ -15,15 +15,15 @@ from onnxdtd.model.weights import SMALL
 
 def shapes(graph: Graph) -> Graph:
     """f(x) = f(x): the same nodes. Where values of unknown sizes are left, these follow from the constants by now."""
-    while known := _known_by_now(graph):
-        graph = constants(graph.replace(values={**graph.values, **known}))
+    while inferred := _known_by_now(graph):
+        graph = constants(graph.replace(values={**graph.values, **inferred}))
     return graph
 
 
 def _known_by_now(graph: Graph) -> dict[str, Value]:
     """The values of which more sizes are known than before."""
     before = {v: _sizes(graph.value(v)) for node in graph.nodes for v in node.outputs if v}
-    if all(known is not None and all(known) for known in before.values()):
+    if all(sizes is not None and all(sizes) for sizes in before.values()):
         return {}
     # Of what a loop makes onnx infers less than is known.
     loops = [node for node in graph.nodes if node.body is not None]

@@ -16,9 +16,9 @@ def softmax(graph: Graph) -> Graph:
     draft = Draft(graph)
     count = 0
     for node in graph.nodes:
-        found = _match(node, draft)
-        if found is not None:
-            draft.put(Node(node.name, "Softmax", (found[0],), node.outputs, {"axis": found[1]}))
+        match = _match(node, draft)
+        if match is not None:
+            draft.put(Node(node.name, "Softmax", (match[0],), node.outputs, {"axis": match[1]}))
             count += 1
     return draft.graph(f"Softmax written as one node: {nodes(count)}") if count else graph
 

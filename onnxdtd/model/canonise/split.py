@@ -32,9 +32,9 @@ def split(graph: Graph) -> Graph:
 
 
 def _sizes(node: Node, axis: int, draft: Draft) -> list[int] | None:
-    given = draft.integers(node, "split", 1)
-    if given is not None or any(node.inputs[1:]):
-        return given
+    sizes = draft.integers(node, "split", 1)
+    if sizes is not None or any(node.inputs[1:]):
+        return sizes
     shape, parts = draft.value(node.inputs[0]).shape, node.attributes.get("num_outputs", len(node.outputs))
     size = shape[axis] if shape is not None and -len(shape) <= axis < len(shape) else None
     if not isinstance(size, int) or parts < 1:
