@@ -96,10 +96,27 @@ def _inferred(model: ModelProto) -> ModelProto:
         > _LONGEST_VECTOR
     ):
         return inferred  # data propagation would make an object for each element that a vector announces
+    if _alike(inferred.graph):
+        return inferred  # data propagation takes the values of two bodies for one another where they are named alike
     try:
         return shape_inference.infer_shapes(inferred, data_prop=True)
     except Exception:
         return inferred
+
+
+def _alike(graph: GraphProto) -> bool:
+    """Whether two bodies, or a body and what is around it, name a value alike."""
+    names = [name for body in _bodies(graph) for node in body.node for name in node.output if name]
+    return len(set(names)) < len(names)
+
+
+def _bodies(graph: GraphProto) -> Iterator[GraphProto]:
+    """The graph and those in its nodes."""
+    yield graph
+    for node in graph.node:
+        for attribute in node.attribute:
+            for body in (*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs):
+                yield from _bodies(body)
 
 
 def _shapes(graph: GraphProto) -> Iterator[Sequence[TensorShapeProto.Dimension]]:

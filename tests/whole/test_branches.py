@@ -13,6 +13,7 @@ import pytest
 
 import onnxdtd
 from onnxdtd import CheckError, Explainer, InputError, UnsupportedError, UsageError, explain
+from onnxdtd.model.load import load
 from tests.support.model_text import model
 
 W = np.float32([[1.0, -2.0], [3.0, 1.0]])
@@ -169,3 +170,26 @@ def test_what_cannot_be_fixed_is_refused_in_one_line(fixed: Any, said: str) -> N
     with pytest.raises(UsageError, match=said) as error:
         Explainer(switch(), fixed=fixed)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("held", [True, False])
+def test_bodies_that_name_their_values_alike_keep_their_lengths(held: bool) -> None:
+    """As merged decoders do: onnx's propagation of data would take the first body's `s` for the other's."""
+    bodies = (
+        "{ k = Constant<value = int64[1] {%d}>() o = Gather<axis=0>(q, w) s = Concat<axis=0>(%s, l) "
+        "r = Reshape(x, s) u = Relu(r) }"
+    )
+    text = f"""<ir_version: 8, opset_import: ["" : 17]>
+    g (float[n, 12] x, bool c) => (float[a, b, d] y) <int64[1] w = {{0}}, int64[1] l = {{-1}}> {{
+        q = Shape(x)
+        y = If(c) <
+            then_branch = f () => (float[a, b, d] u) {bodies % (2, "k, o")},
+            else_branch = h () => (float[a, b, d] u) {bodies % (3, "o, k")}
+        >
+    }}"""
+    proto = onnx.parser.parse_model(text)
+    assert not isinstance((load(proto).value("y").shape or (None,))[0], int)
+    e = Explainer(proto, "gradient", fixed={"c": np.array(held)}, verify=True)(
+        {"x": np.ones((6, 12), np.float32)}, target="y:0,0"
+    )
+    assert e.outputs["y"].shape == ((2, 6, 6) if held else (6, 3, 4))

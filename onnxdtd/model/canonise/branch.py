@@ -113,8 +113,7 @@ def _inline(node: Node, body: GraphProto, draft: Draft) -> None:
         draft.fix(names[sparse.values.name], dense(sparse))
     for value in body.value_info:
         if value.name in names and names[value.name] not in node.outputs:
-            # Types only: onnx takes the lengths of two bodies for one another where both name a value alike.
-            draft.values[names[value.name]] = replace(value_of(value), name=names[value.name], shape=None)
+            draft.values[names[value.name]] = replace(value_of(value), name=names[value.name])
     for i, proto in enumerate(body.node):
         inner = Node.from_proto(
             proto, free(f"{node.name}/{proto.name or f'{proto.op_type}_{i}'}", draft.nodes)
