@@ -25,8 +25,8 @@ from onnxdtd.model.shapes import infer
 from onnxdtd.model.weights import one_line
 
 EXPANDED = (
-    "Attention", "CausalConvWithState", "NegativeLogLikelihoodLoss", "RotaryEmbedding", "SoftmaxCrossEntropyLoss",
-    "SwiGLU",
+    "Attention", "CausalConvWithState", "LinearAttention", "NegativeLogLikelihoodLoss", "RotaryEmbedding",
+    "SoftmaxCrossEntropyLoss", "SwiGLU",
 )  # fmt: skip
 """Operators that are read as the nodes of their ONNX definition."""
 _INNER = (*EXPANDED, "Swish")  # onnxruntime does not run every opset's Swish

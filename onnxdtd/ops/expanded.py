@@ -28,10 +28,6 @@ without_site(
     domain=DOMAIN,
 )  # fmt: skip
 without_site(
-    "refuse", "LinearAttention",
-    reason="a loop: its ONNX definition is a Scan over the positions; export the model with it unrolled",
-)  # fmt: skip
-without_site(
     "barrier", "BlackmanWindow", "HammingWindow", "HannWindow",
     reason="depends on a length, not on values",
 )  # fmt: skip

@@ -105,8 +105,7 @@ class NumpyWalker:
     ) -> Outcome:
         """Explain one batch."""
         plan, sums = self.plan, None
-        values: dict[str, Any] = self.forward(feeds)
-        values |= self._stepper(values)
+        values = self.values(feeds)
         if snapshot is not None:
             snapshot.fill(values)
             sums = snapshot.sums
@@ -126,6 +125,11 @@ class NumpyWalker:
             kept=self.kept, observe=observe, ledger=ledger, free=snapshot is None, sums=sums, masks=masks, inner=kept,
         )  # fmt: skip
         return Outcome(outputs, logits, seed, relevance, kept, begun)
+
+    def values(self, feeds: Arrays) -> dict[str, Any]:
+        """What the walk reads: by the forward pass, and by steps through loops whose values change their shape."""
+        values: dict[str, Any] = self.forward(feeds)
+        return values | self._stepper(values)
 
 
 def seed_inside(

@@ -112,7 +112,3 @@ def test_what_stands_in_a_local_function_is_expanded_too() -> None:
     assert not {n.op for n in graph.nodes} & {"Loss", *EXPANDED}
     assert set(graph.opsets) == {"", "mine"}
 
-
-def test_a_loop_over_positions_is_refused_by_name() -> None:
-    assert OPS["", "LinearAttention"].kind == "refuse"
-    assert "Scan" in OPS["", "LinearAttention"].doc
