@@ -111,4 +111,3 @@ def test_what_stands_in_a_local_function_is_expanded_too() -> None:
     graph = load(inner)
     assert not {n.op for n in graph.nodes} & {"Loss", *EXPANDED}
     assert set(graph.opsets) == {"", "mine"}
-

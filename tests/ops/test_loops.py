@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from onnxdtd import Explainer, InputError, UnsupportedError, UsageError
-from tests.support.loops import GROWING, NESTED, POWERS, RECURRENT, TURNED, fixed, loop_model
+from tests.support.loops import GROWING, NESTED, POWERS, RECURRENT, SWITCHED, TURNED, fixed, loop_model
 from tests.support.model_text import run
 
 RNG = np.random.default_rng(3)
@@ -27,6 +27,7 @@ CASES: dict[str, tuple[str, dict[str, Any], tuple[str, ...]]] = {
     "nested": (NESTED.replace("COUNT", "inner"), {**X, "trips": 3, "inner": 2}, BOTH),
     "nested, none inside": (NESTED.replace("COUNT", "inner"), {**X, "trips": 3, "inner": 0}, BOTH),
     "nested, as often as the step says": (NESTED.replace("COUNT", "i"), {**X, "trips": 4, "inner": 0}, ("numpy",)),
+    "branches by step": (SWITCHED, {**X, "trips": 5}, BOTH),
     "growing": (GROWING, {**X, "trips": 4}, ("numpy",)),
     "growing, no trip": (GROWING, {**X, "trips": 0}, ("numpy",)),
 }  # fmt: skip

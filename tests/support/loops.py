@@ -93,3 +93,14 @@ def fixed(text: str, **values: float) -> str:
 
 def _words(text: str) -> set[str]:
     return set("".join(c if c.isalnum() else " " for c in text).split())
+
+
+SWITCHED = """({f}[N, 3] x, int64 trips) => ({f}[N, 3] y) {{
+  y = Loop <body = b (int64 i, bool go, {f}[N, 3] h) => (bool on, {f}[N, 3] g) {{
+    on = Identity(go) size = ReduceSum <keepdims = 0> (h) up = Greater(size, nil)
+    g = If (up) <
+      then_branch = t () => ({f}[N, 3] p) {{ a = MatMul(h, w3) p = Sub(a, x) }},
+      else_branch = e () => ({f}[N, 3] q) {{ s = Add(h, x) q = Tanh(s) }}>
+  }}> (trips, true, x)
+}}"""
+"""Each step takes one of two branches, by what the step before has made."""
