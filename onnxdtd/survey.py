@@ -12,11 +12,13 @@ from onnxdtd.inputs import Fixed, Like, read_like, untakable
 from onnxdtd.methods.entry import Method, method_name
 from onnxdtd.model.canonise.condition import said
 from onnxdtd.model.graph import Graph, Node, sort_nodes
+from onnxdtd.model.loops import all_nodes
 from onnxdtd.ops import OPS
 from onnxdtd.plan.carry import MISSING
 from onnxdtd.plan.cost import Cost, cost
 from onnxdtd.plan.faults import op_fault
 from onnxdtd.plan.plan import Plan
+from onnxdtd.plan.step import everywhere
 from onnxdtd.settings import Model, Rules, passes_entry
 
 NOT_ON_THE_WAY = "not on the way"
@@ -79,7 +81,7 @@ def check(
     chosen = next((name for name in graph.outputs if not faults[name] and output in (None, name)), None)
     plan = _planned(explainer, chosen) if chosen else None
     undecided = _undecided(graph, chosen) if chosen and plan is None else []
-    ways = {step.node.name: step.op.kind for step in plan.steps} if plan else {}
+    ways = {step.node.name: step.op.kind for step in everywhere(plan.steps)} if plan else {}
     others = {name: fault for name, fault in faults.items() if name != (chosen or asked)}
     return Check(
         graph=graph,
@@ -91,7 +93,7 @@ def check(
         others=others,
         verdicts=_verdicts(graph, ways),
         cost=cost(plan) if plan else None,
-        compiles=all(step.op.compiles for step in plan.steps)
+        compiles=all(step.compiles for step in everywhere(plan.steps))
         if plan
         else bool(undecided) and _traceable(graph),
         warnings=plan.warnings if plan else tuple(_said_of_both(graph, node) for node in undecided),
@@ -159,7 +161,7 @@ def _inner(graph: Graph) -> list[Node]:
 
 def _verdicts(graph: Graph, ways: Mapping[str, str]) -> dict[str, dict[str, int]]:
     counts: Counter[tuple[str, str]] = Counter()
-    for node in (*graph.nodes, *_inner(graph)):
+    for node in (*all_nodes(graph), *_inner(graph)):
         name = f"{node.domain}.{node.op}" if node.domain else node.op
         counts[ways.get(node.name) or _aside(node, graph), name] += 1
     verdicts: dict[str, dict[str, int]] = {}

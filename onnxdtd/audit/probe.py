@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from onnxdtd.audit.similarity import cosines, side_by_side
+from onnxdtd.audit.sketch import fold
 from onnxdtd.explainer import Explainer
 from onnxdtd.explanation import Explanation
 from onnxdtd.model.graph import Graph
@@ -24,13 +25,14 @@ from onnxdtd.plan.batch import rows, samples, samples_first
 from onnxdtd.plan.boxes import class_rows
 from onnxdtd.plan.plan import Plan, make_plan, needed
 from onnxdtd.plan.reach import LAYERS
-from onnxdtd.plan.step import Step
+from onnxdtd.plan.step import Step, everywhere
 from onnxdtd.runs.batches import fixed_batch
 from onnxdtd.runs.masks import mask_of
 from onnxdtd.types import Array, Arrays
 from onnxdtd.walk.backward import Observer, walk, watch_nothing
 from onnxdtd.walk.forward import Forward
 from onnxdtd.walk.run import Snapshot, reads
+from onnxdtd.walk.stepping import Reading
 
 Tick = Callable[[int, int], None]
 
@@ -38,8 +40,6 @@ SAMPLES = 4
 """Of a larger batch, so many are walked again."""
 DEEPEST = 64
 """Of more layers, so many are looked at, evenly spread."""
-SKETCH = 16381
-"""Numbers kept of a layer's relevance; a prime, so that the folds do not line up with rows of pixels."""
 
 
 def tell_nobody(done: int, total: int) -> None:
@@ -61,7 +61,7 @@ class Probe:
     feeds: Arrays
     values: Arrays
     mask: npt.NDArray[np.bool_]
-    forward: Forward
+    forward: Reading
     remake: Callable[[Graph, str], Plan]
     providers: Sequence[str]
     explainer: Explainer
@@ -92,7 +92,8 @@ class Probe:
 
         plan = explainer.plan(output)
         plan = free_of_seed(plan) if plan.seed == "positive" else plan
-        forward, kept = explainer.forward(reads(plan)), explainer.loaded.derived(plan)
+        kept = explainer.loaded.derived(plan)
+        forward = Reading(explainer.forward(reads(plan)), plan.graph, plan.steps, explainer.providers)
         feeds, count = _first_samples(explainer.graph, explanation)
         inside = Snapshot() if snapshot is None else snapshot
         if not inside.values:
@@ -118,7 +119,8 @@ class Probe:
         """A copy of the model with some of its constants replaced; the same inputs and target."""
         graph = self.plan.graph.replace(constants={**self.plan.graph.constants, **constants})
         plan = self.remake(graph, self.plan.method)
-        forward = Forward(graph, needed(plan), self.providers)
+        made = Forward(graph, needed(plan), self.providers)
+        forward = Reading(made, graph, plan.steps, self.providers)
         values = forward(self.feeds)
         return dataclasses.replace(
             self, plan=plan, values=values, forward=forward, kept={}, sums=None, explained=None
@@ -152,9 +154,13 @@ class Probe:
     @cached_property
     def layers(self) -> tuple[Step, ...]:
         """Convolutions and dense ops from the output to the input, at most `DEEPEST`, evenly spread."""
-        steps = [step for step in reversed(self.plan.steps) if step.op.family in LAYERS]
-        chosen = np.unique(np.linspace(0, len(steps) - 1, min(DEEPEST, len(steps))).round().astype(int))
-        return tuple(steps[i] for i in chosen)
+        return spread([step for step in reversed(self.plan.steps) if step.op.family in LAYERS])
+
+    @cached_property
+    def weighted(self) -> tuple[Step, ...]:
+        """Whatever has weights that can be drawn anew, cells and what stands in loops included, as `layers`."""
+        steps = [s for s in everywhere(self.plan.steps) if s.op.family in (*LAYERS, "recurrent")][::-1]
+        return spread(steps)
 
     def trace(self, seed: Array, plan: Plan | None = None) -> dict[str, Array]:
         """Relevance at the output of every layer and, last, at the "input": (N, D) each, by node name.
@@ -181,6 +187,12 @@ class Probe:
         return {name: cosines(np.stack([t[name] for t in traces], axis=1)) for name in traces[0]}
 
 
+def spread(steps: Sequence[Step]) -> tuple[Step, ...]:
+    """At most `DEEPEST` of the steps, evenly spread."""
+    chosen = np.unique(np.linspace(0, len(steps) - 1, min(DEEPEST, len(steps))).round().astype(int))
+    return tuple(steps[i] for i in chosen)
+
+
 def free_of_seed(plan: Plan) -> Plan:
     """The plan, pruned only by what holds for every seed: a method that explains max(0, logit) starts with
     nothing at a negative logit, but an audit asks there too."""
@@ -198,16 +210,6 @@ def below(plan: Plan, value: str) -> Plan:
     inputs = tuple(name for name in plan.inputs if name in wanted)
     part = dataclasses.replace(plan, target=value, steps=tuple(reversed(steps)), inputs=inputs)
     return free_of_seed(part)
-
-
-def fold(vectors: Array) -> Array:
-    """(N, D) -> (N, at most SKETCH): random signs, then sums of every SKETCH-th number; dot products survive."""
-    count, size = vectors.shape
-    if size <= SKETCH:
-        return vectors
-    signs = np.random.default_rng(size).integers(0, 2, size, np.int8) * np.int8(2) - np.int8(1)
-    padded = np.pad(vectors * signs, ((0, 0), (0, -size % SKETCH)))
-    return np.asarray(padded.reshape(count, -1, SKETCH).sum(axis=1))
 
 
 def few(graph: Graph, count: int) -> bool:

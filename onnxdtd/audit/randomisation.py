@@ -33,7 +33,7 @@ MEASURES = ("cosine", "spearman", "ssim")
 @audit("cascading_randomisation", cost="full", source=SOURCE)
 def cascading(plan: Plan, explanation: Explanation, probe: Probe) -> Finding:
     """Similarity with the heatmaps of copies whose layers are random from the output down to some depth."""
-    layers = probe.layers
+    layers = probe.weighted
     if why := _nothing(probe):
         return Finding("cascading_randomisation", None, LIMIT, "above", why)
     upper = max(1, math.ceil(UPPER * len(layers)))
@@ -60,7 +60,7 @@ def cascading(plan: Plan, explanation: Explanation, probe: Probe) -> Finding:
 @audit("independent_randomisation", cost="full", source=SOURCE)
 def independent(plan: Plan, explanation: Explanation, probe: Probe) -> Finding:
     """The share of layers that can be random, one at a time, while the heatmap stays above 0.9 similar."""
-    layers = probe.layers
+    layers = probe.weighted
     if why := _nothing(probe):
         return Finding("independent_randomisation", None, HALF, "above", why)
     levels = _levels(len(layers))
@@ -108,7 +108,7 @@ def _measure(probe: Probe, groups: Sequence[Sequence[int]]) -> dict[str, Any]:
             probe.tick(i * draws + draw, draws * len(groups))
             constants: dict[str, Array] = {}
             for k in group:
-                constants |= redrawn(probe, probe.layers[k], draw)
+                constants |= redrawn(probe, probe.weighted[k], draw)
             alike = compare(probe.original, probe.on(constants).original, probe.samples)
             for name, values in alike.items():
                 if values is not None:
@@ -125,7 +125,7 @@ def _levels(count: int) -> list[int]:
 
 def _nothing(probe: Probe) -> str:
     """Why there is nothing to compare, if so."""
-    if not probe.layers:
+    if not probe.weighted:
         return "The model has no layer whose weights could be drawn anew."
     return (
         ""

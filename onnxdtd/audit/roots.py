@@ -54,7 +54,8 @@ def roots(plan: Plan, explanation: Explanation, probe: Probe) -> list[Finding]:
         if found.asked:
             rows.append(_row(step, found))
     if not rows:
-        why = next(iter(skipped.values()), "no neuron has relevance")
+        inside = "roots do not apply inside of cells and loops, and no other layer is on the way"
+        why = next(iter(skipped.values()), "no neuron has relevance" if chosen else inside)
         return _none(f"There are no roots to look at: {why}.")
     shared = {"layers": rows, "skipped": skipped, "of": len(chosen)}
     return [_domain(rows, shared), _region(rows, shared)]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from onnxdtd.cli import options
 from onnxdtd.cli.text import message, page, paragraph, screen, sections, table
@@ -47,17 +48,7 @@ def inspect(
     graph, plan = explainer.graph, explainer.plan(question.output)
 
     shapes = {name: graph.value(name).shape for name in (*graph.inputs, *graph.outputs)}
-    nodes = [
-        (
-            s.node.name,
-            s.node.op,
-            s.op.kind,
-            graph.value(s.node.output).shape,
-            str(s.place.domain),
-            str(s.rule),
-        )
-        for s in plan.steps
-    ]
+    nodes = list(_rows(graph, plan.steps))
     if json_:
         message("\n".join(f"warning: {text}" for text in plan.warnings))
         facts = {
@@ -87,6 +78,15 @@ def inspect(
     text = sections([row for row in rows if row[1]], page())
     cells = [[_text(fact) for fact in node] for node in nodes]
     return f"{_table(cells, screen())}\n\n{text}"
+
+
+def _rows(graph: Any, steps: Any) -> Iterator[tuple[Any, ...]]:
+    """A row for each node, those of a loop's body behind it."""
+    for s in steps:
+        shape = graph.value(s.node.output).shape
+        yield s.node.name, s.node.op, s.op.kind, shape, str(s.place.domain), str(s.rule)
+        if s.trail is not None:
+            yield from _rows(s.trail.graph, s.trail.steps)
 
 
 def _text(fact: str | tuple[int | str | None, ...] | None) -> str:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from onnxdtd.domains.interval import At
 from onnxdtd.model.graph import Graph, Node
+from onnxdtd.model.loops import inside
 from onnxdtd.ops import OPS
 from onnxdtd.plan.plan import Plan, needed
-from onnxdtd.plan.step import Step
+from onnxdtd.plan.step import Step, everywhere
 
 
 @dataclass(frozen=True)
@@ -27,14 +29,23 @@ class Cost:
 def cost(plan: Plan) -> Cost:
     """The cost of one explanation by a plan."""
     graph = plan.graph
-    sizes = {node.name: multiplications(graph, node) for node in graph.nodes}
-    walk = sum(sizes[step.node.name] * step.pruned.products for step in plan.steps)
+    sizes = dict(_sizes(graph, 1))
+    walk = sum(sizes[step.node.name] * step.pruned.products for step in everywhere(plan.steps))
     activations = [*dict.fromkeys(needed(plan))]
     memory = sum(_count(graph, name) * graph.value(name).dtype.itemsize for name in activations)
     memory += sum(array.nbytes for array in graph.constants.values())
     memory += sum(_derived(graph, step) for step in plan.steps)
     exact = all(isinstance(d, int) for name in activations for d in (graph.value(name).shape or ("?",))[1:])
     return Cost(sum(sizes.values()), walk, memory, exact)
+
+
+def _sizes(graph: Graph, times: int) -> Iterator[tuple[str, int]]:
+    """The multiplications of each node; one inside a loop as often as it runs, once where that is open."""
+    for node in graph.nodes:
+        yield node.name, times * multiplications(graph, node)
+        if isinstance(node.body, Graph):
+            (length, *_) = graph.value(inside(node, node.body.inputs[-1])).shape or (1,)
+            yield from _sizes(node.body, times * (length if isinstance(length, int) else 1))
 
 
 def multiplications(graph: Graph, node: Node) -> int:

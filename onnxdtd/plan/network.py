@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from onnxdtd.entries import OpEntry
 from onnxdtd.methods.place import Network
 from onnxdtd.model.graph import Graph, needs
 from onnxdtd.plan.forests import shapley
 from onnxdtd.plan.origins import adds
-from onnxdtd.plan.reach import Reach
+from onnxdtd.plan.reach import Reach, Way
+
+RECURRENT = ("recurrent", "loop")
 
 
 def network(graph: Graph, way: Reach) -> Network:
     """The facts that decide which method fits."""
-    families = {op.family for op in way.ops.values()}
-    convolves, attends = "convolution" in families, bool(attention(way))
-    recurs = any(op.kind == "recurrent" for op in way.ops.values())
+    families = {op.family for op in _ops(way)}
+    convolves, attends = "convolution" in families, _attends(way)
+    recurs = any(op.kind in RECURRENT for op in way.ops.values())
     trees = "tree" in families
     plain = not (convolves or attends or recurs)
     return Network(
@@ -27,6 +32,17 @@ def network(graph: Graph, way: Reach) -> Network:
     )
 
 
+def _ops(way: Way) -> Iterator[OpEntry]:
+    """Of all nodes, those in the bodies of loops included."""
+    yield from way.ops.values()
+    for body in way.bodies.values():
+        yield from _ops(body)
+
+
+def _attends(way: Way) -> bool:
+    return bool(attention(way)) or any(map(_attends, way.bodies.values()))
+
+
 def own_method(graph: Graph, way: Reach) -> str:
     """The method that every sharing of relevance comes to, since only one kind of op shares, which has its own; "" if
     there is none."""
@@ -36,7 +52,7 @@ def own_method(graph: Graph, way: Reach) -> str:
     return own.pop() if len(own) == 1 and passing and adds(graph, way, trees=True) else ""
 
 
-def attention(way: Reach) -> set[str]:
+def attention(way: Way) -> set[str]:
     """The products of two values on the way of which a Softmax made one, by node name."""
     return {
         node.name
@@ -49,7 +65,7 @@ def heads(way: Reach) -> frozenset[str]:
     """The dense ops with no convolution, attention or recurrence on the way behind them; where there are none, the
     last layers."""
     mixes = attention(way)
-    mixes |= {name for name, op in way.ops.items() if op.family == "convolution" or op.kind == "recurrent"}
+    mixes |= {name for name, op in way.ops.items() if op.family == "convolution" or op.kind in RECURRENT}
     covered: set[str] = set()  # values with such an op behind them
     head = set()
     for node in reversed(way.nodes):

@@ -28,6 +28,11 @@ class Step:
     pruned: Rule
     trail: Trail | None = None
 
+    @property
+    def compiles(self) -> bool:
+        """Whether the walk can be traced through it."""
+        return self.op.compiles and (self.trail is None or self.trail.steady)
+
     def build(self, point: Point) -> Site:
         """The node's site at a point."""
         if self.op.site is None:

@@ -17,7 +17,7 @@ import numpy as np
 
 from onnxdtd.errors import UnsupportedError, UsageError
 from onnxdtd.explainer import Explainer
-from onnxdtd.plan.step import Step
+from onnxdtd.plan.step import Step, everywhere
 from onnxdtd.rules.terms import TermRule
 from onnxdtd.theory.directions import connected, directions, unit_vectors, weights
 from onnxdtd.theory.line import Scope
@@ -179,6 +179,8 @@ def _sharing(scene: Scene, node: str) -> tuple[Step, TermRule]:
                 return step, step.rule
         elif step.node.name == node:
             what = f"{step.node} has rule {step.rule}, which shares nothing and has no root"
+    if what.startswith("no node") and any(s.node.name == node for s in everywhere(scene.plan.steps)):
+        what = f"'{node}' stands in the body of a loop, inside of which roots and regions do not apply"
     more = f" and {len(names) - SHOWN} more (onnxdtd inspect shows all)" if len(names) > SHOWN else ""
     cure = (
         f"choose one of {', '.join(names[:SHOWN])}{more}" if names else "choose another method, such as dtd"

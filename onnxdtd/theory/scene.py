@@ -23,6 +23,7 @@ from onnxdtd.plan.step import Step
 from onnxdtd.types import Array
 from onnxdtd.walk.backward import walk
 from onnxdtd.walk.run import reads
+from onnxdtd.walk.stepping import Reading
 
 # Weights up to this size are kept in float64; larger ones are converted anew at each use.
 KEPT_BYTES = 1 << 25
@@ -115,8 +116,10 @@ class Scene:
         )
         beside = dict.fromkeys(v for v in made if v and v not in plan.graph.constants)
         usual = reads(plan)
-        outcome = explainer.forward([*usual, *(v for v in beside if v not in usual)])(feeds)
-        values = {name: outcome[name] for name in {*needed(plan), *beside}}
+        forward = explainer.forward([*usual, *(v for v in beside if v not in usual)])
+        outcome = Reading(forward, plan.graph, plan.steps, explainer.providers)(feeds)
+        listed = {name: rows for name, rows in outcome.items() if isinstance(rows, list)}
+        values = {**{name: outcome[name] for name in {*needed(plan), *beside}}, **listed}
         seed = ask(question, plan.graph, plan.output, outcome, feeds)
         relevance: dict[str, Array] = {}
 

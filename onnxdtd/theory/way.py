@@ -93,6 +93,8 @@ def _part(scene: Scene, plain: Part, moving: set[str]) -> Part:
         return plain
     if op.kind in CURVES:
         return replace(plain, switch=smooth(scene.point(plain)))
+    if node.body is not None:
+        return replace(plain, fault=f"{node}: no line is followed through the body of a loop")
     if op.pieces is None:
         straight = op.kind in ("linear", "route")
         return plain if straight else replace(plain, fault=f"{node}: where it bends is not declared")

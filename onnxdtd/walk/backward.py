@@ -141,7 +141,10 @@ class Course:
         def back(trail: Trail, flows: MutableMapping[str, Flow], own: MutableMapping[str, Any]) -> None:
             Course(trail.graph, trail.steps, self.finish, self.kept, listen, False).back(flows, own)
 
-        handed = through(step, masked, values, self.graph.constants, back)
+        def keep(begin: str, kept: Any) -> None:
+            listen(step, begin)("bias", kept, lambda: np.ones((), kept.dtype), 1.0)
+
+        handed = through(step, masked, values, self.graph.constants, back, keep)
         self._tell(step, flow, handed)
         return handed
 

@@ -17,7 +17,7 @@ from onnxdtd.plan.target import Target
 from onnxdtd.types import Arrays
 from onnxdtd.walk.backward import Listener, Observer, tell_nobody, walk, watch_nothing
 from onnxdtd.walk.forward import Forward
-from onnxdtd.walk.stepping import Stepper
+from onnxdtd.walk.stepping import Reading
 
 SUMS_BYTES = 1 << 28
 """Of activations, up to which the sums made of them are kept beside."""
@@ -76,8 +76,8 @@ class Walker(Protocol):
 class NumpyWalker:
     """The reference: onnxruntime forward, the walk on arrays; derived weights are kept between calls.
 
-    forward, kept: the session that gives what `reads` says, and where derived weights are kept; its own, unless it
-    shares those of other runs on the same model.
+    values: what the walk reads, at an input. forward, kept: the session that gives what `reads` says, and where
+    derived weights are kept; its own, unless it shares those of other runs on the same model.
     """
 
     engine = "numpy"
@@ -91,7 +91,7 @@ class NumpyWalker:
     ) -> None:
         self.plan = plan
         self.forward = forward or Forward(plan.graph, reads(plan), providers)
-        self._stepper = Stepper(plan.graph, plan.steps, providers)
+        self.values = Reading(self.forward, plan.graph, plan.steps, providers)
         self.kept: dict[Any, Any] = {} if kept is None else kept
 
     def __call__(
@@ -125,11 +125,6 @@ class NumpyWalker:
             kept=self.kept, observe=observe, ledger=ledger, free=snapshot is None, sums=sums, masks=masks, inner=kept,
         )  # fmt: skip
         return Outcome(outputs, logits, seed, relevance, kept, begun)
-
-    def values(self, feeds: Arrays) -> dict[str, Any]:
-        """What the walk reads: by the forward pass, and by steps through loops whose values change their shape."""
-        values: dict[str, Any] = self.forward(feeds)
-        return values | self._stepper(values)
 
 
 def seed_inside(

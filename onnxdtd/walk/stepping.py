@@ -14,7 +14,22 @@ import numpy as np
 from onnxdtd.model.graph import Graph
 from onnxdtd.model.loops import inside
 from onnxdtd.plan.step import Step, Trail, read_by
+from onnxdtd.types import Arrays
 from onnxdtd.walk.forward import Forward
+
+
+class Reading:
+    """What a walk reads at an input: by the forward pass, and step by step where a loop's values change shape."""
+
+    def __init__(
+        self, forward: Forward, graph: Graph, steps: Sequence[Step], providers: Sequence[str]
+    ) -> None:
+        self._forward, self._stepper = forward, Stepper(graph, steps, providers)
+
+    def __call__(self, feeds: Arrays) -> dict[str, Any]:
+        """The values, by name."""
+        values: dict[str, Any] = self._forward(feeds)
+        return values | self._stepper(values)
 
 
 class Stepper:

@@ -29,8 +29,10 @@ def through(
     values: Mapping[str, Any],
     constants: Mapping[str, Any],
     back: Back,
+    keep: Callable[[str, Any], None],
 ) -> tuple[Flow, ...]:
-    """What flows on at each slot of a loop. arriving: by output of the loop."""
+    """What flows on at each slot of a loop. arriving: by output of the loop. keep(begin, r): told of what comes to a
+    state that begins with a constant."""
     trail = step.trail
     assert trail is not None
     call, node = trail.call, trail.call.node
@@ -87,6 +89,9 @@ def through(
         slot: Flow(outer[begin], **dict(zip(kinds, islice(parts, len(kinds)), strict=True)))
         for slot, begin in begins
     }
+    for slot, begin in begins:
+        if slot not in step.slots:
+            keep(begin, flows[slot].whole)
     return tuple(flows[slot] for slot in step.slots)
 
 

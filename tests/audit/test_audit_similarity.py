@@ -9,8 +9,8 @@ import pytest
 
 import onnxdtd
 from onnxdtd.audit import run_audit
-from onnxdtd.audit.probe import SKETCH, fold
 from onnxdtd.audit.similarity import compare, cosine, cosines, maps, spearman, ssim
+from onnxdtd.audit.sketch import SKETCH, fold
 from tests.support.model_text import model
 
 

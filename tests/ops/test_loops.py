@@ -6,11 +6,26 @@ from importlib import import_module
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
+from onnx import numpy_helper
 
-from onnxdtd import Explainer, InputError, UnsupportedError, UsageError
-from tests.support.loops import GROWING, NESTED, POWERS, RECURRENT, SWITCHED, TURNED, fixed, loop_model
-from tests.support.model_text import run
+from onnxdtd import Explainer, InputError, TargetError, UnsupportedError, UsageError
+from onnxdtd.theory.roots import find_roots
+from onnxdtd.theory.scene import Scene
+from tests.support.loops import (
+    CELLS,
+    GROWING,
+    NESTED,
+    POWERS,
+    RECURRENT,
+    SWITCHED,
+    TURNED,
+    cell_and_scan,
+    fixed,
+    loop_model,
+)
+from tests.support.model_text import model, run
 
 RNG = np.random.default_rng(3)
 X = {"x": RNG.standard_normal((2, 3))}
@@ -160,3 +175,109 @@ def test_a_loop_without_a_bound_ends_at_the_limit(aside: str, engine: Any) -> No
 def test_a_limit_is_a_number_of_steps(steps: Any) -> None:
     with pytest.raises(UsageError, match="max_steps is a number of 1 or more"):
         Explainer(loop_model(POWERS), max_steps=steps)
+
+
+@pytest.mark.parametrize("op", CELLS)
+def test_a_cell_written_as_a_scan_is_the_cell(op: str) -> None:
+    """Under every method that gives the cell epsilon, and by its derivative. The operator divides by no sum inside;
+    the stabilisers of the Scan's nodes, which do, take 1e-4, and without them there is no difference."""
+    cell, scan = map(Explainer, cell_and_scan(op))
+    x = np.random.default_rng(0).standard_normal((13, 2, 3)).astype(np.float32)
+    assert scan.plan().reason.startswith("recurrence")
+    bare = [{"op": name, "use": "epsilon", "epsilon": 0.0} for name in ("MatMul", "Gemm", "Add")]
+    for method in ("attnlrp", "epsilon_plus", "epsilon_gamma"):
+        expected = cell.by(method)(x, target=0).relevance["x"]
+        for rules, tolerance in (((), 2e-4), (bare, 1e-5)):
+            r = scan.by(method, rules=rules)(x, target=0).relevance["x"]
+            np.testing.assert_allclose(r, expected, atol=tolerance * max(1.0, abs(expected).max()))
+    slopes, other = (e.by("gradient")(x, target=0).relevance["x"] for e in (cell, scan))
+    np.testing.assert_allclose(other, slopes, atol=1e-6)
+
+
+def test_a_cell_inside_a_loop_and_a_loop_inside_a_function() -> None:
+    text = """({f}[5, 2, 3] x, int64 trips) => ({f}[2, 4] y) {{
+      h0 = Constant <value = {f}[2, 4] {{0.1, -0.2, 0.3, 0.4, 0.5, -0.6, 0.7, -0.8}}> ()
+      y = Loop <body = b (int64 i, bool go, {f}[2, 4] h) => (bool on, {f}[2, 4] g) {{
+        on = Identity(go) s = Unsqueeze(h, place) rows, e = RNN <hidden_size = 4> (x, wk, rk, , , s)
+        g = Squeeze(e, place)
+      }}> (trips, true, h0)
+    }}"""
+    feeds = {"x": RNG.standard_normal((5, 2, 3)), "trips": 3}
+    one, other = (
+        Explainer(loop_model(text), "attnlrp", engine)(fed(feeds, np.float32), target=0) for engine in BOTH
+    )
+    np.testing.assert_allclose(other.relevance["x"], one.relevance["x"], atol=1e-6)
+    assert np.abs(one.relevance["x"]).min() > 0
+    assert one.conservation.relative < 1e-5
+    head = '<ir_version: 8, opset_import: ["" : 17, "own" : 1]> m '
+    calling = "(float[N, 3] x, int64 n) => (float[N, 3] y) { y = own.power(x, n) }"
+    function = """<opset_import: ["" : 17], domain: "own"> power (a, n) => (z) {
+      t = Constant <value = bool {1}> ()
+      z = Loop <body = b (int64 i, bool go, float[N, 3] h) => (bool on, float[N, 3] k) {
+        on = Identity(go) s = Add(h, a) k = Tanh(s) }> (n, t, a) }"""
+    proto = onnx.parser.parse_model(head + calling + function)
+    feeds = {**fed(X, np.float32), "n": np.asarray(3)}
+    one, other = (Explainer(proto, "attnlrp", engine)(feeds, target=0) for engine in BOTH)
+    np.testing.assert_allclose(other.relevance["x"], one.relevance["x"], atol=1e-6)
+    assert one.conservation.relative < 1e-5
+
+
+def test_tokens_are_looked_up_inside() -> None:
+    """As torch exports a bag of embeddings: the body reads the tokens by name, and takes one by its counter."""
+    text = """(int64[3] x) => ({f}[1, 3] y) {{
+      none = Constant <value = {f}[1, 3] {{0.0, 0.0, 0.0}}> () trips = Constant <value_int = 3> ()
+      y = Loop <body = b (int64 i, bool go, {f}[1, 3] h) => (bool on, {f}[1, 3] g) {{
+        on = Identity(go) j = Unsqueeze(i, place) t = Gather(x, j) e = Gather(w3, t) g = Add(h, e)
+      }}> (trips, true, none)
+    }}"""
+    tokens = np.array([2, 0, 1])
+    expected = loop_model(text).graph.initializer
+    table = next(numpy_helper.to_array(t) for t in expected if t.name == "w3")
+    for engine in BOTH:
+        e = Explainer(loop_model(text), "attnlrp", engine)({"x": tokens}, target=1)
+        np.testing.assert_allclose(e.relevance["x"], table[tokens, 1], atol=1e-5)
+
+
+def test_rules_are_given_by_name_inside_and_may_stop_there() -> None:
+    x = SERIES["x"].astype(np.float32)
+    explainer = Explainer(loop_model(RECURRENT), "attnlrp")
+    (inner,) = (n for n, rule in explainer.plan().rules.items() if n.endswith("/MatMul_0"))
+    changed = explainer.by(rules=[{"name": inner, "use": "gamma", "gamma": 0.5}], strict_rules=True)
+    assert changed.plan().rules[inner] == "gamma(gamma=0.5)"
+    assert np.abs(changed(x, target=0).relevance["x"] - explainer(x, target=0).relevance["x"]).max() > 1e-3
+    with pytest.raises((UnsupportedError, TargetError)):
+        explainer.by(rules=[{"name": inner, "use": "stop"}]).plan()
+
+
+def test_theory_does_not_look_inside_and_says_so() -> None:
+    x = SERIES["x"].astype(np.float32)
+    explainer = Explainer(loop_model(RECURRENT), "epsilon_plus")
+    (inner,) = (n for n in explainer.plan().rules if n.endswith("/MatMul_0"))
+    with pytest.raises(
+        UsageError, match="stands in the body of a loop, inside of which roots and regions do not"
+    ):
+        find_roots(Scene.of(explainer, x[:1], 0), inner)
+
+
+def test_a_hundred_unrolled_steps_are_the_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is planned grows with the number of steps, no faster."""
+    monkeypatch.setattr(import_module("onnxdtd.model.canonise.unroll"), "MOST_STEPS", 100)
+    _, scan = cell_and_scan("RNN")
+    scan.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 100
+    x = np.random.default_rng(0).standard_normal((100, 1, 3)).astype(np.float32)
+    unrolled = Explainer(scan, "attnlrp")
+    assert len(unrolled.plan().steps) >= 500
+    monkeypatch.setattr(import_module("onnxdtd.model.canonise.unroll"), "MOST_STEPS", 0)
+    expected = Explainer(scan, "attnlrp")(x, target=0).relevance["x"]
+    np.testing.assert_allclose(unrolled(x, target=0).relevance["x"], expected, atol=1e-6)
+
+
+def test_scan_of_opset_8_and_loops_over_lists_are_refused_by_name() -> None:
+    listed = """(float[N, 3] x, int64 trips) => (float[N, 3] y) {
+      none = SequenceEmpty <dtype = 1> ()
+      all = Loop <body = b (int64 i, bool go, seq(float[N, 3]) h) => (bool on, seq(float[N, 3]) g) {
+        on = Identity(go) g = SequenceInsert(h, x) }> (trips, true, none)
+      y = ConcatFromSequence <axis = 0> (all) }"""
+    explainer = Explainer(model(listed, true=True))
+    with pytest.raises(UnsupportedError, match=r"Loop .*not where states are lists of tensors"):
+        explainer.plan()

@@ -58,12 +58,21 @@ def loop_model(text: str, double: bool = False, opset: int = 17) -> onnx.ModelPr
     """One of the models with its weights, in float32 or float64."""
     rng = np.random.default_rng(0)
     kind = np.float64 if double else np.float32
-    shapes = {"w": (3, 4), "r": (4, 4), "b": (4,), "v": (4, 2), "w3": (3, 3)}
+    shapes = {
+        "w": (3, 4),
+        "r": (4, 4),
+        "b": (4,),
+        "v": (4, 2),
+        "w3": (3, 3),
+        "wk": (1, 4, 3),
+        "rk": (1, 4, 4),
+    }
     floats = {
         name: (rng.standard_normal(shape) * 0.5).astype(np.float32).astype(kind)
         for name, shape in shapes.items()
     }
     numbers = {
+        "place": [0],
         "most": np.asarray(1e3, kind),
         "nil": np.asarray(0, kind),
         "one": [1],
@@ -104,3 +113,41 @@ SWITCHED = """({f}[N, 3] x, int64 trips) => ({f}[N, 3] y) {{
   }}> (trips, true, x)
 }}"""
 """Each step takes one of two branches, by what the step before has made."""
+
+CELLS = {
+    "LSTM": """pi, po, pf, pg = Split <axis = -1> (p, parts)
+      i = Sigmoid(pi) o = Sigmoid(po) f = Sigmoid(pf) g = Tanh(pg)
+      k = Mul(f, c) l = Mul(i, g) after = Add(k, l) t = Tanh(after) h2 = Mul(o, t)""",
+    "GRU": """az, ar, ah = Split <axis = -1> (a, parts) dz, dr, dh = Split <axis = -1> (d, parts)
+      sz = Add(az, dz) z = Sigmoid(sz) sr = Add(ar, dr) s = Sigmoid(sr) rd = Mul(s, dh) sh = Add(ah, rd) g = Tanh(sh)
+      m = Sub(unit, z) k = Mul(m, g) l = Mul(z, h) h2 = Add(k, l) after = Identity(c)""",
+    "RNN": "h2 = Tanh(p) after = Identity(c)",
+}
+GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
+
+
+def cell_and_scan(op: str) -> tuple[onnx.ModelProto, onnx.ModelProto]:
+    """The operator, and the same cell with the same weights written as the body of a Scan."""
+    rng = np.random.default_rng(5)
+    size = GATES[op] * 4
+    shapes = {"w": (size, 3), "r": (size, 4), "b": (2 * size,), "v": (4, 2)}
+    w, r, b, v = ((rng.standard_normal(shape) * 0.6).astype(np.float32) for shape in shapes.values())
+    late = ", linear_before_reset = 1" if op == "GRU" else ""
+    cell = model(
+        f"(float[T, N, 3] x) => (float[N, 2] y) {{ s, e = {op} <hidden_size = 4{late}> (x, w, r, b)"
+        " h = Squeeze(e, zeroth) y = MatMul(h, v) }",
+        w=w[None], r=r[None], b=b[None], v=v, zeroth=[0],
+    )  # fmt: skip
+    constants = {
+        "w": w.T.copy(), "r": r.T.copy(), "v": v, "bw": b[:size], "br": b[size:], "one": [1], "two": [2],
+        "four": [4], "zero": np.zeros(1, np.float32), "parts": [4] * GATES[op], "unit": np.float32(1),
+    }  # fmt: skip
+    text = f"""(float[T, N, 3] x) => (float[N, 2] y) {{
+      shape = Shape(x) n = Slice(shape, one, two) sizes = Concat <axis = 0> (n, four) h0 = Expand(zero, sizes)
+      last, cell = Scan <num_scan_inputs = 1, body = b (float[N, 4] h, float[N, 4] c, float[N, 3] u) =>
+      (float[N, 4] h2, float[N, 4] after) {{
+        a0 = MatMul(u, w) a = Add(a0, bw) d0 = MatMul(h, r) d = Add(d0, br) p = Add(a, d) {CELLS[op]}
+      }}> (h0, h0, x)
+      y = MatMul(last, v)
+    }}"""
+    return cell, model(text, **{name: a for name, a in constants.items() if name in _words(text)})

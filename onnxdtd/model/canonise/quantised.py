@@ -63,7 +63,7 @@ def _hoisted(draft: Draft) -> int:
 
 def _makes_floats(node: Node, draft: Draft) -> bool:
     """A dequantise with one scale, or a cast of sums of products of integers."""
-    if node.domain or draft.maker(node.inputs[0]) is None:
+    if node.domain or not node.inputs or draft.maker(node.inputs[0]) is None:
         return False
     if node.op == "DequantizeLinear":
         scale = draft.constants.get(node.inputs[1], np.zeros(()))
