@@ -20,8 +20,10 @@ from onnxdtd.compiled.upgrade import upgrade
 from onnxdtd.errors import UsageError
 from onnxdtd.inputs import Fixed, features, fix, labels
 from onnxdtd.model.canonise import canonise, take
+from onnxdtd.model.canonise.constants import constants
 from onnxdtd.model.ending import UNTOLD, ending
 from onnxdtd.model.graph import Graph
+from onnxdtd.model.units import units
 from onnxdtd.plan.forests import read_by_trees
 from onnxdtd.plan.plan import Plan
 from onnxdtd.plan.target import Target, parse_target
@@ -59,8 +61,8 @@ class Loaded:
     graph: in canonical form. path: of its file, if it is one. facts: what results say of it. labels, features: names
     of its classes and of a table's columns, if the metadata or the user have them. endings: what makes each output
     probabilities. first_input: compares the outputs with the file's. fixed: inputs that are constants, see
-    `inputs.fix`. max_steps: of a loop, see `model.guard`. A copy, or what is unpickled, has the model and starts
-    sessions of its own. Raises ModelError, UsageError.
+    `inputs.fix`. rescales: whether its first steps change units. max_steps: of a loop, see `model.guard`. A copy, or
+    what is unpickled, has the model and starts sessions of its own. Raises ModelError, UsageError.
     """
 
     def __init__(self, model: Model, fixed: Fixed = None, max_steps: int | None = None) -> None:
@@ -68,6 +70,7 @@ class Loaded:
         graph = graph if max_steps is None else replace(graph, max_steps=max_steps)
         self.first_input = FirstInput(None if isinstance(model, Graph) else model, arrays)
         self.endings = {output: ending(graph, output) for output in graph.outputs}
+        self.rescales = bool(units(constants(graph)))
         self._become(canonise(graph))
         self.path = os.fspath(model) if isinstance(model, (str, os.PathLike)) else None
         self.facts: dict[str, Any] = {

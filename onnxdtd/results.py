@@ -14,6 +14,7 @@ from onnxdtd.plan.past import past
 from onnxdtd.plan.plan import Plan
 from onnxdtd.plan.seed import start_of
 from onnxdtd.remarks import remarks
+from onnxdtd.scaling import scaling
 from onnxdtd.walk.ledger import Ledger
 from onnxdtd.walk.original import refuse_not_finite
 from onnxdtd.walk.run import Outcome, Walker
@@ -66,7 +67,11 @@ def explanation_of(
         nodes=tuple(reversed(ledger.reports)),
         model=loaded.facts,
         notes=(*run.plan.graph.notes, *filter(None, (note, loaded.first_input.note))),
-        warnings=(*remarks(plan, feeds, stated, started, outcome.relevance), *ledger.alarm(started)),
+        warnings=(
+            *remarks(plan, feeds, stated, started, outcome.relevance),
+            *scaling(plan, loaded, feeds, stated, outcome.logits),
+            *ledger.alarm(started),
+        ),
         labels=loaded.labels,
         features=loaded.features,
         versions=VERSIONS,
