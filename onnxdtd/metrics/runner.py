@@ -84,7 +84,9 @@ def evaluate(
         raise TargetError(
             f"target {target!r} is no class: an evaluation takes top, label, or one index for all inputs"
         )
-    inputs = open_data(data, base.inputs, labels=labels, preprocess=prepare, limit=limit)
+    inputs = open_data(
+        data, base.inputs, labels=labels, preprocess=prepare, features=base.loaded.features, limit=limit
+    )
     if by_label and inputs.labels is None:
         raise UsageError(f"target label needs labels: an array '{LABELS}' in the .npz, or labels=")
     base = _one_way(base, inputs)

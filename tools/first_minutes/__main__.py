@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tools.first_minutes.case import users
 from tools.first_minutes.stories import STORIES
+from tools.paths import ROOT
 
 
 def main() -> int:
@@ -29,9 +30,7 @@ def main() -> int:
         made.mkdir(parents=True, exist_ok=True)
         os.chdir(made)
         text, faults = users(STORIES[name](zoo, made))
-        (out / f"{name}.txt").write_text(
-            text.replace(str(zoo), "ZOO").replace(str(Path(__file__).parents[2]), ".")
-        )
+        (out / f"{name}.txt").write_text(text.replace(str(zoo), "ZOO").replace(str(ROOT), "."))
         wrong += [f"{name}: {fault}" for fault in faults]
         print(f"{name}: {'as it must be' if not faults else f'{len(faults)} faults'}", flush=True)
     print("\n".join(wrong))

@@ -1,4 +1,4 @@
-"""What each of the five tries first. zoo: a folder with the packages of docs/first_minutes.md; made: one to write in."""
+"""What each of the five tries first. zoo: a folder with the packages that `__main__` names; made: one to write in."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def vision(zoo: Path, made: Path) -> list[Command]:
         Command(("run", nsfw, photos / "chelsea.png", "--preset", "caffe", "-o", "nsfw"), ("answer",)),
         Command(("run", nsfw, photos / "chelsea.png", "--preset", "caffe", "--layout", "NCHW"),
                 ("--layout NHWC",), code=2),
-        Command(("run", CATS, photos / "chelsea.png", "-t", "Tigercat"), ("did you mean 'tiger cat'?",), code=2),
+        Command(("run", CATS, photos / "chelsea.png", "-t", "Tigercat"), ("did you mean 'tiger cat'",), code=2),
         Command(("run", CATS, album, "-o", "album_out", "--no-audit"),
                 ("cats/chelsea.png", "1 of 3 inputs could not be explained"),
                 ("album_out/contact.png", "album_out/summary.csv", "album_out/cats/chelsea/heatmap.png"), 6),
@@ -83,7 +83,7 @@ def series(zoo: Path, made: Path) -> list[Command]:
     """A signal over time."""
     model = zoo / "brainmaze_eeg_models" / "seizure" / "_models" / "modelA_paper.onnx"
     rng = np.random.default_rng(0)
-    np.save(made / "eeg.npy", rng.standard_normal((1, 300, 8)).astype(np.float32))
+    np.save(made / "eeg.npy", rng.standard_normal((1, 100, 60)).astype(np.float32))
     return [
         Command(("check", model), ("can be explained",)),
         Command(("run", model, "eeg.npy", "-o", "eeg", "--no-audit"), ("answer",), ("eeg/heatmap.png",)),
