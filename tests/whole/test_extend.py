@@ -34,15 +34,11 @@ OUTSIDE = """
 import json, sys
 import numpy as np, onnxdtd
 from onnxdtd.extend import Group, LinearMap, Point, Site, Term, TermRule, negative, op, positive, rule, zero
-from onnxdtd.extend import primitives
 
-@op("TransposeMatMul", domain="com.microsoft", kind="linear", family="dense")
-def transposed(point: Point) -> Site:
-    w = LinearMap(
-        point.value(1), lambda w, x: primitives.matmul(x, primitives.swap_last(w)),
-        lambda w, r: primitives.matmul(r, w), constant=True,
-    )
-    return point.site(w)
+@op("Trilu", domain="com.microsoft", kind="linear", family="sum")
+def triangle(point: Point) -> Site:
+    mask = np.triu(np.ones(point.x.shape[-2:], np.float32), int(point.constant(1)))
+    return point.site(LinearMap(mask, lambda w, x: w * x, lambda w, r: w * r, constant=True))
 
 @rule("zminus")
 def zminus(epsilon: float = 1e-6) -> TermRule:
@@ -57,14 +53,17 @@ for engine in ("numpy", "onnx"):
 
 
 def outside(tmp_path: Path) -> Path:
-    """A model with an operator that the package has no entry for: y = relu(x w^T), w = [[1, 2, -3], [0, 1, 1]]."""
+    """A model with an operator that the package has no entry for, which drops x_0: y = relu(u w), where
+    w = [[1, 0], [5, 1], [-3, 1]]."""
     nodes = [
-        helper.make_node("TransposeMatMul", ["x", "w"], ["h"], domain="com.microsoft", transB=1),
+        helper.make_node("Trilu", ["x", "k"], ["u"], domain="com.microsoft", upper=1),
+        helper.make_node("MatMul", ["u", "w"], ["h"]),
         helper.make_node("Relu", ["h"], ["y"]),
     ]
-    values = [helper.make_tensor_value_info(n, 1, ["N", size]) for n, size in (("x", 3), ("y", 2))]
-    weights = numpy_helper.from_array(np.array([[1, 2, -3], [0, 1, 1]], np.float32), "w")
-    graph = helper.make_graph(nodes, "outside", values[:1], values[1:], [weights])
+    values = [helper.make_tensor_value_info(n, 1, [1, size]) for n, size in (("x", 3), ("y", 2))]
+    weights = {"w": np.array([[1, 0], [5, 1], [-3, 1]], np.float32), "k": np.array(1)}
+    constants = [numpy_helper.from_array(array, name) for name, array in weights.items()]
+    graph = helper.make_graph(nodes, "outside", values[:1], values[1:], constants)
     opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
     path = tmp_path / "outside.onnx"
     path.write_bytes(helper.make_model(graph, opset_imports=opsets, ir_version=10).SerializeToString())
@@ -72,14 +71,14 @@ def outside(tmp_path: Path) -> Path:
 
 
 def test_an_op_and_a_rule_from_outside(tmp_path: Path) -> None:
-    """Epsilon gives x_i w_i = [4, 2, -3]; zminus gives all 3 of z to the one input that inhibits."""
+    """Epsilon gives x_i w_i = [0, 5, -3]; zminus gives all 2 of z to the one input that inhibits."""
     module = tmp_path / "outside.py"
     module.write_text(OUTSIDE, "utf-8")
     command = [sys.executable, str(module), str(outside(tmp_path))]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     lines = [json.loads(line) for line in done.stdout.splitlines()]
-    np.testing.assert_allclose(lines, [[[4, 2, -3]], [[0, 0, 3]]] * 2, rtol=1e-5)
+    np.testing.assert_allclose(lines, [[[0, 5, -3]], [[0, 0, 2]]] * 2, rtol=1e-5)
 
 
 def test_without_the_op_the_model_is_refused(tmp_path: Path) -> None:
