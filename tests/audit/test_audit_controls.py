@@ -28,6 +28,12 @@ Case = Callable[[], tuple[Explainer, Any]]
 ZPLUS = "excitation_backprop"
 AGREEING = ("dtd", "composite", "epsilon_plus", "epsilon_gamma_box", ZPLUS, "gradient_x_input")
 
+
+def elsewhere(case: tuple[Explainer, Any]) -> tuple[Explainer, Any]:
+    """Another image, whose removal the model feels by the gradient's map far more."""
+    return case[0], np.random.default_rng(3).uniform(size=case[1].shape).astype(np.float32)
+
+
 # Finding: where it must fire, where it must not.
 CONTROLS: dict[str, tuple[Case, Case]] = {
     "conservation": (lambda: cancelling("epsilon_plus"), lambda: biased("dtd", "absorb")),
@@ -35,7 +41,7 @@ CONTROLS: dict[str, tuple[Case, Case]] = {
     "positivity": (lambda: deep_stack("gradient_x_input"), lambda: deep_stack("dtd")),
     "consistency": (lambda: deep_stack("epsilon_plus"), lambda: deep_stack("dtd")),
     "class_similarity": (lambda: deep_stack(ZPLUS), lambda: deep_stack("gradient")),
-    "gradient_x_input": (lambda: deep_convolutions(ZPLUS), lambda: deep_stack("epsilon_plus")),
+    "gradient_x_input": (lambda: elsewhere(deep_convolutions(ZPLUS)), lambda: deep_stack("epsilon_plus")),
     "convergence": (lambda: deep_stack(ZPLUS), lambda: deep_stack("gradient")),
     "rank": (lambda: deep_stack(ZPLUS), lambda: deep_stack("gradient")),
     "cascading_randomisation": (lambda: deep_stack(ZPLUS), lambda: deep_stack("gradient")),
