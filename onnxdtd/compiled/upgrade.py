@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import onnx
 
-from onnxdtd.compiled.confirm import TRIES, drawn, ranks
+from onnxdtd.compiled.confirm import ranks
 from onnxdtd.compiled.trace import LOWEST_OPSET
+from onnxdtd.compiled.trials import TRIES, drawn
 from onnxdtd.errors import CheckError, OnnxdtdError, UnsupportedError
 from onnxdtd.model.canonise import canonise
 from onnxdtd.model.convert import converted

@@ -14,6 +14,7 @@ from onnxdtd.errors import ModelError, UnsupportedError
 from onnxdtd.explainer import Explainer
 from onnxdtd.model.graph import Graph
 from onnxdtd.plan.plan import make_plan
+from onnxdtd.walk.forward import Forward
 from tests.support.model_text import graph, model
 
 W = np.array([[1, -2], [3, 0.5], [-1, 1]], np.float32)
@@ -73,26 +74,26 @@ def test_what_was_wrong_is_corrected_or_left_open_and_told() -> None:
     lying = stated(honest, h=("N", 4, 7), y=("N", 2, 1))
     after = confirmed(make_plan(lying, "gradient")).graph
     assert after.value("h").shape == ("N", 4, 2)
-    assert after.value("y").shape == (None, None)
+    assert after.value("y").shape == ("N", None)  # all passes show it as long as x
     assert set(after.notes[-2:]) == {
         "the shape of 'h' is ('N', 4, 2) in a run, not ('N', 4, 7)",
         "the shape of 'y' is (None, None) in a run, not ('N', 2, 1)",
     }
     swapped = stated(honest, h=(4, "N", 2), y=None)
     after = confirmed(make_plan(swapped, "gradient")).graph
-    assert after.value("h").shape == (None, 4, 2)
-    assert after.value("y").shape == (None, None)
+    assert after.value("h").shape == ("N", 4, 2)
+    assert after.value("y").shape == ("N", None)
 
 
-def test_sizes_of_one_name_that_differ_are_left_open() -> None:
+def test_sizes_of_one_name_that_differ_are_told_apart() -> None:
     """onnx counts the names of unknown sizes anew with each inference."""
     source = graph("(float[N, M] x) => (float[N, M] y) { h = Tanh(x) y = Relu(h) }")
     colliding = stated(source, h=("N", "unk__0"), y=("unk__0", "M"))
     after = confirmed(make_plan(colliding, "gradient")).graph
-    assert {after.value(name).shape for name in "hy"} == {("N", None), (None, "M")}
+    assert {after.value(name).shape for name in "hy"} == {("N", "M")}
 
 
-def test_sizes_of_one_name_that_only_longer_inputs_tell_apart_are_left_open() -> None:
+def test_sizes_of_one_name_that_only_longer_inputs_tell_apart_get_two() -> None:
     """Windows of 2 and of 3 places: one for either op. Of 32: 8 and 16."""
     source = graph("""(float[N, 1, L] x) => (float[N, 1, M] y, float[N, 1, K] z) {
         h = MaxPool<kernel_shape = [1], strides = [4]>(x) y = Tanh(h)
@@ -100,7 +101,9 @@ def test_sizes_of_one_name_that_only_longer_inputs_tell_apart_are_left_open() ->
     }""")
     one = ("N", 1, "unk__0")
     after = confirmed(make_plan(stated(source, h=one, y=one, k=one, z=one), "gradient")).graph
-    assert {after.value(name).shape for name in "hyz"} == {("N", 1, None)}
+    (h, *_), *others = ((after.value(name).shape or ())[::-1] for name in "hyz")
+    assert [other[0] == h for other in others] == [True, False]
+    assert not any(isinstance(size, int) for size in (h, *(other[0] for other in others)))
 
 
 @pytest.mark.parametrize(
@@ -117,7 +120,7 @@ def test_short_lengths_that_a_stride_makes_alike_are_no_fixed_size(
     text = f"(float[N, 1, L] x) => (float[N, 1, M] y) {{ h = {op} y = Tanh(h) }}"
     for wrong in ("L", 7):
         source = stated(graph(text), x=("N", 1, "L"), h=("N", 1, wrong))
-        assert confirmed(make_plan(source, "gradient")).graph.value("h").shape == ("N", 1, None)
+        assert confirmed(make_plan(source, "gradient")).graph.value("h").shape == ("N", 1, "h/2")
     x = rng.standard_normal((2, 1, 8)).astype(np.float32)
     first, second = relevance(model(text), x, (0, length - 1))
     np.testing.assert_allclose(first, second, rtol=1e-6)
@@ -154,3 +157,39 @@ def test_what_fails_in_tracing_is_refused_by_its_node(error: type[Exception]) ->
         UnsupportedError, match=r"Tanh.*cannot be compiled: no window fits; use engine='numpy'"
     ):
         compile_plan(replace(plan, steps=(broken, plan.steps[1])))
+
+
+def test_sizes_that_nobody_named_get_the_name_of_what_they_are() -> None:
+    """The rows of a table that are as many as the batch: no sum over a batch of 1 is written into the walk."""
+    text = """(float[N, 3] x, float[1, 3] row) => (float[N, 3] y) {
+        s = Shape(x) n = Gather(s, zero) one = Gather(s, zero) m = Max(n, one) t = Concat<axis = 0>(m, three)
+        h = Expand(row, t) z = Mul(h, x) y = Relu(z)
+    }"""
+    constants = {"zero": np.array([0]), "three": np.array([3])}
+    after = confirmed(make_plan(graph(text, **constants), "gradient")).graph
+    assert after.value("h").shape == ("N", 3)
+    # As many rows as columns, in some passes only.
+    two = graph(
+        "(float[N, L] x, float[M, L] z) => (float[N, M] y) { t = Transpose(z) h = MatMul(x, t) y = Relu(h) }"
+    )
+    assert confirmed(make_plan(two, "gradient")).graph.value("h").shape == ("N", "M")
+
+
+def test_names_of_unknown_sizes_do_not_collide() -> None:
+    """Those that a later inference counts anew go on behind the earlier ones, and none stands in a compiled file."""
+    text = """(float[N, 3, H, W] x) => (float[N, 4, A, B] y) {
+        c = Conv<strides = [2, 2]>(x, w) s = Shape(c) t = Cast<to = 7>(s) f = Reshape(c, t)
+        k = Conv<strides = [3, 3]>(f, v) e = Conv<strides = [2, 2]>(x, w) u = Shape(k) b = Slice(e, start, u)
+        y = Add(k, b)
+    }"""
+    weights = {"w": np.ones((4, 3, 2, 2), np.float32), "v": np.ones((4, 4, 1, 1), np.float32)}
+    source = graph(text, **weights, start=np.zeros(4, np.int64))
+    lengths: dict[Any, set[int]] = {}
+    names = [name for node in source.nodes for name in node.outputs]
+    run = Forward(source, names, ["CPUExecutionProvider"])({"x": np.ones((2, 3, 40, 52), np.float32)})
+    for name, value in run.items():
+        for size, length in zip(source.value(name).shape or (), value.shape, strict=True):
+            lengths.setdefault(size, set()).add(length)
+    assert [size for size, all_of_it in lengths.items() if size is not None and len(all_of_it) > 1] == []
+    compiled = compile_plan(confirmed(make_plan(source, "gradient")))
+    assert "unk__" not in str(compiled.model.graph.output)
