@@ -258,7 +258,7 @@ def test_old_opsets_are_converted_and_checked(tmp_path: Path, monkeypatch: pytes
     assert made.notes[-1] in engines[1].notes
 
     other = model_of(Example("Conv", (X((2, 3, 7, 6)), 1.001 * w), opset=13))
-    monkeypatch.setattr(upgrade, "_converted", lambda graph: other)
+    monkeypatch.setattr(upgrade, "_converted", lambda graph, opset: other)
     with pytest.raises(UnsupportedError, match="differs by"):
         onnxdtd.compile(old, tmp_path / "f.onnx")
 

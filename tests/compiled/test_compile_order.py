@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from onnxdtd.compiled import order
-from onnxdtd.compiled.trace import _alive, compile_plan
+from onnxdtd.compiled.trace import compile_plan
 from onnxdtd.explainer import Explainer
 from onnxdtd.primitives import Tracer, scan
+from onnxdtd.primitives.body import alive
 from tests.support.paths import MODELS
 
 
@@ -42,7 +43,7 @@ def test_what_a_body_captures_is_alive_and_stands_before_it() -> None:
     x, seed = (tracer.value(name, np.float32, ("T", 4)) for name in ("x", "seed"))
     factor, late, unread = x * 2.0, seed * 3.0, x * 5.0
     _, (y,) = scan(lambda _, s: ((), (s[0] * factor + late,)), (), (x,))
-    nodes, used = _alive(order.walk_last(tracer, tracer.nodes, "seed"), [y.name])
+    nodes, used = alive(order.walk_last(tracer, tracer.nodes, "seed"), [y.name])
     names = [node.output[0] for node in nodes]
     assert unread.name not in used
     assert {factor.name, late.name, "x", "seed"} <= used
