@@ -90,7 +90,7 @@ def grouped(q: Any, k: Any, v: Any, *_: Any) -> np.ndarray:
 
 _SEQUENCES = [ints([0, 1, 2], [3, 4, 5]), ints(0, 3, 5)]
 _MHA, _DMMHA, _NORM = "MultiHeadAttention", "DecoderMaskedMultiHeadAttention", {"activation": 0, "groups": 2}
-OTHERS: dict[str, tuple[Case, Callable[..., np.ndarray]]] = {
+OTHERS: dict[str, tuple[Case, Callable[..., Any]]] = {
     "bias": (Case("BiasAdd", [w(2, 3, 4), w(4), w(2, 3, 4)]), lambda x, b, s: x + b + s),
     "split": (Case("BiasSplitGelu", [w(2, 3, 8), w(8)]), lambda x, b: (x + b)[..., :4] * gelu((x + b)[..., 4:])),
     "gemm": (Case("GemmFastGelu", [w(2, 3), w(3, 4), w(4)]), lambda x, a, b: tanh_gelu(x @ a + b)),
@@ -109,6 +109,11 @@ OTHERS: dict[str, tuple[Case, Callable[..., np.ndarray]]] = {
                      lambda x, k, b, z: np.maximum(conv(x, k, b) + z, 0)),
     "packed": (Case("PackedAttention", [w(5, 6), w(6, 24), w(24), *_SEQUENCES], "y", {"num_heads": 2}),
                lambda x, a, b, *_: packed(*np.split(x @ a + b, 3, -1))),
+    "unpadded": (Case("RemovePadding", [w(2, 4, 3), ints(3, 2)], "yyyy"),
+                 lambda x, n: [np.concatenate([x[0, :3], x[1, :2]]), ints([0, 1, 2, 4], [5, 3, 6, 7]), ints(0, 3, 5),
+                               ints(3)]),
+    "padded": (Case("RestorePadding", [w(3, 2), ints([0, 3, 4], [1, 2, 5])]),
+               lambda x, at: np.stack([[x[0], 0 * x[0], 0 * x[0]], [x[1], x[2], 0 * x[0]]])),
     "packed heads": (Case("PackedMultiHeadAttention", [w(5, 8), w(5, 8), w(5, 8), None, *_SEQUENCES], "y",
                           {"num_heads": 2}),
                      lambda q, k, v, *_: packed(q, k, v)),

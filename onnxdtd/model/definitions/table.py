@@ -14,6 +14,7 @@ from onnxdtd.model.definitions import (
     grouped,
     norms,
     packed,
+    padding,
     products,
     quantised,
     rotary,
@@ -56,6 +57,8 @@ DEFINITIONS: dict[str, Definition] = {
     "PackedAttention": attention.packed_attention,
     "PackedMultiHeadAttention": attention.packed_multi_head_attention,
     "QuickGelu": activations.quick_gelu,
+    "RemovePadding": padding.remove_padding,
+    "RestorePadding": padding.restore_padding,
     "RotaryEmbedding": rotary.rotary_embedding,
     "ScaledSiLU": activations.scaled_silu,
     "SimplifiedLayerNormalization": norms.simplified_layer_normalization,
@@ -100,7 +103,8 @@ DEFAULT_DOMAIN: dict[str, Definition] = {
 definition of the rotary embedding does not say that its places are no tokens."""
 UNCHECKED = (
     "BiasAdd", "BiasSplitGelu", "FusedMatMulActivation", "GatedRelativePositionBias", "GemmFastGelu", "GroupNorm",
-    "NhwcConv", "NhwcFusedConv", "PackedAttention", "PackedMultiHeadAttention", "SkipGroupNorm", "SwiGLU",
+    "NhwcConv", "NhwcFusedConv", "PackedAttention", "PackedMultiHeadAttention", "RemovePadding",
+    "RestorePadding", "SkipGroupNorm", "SwiGLU",
 )  # fmt: skip
 """Operators of which onnxruntime's CPU provider has no kernel, so that nothing is there to compare with."""
 
@@ -162,6 +166,10 @@ def stand_ins(nodes: Iterable[NodeProto], opset: int) -> list[NodeProto]:
                 for (op, inputs), name in zip(forms, node.output, strict=False)
                 if name
             ]
+        elif node.op_type == "RemovePadding":
+            made.append(helper.make_node("Flatten", node.input[:1], node.output[:1], axis=2))
+        elif node.op_type == "RestorePadding":
+            made.append(helper.make_node("Gather", node.input, node.output))
         else:
             alike = [name for i, name in enumerate(node.output) if name and i in (0, SUMS.get(node.op_type))]
             made += [
