@@ -93,10 +93,24 @@ def _pick(graph: Graph, output: str | None, carried: Carried) -> str:
     if reached := [name for name in candidates if graph.target(name) in carried.floats]:
         return min(reached, key=lambda name: graph.target(name) in carried.beside)
     before = _before(graph, candidates)
-    if reasons := [reason for name, reason in carried.ends.items() if name in before]:
+    reasons = [reason for name, reason in carried.ends.items() if name in before]
+    if reasons := reasons or _places_only(graph, carried, before):
         raise UnsupportedError(reasons)
     named = f"output '{output}' does not depend" if output is not None else "no output depends"
     raise TargetError(f"{named} on an input that can carry relevance: nothing to explain")
+
+
+def _places_only(graph: Graph, carried: Carried, names: set[str]) -> list[str]:
+    """The nodes among the named ones of which what leads on says which values were taken, and not how much."""
+    carries = carried.floats | carried.integers
+    return [
+        f"{node}: '{value}' says which of its values it took and carries none of them, so relevance ends here "
+        "(nearest neighbours, sorted places)"
+        for node in graph.nodes
+        if node.name in names and node.name in carried.slots
+        for value in node.outputs
+        if value and value not in carries and value in graph.consumers
+    ]
 
 
 def _before(graph: Graph, outputs: tuple[str, ...]) -> set[str]:
