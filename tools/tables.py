@@ -1,4 +1,4 @@
-"""Write the tables of methods, rules, operators and speed from the registries and benchmark figures.
+"""Write the tables of methods, rules, operators and speed from the registries and from measured figures.
 
 python -m tools.tables            # rewrites README.md and docs/operators.md
 python -m tools.tables --check    # exit 1 if they are not up to date
@@ -73,10 +73,23 @@ def speed() -> str:
     return table(head, rows)
 
 
+def tables_check() -> str:
+    """From docs/figures/tables_check.json: the largest differences, in one run of tools/tables_check."""
+    rows = []
+    for result in json.loads((FIGURES / "tables_check.json").read_text()):
+        told = [f"{result[key]:.0e}" if key in result else "" for key in ("margin", "reference")]
+        times = [f"{result[key]:.2f} s" if key in result else "" for key in ("seconds", "reference_seconds")]
+        method = f"`{result['method']}`" if "method" in result else f"refused: {result['refused']}"
+        rows.append((result["model"], method, *told, *times))
+    head = ("model", "method", "off the margin", "off shap or coefficients", "time", "shap's time")
+    return table(head, rows)
+
+
 # Which tables stand in which page, between `<!-- name -->` and `<!-- end -->`.
 PAGES = {
     ROOT / "README.md": {"methods": methods, "rules": rules, "speed": speed},
     DOCS / "operators.md": {"ops": ops},
+    DOCS / "tables.md": {"tables_check": tables_check},
 }
 
 

@@ -68,6 +68,14 @@ def compare(
     return words_of(comparison, output, written["files"])
 
 
+def _equals(comparison: Comparison) -> dict[str, list[str]]:
+    """By method that is shown, those that it stands for."""
+    names: dict[str, list[str]] = {}
+    for method, shown in comparison.equal.items():
+        names.setdefault(shown, []).append(method)
+    return names
+
+
 def words_of(comparison: Comparison, directory: Path, files: Sequence[str]) -> str:
     """Times and conservation, the similarities of each target, and what was refused."""
     parts = []
@@ -80,6 +88,7 @@ def words_of(comparison: Comparison, directory: Path, files: Sequence[str]) -> s
     rows = [
         ("forward", [f"{_time(comparison.forward.seconds)}, median of {comparison.forward.repeats}"]),
         ("covered", [comparison.covers]),
+        ("the same", [f"{', '.join(names)}: as {method}" for method, names in _equals(comparison).items()]),
         ("left out", [f"{method}: {reason}" for method, reason in comparison.refused.items()]),
         ("warning", _warnings(comparison)),
         ("written", [f"{directory}: {', '.join(files)}"]),

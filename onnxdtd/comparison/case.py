@@ -84,7 +84,7 @@ class Case:
             k: v[row] if isinstance(v, list) and len(v) == len(e.target) else v for k, v in e.extras.items()
         }
         relevance = {name: r[row] for name, r in e.relevance.items()}
-        return _cell(relevance, float(e.seed[row]), adds_up, extras, e.warnings)
+        return _cell(relevance, float(e.seed[row]), adds_up, extras, e.warnings, e.method)
 
     def by_neighbour(self, method: str, options: Mapping[str, Any], number: int) -> Cell:
         """By a method of another package; what it explains is the probability of the class."""
@@ -137,9 +137,10 @@ def _cell(
     adds_up: bool,
     extras: Mapping[str, Any],
     warnings: tuple[str, ...],
+    method: str = "",
 ) -> Cell:
     arrived = sum(float(np.sum(r, dtype=np.float64)) for r in relevance.values())
-    return Cell(relevance, started, arrived, adds_up, extras, warnings)
+    return Cell(relevance, started, arrived, adds_up, extras, warnings, method)
 
 
 def _rows(background: Array, columns: int) -> Array:

@@ -25,7 +25,7 @@ class Cell:
     """One method's answer for one target. relevance: by input name, one sample, without the batch axis.
 
     started: the relevance that the method shares out, arrived: what the inputs got of it; adds_up: whether the
-    method means these to be equal. extras: what it found out besides.
+    method means these to be equal. extras: what it found out besides. method: the name that the result bears.
     """
 
     relevance: Mapping[str, Array]
@@ -34,6 +34,7 @@ class Cell:
     adds_up: bool
     extras: Mapping[str, Any]
     warnings: tuple[str, ...]
+    method: str = ""
 
     @property
     def share(self) -> float | None:
@@ -48,7 +49,8 @@ class Comparison:
     targets: in words; values: their logits. cells: by (target's number, method). similarity: for each target by
     measure (`cosine`, `spearman`, `top10`) the matrix (methods, methods). forward, timings: wall time of the model's
     forward pass, and of each method for the first target that it explains. refused: methods that the model or the
-    target does not allow, with the reason. covers: how the neighbours cover parts of the input, "" without them.
+    target does not allow, with the reason. equal: methods that are not shown, since another one, whose name follows,
+    gives every target the same relevance. covers: how the neighbours cover parts of the input, "" without them.
     """
 
     methods: tuple[str, ...]
@@ -59,6 +61,7 @@ class Comparison:
     forward: Timing
     timings: Mapping[str, Timing]
     refused: Mapping[str, str]
+    equal: Mapping[str, str]
     covers: str
     sample: int
     engine: str

@@ -11,6 +11,7 @@ from onnxdtd.comparison.agreement import matrices, seen
 from onnxdtd.comparison.case import Case
 from onnxdtd.comparison.clock import Timing, forward_timing, timed
 from onnxdtd.comparison.comparison import Cell, Comparison
+from onnxdtd.comparison.fold import folded
 from onnxdtd.comparison.neighbour import NEIGHBOURS
 from onnxdtd.domains.propagation import Range
 from onnxdtd.errors import OnnxdtdError, UnsupportedError, UsageError
@@ -86,7 +87,9 @@ def compare(
         raise UnsupportedError(
             [f"{method}: {error}" for method, errors in faults.items() for error in errors]
         )
-    shown = tuple(method for method in named if method in timings)
+    asked_for = {m: was_named or m in (options or {}) for m, was_named in named.items()}
+    equal = folded(asked_for, cells, len(questions))
+    shown = tuple(method for method in named if method in timings and method not in equal)
     first = next(iter(case.x))
     maps = [
         [seen(cells[n, m].relevance[first], layout) if (n, m) in cells else None for m in shown]
@@ -96,11 +99,12 @@ def compare(
         methods=shown,
         targets=tuple(base.label(case.row) for base in case.bases),
         values=tuple(float(base.target_value[case.row]) for base in case.bases),
-        cells=cells,
+        cells={(number, m): cell for (number, m), cell in cells.items() if m not in equal},
         similarity=tuple(matrices(row) for row in maps),
         forward=forward,
-        timings=timings,
+        timings={m: timing for m, timing in timings.items() if m not in equal},
         refused={method: "; ".join(dict.fromkeys(map(str, errors))) for method, errors in faults.items()},
+        equal=equal,
         covers=case.covers,
         sample=sample,
         engine=front.engine,

@@ -36,13 +36,13 @@ def test_json_is_one_object(cli: Cli, tmp_path: Path) -> None:
     batch = array(tmp_path / "x.npy", [[1, 2], [3, -1]])
     model = dense(tmp_path / "m.onnx", labels=["a", "b", "c"])
     code, out, err = cli(
-        "compare", model, batch, "-m", "all", "--sample", 1, "-t", "a", "-o", "out", "--json"
+        "compare", model, batch, "-m", "all,taylor", "--sample", 1, "-t", "a", "-o", "out", "--json"
     )
     document = json.loads(out)
     assert (code, err) == (0, "")
     assert document["sample"] == 1
     assert document["targets"][0]["target"] == "class 0 'a'"
-    assert set(document["refused"]) == {"epsilon_gamma_box", "grad_cam"}
+    assert set(document["refused"]) == {"epsilon_gamma_box", "grad_cam", "saabas", "tree_shap"}
     assert document["targets"][0]["methods"]["taylor"]["extras"]["root_found"] is True
     written = json.loads((tmp_path / "out" / "compare.json").read_text())
     assert document == {**written, "directory": str(tmp_path / "out")}

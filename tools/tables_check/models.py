@@ -144,8 +144,9 @@ def exported(pipeline: Pipeline) -> onnx.ModelProto:
     types = [(name, FloatTensorType([None, 1])) for name in NUMBERS]
     types += [(name, StringTensorType([None, 1])) for name in CATEGORIES]
     model = pipeline.named_steps["model"]
-    scored = hasattr(model, "classes_") and not isinstance(model, LinearSVC)  # which skl2onnx gives no ZipMap
-    options = {id(model): {"zipmap": False}} if scored else None
+    # LinearSVC takes no ZipMap, and needs an option of its own not to be given one.
+    own = {"raw_scores": True} if isinstance(model, LinearSVC) else {"zipmap": False}
+    options = {type(model): own} if hasattr(model, "classes_") else None
     proto = convert_sklearn(
         pipeline, initial_types=types, target_opset={"": 17, "ai.onnx.ml": 3}, options=options
     )
