@@ -44,7 +44,7 @@ def compile(
             question = target_for(explainer, target)
     faults.stop()
     assert explainer is not None  # or there was a fault
-    settings = {name: value for name, value in options.items() if name != "fixed"}
+    settings = {name: value for name, value in options.items() if name not in ("fixed", "background")}
     made = onnxdtd.compile(explainer.graph, path, target=question, output=output, weights=weights, **settings)
     if not as_json:
         return _summary(made)

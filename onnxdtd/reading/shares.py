@@ -46,7 +46,7 @@ def parts(e: Explanation, sample: int = 0) -> Parts:
     if e.method in PASSES:
         constants = e.extras.get("constant")
         others = {} if constants is None else {"constants": _of(constants, sample)}
-        others["rest"] = rest - math.fsum(others.values())
+        others["rest"] = account.target - account.relevance - math.fsum(others.values())
         if "baseline_value" in e.extras:
             others["baseline"] = _of(e.extras["baseline_value"], sample)
     else:

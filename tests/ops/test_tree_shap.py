@@ -7,6 +7,7 @@ from math import factorial
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
@@ -218,3 +219,15 @@ def test_the_command_line(tmp_path, capsys):
     assert "tree_shap" in capsys.readouterr().out
     assert main([*run, "-m", "dtd"]) == 0
     assert "saabas" in capsys.readouterr().out
+
+
+def test_a_compiled_file_has_the_counts_of_a_background(tmp_path, capsys):
+    """1/4 and 1/2 at the last corner; with each leaf counted once it would be 1/6 and 1/2."""
+    (tmp_path / "model.onnx").write_bytes(and_of_two([1.0] * 5).SerializeToString())
+    np.save(tmp_path / "rows.npy", CORNERS)
+    told = ["compile", str(tmp_path / "model.onnx"), "-o", str(tmp_path / "explainer.onnx"), "-t", "0"]
+    assert main([*told, "--background", str(tmp_path / "rows.npy")]) == 0
+    assert "warning" not in capsys.readouterr().err
+    session = onnxruntime.InferenceSession(tmp_path / "explainer.onnx")
+    (relevance,) = session.run(["relevance/x"], {"x": CORNERS[3:]})
+    np.testing.assert_allclose(relevance, [[0.25, 0.5, 0]], rtol=1e-5)

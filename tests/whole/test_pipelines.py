@@ -76,4 +76,7 @@ def test_from_a_csv_by_column_names(tmp_path, capsys):
     model, rows = str(EXPORTS / "pipeline_xgboost.onnx"), str(tmp_path / "rows.csv")
     told = ["run", model, rows, "-o", str(tmp_path / "out"), "-t", "1"]
     assert main([*told, "--background", str(tmp_path / "background.csv")]) == 0
-    assert "tree_shap" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "tree_shap" in out
+    assert "input" in out
+    assert "rest" not in out  # the input's part and the constant are all

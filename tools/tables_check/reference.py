@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import shap
+from shap.utils._exceptions import InvalidModelError
 
 from tools.tables_check.data import CATEGORIES, NUMBERS
 from tools.tables_check.models import Case
@@ -14,12 +15,16 @@ from tools.tables_check.models import Case
 
 def reference(
     case: Case, model: Any, features: np.ndarray, background: Mapping[str, np.ndarray]
-) -> np.ndarray:
-    """(N, features, classes): coefficient times feature; of trees, shap's TreeExplainer against the same rows."""
+) -> np.ndarray | None:
+    """(N, features, classes): coefficient times feature; of trees, shap's TreeExplainer against the same rows. None
+    for a model that shap does not know."""
     if case.kind == "linear":
         return (features * model.coef_)[:, :, None]
     (rows,) = background.values()
-    explainer = shap.TreeExplainer(model, rows, feature_perturbation="interventional", model_output="raw")
+    try:
+        explainer = shap.TreeExplainer(model, rows, feature_perturbation="interventional", model_output="raw")
+    except InvalidModelError:
+        return None
     values = np.asarray(explainer.shap_values(features, check_additivity=False))
     values = values if values.ndim == 3 else values[:, :, None]
     return values[:, :, 1:] if case.classes == 2 and values.shape[2] == 2 else values
