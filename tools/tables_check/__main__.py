@@ -68,7 +68,7 @@ def compared(explainer: Any, rows: Any, case: Case, pipeline: Any) -> dict[str, 
     told = [explainer(rows, k) for k in classes]
     seconds = (time.perf_counter() - start) / len(told)
     shown = [np.concatenate([e.relevance[name] for name in (*NUMBERS, *CATEGORIES)], axis=1) for e in told]
-    features = transformed(explainer, rows)
+    features = transformed(explainer, rows, pipeline.named_steps["model"].n_features_in_)
     margin = np.asarray(case.margin(pipeline.named_steps["model"], features)).reshape(len(features), -1)
     off = []
     for e, r, k in zip(told, shown, classes, strict=True):
@@ -94,7 +94,7 @@ def lost(e: onnxdtd.Explanation) -> np.ndarray:
     )
 
 
-def transformed(explainer: Any, rows: Any) -> np.ndarray:
+def transformed(explainer: Any, rows: Any, width: int) -> np.ndarray:
     """The features as the file computes them, in float32: a value that rounds to the other side of a threshold is
     another row, not another share."""
     graph = explainer.graph
@@ -105,7 +105,7 @@ def transformed(explainer: Any, rows: Any) -> np.ndarray:
         if (graph.value(name).shape or ())[1:] and graph.value(name).elem_type == TensorProto.FLOAT
     ]
     values = explainer.activations(explainer.feeds(rows), wide)
-    return max(values.values(), key=lambda v: v.shape[1] if v.ndim == 2 else 0)
+    return next(value for value in values.values() if value.shape[1:] == (width,))
 
 
 def by_catboost(data: Table, folder: Path) -> dict[str, Any]:
@@ -151,8 +151,8 @@ def fixtures(data: Table) -> None:
             {n: goldens[f"{part}/{n}"] for n in (*NUMBERS, *CATEGORIES)} for part in ("rows", "background")
         ]
         explainer = onnxdtd.Explainer(path)
-        features, behind = (transformed(explainer, part) for part in feeds)
         model, key = pipeline.named_steps["model"], case.name.lower()
+        features, behind = (transformed(explainer, part, model.n_features_in_) for part in feeds)
         goldens[f"{key}/margin"] = np.asarray(case.margin(model, features), np.float64)
         if case.kind != "smooth":
             right = reference(case, model, features, {"": behind})

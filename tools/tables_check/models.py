@@ -67,6 +67,11 @@ def logit(model: Any, x: Any) -> np.ndarray:
     return np.log(p) - np.log1p(-p)
 
 
+def first(model: Any, x: Any) -> np.ndarray:
+    """The exported SVMClassifier gives the score of the second class first."""
+    return -model.decision_function(x)
+
+
 def number(model: Any, x: Any) -> np.ndarray:
     return model.predict(x)
 
@@ -102,7 +107,7 @@ CASES = (
     Case("LightGBM", lambda n, d: LGBMClassifier(n_estimators=n, max_depth=d, verbose=-1, **SEED), "trees", raw),
     Case("LightGBM, number", lambda n, d: LGBMRegressor(n_estimators=n, max_depth=d, verbose=-1, **SEED), "trees",
          number, 0),
-    Case("SVC", lambda n, d: SVC(), "smooth", decision),
+    Case("SVC", lambda n, d: SVC(), "smooth", first),
     Case("MLP", lambda n, d: MLPClassifier((16,), max_iter=400, **SEED), "smooth", logit),
     Case("KNeighbors", lambda n, d: KNeighborsClassifier(), "refused", probability),
 )  # fmt: skip
