@@ -31,11 +31,14 @@ def explain_each(
 ) -> Iterator[tuple[Row, Explanation]]:
     """Each row with its explanation, a batch of one, in their order; no more than one pass of rows is held.
 
-    Rows of equal shapes share a pass, and a fixed batch is filled up with its last row. faulty: told the name and the
-    fault of a row that cannot be explained, whose neighbours then go on; without it the fault is raised.
+    Rows of equal shapes share a pass, but where branches are open, and a fixed batch is filled up with its last row.
+    faulty: told the name and the fault of a row that cannot be explained, whose neighbours then go on; without it the
+    fault is raised.
     """
     fixed = fixed_batch(explainer.graph)
-    for run in alike(rows, MOST_ROWS if fixed is None else fixed, lambda row: row.inputs, MOST_ELEMENTS):
+    # A branch is taken for a whole batch, so rows that share one could change each other's.
+    most = MOST_ROWS if not explainer.graph.open_conditions else 1
+    for run in alike(rows, most if fixed is None else fixed, lambda row: row.inputs, MOST_ELEMENTS):
         batch = [row for _, row in run]
         try:
             yield from _together(explainer, batch, fixed, target, inside)

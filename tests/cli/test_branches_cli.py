@@ -134,3 +134,13 @@ def test_a_warning_where_values_of_the_input_decide(cli: Cli) -> None:
     code, out, _ = cli("run", "m.onnx", "x.npy", "-t", "0", "-o", "out")
     assert code == 0
     assert "branch is taken hangs on values of the input ('c')" in " ".join(out.split())
+
+
+def test_of_many_inputs_each_takes_its_own_branch(cli: Cli) -> None:
+    """Together the sum that decides would be 0."""
+    onnx.save(by_sum(), "m.onnx")
+    np.save("y.npy", -X)
+    arguments = ("-t", "0", "-m", "gradient", "-o", "out", "--no-audit")
+    assert cli("run", "m.onnx", "x.npy", "y.npy", *arguments)[0] == 0
+    np.testing.assert_array_equal(relevance("out/x"), [[1, 3]])
+    np.testing.assert_array_equal(relevance("out/y"), [[2, 1]])
