@@ -37,7 +37,7 @@ from onnxdtd.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from onnxdtd.audit import AUDITS, AuditReport, Finding, run_audit
-    from onnxdtd.comparison import NEIGHBOURS, Comparison, compare
+    from onnxdtd.comparison import NEIGHBOURS, Comparison, compare, compare_models
     from onnxdtd.compiled.explainer_model import CompiledModel, compile
     from onnxdtd.conservation import Conservation, NodeReport
     from onnxdtd.each import explain_each
@@ -84,6 +84,7 @@ _LATER = {
     "RuleRoot": "onnxdtd.theory.root_functions",
     "check": "onnxdtd.survey",
     "compare": "onnxdtd.comparison",
+    "compare_models": "onnxdtd.comparison",
     "compile": "onnxdtd.compiled.explainer_model",
     "evaluate": "onnxdtd.metrics",
     "explain": "onnxdtd.passes",
@@ -134,6 +135,7 @@ __all__ = [
     "UsageError",
     "check",
     "compare",
+    "compare_models",
     "compile",
     "evaluate",
     "explain",

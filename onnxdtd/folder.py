@@ -32,6 +32,7 @@ _MANIFESTS = {
     "onnxdtd.compare": "compare.json",
     "onnxdtd.evaluation": "evaluation.json",
     "onnxdtd.results": "results.json",
+    "onnxdtd.pair": "pair.json",
 }
 _REPLACING = ("onnxdtd.explanation", "onnxdtd.results")
 """Results of one command, each of which may take the other's place."""

@@ -1,4 +1,4 @@
-"""`onnxdtd compare`: several methods on one input, side by side."""
+"""`onnxdtd compare`: several methods on one input, or two models, side by side."""
 
 from __future__ import annotations
 
@@ -16,9 +16,12 @@ Examples:
                   --target 281 --target espresso
   onnxdtd compare model.onnx input.npy --methods all,lime,kernel_shap,anchors
   onnxdtd compare model.onnx row.npy --methods dtd,lime --background train.npz
+  onnxdtd compare model.int8.onnx input.npy --with model.onnx
 
 The folder holds compare.png, compare.json and relevance.npz. lime, kernel_shap and anchors come with
 pip install "onnxdtd[compare]"; they cover parts of an image (superpixels), or columns of a table."""
+
+FOLDER, FOLDER_OF_TWO = Path("onnxdtd-compare"), Path("onnxdtd-pair")
 
 
 @options.takes_image
@@ -34,13 +37,23 @@ def compare(
             help="Of `onnxdtd methods`; all: every native one that the model allows.",
         ),
     ] = "all",
+    with_: Annotated[
+        Path | None,
+        typer.Option(
+            "--with",
+            metavar="MODEL",
+            readable=False,
+            help="Another model with equal inputs, such as the one before quantisation: both are explained by one "
+            "method (--methods, by default auto), their maps and answers compared.",
+        ),
+    ] = None,
     target: Annotated[
         list[str] | None,
         typer.Option(
             "--target", "-t", metavar="T", help="As for `run`; may be repeated, one row each. [default: top]"
         ),
     ] = None,
-    output: options.Output = Path("onnxdtd-compare"),
+    output: options.Output = FOLDER,
     sample: Annotated[int, typer.Option(metavar="I", help="Which one of a batch, counted from 0.")] = 0,
     settings: Annotated[
         list[str] | None,
@@ -77,8 +90,15 @@ def compare(
     json_: options.Json = False,
 ) -> str:
     """Compare methods on one input: their heatmaps, how alike they are, and what each costs."""
-    from onnxdtd.cli import compare_job
+    from onnxdtd.cli import compare_job, pair_job
 
+    if with_ is not None:
+        folder = FOLDER_OF_TWO if output == FOLDER else output
+        return pair_job.compare_with(
+            model, with_, input, folder, methods.split(","), target or ["top"],
+            {"engine": engine, "providers": provider, "input_range": input_range, "fixed": fixed or ()},
+            preprocess, image, sample, json_,
+        )  # fmt: skip
     return compare_job.compare(
         model,
         input,

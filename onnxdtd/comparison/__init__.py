@@ -7,6 +7,10 @@ and `neighbour` first. Their packages come with the extra `compare` and are load
 from onnxdtd.comparison import anchors, kernel_shap, lime
 from onnxdtd.comparison.comparison import Cell, Comparison
 from onnxdtd.comparison.neighbour import NEIGHBOURS, Neighbour
+from onnxdtd.comparison.pair import Pair, compare_models
 from onnxdtd.comparison.runner import compare
 
-__all__ = ["Cell", "Comparison", "NEIGHBOURS", "Neighbour", "anchors", "compare", "kernel_shap", "lime"]
+__all__ = [
+    "Cell", "Comparison", "NEIGHBOURS", "Neighbour", "Pair", "anchors", "compare", "compare_models", "kernel_shap",
+    "lime",
+]  # fmt: skip
