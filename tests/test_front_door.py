@@ -37,6 +37,9 @@ def audited(_: Path) -> Any:
 CALLS: dict[str, Callable[[Path], Any]] = {
     "check": lambda _: onnxdtd.check(MODEL),
     "compare": lambda _: onnxdtd.compare(WINE, np.load(MODELS / "wine_sample.npy"), ["gradient"], repeats=0),
+    "compare_models": lambda _: onnxdtd.compare_models(
+        onnxdtd.Explainer(WINE), onnxdtd.Explainer(WINE), np.load(MODELS / "wine_sample.npy")
+    ),
     "compile": lambda out: onnxdtd.compile(WINE, out / "explainer.onnx", method="gradient"),
     "evaluate": lambda _: onnxdtd.evaluate(MODEL, np.load(DIGIT), "gradient", metrics="sparseness"),
     "explain": lambda _: explained(),
