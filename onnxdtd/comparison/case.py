@@ -55,7 +55,9 @@ class Case:
             raise UsageError(f"sample {sample} is not in a batch of {count}: count from 0")
         fixed = fixed_batch(front.graph) is not None
         if not fixed and count > 1:
-            feeds = {name: array[sample : sample + 1] for name, array in feeds.items()}
+            feeds = {
+                name: array[sample : sample + 1] if array.ndim else array for name, array in feeds.items()
+            }
             questions = [_one_of(target, sample) for target in questions]
         front, row = front.at(feeds), sample if fixed else 0
         bases = [front.by("gradient", engine="numpy")(feeds, target) for target in questions]

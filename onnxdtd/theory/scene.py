@@ -119,7 +119,7 @@ class Scene:
         forward = explainer.forward([*usual, *(v for v in beside if v not in usual)])
         outcome = Reading(forward, plan.graph, plan.steps, explainer.providers)(feeds)
         listed = {name: rows for name, rows in outcome.items() if isinstance(rows, list)}
-        values = {**{name: outcome[name] for name in {*needed(plan), *beside}}, **listed}
+        values = {name: outcome[name] for name in {*needed(plan), *beside}}
         seed = ask(question, plan.graph, plan.output, outcome, feeds)
         relevance: dict[str, Array] = {}
 
@@ -128,7 +128,7 @@ class Scene:
                 relevance[step.node.name] = r
 
         start = start_of(plan.seed, seed, values[plan.target])
-        walk(plan, values, start, observe=observe, free=False)
+        walk(plan, {**values, **listed}, start, observe=observe, free=False)
         graph = dataclasses.replace(plan.graph, constants=Doubles(plan.graph.constants))
         return cls(plan, graph, values, seed.mask, relevance)
 

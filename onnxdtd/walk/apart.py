@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
+from onnxdtd.model.graph import Graph
+from onnxdtd.model.loops import inside
 from onnxdtd.plan.plan import Plan
+from onnxdtd.plan.step import Step
+from onnxdtd.types import Dimension
+
+Shape = tuple[Dimension, ...] | None
 
 
 def axes_of_samples(plan: Plan, first: str, axis: int | None) -> dict[str, tuple[int, ...]]:
@@ -19,13 +26,22 @@ def axes_of_samples(plan: Plan, first: str, axis: int | None) -> dict[str, tuple
     graph = plan.graph
     shape = graph.value(first).shape
     symbol = None if axis is None or shape is None else shape[axis]
-    names = {v for step in plan.steps for v in (*step.node.outputs, *step.node.inputs) if v}
-    shapes = {name: graph.value(name).shape for name in names if name not in graph.constants}
+    shapes = dict(_shapes(graph, plan.steps))
     axes = {name: _candidates(shape, symbol) for name, shape in shapes.items()}
     return axes if axis is None else {**axes, first: (axis,)}
 
 
-def _candidates(shape: tuple[int | str | None, ...] | None, symbol: int | str | None) -> tuple[int, ...]:
+def _shapes(graph: Graph, steps: Sequence[Step]) -> Iterator[tuple[str, Shape]]:
+    """Of every value that the steps read or make; those inside of a loop as one iteration has them."""
+    names = {v for step in steps for v in (*step.node.outputs, *step.node.inputs) if v}
+    yield from ((name, graph.value(name).shape) for name in names if name not in graph.constants)
+    for step in steps:
+        if step.trail is not None:
+            within = _shapes(step.trail.graph, step.trail.steps)
+            yield from ((inside(step.node, name), shape) for name, shape in within)
+
+
+def _candidates(shape: Shape, symbol: int | str | None) -> tuple[int, ...]:
     if shape is None or not isinstance(symbol, str):
         return (0,)
     if symbol in shape:

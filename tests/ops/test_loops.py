@@ -277,3 +277,20 @@ def test_scan_of_opset_8_and_loops_over_lists_are_refused_by_name() -> None:
     explainer = Explainer(model(listed, true=True))
     with pytest.raises(UnsupportedError, match=r"Loop .*not where states are lists of tensors"):
         explainer.plan()
+
+
+def test_losses_inside_are_told_of_each_sample_where_the_batch_is_not_first() -> None:
+    """The body has features first, samples second, as many of the one as of the other."""
+    text = """({f}[T, 3, N] x) => ({f}[3, N] y) {{
+      shape = Shape(x) n = Slice(shape, two, three) sizes = Concat <axis = 0> (three, n) h0 = Expand(zero, sizes)
+      y, rows = Scan <num_scan_inputs = 1, body = b ({f}[3, N] h, {f}[3, N] u) => ({f}[3, N] g, {f}[3, N] row) {{
+        a = MatMul(w3, u) c = Add(a, col) p = Add(c, h) g = Tanh(p) row = Identity(g) }}> (h0, x)
+    }}"""
+    explainer = Explainer(loop_model(text.replace("three", "fixed3")), "attnlrp")
+    x = RNG.standard_normal((4, 3, 3)).astype(np.float32)
+    whole = explainer(x, target=(0,)).conservation
+    (loop,) = (node for node in whole.nodes if node.op == "Scan")
+    for i in range(3):
+        alone = explainer(x[:, :, i : i + 1], target=(0,)).conservation
+        (single,) = (node for node in alone.nodes if node.op == "Scan")
+        assert loop.sample(i).lost["bias"] == pytest.approx(single.lost["bias"], abs=1e-6)

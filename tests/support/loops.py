@@ -73,6 +73,8 @@ def loop_model(text: str, double: bool = False, opset: int = 17) -> onnx.ModelPr
     }
     numbers = {
         "place": [0],
+        "fixed3": [3],
+        "col": np.ones((3, 1), kind),
         "most": np.asarray(1e3, kind),
         "nil": np.asarray(0, kind),
         "one": [1],

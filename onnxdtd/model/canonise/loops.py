@@ -131,13 +131,22 @@ def _describe(loop: Node, draft: Draft, sequences: tuple[str, ...]) -> None:
     for state in laid.states:
         after = laid.body.value(state.begin if state in kept else state.end)
         if after.elem_type and after.shape is not None:
-            draft.values[state.output] = replace(after, name=state.output)
+            draft.values[state.output] = _merged(draft.value(state.output), after)
     draft.values.update(inner_values(loop, length))
     for end, out in laid.rows:
         if not draft.value(out).elem_type or draft.value(out).shape is None:
             value = laid.body.value(end)
             shape = None if value.shape is None else (length, *value.shape)
             draft.values[out] = Value(out, value.elem_type, shape)
+
+
+def _merged(stated: Value, made: Value) -> Value:
+    """What is known of a loop's output, with the sizes that only its body tells."""
+    if not stated.shape or not made.shape or len(stated.shape) != len(made.shape):
+        return replace(made, name=stated.name)
+    known = [size is not None and not str(size).startswith(UNKNOWN) for size in stated.shape]
+    pairs = zip(known, stated.shape, made.shape, strict=True)
+    return replace(made, name=stated.name, shape=tuple(own if told else size for told, own, size in pairs))
 
 
 def _typed(info: ValueInfoProto, outer: Value, axes: int) -> Value:
