@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from onnxdtd.errors import UnsupportedError
-from onnxdtd.plan.coefficients import NEEDS_VALUES, fixed_coefficients
-from onnxdtd.plan.target import Against, Part, Target, Weights, counted
+from onnxdtd.plan.coefficients import NEEDS_VALUES, fixed_coefficients, require_positions
+from onnxdtd.plan.target import Against, Last, Part, Target, Weights, counted
 from onnxdtd.primitives import (
     Traced,
     cast_like,
@@ -30,8 +30,8 @@ from onnxdtd.primitives import (
 END = 1 << 62
 
 
-def asked(target: Target, logits: Traced) -> Any:
-    """The coefficients of a question, broadcastable to the explained value (N, ...).
+def asked(target: Target, logits: Traced, masks: Sequence[Traced] = ()) -> Any:
+    """The coefficients of a question, broadcastable to the explained value (N, ...). masks: of tokens, (N, S) each.
 
     Computed at once where the sizes are fixed and no value decides. Of an axis whose length is open, an index that is
     not there when the model runs has none. Raises UnsupportedError for a question that one graph cannot answer.
@@ -46,8 +46,10 @@ def asked(target: Target, logits: Traced) -> Any:
             return _part(entries, logits)
         case Weights(coefficients):
             return np.asarray(coefficients, logits.dtype)
+        case Last(index):
+            return _last(index, logits, masks)
         case Against(plus, Target() as minus):
-            return asked(plus, logits) - asked(minus, logits)
+            return asked(plus, logits, masks) - asked(minus, logits, masks)
     raise UnsupportedError(NEEDS_VALUES)
 
 
@@ -55,6 +57,8 @@ def _by_values(target: Target) -> bool:
     match target.form:
         case Part(entries):
             return None in entries
+        case Last():
+            return True
         case Against(plus, Target() as minus):
             return _by_values(plus) or _by_values(minus)
     return False
@@ -68,12 +72,34 @@ def _part(entries: Sequence[int | slice | None], logits: Traced) -> Any:
         if entry is not None:
             along = _along(entry, size(logits, axis), logits)
             chosen = chosen * reshape(along, shape=[-1 if i == axis else 1 for i in range(logits.ndim)])
-    tops = [axis for axis, entry in enumerate(entries, 1) if entry is None]
-    if not tops:
+    return _best(chosen, logits, [axis for axis, entry in enumerate(entries, 1) if entry is None])
+
+
+def _last(index: int | None, logits: Traced, masks: Sequence[Traced]) -> Any:
+    """1 at an element, or the arg-max, of the last position that a mask counts."""
+    require_positions(logits.name, logits.shape)
+    length = size(logits, 1)
+    last = length - 1
+    for mask in masks:
+        if mask.shape == logits.shape[:2]:
+            counts = cast_like(equal(mask, np.zeros((), mask.dtype)), logits) * -1.0
+            # Of a mask that counts nothing it is the very last.
+            last = logits.tracer.emit("ArgMax", counts, axis=1, keepdims=1, select_last_index=1)
+    shape = [-1, length, *[1] * (logits.ndim - 2)]
+    chosen = reshape(cast_like(equal(count_up(length), last), logits), shape=shape)
+    if index is None:
+        return _best(chosen, logits, range(1, logits.ndim))
+    counted((index,), logits.shape[2:])
+    along = _along(index, size(logits, 2), logits)
+    return chosen * reshape(along, shape=[1, 1, -1])
+
+
+def _best(chosen: Any, logits: Traced, axes: Sequence[int]) -> Any:
+    """Of the chosen elements the largest along the axes; all of them, where there is no axis."""
+    if not axes:
         return chosen
     among = where(equal(chosen, 1.0), logits, float("-inf"))
-    best = reduce_max(among, axes=tops)
-    return cast_like(equal(among, best), logits) * chosen
+    return cast_like(equal(among, reduce_max(among, axes=axes)), logits) * chosen
 
 
 def _along(entry: int | slice, length: Any, like: Traced) -> Any:

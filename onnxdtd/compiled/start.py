@@ -11,6 +11,7 @@ import numpy as np
 from onnxdtd.compiled.asked import asked
 from onnxdtd.errors import TargetError, UsageError
 from onnxdtd.model.graph import Graph
+from onnxdtd.plan.masks import masks
 from onnxdtd.plan.plan import Plan
 from onnxdtd.plan.seed import NO_DIFFERENCE
 from onnxdtd.plan.target import Against, Form, Index, Target
@@ -58,8 +59,10 @@ def start(plan: Plan, tracer: Tracer, logits: Traced, what: Start) -> tuple[Trac
     An output of one number per sample has nothing to choose: without the arg-max, all of it is explained.
     """
     seed, target_input = _seed(plan, tracer, logits, what)
-    # Ones in a shape that is fixed are an array: the walk goes back from a value of the graph all the same.
-    return tracer.tensor(seed), target_input
+    # Ones in a shape that is fixed are an array: the walk goes back from a value of the graph all the same. Its shape
+    # is that of the explained value, whatever the number of targets is called.
+    traced = tracer.tensor(seed)
+    return tracer.value(traced.name, traced.dtype, logits.shape), target_input
 
 
 def _seed(plan: Plan, tracer: Tracer, logits: Traced, what: Start) -> tuple[Any, Traced | None]:
@@ -104,7 +107,7 @@ def _weighed(
             free_name(plan.graph, "coefficients"), logits.dtype, logits.shape
         )
     else:
-        fixed = asked(Target(form=what.form), logits)
+        fixed = asked(Target(form=what.form), logits, _masks(plan, tracer))
         if plan.seed == "positive" and (
             isinstance(what.form, Against) or (at_hand(fixed) and (fixed < 0).any())
         ):
@@ -114,6 +117,12 @@ def _weighed(
         return coefficients, runtime
     zero = np.zeros((), logits.dtype)
     return where(equal(coefficients, zero), zero, coefficients * begin), runtime
+
+
+def _masks(plan: Plan, tracer: Tracer) -> list[Traced]:
+    """The inputs that say which tokens count."""
+    values = [plan.graph.value(name) for name in masks(plan.graph)]
+    return [tracer.value(value.name, value.dtype, value.shape or ()) for value in values]
 
 
 def starts_inside(plan: Plan, tracer: Tracer, values: Mapping[str, Traced]) -> dict[str, Traced]:

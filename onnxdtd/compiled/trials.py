@@ -100,8 +100,9 @@ class Names:
         sizes = {}
         for name in graph.inputs:
             for axis, size in enumerate(graph.value(name).shape or ()):
-                if isinstance(size, str):
-                    sizes[size] = self._lengths(name, axis)
+                if not isinstance(size, int):
+                    # Without a name of its own it goes by that of its value, as in `Tracer.value`.
+                    sizes[size or f"{name}/{axis}"] = self._lengths(name, axis)
         counts = Counter(sizes.values())
         self._names = {lengths: size for size, lengths in sizes.items() if counts[lengths] == 1}
         self._unclear = {lengths for lengths, count in counts.items() if count > 1}

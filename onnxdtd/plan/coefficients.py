@@ -16,7 +16,7 @@ from onnxdtd.plan.boxes import Corners, detections
 from onnxdtd.plan.default import class_axis, pictures
 from onnxdtd.plan.masks import masks
 from onnxdtd.plan.target import Against, Box, Function, Index, Last, Part, Target, Weights, checked, counted
-from onnxdtd.types import Array
+from onnxdtd.types import Array, Dimension
 
 NEEDS_VALUES = (
     "this target depends on the values of a forward pass, so it cannot be compiled in: compile with target "
@@ -143,13 +143,17 @@ def _box(which: int, answers: Answers) -> tuple[Array, str]:
     return coefficients, f"box {which}'s class score"
 
 
+def require_positions(output: str, shape: Sequence[Dimension]) -> None:
+    """Raise TargetError for an output without positions behind its batch axis."""
+    if len(shape) < 3:
+        raise TargetError(
+            f"output '{output}' of shape {tuple(shape)} has no positions of which one is the last: give an index"
+        )
+
+
 def _last(index: int | None, answers: Answers) -> tuple[Array, str]:
     logits = answers.logits
-    if logits.ndim < 3:
-        raise TargetError(
-            f"output '{answers.output}' of shape {logits.shape} has no positions of which one is the last: "
-            "give an index"
-        )
+    require_positions(answers.output, logits.shape)
     size, coefficients = logits.shape[1], np.zeros(logits.shape)
     last = np.full(len(logits), size - 1)
     for name in masks(answers.graph):

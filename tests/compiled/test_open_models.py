@@ -7,28 +7,20 @@ that are shifted, caches that grow, pads and slices that follow from the shape o
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
 import onnxruntime as ort
 import pytest
-from onnx import parser
 
 import onnxdtd
 from onnxdtd.compiled import sessions
 from onnxdtd.explainer import Explainer
 from tests.support import checks
+from tests.support.model_text import model
 
 Array = np.ndarray
 RNG = np.random.default_rng(11)
-
-
-def model(text: str, opset: int = 17, **constants: Any) -> onnx.ModelProto:
-    made: onnx.ModelProto = parser.parse_model(f'<ir_version: 8, opset_import: ["" : {opset}]> net {text}')
-    for name, array in constants.items():
-        made.graph.initializer.append(onnx.numpy_helper.from_array(np.asarray(array), name))
-    return made
 
 
 def w(*shape: int) -> Array:
