@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from onnxdtd.audit.finding import Finding
 from onnxdtd.render.canvas import DPI, HEADING, MARGIN, SMALL, Page
 from onnxdtd.render.colours import BLUE, FAINT, GREY, INK, RED
+from onnxdtd.render.library import matplotlib
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 LEFT, WIDTH, HEIGHT = 130, 1150, 520
 ABOVE, BELOW = 2 * HEADING + 10, 110  # room for what is drawn and the legend; for names and the axis' label
@@ -139,7 +141,7 @@ def _depth(axes: Axes, layers: Sequence[str], words: str, at: Sequence[int] | No
             at or range(len(layers)), [_short(name) for name in layers], rotation=18, ha="right", **style
         )
     else:
-        axes.xaxis.set_major_locator(MaxNLocator(10, integer=True))
+        axes.xaxis.set_major_locator(matplotlib("ticker").MaxNLocator(10, integer=True))
     axes.set_xlabel(words, fontsize=SMALL, color=GREY, parse_math=False)
 
 

@@ -10,19 +10,21 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from matplotlib.axes import Axes
 
 from onnxdtd.comparison.agreement import seen
 from onnxdtd.inputs.layout import layout_of
 from onnxdtd.render.canvas import DPI, MARGIN, SMALL, Page, text_width, wrapped
 from onnxdtd.render.charts import ROWS
 from onnxdtd.render.colours import BLUE, FAINT, INK, RED, SIGNED, Scale, number
-from onnxdtd.render.heatmap import picture_of
+from onnxdtd.render.images import picture_of
 from onnxdtd.types import Array
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 ACROSS = 7  # methods in one row, at most
 LINE, SPACE = 30, 28  # pixels of a line of text, and between panels

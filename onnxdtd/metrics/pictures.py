@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
-
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
+from typing import TYPE_CHECKING, Any
 
 from onnxdtd.entries import MetricEntry
 from onnxdtd.metrics.curve import Curve, Curves
@@ -15,6 +11,11 @@ from onnxdtd.metrics.sources import CONTROLS
 from onnxdtd.registry import METRICS
 from onnxdtd.render.canvas import DPI, GAP, HEADER, MARGIN, SMALL, Page, text_width
 from onnxdtd.render.colours import FAINT, INK
+from onnxdtd.render.library import matplotlib
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 __all__ = ["DPI", "draw"]
 
@@ -149,4 +150,4 @@ def _legend(
 def _stroke(page: Page, left: float, top: float, **style: Any) -> None:
     y = 1 - (page.top + top + 14) / page.height
     ends = [left / page.width, (left + 54) / page.width]
-    page.figure.add_artist(Line2D(ends, [y, y], linewidth=1.4, **style))
+    page.figure.add_artist(matplotlib("lines").Line2D(ends, [y, y], linewidth=1.4, **style))

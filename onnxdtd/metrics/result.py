@@ -8,10 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from onnxdtd.entries import MetricEntry
 from onnxdtd.errors import UsageError
@@ -23,6 +22,9 @@ from onnxdtd.metrics.statistics import Summary, bootstrap
 from onnxdtd.metrics.tables import blocks
 from onnxdtd.registry import METRICS
 from onnxdtd.types import Array
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,9 +4,9 @@ defines by a body, where no entry of their own says more."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
-import networkx as nx
 import onnx.inliner
 from onnx import (
     AttributeProto,
@@ -201,14 +201,13 @@ def _callee(node: NodeProto) -> tuple[str, str, str]:
 
 
 def _require_end(model: ModelProto, bodies: dict[tuple[str, str, str], list[NodeProto]]) -> None:
-    calls = nx.DiGraph()
-    calls.add_nodes_from(bodies)
-    for function, nodes in bodies.items():
-        calls.add_edges_from((function, callee) for n in nodes if (callee := _callee(n)) in bodies)
-    if not nx.is_directed_acyclic_graph(calls):
-        raise ModelError("a model-local function calls itself")
+    calls = {f: {callee for n in nodes if (callee := _callee(n)) in bodies} for f, nodes in bodies.items()}
+    try:
+        inner_first = [*TopologicalSorter(calls).static_order()]
+    except CycleError:
+        raise ModelError("a model-local function calls itself") from None
     size: dict[tuple[str, str, str], int] = {}
-    for function in reversed(list(nx.topological_sort(calls))):
+    for function in inner_first:
         size[function] = sum(size.get(_callee(n), 1) for n in bodies[function])
     if (total := sum(size.get(_callee(n), 1) for n in all_nodes(model.graph.node))) > _MOST_NODES:
         raise ModelError(f"its model-local functions unfold to {total:,} nodes, more than {_MOST_NODES:,}")

@@ -7,18 +7,22 @@ drops what no output needs. Node and value names are those of the ONNX file (unn
 from __future__ import annotations
 
 import dataclasses
+import importlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import networkx as nx
 import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from onnxdtd.errors import ModelError
 from onnxdtd.model.node import INSIDE, Mark, Node, Value, needs
+from onnxdtd.model.sequence import in_sequence
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 __all__ = ["Graph", "Mark", "Node", "Value", "needs", "sort_nodes"]
 
@@ -70,8 +74,8 @@ class Graph:
     @cached_property
     def network(self) -> nx.MultiDiGraph:
         """Op nodes (and graph inputs, as `input:NAME`) with an edge per use: key (value, slot), so that
-        `Mul(x, x)` has two edges. Read only."""
-        network = nx.MultiDiGraph()
+        `Mul(x, x)` has two edges. Read only; networkx is imported when this is first asked for."""
+        network: nx.MultiDiGraph = importlib.import_module("networkx").MultiDiGraph()
         made_by = {name: f"input:{name}" for name in self.inputs}
         for name in self.inputs:
             network.add_node(f"input:{name}", value=name)
@@ -203,18 +207,15 @@ def sort_nodes(nodes: Iterable[Node], outputs: Iterable[str]) -> tuple[Node, ...
 
 
 def _ordered(nodes: Sequence[Node]) -> Sequence[Node]:
-    """Most graphs are in order already: networkx sorts the others."""
+    """Most graphs are in order already."""
     place = {value: i for i, node in enumerate(nodes) for value in node.outputs if value}
     edges = [(place[v], i) for i, node in enumerate(nodes) for v in needs(node) if v in place]
     if all(maker < user for maker, user in edges):
         return nodes
-    network = nx.DiGraph()
-    network.add_nodes_from(range(len(nodes)))
-    network.add_edges_from(edges)
-    try:
-        return [nodes[i] for i in nx.lexicographical_topological_sort(network)]
-    except nx.NetworkXUnfeasible:
-        raise ModelError("the graph has a cycle: it is not a valid ONNX model") from None
+    order = in_sequence(len(nodes), edges)
+    if order is None:
+        raise ModelError("the graph has a cycle: it is not a valid ONNX model")
+    return [nodes[i] for i in order]
 
 
 def _value_info(value: Value) -> onnx.ValueInfoProto:

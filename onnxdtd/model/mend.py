@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from itertools import chain
 from typing import Any
 
-import networkx as nx
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, defs, helper
 
 from onnxdtd.errors import ModelError
 from onnxdtd.model.functions import all_nodes
+from onnxdtd.model.sequence import in_sequence
 
 _ML = "ai.onnx.ml"
 _ML_VERSIONS = {row[1]: row[3] for row in helper.VERSION_TABLE}
@@ -85,13 +85,12 @@ def _sort(graph: GraphProto) -> int:
     makers = {value: i for i, node in enumerate(graph.node) for value in node.output if value}
     before = {i: {makers[v] for v in _reads(node) if v in makers} for i, node in enumerate(graph.node)}
     early = sum(any(j > i for j in needed) for i, needed in before.items())
-    network = nx.DiGraph((j, i) for i, needed in before.items() for j in needed)
-    network.add_nodes_from(before)
-    if not early or not nx.is_directed_acyclic_graph(network):
+    order = in_sequence(len(before), ((j, i) for i, needed in before.items() for j in needed))
+    if not early or order is None:
         return 0
     nodes = list(graph.node)
     del graph.node[:]
-    graph.node.extend(nodes[i] for i in nx.lexicographical_topological_sort(network))
+    graph.node.extend(nodes[i] for i in order)
     return early
 
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
-import networkx as nx
-
 from onnxdtd.errors import UnsupportedError, UsageError
-from onnxdtd.model.graph import Graph, Node
+from onnxdtd.model.graph import Graph, Node, needs
 from onnxdtd.plan.faults import describe
 from onnxdtd.plan.plan import Plan
 
@@ -50,6 +48,18 @@ def above(plan: Plan, value: str) -> Graph:
     return dataclasses.replace(head, inputs=tuple(name for name in (value, *graph.inputs) if name in read))
 
 
+def _upstream(graph: Graph, last: Node) -> set[str]:
+    """The names of the nodes that a node depends on."""
+    names, ahead = set[str](), [last]
+    while ahead:
+        for value in needs(ahead.pop()):
+            producer = graph.producers.get(value)
+            if producer is not None and producer.name not in names:
+                names.add(producer.name)
+                ahead.append(producer)
+    return names
+
+
 def _last(plan: Plan) -> str:
     graph = plan.graph
     leaving = {
@@ -62,7 +72,8 @@ def _last(plan: Plan) -> str:
         raise UnsupportedError(f"grad_cam needs a spatial feature map (N, K, H, W) that the output '{plan.output}' "
                                "sums up; this graph has none")  # fmt: skip
     *others, last = leaving.values()
-    apart = [node for node in others if not nx.has_path(graph.network, node.name, last.name)]
+    before = _upstream(graph, last)
+    apart = [node for node in others if node.name not in before]
     if apart:
         faults = [f"{describe(graph, node)}: leaves the spatial domain" for node in (*apart, last)]
         raise UnsupportedError(

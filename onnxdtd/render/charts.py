@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from onnxdtd.errors import UsageError
 from onnxdtd.render.canvas import (
@@ -18,12 +16,15 @@ from onnxdtd.render.canvas import (
     MARGIN,
     SMALL,
     Page,
-    draw_bar,
     text_width,
     wrapped,
 )
 from onnxdtd.render.colours import BLUE, FAINT, INK, RED, Scale, number
 from onnxdtd.types import Array
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 ROWS = 20
 _PITCH = 36  # pixels from bar to bar
@@ -89,7 +90,7 @@ def strip(relevance: Array, signal: Array | None, title: str, percentile: float,
     ticks = sorted({0, steps // 4, steps // 2, 3 * steps // 4, steps - 1})
     axes.set_xticks(ticks, [str(tick) for tick in ticks])
     axes.tick_params(labelsize=SMALL, length=2.5, width=0.5, color=FAINT, labelcolor=INK)
-    draw_bar(page, scale, MARGIN + _STRIP + GAP, HEADING, start + height)
+    page.bar(scale, MARGIN + _STRIP + GAP, HEADING, start + height)
     return page.figure
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from matplotlib.colors import LinearSegmentedColormap
+import numpy.typing as npt
 
 from onnxdtd.errors import UsageError
 from onnxdtd.types import Array
@@ -13,11 +14,24 @@ from onnxdtd.types import Array
 INK, GREY, FAINT = "#222222", "#6b6b6b", "#8a8a8a"
 RED, BLUE = "#c81e1e", "#1d4fb8"
 
+
+class Ramp:
+    """Colours that go over into each other, evenly spread. table: (count, 3), RGB in 0..1."""
+
+    def __init__(self, colours: Sequence[str], count: int) -> None:
+        knots = np.array([[int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)] for colour in colours])
+        at, places = np.linspace(0, 1, count), np.linspace(0, 1, len(colours))
+        self.table = np.stack([np.interp(at, places, channel) for channel in knots.T], axis=1)
+
+    def __call__(self, shares: npt.ArrayLike) -> Array:
+        """RGB for numbers in 0..1, one axis more than they have."""
+        places = np.asarray(np.asarray(shares) * len(self.table), np.int64)
+        return np.asarray(self.table[np.clip(places, 0, len(self.table) - 1)])
+
+
 # An odd number of colours puts white on exactly zero; both halves fall in lightness alike.
-SIGNED = LinearSegmentedColormap.from_list(
-    "signed",
-    ["#0a1f5c", BLUE, "#6f9be8", "#c9dbf8", "#ffffff", "#fbd0c8", "#f08070", RED, "#5e0a12"],
-    N=513,
+SIGNED = Ramp(
+    ["#0a1f5c", BLUE, "#6f9be8", "#c9dbf8", "#ffffff", "#fbd0c8", "#f08070", RED, "#5e0a12"], count=513
 )
 
 
@@ -53,7 +67,7 @@ class Scale:
 
     def colours(self, relevance: Array) -> Array:
         """RGB in 0..1, one axis more than `relevance`."""
-        return np.asarray(SIGNED(0.5 + 0.5 * self.normal(relevance))[..., :3])
+        return SIGNED(0.5 + 0.5 * self.normal(relevance))
 
     @property
     def end(self) -> float:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from matplotlib.figure import Figure
 from PIL import Image
 
 from onnxdtd.explanation import Explanation
@@ -15,8 +15,12 @@ from onnxdtd.inputs.layout import layout_of
 from onnxdtd.reading import asked, unit
 from onnxdtd.render.canvas import MARGIN, SMALL, Page, wrapped
 from onnxdtd.render.colours import FAINT, GREY, INK, Scale
-from onnxdtd.render.heatmap import channels_last, over, picture_of, time_rows
+from onnxdtd.render.heatmap import time_rows
+from onnxdtd.render.images import channels_last, over, picture_of
 from onnxdtd.types import Array
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 SIDE = 240  # pixels of a thumbnail's longer side
 MOST = 60

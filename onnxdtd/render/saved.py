@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from onnxdtd.errors import UsageError
 from onnxdtd.explanation import Explanation
 from onnxdtd.reading import column_names, columns, images, shares, shows, title
-from onnxdtd.render.canvas import DPI
+from onnxdtd.render.canvas import DPI, Drawing
 from onnxdtd.render.contact import MOST, sheet, thumb
 from onnxdtd.render.heatmap import figure_of, save_heatmap
+from onnxdtd.render.painted import Painted
 from onnxdtd.render.waterfall import ranking
 from onnxdtd.sheets import relevance_lines, summary_line, write_csv
 
@@ -29,7 +29,7 @@ def fill(e: Explanation, folder: Path, picture: Any = None) -> None:
 
     What is not finite, of which the result warns, is not drawn, nor what was given nothing.
     """
-    if drawable(e) and (figure := figure_of(e, picture=picture)) is not None:
+    if drawable(e) and (figure := figure_of(e, picture=picture, board=Painted)) is not None:
         figure.savefig(folder / "heatmap.png", dpi=DPI)
     for place, name in enumerate(e.relevance, 1):
         if name in images(e)[1:] and np.isfinite(e.relevance[name][0]).all():
@@ -68,7 +68,7 @@ def drawable(e: Explanation, sample: int = 0) -> bool:
     return all(len(e.relevance[n]) and np.isfinite(e.relevance[n][sample]).all() for n in names)
 
 
-def png(figure: Figure) -> bytes:
+def png(figure: Drawing) -> bytes:
     """The figure as a PNG file's bytes."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=DPI)
@@ -77,7 +77,7 @@ def png(figure: Figure) -> bytes:
 
 def picture(e: Explanation, sample: int = 0) -> bytes:
     """The heatmap of one sample as PNG. UsageError where it has none."""
-    figure = figure_of(e, sample) if drawable(e, sample) else None
+    figure = figure_of(e, sample, board=Painted) if drawable(e, sample) else None
     if figure is None:
         raise UsageError(
             "nothing to draw: the relevance is zero, not finite, or of a shape without a picture"
@@ -90,7 +90,7 @@ def page(e: Explanation) -> str:
     text = [f"<b>{html.escape(title(e))}</b>"]
     if len(e.target) > 1:
         text.append(f"the first of {len(e.target)} samples")
-    if drawable(e) and (figure := figure_of(e)) is not None:
+    if drawable(e) and (figure := figure_of(e, board=Painted)) is not None:
         data = base64.b64encode(png(figure)).decode("ascii")
         text.append(f'<img alt="heatmap" style="max-width: 100%" src="data:image/png;base64,{data}">')
     text += [html.escape(line) for line in (" ".join(shows(e)), shares(e)) if line]

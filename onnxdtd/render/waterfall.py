@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from onnxdtd.render.canvas import HEADER, HEADING, MARGIN, SMALL, Page, text_width, wrapped
 from onnxdtd.render.charts import told
 from onnxdtd.render.colours import BLUE, FAINT, GREY, INK, RED, Scale, number
 from onnxdtd.types import Array
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 COLUMNS = 18
 _PITCH, _BARS, _LABELS = 36, 900, 700  # pixels

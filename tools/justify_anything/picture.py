@@ -9,7 +9,7 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 from PIL import Image
 
-from onnxdtd.render.canvas import BAR, GAP, HEADING, MARGIN, Page, draw_bar
+from onnxdtd.render.canvas import BAR, GAP, HEADING, MARGIN, Page
 from onnxdtd.render.colours import Scale
 
 Array = npt.NDArray[np.float64]
@@ -43,5 +43,5 @@ def page(title: str, image: Array, explanations: dict[str, Array]) -> Figure:
         left, scale = MARGIN + _PANEL + GAP + i * (width + GAP), Scale.of(relevance, 100)
         axes = sheet.panel(left, 0, _PANEL, _PANEL, name)
         axes.imshow(scale.colours(relevance.reshape(SIDE, SIDE)), interpolation="nearest")
-        draw_bar(sheet, scale, left + _PANEL + GAP // 2, HEADING, _PANEL)
+        sheet.bar(scale, left + _PANEL + GAP // 2, HEADING, _PANEL)
     return sheet.figure
