@@ -148,7 +148,7 @@ def figure_of(
     )  # which refuses a sample that is not there
     parts_of = [[arrays[i][sample] for i in drawn] for arrays in (e.relevance, e.inputs)]
     relevance, values = (np.concatenate(part) if together else part[0] for part in parts_of)
-    names = names or column_names(e) or None
+    names = names or ([name] if name in columns(e) else column_names(e)) or None
     whole = parts(e, sample)
     if name is None and layout_of(relevance.shape, layout) == "NF" and len(whole) and relevance.size:
         labels = names or [f"[{i}]" for i in range(relevance.size)]

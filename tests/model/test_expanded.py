@@ -36,6 +36,8 @@ CASES = {
     "cross entropy, ignoring": ("SoftmaxCrossEntropyLoss", 17, [(3, 5, 2)], [np.array([[1, 0], [2, 4], [0, 1]])], 1,
                                 {"ignore_index": 0}),
     "likelihood": ("NegativeLogLikelihoodLoss", 22, [(3, 5)], [np.array([1, 0, 4])], 1, {}),
+    "linear attention": ("LinearAttention", 27, [(2, 3, 8), (2, 3, 8), (2, 3, 6)], [], 2,
+                         {"q_num_heads": 2, "kv_num_heads": 2, "update_rule": "linear"}),
     "gated unit": ("SwiGLU", 28, [(3, 5), (3, 5)], [], 1, {"alpha": 0.7}),
     "causal convolution": ("CausalConvWithState", 28, [(2, 3, 6)], [np.ones((3, 1, 4), np.float32)], 2,
                            {"activation": "silu"}),

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
-from onnxdtd.model.canonise.composed import after, before
+from onnxdtd.model.canonise.composed import after, before, may_sum
 from onnxdtd.model.canonise.draft import Draft, free, nodes
-from onnxdtd.model.canonise.steps import Step, back, data_of, forth
+from onnxdtd.model.canonise.steps import Step, back, data_of, forth, may_give_way
 from onnxdtd.model.graph import Graph, Node
 from onnxdtd.model.units import units
 
@@ -23,14 +23,29 @@ def batch_normalization(graph: Graph) -> Graph:
     """
     draft = Draft(graph)
     at_inputs = units(graph)
+    behind, in_front = _beside_sums(graph, draft)
     folded: Counter[tuple[str, str]] = Counter()
     for node in graph.nodes:
-        folded += _into_before(node, draft)
+        if data_of(node, draft) in behind:
+            folded += _into_before(node, draft)
     for node in reversed(graph.nodes):  # so that the first of two in a row sees the map behind the second
-        if node.name in draft.nodes and node.name not in at_inputs:
+        if node.name in draft.nodes and node.name not in at_inputs and node.output in in_front:
             folded += _into_after(draft.nodes[node.name], draft)
     notes = [f"{step} folded into {op}: {nodes(n)}" for (step, op), n in folded.items()]
     return draft.graph(*notes) if notes else graph
+
+
+def _beside_sums(graph: Graph, draft: Draft) -> tuple[set[str], set[str]]:
+    """The values behind a weighted sum, and those in front of one, with moves and steps between: where there is none,
+    a long chain of steps need not be followed from each of them."""
+    behind, in_front = set[str](), set[str]()
+    for node in graph.nodes:
+        if may_sum(node) or (may_give_way(node, draft) and data_of(node, draft) in behind):
+            behind.add(node.output)
+    for node in reversed(graph.nodes):
+        if may_sum(node) or (may_give_way(node, draft) and node.output in in_front):
+            in_front.update(node.inputs)
+    return behind, in_front
 
 
 def _read(node: Node, draft: Draft) -> Step | None:

@@ -14,6 +14,11 @@ from onnxdtd.model.graph import Node
 from onnxdtd.types import Array
 
 
+def may_sum(node: Node) -> bool:
+    """Whether the node may be a weighted sum that a step can be merged into."""
+    return not node.domain and node.op in ("Conv", "ConvTranspose", "Gemm", "MatMul", "Einsum")
+
+
 def after(node: Node, step: Step, draft: Draft) -> Node | None:
     """scale * node(x) + shift as one node; None where the node is no weighted sum, or the step does not fit it."""
     affine = Affine.read(node, draft)

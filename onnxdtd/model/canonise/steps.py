@@ -49,6 +49,12 @@ class Step:
         return bool((self.scale == 1).all())
 
 
+def may_give_way(node: Node, draft: Draft) -> bool:
+    """Whether another step may go through the node (`back` and `forth` say how), or find it merged away."""
+    moves = not node.domain and (node.op in _RESHAPING or node.op == "Transpose")
+    return moves or is_step(node, draft.constants)
+
+
 def data_of(node: Node, draft: Draft) -> str:
     """The one value that a step or a move reads."""
     return next((value for value in node.inputs if value not in draft.constants), "")
