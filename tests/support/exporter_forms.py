@@ -30,37 +30,34 @@ def floats(*values: float) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Form:
-    """One model as text. compiles: the walk through it can be traced (onnx converts old resampling to another)."""
+    """One model as text."""
 
     name: str
     text: str
     opset: int = 17
-    compiles: bool = True
     constants: dict[str, Any] = field(default_factory=dict)
 
     def build(self) -> onnx.ModelProto:
         return model(self.text, self.opset, **self.constants)
 
 
-def form(name: str, text: str, opset: int = 17, compiles: bool = True, **constants: Any) -> Form:
-    return Form(name, text, opset, compiles, constants)
+def form(name: str, text: str, opset: int = 17, **constants: Any) -> Form:
+    return Form(name, text, opset, constants)
 
 
-def image(name: str, body: str, size: int, opset: int = 17, compiles: bool = True, **constants: Any) -> Form:
+def image(name: str, body: str, size: int, opset: int = 17, **constants: Any) -> Form:
     """A Conv, the form on its feature maps h -> z, and a dense layer on all `size` values of z."""
     text = (
         "(float[N, 2, 5, 6] x) => (float[N, 3] y) { a = Conv<pads = [1, 1, 1, 1]>(x, k) h = Relu(a) "
         f"{body} f = Flatten(z) y = MatMul(f, m) }}"
     )
-    return form(name, text, opset, compiles, k=w(3, 2, 3, 3), m=w(size, 3), **constants)
+    return form(name, text, opset, k=w(3, 2, 3, 3), m=w(size, 3), **constants)
 
 
-def dense(
-    name: str, body: str, opset: int = 17, inner: int = 4, compiles: bool = True, **constants: Any
-) -> Form:
+def dense(name: str, body: str, opset: int = 17, inner: int = 4, **constants: Any) -> Form:
     """A dense layer, the form on h (N, 4) -> z (N, inner), and a dense layer."""
     text = f"(float[N, 3] x) => (float[N, 2] y) {{ h = MatMul(x, first) {body} y = MatMul(z, last) }}"
-    return form(name, text, opset, compiles, first=w(3, 4), last=w(inner, 2), **constants)
+    return form(name, text, opset, first=w(3, 4), last=w(inner, 2), **constants)
 
 
 CONSTANTS = [
@@ -160,7 +157,7 @@ RESIZES = [
 ]  # fmt: skip
 RESIZES += [
     image("Resize to sizes", 'z = Resize<mode = "linear", axes = [2, 3]>(h, , , s)', 168, opset=18, s=ints(7, 8)),
-    image("Resize opset 10", 'z = Resize<mode = "linear">(h, s)', 360, opset=10, compiles=False,
+    image("Resize opset 10", 'z = Resize<mode = "linear">(h, s)', 360, opset=10,
           s=floats(1, 1, 2, 2)),
     image("Resize opset 11", 'z = Resize<mode = "linear">(h, e, s)', 360, opset=11, e=floats(), s=floats(1, 1, 2, 2)),
     image("Resize antialias", 'z = Resize<mode = "cubic", antialias = 1>(h, , s)', 18, opset=18,
