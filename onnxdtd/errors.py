@@ -4,6 +4,7 @@
     ├── UsageError               2  an option or argument that cannot be right
     │   ├── InputError           2  the input array, image or file does not fit the model
     │   ├── TargetError          2  the target names nothing in the model's output
+    │   ├── TimeLimitError       2  the limit of time is over
     │   └── ProviderError        2  the execution provider is not installed
     ├── ModelError               3  the file is not a readable, valid ONNX model
     ├── UnsupportedError         4  an operator without an entry, or a node without a rule
@@ -40,6 +41,10 @@ class InputError(UsageError):
 
 class TargetError(UsageError):
     """The target is not an element of the model's output."""
+
+
+class TimeLimitError(UsageError):
+    """It was not done within the time that the user gave it."""
 
 
 class ProviderError(UsageError):
@@ -114,3 +119,13 @@ class Faults:
             kinds = {type(error) for error in self.errors if error.exit_code == first}
             lines = [line for error in self.errors for line in str(error).splitlines()]
             raise (kinds.pop() if len(kinds) == 1 else UsageError)("\n".join(dict.fromkeys(lines)))
+
+
+LONGEST = 300
+_TAGS = {"==>", "[ShapeInferenceError]", "[TypeInferenceError]"}
+
+
+def one_line(error: BaseException | str) -> str:
+    """A message as one line of bounded length, without onnx's tags; an error's type where it says nothing."""
+    words = " ".join(word for word in str(error).split() if word not in _TAGS) or type(error).__name__
+    return words if len(words) <= LONGEST else words[: LONGEST - 3] + "..."

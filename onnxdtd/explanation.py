@@ -20,7 +20,8 @@ from PIL import Image
 
 from onnxdtd.conservation import Conservation, NodeReport
 from onnxdtd.errors import TargetError
-from onnxdtd.folder import write_arrays, write_folder
+from onnxdtd.folder import write_folder
+from onnxdtd.npz import write_arrays
 from onnxdtd.pictures import drawing_room
 from onnxdtd.records import ARRAYS, SCHEMA, document_of, read_fields
 from onnxdtd.types import Array

@@ -1,4 +1,4 @@
-"""A result's folder: written whole or not at all, and named arrays in .npz files without pickle.
+"""A result's folder: written whole or not at all.
 
 Everything is written into a hidden folder beside the target folder, which takes its name at the very end. A
 folder that holds anything but an earlier result is never touched: the manifest lists the files that are ours.
@@ -6,25 +6,21 @@ folder that holds anything but an earlier result is never touched: the manifest 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import os
+import re
 import secrets
 import shutil
-import struct
-import tokenize
-import zipfile
-import zlib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from onnxdtd.errors import InputError, UsageError
-from onnxdtd.types import Arrays
+from onnxdtd.disk import read_json, resolved
+from onnxdtd.errors import InputError, UsageError, one_line
 
 MANIFEST = "explanation.json"
 _MANIFESTS = {
@@ -37,22 +33,6 @@ _MANIFESTS = {
 _REPLACING = ("onnxdtd.explanation", "onnxdtd.results")
 """Results of one command, each of which may take the other's place."""
 
-DAMAGED = (
-    *(
-        ValueError,
-        OSError,
-        EOFError,
-        KeyError,
-        MemoryError,
-        RuntimeError,
-        SyntaxError,
-        TypeError,
-        OverflowError,
-    ),
-    *(zipfile.BadZipFile, zlib.error, struct.error, tokenize.TokenError),
-)
-"""What NumPy and zipfile raise on a damaged .npy or .npz file."""
-
 
 def write_folder(
     directory: str | Path, schema: str, fill: Callable[[Path], Mapping[str, Any]], *, overwrite: bool = True
@@ -63,8 +43,9 @@ def write_folder(
     touched: the folder holds something else, an earlier result with `overwrite` off, or cannot be written.
     """
     check_folder(directory, schema, overwrite=overwrite)
-    target = Path(directory).resolve()
+    target = resolved(directory)
     folder = _beside(_standing(target) / target.name)
+    sweep(folder.parent, target.name)
     try:
         folder.mkdir()
         document = {"schema": schema, **fill(folder)}
@@ -73,8 +54,9 @@ def write_folder(
         document["files"] = sorted([manifest, *inside])
         (folder / manifest).write_text(json.dumps(document, indent=1, allow_nan=False) + "\n", "utf-8")
         _swap(folder, target)
-    except OSError as error:
-        raise UsageError(f"'{directory}' cannot be written: {error.strerror or error}") from error
+    except (OSError, ValueError) as error:  # ValueError: what JSON cannot hold
+        problem = (isinstance(error, OSError) and error.strerror) or one_line(error)
+        raise UsageError(f"'{directory}' cannot be written: {problem}") from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return target
@@ -84,7 +66,7 @@ def read_manifest(directory: str | Path, schema: str) -> dict[str, Any]:
     """The manifest of a folder; InputError unless it is there, whole, and of this schema."""
     path = Path(directory) / MANIFEST
     try:
-        document = json.loads(path.read_text("utf-8"))
+        document = read_json(path)
     except FileNotFoundError:
         raise InputError(f"'{directory}' holds no {MANIFEST}: it is not the folder of a result") from None
     except (OSError, ValueError) as error:
@@ -95,44 +77,6 @@ def read_manifest(directory: str | Path, schema: str) -> dict[str, Any]:
             f"'{path}' has the schema {document_schema!r}, not {schema!r}: another version wrote it"
         )
     return dict(document)
-
-
-def write_arrays(path: Path, arrays: Arrays) -> None:
-    """Write `arrays` as .npz under any name (np.savez takes no "file"); equal arrays give equal bytes."""
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, array in arrays.items():
-            with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:
-                np.lib.format.write_array(member, _storable(array), allow_pickle=False)
-
-
-def read_arrays(path: Path, described: Mapping[str, Mapping[str, Any]]) -> dict[str, npt.NDArray[Any]]:
-    """The arrays of a .npz, in the order of `described` and equal to it; InputError otherwise."""
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-    except FileNotFoundError:
-        raise InputError(f"'{path}' is missing: the result is not whole") from None
-    except (*DAMAGED, AttributeError) as error:
-        raise InputError(f"'{path}' is damaged: {one_line(error)}") from None
-    descriptions = {name: describe(array) for name, array in arrays.items()}
-    if descriptions != {name: {key: about[key] for key in _DESCRIBED} for name, about in described.items()}:
-        raise InputError(f"'{path}' and the {MANIFEST} beside it are not of one result")
-    return {name: arrays[name] for name in described}
-
-
-_DESCRIBED = ("dtype", "shape", "sha256")
-
-
-def describe(array: npt.NDArray[Any]) -> dict[str, Any]:
-    """dtype, shape, and the sha256 of the elements' bytes in C order."""
-    array = _storable(array)
-    digest = hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
-    return {"dtype": array.dtype.name, "shape": list(array.shape), "sha256": digest}
-
-
-def one_line(error: BaseException) -> str:
-    """An error's message as one line, its type where it says nothing."""
-    return " ".join(str(error).split()) or type(error).__name__
 
 
 def plain(value: Any) -> Any:
@@ -146,17 +90,10 @@ def plain(value: Any) -> Any:
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _storable(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Without pickle, .npy holds neither the objects of a string tensor nor bfloat16 (kind V)."""
-    if array.dtype == object:
-        return array.astype(np.str_)
-    return array.astype(np.float32) if array.dtype.kind == "V" else array
-
-
 def check_folder(directory: str | Path, schema: str, *, overwrite: bool = True) -> None:
     """UsageError where `write_folder` would refuse: a stranger's files, or no right to write."""
-    target = Path(directory).resolve()
     try:
+        target = resolved(directory)
         _refuse_to_replace(target, schema, overwrite)
         above = _standing(target)
         if not above.is_dir():
@@ -207,7 +144,7 @@ def _files_of_a_result(folder: Path, schema: str) -> set[str]:
     kind = schema.partition("/")[0]
     for earlier in _REPLACING if kind in _REPLACING else (kind,):
         try:
-            document = json.loads((folder / _manifest(earlier)).read_text("utf-8"))
+            document = read_json(folder / _manifest(earlier))
             if document["schema"].partition("/")[0] == earlier:
                 files |= set(document["files"])
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -228,6 +165,29 @@ def is_result(folder: Path) -> bool:
 def _beside(path: Path) -> Path:
     """A hidden name in the same folder that nobody else uses; same folder means same file system."""
     return path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}")
+
+
+def sweep(parent: Path, name: str) -> None:
+    """Remove what a process that is gone has left half-written beside a folder of this name."""
+    pattern = re.compile(rf"\.{re.escape(name)}\.(\d{{1,10}})-[0-9a-f]{{8}}")
+    with suppress(OSError):
+        for path in parent.iterdir():
+            left = pattern.fullmatch(path.name)
+            if left and not path.is_symlink() and not _runs(int(left[1])):
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def _runs(pid: int) -> bool:
+    """Whether there is a process of this number; where that cannot be told, there is."""
+    if os.name != "posix":
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True
 
 
 def _swap(folder: Path, target: Path) -> None:

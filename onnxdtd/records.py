@@ -10,7 +10,8 @@ import numpy as np
 
 from onnxdtd.conservation import NodeReport
 from onnxdtd.errors import InputError
-from onnxdtd.folder import MANIFEST, describe, plain, read_arrays, read_manifest
+from onnxdtd.folder import MANIFEST, plain, read_manifest
+from onnxdtd.npz import describe, read_arrays
 
 SCHEMA = "onnxdtd.explanation/1"
 ARRAYS = ("relevance", "inputs", "outputs", "kept")

@@ -1,7 +1,7 @@
 """The command line: one file a command, each a thin call of the public API.
 
 Exit codes: 0 done; 1 a bug of ours; 2 usage or a bad input; 3 the model cannot be read; 4 an operator or
-rule is missing; 5 a requested check failed; 6 some of many inputs failed; 130 interrupted.
+rule is missing; 5 a requested check failed; 6 some of many inputs failed; 130 interrupted; 143 terminated.
 
 A command returns the text for stdout, and `main` alone prints it. What imports onnx or matplotlib is loaded when
 a command runs (`job`, or through the front door), so that help comes at once.
@@ -17,11 +17,11 @@ from typing import Annotated, Any
 import typer
 
 from onnxdtd.cli import audit, check, compare, compile, evaluate, inspect_model, roots, run, tables
+from onnxdtd.cli.stopping import INTERRUPTED, bounded, signals
 from onnxdtd.cli.text import message, say
-from onnxdtd.errors import OnnxdtdError, UsageError
+from onnxdtd.errors import OnnxdtdError, UsageError, one_line
 from onnxdtd.version import __version__
 
-INTERRUPTED = 130
 # The base of all usage errors that Typer raises, of which it makes only this subclass public.
 TYPER_USAGE: Any = typer.BadParameter.__mro__[1]
 
@@ -32,22 +32,18 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("run", short_help="Explain one input of a model.", epilog=run.EXAMPLES)(run.run)
-app.command("audit", short_help="Say how far an explanation can be trusted.", epilog=audit.EXAMPLES)(
-    audit.audit
-)
-app.command("compare", short_help="Compare methods on one input.", epilog=compare.EXAMPLES)(compare.compare)
-app.command("evaluate", short_help="Score methods on a data set.", epilog=evaluate.EXAMPLES)(
-    evaluate.evaluate
-)
-app.command("roots", short_help="Find the Taylor roots of a node's neurons.", epilog=roots.EXAMPLES)(
-    roots.roots
-)
-app.command("compile", short_help="Write the explainer as an ONNX model.", epilog=compile.EXAMPLES)(
-    compile.compile
-)
-app.command("check", short_help="Say whether a model can be explained, and at what cost.")(check.check)
-app.command("inspect", short_help="Show a model's graph and every node's rule.")(inspect_model.inspect)
+_COMMANDS: list[tuple[str, Any, str, str | None]] = [
+    ("run", run.run, "Explain one input of a model.", run.EXAMPLES),
+    ("audit", audit.audit, "Say how far an explanation can be trusted.", audit.EXAMPLES),
+    ("compare", compare.compare, "Compare methods on one input.", compare.EXAMPLES),
+    ("evaluate", evaluate.evaluate, "Score methods on a data set.", evaluate.EXAMPLES),
+    ("roots", roots.roots, "Find the Taylor roots of a node's neurons.", roots.EXAMPLES),
+    ("compile", compile.compile, "Write the explainer as an ONNX model.", compile.EXAMPLES),
+    ("check", check.check, "Say whether a model can be explained, and at what cost.", None),
+    ("inspect", inspect_model.inspect, "Show a model's graph and every node's rule.", None),
+]
+for _name, _command, _help, _examples in _COMMANDS:
+    app.command(_name, short_help=_help, epilog=_examples)(bounded(_command))
 app.command("ops", short_help="Show the operators.")(tables.ops)
 app.command("rules", short_help="Show the rules.", epilog=tables.RULES_FILE)(tables.rules)
 app.command("methods", short_help="Show the methods.")(tables.methods)
@@ -57,7 +53,7 @@ app.command("methods", short_help="Show the methods.")(tables.methods)
     invoke_without_command=True,
     epilog="Start with: onnxdtd run MODEL INPUT\n\n"
     "Exit codes: 0 done, 1 a bug of ours, 2 usage or a bad input, 3 the model cannot be read, 4 an operator or "
-    "rule is missing, 5 a requested check failed, 6 some of many inputs failed, 130 interrupted.",
+    "rule is missing, 5 a requested check failed, 6 some of many inputs failed, 130 interrupted, 143 terminated.",
 )
 def root(
     context: typer.Context,
@@ -72,26 +68,41 @@ def root(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code; the user's own mistakes never show a traceback."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    try:
-        result = app(args=words, prog_name="onnxdtd", standalone_mode=False)
-    except OnnxdtdError as error:
+    with signals() as received:
+        try:
+            result = app(args=words, prog_name="onnxdtd", standalone_mode=False)
+            if result != INTERRUPTED:  # which Typer returns after a KeyboardInterrupt
+                return say(result) if isinstance(result, str) else 0
+        except BaseException as error:
+            if not received.code and not isinstance(error, (KeyboardInterrupt, typer.Abort)):
+                return _ended(error, words)
+        message(received.word)
+        return received.code or INTERRUPTED
+
+
+def _ended(error: BaseException, words: Sequence[str]) -> int:
+    """Say in a line why a command has not come to its end, and return the exit code."""
+    if isinstance(error, SystemExit):
+        return 0  # Typer's answer to a reader that has gone away
+    if isinstance(error, OnnxdtdError):
         message(str(error))
         return error.exit_code
-    except TYPER_USAGE as error:
+    if isinstance(error, TYPER_USAGE):
         _tell_usage(error, words)
         return 2
-    except (KeyboardInterrupt, typer.Abort):
-        result = INTERRUPTED
-    except SystemExit:
-        return 0  # Typer's answer to a reader that has gone away
-    except Exception:
-        traceback.print_exc()
-        message(f"this is a bug in onnxdtd {__version__}: please report it with the lines above")
-        return 1
-    if result == INTERRUPTED:
-        message("interrupted")
-        return INTERRUPTED
-    return say(result) if isinstance(result, str) else 0
+    if isinstance(error, MemoryError):
+        message("there is not enough memory for this: take a smaller input or model")
+        return 2
+    if isinstance(error, RecursionError):
+        message("something in the model or the input is nested too deep to be read")
+        return 2
+    if isinstance(error, OSError):
+        place = f"'{error.filename}': " if error.filename else ""
+        message(f"{place}{error.strerror or one_line(error)}")
+        return 2
+    traceback.print_exception(error)
+    message(f"this is a bug in onnxdtd {__version__}: please report it with the lines above")
+    return 1
 
 
 def _tell_usage(error: Any, words: Sequence[str]) -> None:

@@ -10,8 +10,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 import onnxdtd
 from onnxdtd.cli.job import ask
 from onnxdtd.cli.progress import Progress
@@ -20,8 +18,10 @@ from onnxdtd.cli.text import aligned, page, screen, sections, table
 from onnxdtd.comparison.comparison import MANIFEST, PICTURE, SCHEMA, Comparison
 from onnxdtd.comparison.runner import choose
 from onnxdtd.errors import Faults, InputError, UsageError
-from onnxdtd.folder import DAMAGED, check_folder, one_line
+from onnxdtd.folder import check_folder
 from onnxdtd.inputs import IMAGE_SUFFIXES
+from onnxdtd.inputs.files import ARRAYS
+from onnxdtd.inputs.members import members
 
 HEAD = ("method", "forward passes", "time", "started", "arrived", "share")
 WORDS = {"cosine": "cosine", "spearman": "rank correlation (Spearman)", "top10": "overlap of the top 10 %"}
@@ -164,16 +164,9 @@ def _neighbour(text: str, name: str, value: str) -> dict[str, Any]:
 
 def _background(path: Path) -> Any:
     """Rows from a .npy, or the one array of a .npz that is called `background`, or the only one."""
-    try:
-        with path.open("rb") as file:
-            loaded = np.load(file, allow_pickle=False)
-            if isinstance(loaded, np.ndarray):
-                return loaded
-            names = loaded.files
-            if "background" not in names and len(names) != 1:
-                raise InputError(f"'{path}' holds {', '.join(names)}: call the one to take 'background'")
-            return loaded["background" if "background" in names else names[0]]
-    except InputError:
-        raise
-    except DAMAGED as error:
-        raise InputError(f"'{path}' cannot be read as .npy or .npz: {one_line(error)}") from None
+    if path.suffix.lower() not in ARRAYS:
+        raise InputError(f"'{path}' cannot be read as .npy or .npz")
+    stored = members(path, ("background",))
+    if "background" not in stored:
+        raise InputError(f"'{path}' holds {', '.join(stored)}: call the one to take 'background'")
+    return stored["background"].whole()

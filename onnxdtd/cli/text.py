@@ -11,12 +11,13 @@ from collections.abc import Sequence
 
 WIDEST = 100
 NARROWEST = 8  # of a column that gives way
+LONGEST_LINE = 2000
 
 
 def message(text: str) -> None:
     """Each line to stderr, under our name."""
-    for line in text.splitlines():
-        print(f"onnxdtd: {printable(line)}", file=sys.stderr)
+    for line in text.split("\n"):
+        print(f"onnxdtd: {_elide(printable(line), LONGEST_LINE)}", file=sys.stderr)
 
 
 def say(text: str) -> int:
@@ -26,7 +27,7 @@ def say(text: str) -> int:
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        print(text, flush=True)
+        print("\n".join(map(printable, text.split("\n"))), flush=True)
         return 0
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the interpreter's own last flush
@@ -37,7 +38,9 @@ def say(text: str) -> int:
 
 
 def printable(text: str) -> str:
-    """Control characters written out, since names come from files."""
+    """Control characters, and marks that turn the direction of reading, written out, since names come from files."""
+    if text.isascii() and text.isprintable():
+        return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 

@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 
 from onnxdtd.model.graph import Graph
 from onnxdtd.types import Arrays
-from onnxdtd.walk.forward import run_session, start_session
+from onnxdtd.walk.forward import start_session
+from onnxdtd.walk.session import run_session
 
 T = TypeVar("T")
 

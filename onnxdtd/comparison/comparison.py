@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from onnxdtd.comparison.clock import Timing
 from onnxdtd.comparison.picture import Sheet, draw
-from onnxdtd.folder import describe, plain, write_arrays, write_folder
+from onnxdtd.folder import plain, write_folder
+from onnxdtd.npz import describe, write_arrays
 from onnxdtd.types import Array
 
 SCHEMA = "onnxdtd.compare/1"

@@ -15,7 +15,8 @@ from onnxdtd.comparison.picture import Sheet, draw
 from onnxdtd.errors import InputError, UsageError
 from onnxdtd.explainer import Explainer
 from onnxdtd.explanation import Explanation
-from onnxdtd.folder import describe, plain, write_arrays, write_folder
+from onnxdtd.folder import plain, write_folder
+from onnxdtd.npz import describe, write_arrays
 from onnxdtd.plan.target import Target
 from onnxdtd.runs.batches import fixed_batch
 from onnxdtd.types import Array, Inputs

@@ -23,8 +23,9 @@ from onnxdtd.plan.seed import Seed, ask, start_of
 from onnxdtd.plan.target import Target
 from onnxdtd.types import Arrays, Dimension
 from onnxdtd.walk.backward import Listener, Observer, tell_nobody, watch_nothing
-from onnxdtd.walk.forward import Forward, run_session
+from onnxdtd.walk.forward import Forward
 from onnxdtd.walk.run import Outcome, Snapshot, seed_inside
+from onnxdtd.walk.session import run_session
 
 TOP = np.full(1, -1, np.int64)
 

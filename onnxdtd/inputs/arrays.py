@@ -5,15 +5,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from onnx import TensorProto
 
-from onnxdtd.errors import InputError
-from onnxdtd.folder import one_line
+from onnxdtd.errors import InputError, one_line
 from onnxdtd.inputs.texts import as_texts
 from onnxdtd.model.graph import Value
 from onnxdtd.types import Array
@@ -33,9 +32,7 @@ def check_inputs(
         if len(values) != 1:
             raise InputError(f"the model takes {listed(values)}; give them by name: {{name: array}}")
         arrays = dict.fromkeys(values, arrays)
-    faults = [
-        f"the model has no input '{name}': it takes {listed(values)}" for name in arrays if name not in values
-    ]
+    faults = _strangers(arrays, values)
     checked = {}
     for name, value in values.items():
         if name not in arrays:
@@ -53,6 +50,30 @@ def check_inputs(
     if faults:
         raise InputError("\n".join(faults))
     return checked
+
+
+def refuse_misfits(
+    arrays: Mapping[str, Array], values: Mapping[str, Value], names: tuple[str, ...] = ()
+) -> None:
+    """InputError for what `check_inputs` says of names, shapes and types; what the arrays hold is not looked at.
+
+    names: of all that is given, where some of it is not to be looked at.
+    """
+    faults = _strangers(names or tuple(arrays), values)
+    for name, array in arrays.items():
+        if value := values.get(name):
+            texts = value.elem_type == TensorProto.STRING
+            problems = (*_shape_faults(array.shape, value), *(() if texts else _type_faults(array, value)))
+            faults += [f"input '{name}' {problem}" for problem in problems]
+    faults += [f"input {_described(v)} is missing" for n, v in values.items() if n not in (names or arrays)]
+    if faults:
+        raise InputError("\n".join(faults))
+
+
+def _strangers(names: Iterable[str], values: Mapping[str, Value]) -> list[str]:
+    return [
+        f"the model has no input '{name}': it takes {listed(values)}" for name in names if name not in values
+    ]
 
 
 def _faults(array: Array, value: Value) -> Iterator[str]:

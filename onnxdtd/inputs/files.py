@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from onnx import TensorProto, numpy_helper
 
-from onnxdtd.errors import InputError
-from onnxdtd.folder import one_line
-from onnxdtd.inputs.arrays import check_inputs, listed
+from onnxdtd.disk import open_regular, read_bytes
+from onnxdtd.errors import InputError, one_line
+from onnxdtd.inputs.arrays import check_inputs, listed, refuse_misfits
 from onnxdtd.inputs.image import IMAGE_SUFFIXES
-from onnxdtd.inputs.members import LABELS, members
+from onnxdtd.inputs.members import LABELS, Member, members
 from onnxdtd.inputs.pixels import is_pixels, prepared_pixels
 from onnxdtd.inputs.preprocess import Preprocess
 from onnxdtd.inputs.presets import must_be, refuse_unprepared
 from onnxdtd.inputs.table import open_table
+from onnxdtd.memory import beyond, limit
 from onnxdtd.model.graph import Value
 from onnxdtd.types import Array
 
 ARRAYS, TABLES = (".npy", ".npz"), (".csv",)
+LARGEST_TENSOR = 2**31  # bytes that protobuf can hold
 SUFFIXES = (*ARRAYS, *TABLES, ".pb", *IMAGE_SUFFIXES)
 
 
@@ -52,11 +55,29 @@ def read_inputs(
     if suffix == ".pb":
         return check_inputs(read_tensor(path), values)
     stored = members(path, tuple(values))
+    check_headers(
+        {name: m for name, m in stored.items() if name in values or name != LABELS}, values, preprocess
+    )
     arrays = {name: member.whole() for name, member in stored.items() if name in values or name != LABELS}
     for name, array in arrays.items():
         if name in values and is_pixels(array.shape, array.dtype, values[name]) and preprocess is not None:
             arrays[name] = prepared_pixels(array, preprocess)
     return check_inputs(arrays, values)
+
+
+def check_headers(
+    stored: Mapping[str, Member], values: Mapping[str, Value], preprocess: Preprocess | None
+) -> None:
+    """InputError where names, shapes or types do not fit the model, or all of it is more than memory holds: before
+    any of it is read."""
+    stand_ins = {
+        name: np.broadcast_to(np.zeros((), m.dtype), m.shape)
+        for name, m in stored.items()
+        if preprocess is None or name not in values or not is_pixels(m.shape, m.dtype, values[name])
+    }
+    refuse_misfits(stand_ins, values, tuple(stored))
+    if (size := sum(math.prod(m.shape) * m.dtype.itemsize for m in stored.values())) > limit():
+        raise InputError(f"the input {beyond(size)}")
 
 
 def read_picture(path: Path, values: Mapping[str, Value], preprocess: Preprocess) -> dict[str, Array]:
@@ -80,7 +101,7 @@ def input_file(path: str | Path) -> Path:
     try:
         if not path.is_file():
             raise InputError(f"'{path}' is not there" if not path.exists() else f"'{path}' is not a file")
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             if not file.read(1):
                 raise InputError(f"'{path}' is empty: write it anew")
     except OSError as error:
@@ -92,7 +113,7 @@ def read_tensor(path: Path) -> Array:
     """The array of a TensorProto, .pb. InputError where it is none."""
     tensor = TensorProto()
     try:
-        tensor.ParseFromString(path.read_bytes())
+        tensor.ParseFromString(read_bytes(path, LARGEST_TENSOR))
         if tensor.data_location == TensorProto.EXTERNAL:
             raise InputError(f"'{path}' keeps its data in another file: write it as .npy")
         if tensor.data_type == TensorProto.UNDEFINED:

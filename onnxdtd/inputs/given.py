@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from onnxdtd.errors import InputError
-from onnxdtd.folder import one_line
+from onnxdtd.errors import InputError, one_line
 from onnxdtd.inputs.arrays import check_inputs
 from onnxdtd.inputs.files import read_inputs
 from onnxdtd.inputs.pixels import is_pixels, prepared_pixels

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 import warnings
 from os import PathLike, fspath
 
@@ -10,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from onnxdtd.errors import InputError
-from onnxdtd.folder import one_line
+from onnxdtd.disk import open_regular
+from onnxdtd.errors import InputError, one_line
 
 Size = int | tuple[int, int]
 Picture = str | PathLike[str] | Image.Image | npt.NDArray[np.uint8]
@@ -35,7 +34,7 @@ def open_image(image: Picture) -> Image.Image:
         return _upright_rgb(image, "the image")
     name = f"'{fspath(image)}'"
     try:
-        with warnings.catch_warnings(), open(image, "rb") as file:
+        with warnings.catch_warnings(), open_regular(image) as file:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(file) as picture:
                 return _upright_rgb(picture, name)
@@ -48,7 +47,7 @@ def open_image(image: Picture) -> Image.Image:
         raise InputError(f"{name} holds more than {limit}: make it smaller first") from None
     except UnidentifiedImageError:
         raise InputError(f"{name} is not an image that Pillow can read") from None
-    except (OSError, ValueError, SyntaxError, EOFError, TypeError, MemoryError, struct.error) as error:
+    except Exception as error:  # Pillow's readers raise anything
         raise InputError(f"{name} is damaged: {one_line(error)}") from None
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,13 +15,14 @@ from typing import IO, Any
 
 import numpy as np
 
-from onnxdtd.errors import InputError
-from onnxdtd.folder import DAMAGED, one_line
+from onnxdtd.disk import open_regular
+from onnxdtd.errors import InputError, one_line
+from onnxdtd.memory import beyond, fits
+from onnxdtd.npz import OBJECTS, data, header, names_of
 from onnxdtd.types import Array
 
 LABELS = "labels"
 PICKLE = "holds Python objects (pickle), which can run code: save it with np.save of a numeric array"
-_PICKLED = "Object arrays"  # as NumPy calls them
 
 
 @dataclass(frozen=True)
@@ -42,9 +43,10 @@ class Member:
         """The rows, each an array of its own. InputError where the file is not whole."""
         with opened(self.path, self.name) as (file, shape, dtype, fortran):
             if fortran and len(shape) > 1:  # rows are not in one piece
-                whole = np.frombuffer(file.read(), dtype, math.prod(shape)).reshape(shape, order="F")
-                yield from whole
+                yield from data(file, shape, dtype, fortran)
                 return
+            if not fits(shape[1:], dtype.itemsize):
+                raise ValueError(f"a row of it {beyond(math.prod(shape[1:]) * dtype.itemsize)}")
             size = math.prod(shape[1:]) * dtype.itemsize
             for _ in range(shape[0] if shape else 0):
                 yield np.frombuffer(file.read(size), dtype).reshape(shape[1:])
@@ -52,9 +54,7 @@ class Member:
     def whole(self) -> Array:
         """The array. InputError where the file is not whole."""
         with opened(self.path, self.name) as (file, shape, dtype, fortran):
-            count = math.prod(shape)
-            flat = np.frombuffer(file.read(count * dtype.itemsize), dtype, count)
-            return flat.reshape(shape, order="F" if fortran else "C").copy(order="C")
+            return data(file, shape, dtype, fortran)
 
 
 def members(path: Path, inputs: tuple[str, ...]) -> dict[str, Member]:
@@ -67,9 +67,9 @@ def members(path: Path, inputs: tuple[str, ...]) -> dict[str, Member]:
             )
         return {inputs[0]: _member(path, None)}
     try:
-        with zipfile.ZipFile(path) as archive:
-            names = [name.removesuffix(".npy") for name in archive.namelist()]
-    except DAMAGED as error:
+        with open_regular(path) as file, zipfile.ZipFile(file) as archive:
+            names = names_of(archive)
+    except Exception as error:  # the decompressors raise anything
         raise InputError(f"'{path}' is not a whole .npz file: {one_line(error)}") from None
     stored = {name: _member(path, name) for name in names}
     arrays = [name for name in names if name != LABELS or LABELS in inputs]
@@ -87,28 +87,19 @@ def _member(path: Path, name: str | None) -> Member:
 def opened(path: Path, name: str | None) -> Iterator[tuple[IO[bytes], tuple[int, ...], np.dtype[Any], bool]]:
     """The bytes behind the header of an .npy file, or of one inside an .npz: file, shape, type, column-major?"""
     try:
-        with path.open("rb") as outer:
+        with open_regular(path) as outer:
             if name is None:
                 head = outer.read(2)
                 if head != b"\x93N":  # NumPy takes everything else for a pickle
-                    raise ValueError(_PICKLED if head[:1] == b"\x80" else "it is of another format")
+                    raise ValueError(OBJECTS if head[:1] == b"\x80" else "it is of another format")
                 outer.seek(0)
-                yield (outer, *_header(outer))
+                yield (outer, *header(outer))
                 return
             with zipfile.ZipFile(outer) as archive, archive.open(f"{name}.npy") as file:
-                yield (file, *_header(file))
-    except DAMAGED as error:
-        if _PICKLED in str(error):
+                yield (file, *header(file))
+    except InputError:
+        raise
+    except Exception as error:  # NumPy's header parser and the decompressors raise anything
+        if OBJECTS[:13] in str(error):
             raise InputError(f"'{path}' {PICKLE}") from None
         raise InputError(f"'{path}' is not a whole {path.suffix} file: {one_line(error)}") from None
-
-
-def _header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any], bool]:
-    version = np.lib.format.read_magic(file)
-    read: Callable[[Any], Any] = (
-        np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    )
-    shape, fortran, dtype = read(file)
-    if dtype.hasobject:
-        raise ValueError(_PICKLED)
-    return shape, dtype, fortran

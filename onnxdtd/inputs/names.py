@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from onnxdtd.errors import InputError
-from onnxdtd.folder import one_line
+from onnxdtd.disk import NAMES, read_json, read_text
+from onnxdtd.errors import InputError, one_line
 
 Names = Sequence[str] | str | PathLike[str]
 """Names, or the path of a file of them."""
@@ -22,11 +21,13 @@ def names_of(names: Names | None) -> tuple[str, ...] | None:
         return None if names is None else tuple(map(str, names))
     path = Path(names)
     try:
-        text = path.read_text("utf-8-sig")
-        entries = _listed(json.loads(text)) if path.suffix.lower() == ".json" else _lines(text)
+        if path.suffix.lower() == ".json":
+            entries = _listed(read_json(path, NAMES))
+        else:
+            entries = _lines(read_text(path, NAMES, "utf-8-sig"))
     except OSError as error:
         raise InputError(f"'{path}' cannot be read: {error.strerror or error}") from None
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise InputError(f"'{path}' holds no names, one a line or as JSON: {one_line(error)}") from None
     if not entries:
         raise InputError(f"'{path}' holds no names: write one a line")

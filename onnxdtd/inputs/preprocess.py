@@ -8,9 +8,6 @@ It stands in a .toml or .json file, or in the model's own metadata beside its in
 from __future__ import annotations
 
 import dataclasses
-import json
-import math
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from os import PathLike
@@ -20,12 +17,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from onnxdtd.disk import SETTINGS, parsed_json, read_json, read_toml
 from onnxdtd.errors import InputError, ModelError
 from onnxdtd.inputs.image import INTERPOLATIONS, Picture, Size, crop, open_image, resize
 from onnxdtd.types import Array
 
 CHANNELS = {"RGB": 3, "BGR": 3, "L": 1}
 LAYOUTS = ("NCHW", "NHWC")
+_LARGEST = 2.0**1000  # within float64, and an integer of any length compares with it
 
 
 @dataclass(frozen=True)
@@ -103,13 +102,13 @@ class Preprocess:
 def read_fields(path: str | PathLike[str]) -> dict[str, Any]:
     """The fields of a .toml or .json file, as they stand there; InputError names the file."""
     path = Path(path)
-    parsers = {".toml": tomllib.loads, ".json": json.loads}
-    if path.suffix.lower() not in parsers:
+    readers = {".toml": read_toml, ".json": read_json}
+    if path.suffix.lower() not in readers:
         raise InputError(f"'{path}': preprocessing is read from .toml or .json")
     try:
-        fields = parsers[path.suffix.lower()](path.read_text("utf-8"))
+        fields = readers[path.suffix.lower()](path, SETTINGS)
     except OSError as error:
-        raise InputError(f"'{path}' cannot be read: {error.strerror}") from None
+        raise InputError(f"'{path}' cannot be read: {error.strerror or error}") from None
     except ValueError as error:
         raise InputError(f"'{path}' is not valid {path.suffix[1:].upper()}: {error}") from None
     if not isinstance(fields, dict):
@@ -162,8 +161,8 @@ def _names(metadata: Mapping[str, str], key: str) -> tuple[str, ...] | None:
 
 def _metadata(metadata: Mapping[str, str], key: str) -> Any:
     try:
-        return json.loads(metadata.get(f"onnxdtd.{key}", "null"))
-    except (ValueError, RecursionError) as error:
+        return parsed_json(metadata.get(f"onnxdtd.{key}", "null"))
+    except ValueError as error:
         raise _wrong(key, f"is not valid JSON: {error}") from None
 
 
@@ -206,4 +205,4 @@ def _is_size(size: Any) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    return type(value) in (int, float) and math.isfinite(value)
+    return type(value) in (int, float) and abs(value) < _LARGEST

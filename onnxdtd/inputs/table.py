@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import difflib
+import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,8 +14,8 @@ from typing import IO, Any
 import numpy as np
 from onnx import TensorProto
 
-from onnxdtd.errors import InputError
-from onnxdtd.folder import one_line
+from onnxdtd.disk import open_regular
+from onnxdtd.errors import InputError, one_line
 from onnxdtd.model.graph import Value
 from onnxdtd.types import Array
 
@@ -206,7 +207,7 @@ def _width(path: Path, value: Value) -> int | None:
 def _lines(path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
     """The lines that are not blank, by their numbers. InputError where the file is none of text."""
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        with open_regular(path) as raw, io.TextIOWrapper(raw, "utf-8-sig", newline="") as file:
             reader: Any = csv.reader(_text(file), delimiter=delimiter)
             first = True
             for cells in reader:

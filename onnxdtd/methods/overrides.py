@@ -15,13 +15,13 @@ from __future__ import annotations
 import fnmatch
 import inspect
 import os
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
 import numpy as np
 
+from onnxdtd.disk import read_toml
 from onnxdtd.errors import UsageError
 from onnxdtd.methods.place import Place
 from onnxdtd.model.graph import Node
@@ -67,8 +67,7 @@ class Override:
 def read_overrides(path: str | os.PathLike[str]) -> tuple[Override, ...]:
     """Read the file. Raises UsageError with every fault of it, a line each."""
     try:
-        with open(path, "rb") as file:
-            document = tomllib.load(file)
+        document = read_toml(path)
     except OSError as error:
         raise UsageError(f"'{path}' cannot be read: {error.strerror or error}") from None
     except ValueError as error:  # TOMLDecodeError, or bytes that are no UTF-8

@@ -15,8 +15,9 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 import numpy as np
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto
 
-from onnxdtd.errors import ModelError
-from onnxdtd.model.weights import nbytes, one_line
+from onnxdtd.errors import ModelError, one_line
+from onnxdtd.memory import beyond, fits
+from onnxdtd.model.weights import nbytes
 from onnxdtd.types import Array
 
 
@@ -51,6 +52,8 @@ def read(tensor: TensorProto, folder: Path | None) -> Array:
             raise ModelError(f"{where} is refused: a hard link, with {status.st_nlink} names; copy it")
         if offset + size > status.st_size:
             raise ModelError(f"{where} has {status.st_size} bytes, the tensor ends at byte {offset + size}")
+        if not fits((size,)):
+            raise ModelError(f"{where} {beyond(size)}")
         with os.fdopen(descriptor, "rb", closefd=False) as file:
             file.seek(offset)
             data = np.empty(size, np.uint8)

@@ -19,10 +19,9 @@ from onnx import (
     shape_inference,
 )
 
-from onnxdtd.errors import ModelError, UnsupportedError
+from onnxdtd.errors import ModelError, UnsupportedError, one_line
 from onnxdtd.model.definitions.table import ANY, definition, fits, stand_ins
 from onnxdtd.model.shapes import infer
-from onnxdtd.model.weights import one_line
 
 EXPANDED = (
     "Attention", "CausalConvWithState", "LinearAttention", "NegativeLogLikelihoodLoss", "RotaryEmbedding",

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import stat
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
@@ -21,14 +20,15 @@ import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import ModelProto, NodeProto, TensorProto, checker, helper, numpy_helper
 
-from onnxdtd.errors import ModelError, UsageError
+from onnxdtd.disk import open_regular
+from onnxdtd.errors import ModelError, UsageError, one_line
 from onnxdtd.model import external, weights
 from onnxdtd.model.definitions.table import STANDARD_INTEGERS, UNCHECKED
 from onnxdtd.model.functions import EXPANDED, all_nodes, expand, inline, is_standard, rewrite_contrib
 from onnxdtd.model.graph import Graph, Node, Value
 from onnxdtd.model.mend import checkable, mend
 from onnxdtd.model.shapes import infer
-from onnxdtd.model.weights import SMALL, one_line
+from onnxdtd.model.weights import SMALL
 from onnxdtd.types import Array
 
 _LFS = b"version https://git-lfs.github.com/spec"
@@ -59,13 +59,15 @@ def load(source: str | os.PathLike[str] | bytes | ModelProto) -> Graph:
 
 def _open(path: Path) -> BinaryIO:
     try:
-        if stat.S_ISREG(path.stat().st_mode):
-            return path.open("rb")
+        return open_regular(path)
+    except IsADirectoryError:
+        raise ModelError(f"'{path}' is a directory, not a model file") from None
     except FileNotFoundError:
         raise ModelError(f"'{path}': no such file") from None
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        raise ModelError(f"'{path}' cannot be opened: {one_line(error)}") from None
-    raise ModelError(f"'{path}' is a {'directory' if path.is_dir() else 'device'}, not a model file")
+    except OSError as error:
+        raise ModelError(
+            f"'{path}' cannot be opened: {error.strerror or error}; it is not a model file"
+        ) from None
 
 
 def _read(stream: BinaryIO, folder: Path | None) -> Graph:

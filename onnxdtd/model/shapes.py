@@ -15,9 +15,8 @@ from onnx import (
     shape_inference,
 )
 
-from onnxdtd.errors import ModelError
+from onnxdtd.errors import ModelError, one_line
 from onnxdtd.model.ml_shapes import ml_values
-from onnxdtd.model.weights import one_line
 
 UNKNOWN = "unk__"  # how onnx begins the names of sizes that it cannot infer
 _KEEPS_SHAPE = {("", "GroupNormalization")}

@@ -13,7 +13,7 @@ from typing import BinaryIO
 import numpy as np
 from onnx import SparseTensorProto, TensorProto, helper, numpy_helper
 
-from onnxdtd.errors import ModelError
+from onnxdtd.errors import ModelError, one_line
 from onnxdtd.types import Array
 
 SMALL = 1024
@@ -81,13 +81,6 @@ def nbytes(tensor: TensorProto) -> int:
     return int(-(-math.prod(tensor.dims) * bits // 8))
 
 
-def one_line(error: BaseException | str) -> str:
-    """A message of protobuf, onnx or the system as one line without its bracketed tags."""
-    words = " ".join(word for word in str(error).split() if word not in _TAGS)
-    return words if len(words) <= 300 else words[:297] + "..."
-
-
-_TAGS = {"==>", "[ShapeInferenceError]", "[TypeInferenceError]"}
 NOT_ONNX = "this is not an ONNX model: its bytes are not a protobuf ModelProto"
 _SHRUNK = "the file changed while it was read"
 

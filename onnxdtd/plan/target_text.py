@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from onnxdtd.disk import open_regular
 from onnxdtd.errors import TargetError
+from onnxdtd.npz import data, header
 from onnxdtd.plan.target import FORMS, Against, Box, Last, Target, Weights, index_entries, indexed, whole
 
 _LAST = re.compile(r"^(?P<output>.*)\[last\]\s*(?:,\s*(?P<index>-?\d+)\s*)?$")
@@ -144,8 +146,9 @@ def _against(plus: Target, minus: Target | None, text: str) -> Target:
 
 def _mask(path: str) -> Weights:
     try:
-        array: Any = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+        with open_regular(path) as file:
+            array: Any = data(file, *header(file))
+    except Exception as error:  # NumPy's header parser raises anything
         raise TargetError(f"the mask '{path}' cannot be read: {error}") from None
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "biuf":
         raise TargetError(

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from onnxdtd.deadline import check
 from onnxdtd.entries import Finish
 from onnxdtd.linear import Claim, ignore
 from onnxdtd.model.graph import Graph
@@ -93,6 +94,7 @@ class Course:
     def back(self, flows: MutableMapping[str, Flow], values: MutableMapping[str, Any]) -> None:
         """Carry what flows, by value, through all steps, in place."""
         for step in reversed(self.steps):
+            check()
             arriving = {
                 v: self._arrived(step, v, flows.pop(v), values) for v in step.node.outputs if v in flows
             }

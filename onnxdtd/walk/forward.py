@@ -14,12 +14,13 @@ import onnx
 import onnxruntime as ort
 from onnx import helper, numpy_helper
 
-from onnxdtd.errors import InputError, ModelError, ProviderError
+from onnxdtd.errors import ModelError, ProviderError
 from onnxdtd.model.graph import Graph
-from onnxdtd.model.guard import ended, guard
+from onnxdtd.model.guard import guard
 from onnxdtd.model.loops import recording
 from onnxdtd.registry import OPS
 from onnxdtd.types import Arrays
+from onnxdtd.walk.session import first_line, run, run_session
 
 # Constants above this size are handed to onnxruntime by reference instead of inside the serialised model.
 BY_REFERENCE = 1024
@@ -130,17 +131,6 @@ def _give_back() -> None:
             ctypes.CDLL(None).malloc_trim(0)
 
 
-def run_session(session: ort.InferenceSession, outputs: Sequence[str], feeds: Arrays) -> dict[str, Any]:
-    """Run and return the outputs by name. Raises InputError with onnxruntime's first line where it fails."""
-    arrays = {name: np.asarray(x) for name, x in feeds.items()}  # NumPy makes numbers of arrays without axes
-    try:
-        return dict(zip(outputs, session.run(list(outputs), arrays), strict=True))
-    except Exception as error:
-        if at_limit := ended(str(error)):
-            raise InputError(at_limit) from None
-        raise InputError(f"onnxruntime cannot run the model on this input: {first_line(error)}") from None
-
-
 class Forward:
     """The model with chosen values as outputs, ready to run; a copy, or what is unpickled, starts its own session."""
 
@@ -195,12 +185,6 @@ def run_alone(node: onnx.NodeProto, opsets: Mapping[str, int], inputs: Arrays) -
     model = helper.make_model(graph, opset_imports=imports, ir_version=8)
     session = start_session(model, {}, ["CPUExecutionProvider"], optimise=False)
     try:
-        return dict(zip(names, session.run(names, dict(inputs)), strict=True))
+        return dict(zip(names, run(session, names, inputs), strict=True))
     except Exception as error:  # onnxruntime's exceptions have no common base
         raise ModelError(first_line(error)) from None
-
-
-def first_line(error: Exception) -> str:
-    """What onnxruntime says first."""
-    text = str(error).strip().splitlines()
-    return text[0] if text else type(error).__name__

@@ -20,7 +20,8 @@ from onnxdtd.model.canonise import canonise, retyped, take
 from onnxdtd.model.graph import Graph
 from onnxdtd.model.load import load
 from onnxdtd.types import Arrays
-from onnxdtd.walk.forward import Forward, first_line, is_quantised, session_options
+from onnxdtd.walk.forward import Forward, is_quantised, session_options
+from onnxdtd.walk.session import first_line, run
 from onnxdtd.walk.verify import check_same, check_written_out
 
 LARGE = 1 << 28
@@ -148,7 +149,7 @@ class _Original:
             if name in feeds
         }
         names = [value.name for value in self._session.get_outputs() if value.type in _TYPES]
-        return dict(zip(names, self._session.run(names, cast), strict=True)) if names else {}
+        return dict(zip(names, run(self._session, names, cast), strict=True)) if names else {}
 
 
 def _difference(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> float:

@@ -85,7 +85,7 @@ def test_every_fault_is_told_at_once(cli: Cli, tmp_path: Path) -> None:
     [
         (("--sample", "4"), "sample 4 is not in a batch of 1"),
         (("-t", "3", "-t", "77"), "target 77 is out of range"),
-        (("--background", "no.npz"), "'no.npz' cannot be read"),
+        (("--background", "no.npz"), "'no.npz' is not a whole .npz file"),
         (("--engine", "abacus"), "no engine 'abacus'"),
     ],
 )

@@ -1,0 +1,130 @@
+"""How a command ends before it is done: an interruption, a request to terminate, the time or the memory is over."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import math
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Annotated, Any, get_type_hints
+
+import typer
+
+from onnxdtd.deadline import over, within
+from onnxdtd.errors import UsageError
+from onnxdtd.memory import limited, size_of
+
+INTERRUPTED = 130
+TERMINATED = 143
+_PATIENCE = 3
+"""Signals until no further tidying up is waited for."""
+
+Timeout = Annotated[
+    float | None,
+    typer.Option("--timeout", metavar="S", help="End with an error after so many seconds. [default: never]"),
+]
+Memory = Annotated[
+    str | None,
+    typer.Option(
+        "--memory",
+        metavar="SIZE",
+        help="Refuse what needs more memory, such as 512M or 4G. [default: three quarters of what there is]",
+    ),
+]
+
+
+class Signals:
+    """What has been received: the first signal ends what runs, so that everything is tidied up, others wait."""
+
+    def __init__(self) -> None:
+        self.code = 0
+        self._count = 0
+
+    def __call__(self, number: int, _frame: Any) -> None:
+        """Take a signal."""
+        self._count += 1
+        if self._count == 1:
+            self.code = TERMINATED if number == getattr(signal, "SIGTERM", None) else INTERRUPTED
+            raise KeyboardInterrupt
+        if self._count >= _PATIENCE:
+            os._exit(self.code)
+
+    @property
+    def word(self) -> str:
+        """What the user reads."""
+        return "terminated" if self.code == TERMINATED else "interrupted"
+
+
+@contextmanager
+def signals() -> Iterator[Signals]:
+    """Within the block SIGINT and SIGTERM raise KeyboardInterrupt; only the main thread can receive them."""
+    received = Signals()
+    before: dict[int, Any] = {}
+    if threading.current_thread() is threading.main_thread():
+        before = {n: signal.signal(n, received) for n in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            with suppress(TypeError):  # a handler that is not Python's
+                signal.signal(number, handler)
+
+
+class TimeIsOver(BaseException):
+    """Raised by the clock wherever Python stands; no handler of errors takes it for one."""
+
+
+@contextmanager
+def _clock(seconds: float) -> Iterator[None]:
+    """Raise TimeIsOver after so many seconds, where the system has such a clock."""
+    main = threading.current_thread() is threading.main_thread()
+    if math.isinf(seconds) or not main or not hasattr(signal, "setitimer"):
+        yield
+        return
+
+    def ring(_number: int, _frame: Any) -> None:
+        raise TimeIsOver
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def bounded(command: Callable[..., str]) -> Callable[..., str]:
+    """Give a command the options --timeout and --memory."""
+    hints = get_type_hints(command, include_extras=True)
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    own = [
+        p.replace(kind=keyword, annotation=hints[p.name])
+        for p in inspect.signature(command).parameters.values()
+    ]
+    added = [
+        inspect.Parameter(name, keyword, default=None, annotation=kind)
+        for name, kind in (("timeout", Timeout), ("memory", Memory))
+    ]
+    place = len(own) - (own[-1].name == "json_")
+
+    @functools.wraps(command)
+    def call(timeout: float | None = None, memory: str | None = None, **arguments: Any) -> str:
+        seconds = math.inf if timeout is None else timeout
+        if not 0 < seconds < 1e9 and timeout is not None:
+            raise UsageError(f"--timeout {timeout:g}: give a number of seconds above 0")
+        with limited(None if memory is None else size_of(memory)), within(seconds):
+            try:
+                with _clock(seconds):
+                    return command(**arguments)
+            except TimeIsOver:
+                raise over() from None
+
+    parameters = [*own[:place], *added, *own[place:]]
+    call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    call.__annotations__ = {p.name: p.annotation for p in parameters}
+    return call
