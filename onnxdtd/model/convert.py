@@ -18,19 +18,18 @@ ASYMMETRIC_BEFORE = 11
 def converted(model: onnx.ModelProto, constants: Arrays, opset: int) -> onnx.ModelProto:
     """The same function in that opset. Raises UnsupportedError, one line, where onnx's converter gives up."""
     before = max(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
-    resized = {
-        node.output[0]: _scales(node, constants)
-        for node in model.graph.node
-        if node.op_type in ("Resize", "Upsample") and before < ASYMMETRIC_BEFORE
-    }
+    resizing = [node for node in model.graph.node if node.op_type in ("Resize", "Upsample")]
+    scales = [_scales(node, constants) for node in resizing]
     try:
         newer = version_converter.convert_version(model, opset)
     except Exception as error:
         # The converter's errors come from C++ and have no common base of their own.
         raise UnsupportedError((str(error).splitlines() or [type(error).__name__])[0]) from None
-    for node in newer.graph.node:
-        if node.output[0] in resized:
-            _as_before(node, resized[node.output[0]])
+    if before < ASYMMETRIC_BEFORE:
+        # The converter keeps the order of the nodes, and not all names of what they make.
+        resized = [node for node in newer.graph.node if node.op_type == "Resize"]
+        for node, own in zip(resized, scales, strict=True):
+            _as_before(node, own)
     return newer
 
 
