@@ -25,7 +25,6 @@ from onnxdtd.types import Arrays, Dimension
 from onnxdtd.walk.backward import Listener, Observer, tell_nobody, watch_nothing
 from onnxdtd.walk.forward import Forward
 from onnxdtd.walk.run import Outcome, Snapshot, seed_inside
-from onnxdtd.walk.session import run_session
 
 TOP = np.full(1, -1, np.int64)
 
@@ -84,7 +83,7 @@ class OnnxWalker:
         fed = {**feeds, **inside}
         if asked is not None and ready.compiled.target_input:
             fed[ready.compiled.target_input] = asked
-        return run_session(ready.session_for(fed), ready.names, fed)
+        return ready.run(fed)
 
     def _outcome(self, ready: Ready, values: Arrays, seed: Seed) -> Outcome:
         walk = ready.compiled

@@ -20,6 +20,7 @@ import onnxruntime as ort
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import helper, numpy_helper
 
+from onnxdtd.compiled.chunks import Chunks, separable
 from onnxdtd.compiled.confirm import confirmed
 from onnxdtd.compiled.digest import digest, lasting
 from onnxdtd.compiled.start import RUNTIME, Start
@@ -30,6 +31,7 @@ from onnxdtd.plan.choice import multiplications
 from onnxdtd.plan.plan import Plan
 from onnxdtd.types import Arrays
 from onnxdtd.walk.forward import LARGE, start_session
+from onnxdtd.walk.session import run_session
 
 SMALL = 4_000_000  # multiplications in the forward pass of a sample
 KEPT = 4
@@ -39,18 +41,35 @@ FACTS = "onnxdtd/compiled"
 
 
 class Ready:
-    """A compiled walk and its sessions. names: of their outputs; the explained value is among them. small: whether
-    other threads take longer to wake than a sample takes."""
+    """A compiled walk and its sessions. names: of their outputs; the explained value is among them. work: the
+    multiplications of a sample's forward pass; of few, other threads take longer to wake than it takes."""
 
-    def __init__(self, compiled: Compiled, providers: Sequence[str], small: bool = False) -> None:
-        self.compiled, self.small = compiled, small
+    def __init__(self, compiled: Compiled, providers: Sequence[str], work: int = SMALL) -> None:
+        self.compiled, self.small, self._work = compiled, work < SMALL, work
         self.names = list(dict.fromkeys([*(o.name for o in compiled.model.graph.output), compiled.logits]))
-        self._providers = providers
+        self._providers, self._starting = providers, threading.Lock()
+
+    def run(self, feeds: Arrays) -> dict[str, Any]:
+        """The outputs by name, of many samples in chunks where they stand apart."""
+        # One target may serve all samples.
+        split = {name for name in self._split & feeds.keys() if len(feeds[name]) > 1}
+        made = self._chunks(feeds, split) if self._chunks else None
+        return self._ran(feeds, 0) if made is None else made
+
+    def _ran(self, feeds: Arrays, threads: int) -> dict[str, Any]:
+        with self._starting:  # a session once, whoever asks first
+            session = self._beside(feeds) if threads else self.session_for(feeds)
+        return run_session(session, self.names, feeds)
+
+    def _beside(self, feeds: Arrays) -> ort.InferenceSession:
+        """The one on a single thread, beside others of its kind."""
+        if not _single(feeds) or not (self.small or self._light):
+            return self._many
+        return self.alone if self.small else self._lone
 
     def session_for(self, feeds: Arrays) -> ort.InferenceSession:
         """The one for a single sample, or the one for any number of them."""
-        alone = all(array.shape[:1] in ((), (1,)) for array in feeds.values())
-        return self.alone if alone and (self.small or self._light) else self.session
+        return self.alone if _single(feeds) and (self.small or self._light) else self.session
 
     @cached_property
     def session(self) -> ort.InferenceSession:
@@ -62,6 +81,34 @@ class Ready:
         """For a single sample: where onnxruntime knows the batch it reorders less, which heavy products hide."""
         sizes, threads = dict.fromkeys(self._batch, 1), int(self.small)
         return self._start(threads=threads, sizes=sizes)
+
+    @cached_property
+    def _many(self) -> ort.InferenceSession:
+        """For any number of samples, on one thread beside others."""
+        return self._start(threads=1)
+
+    @cached_property
+    def _lone(self) -> ort.InferenceSession:
+        """For a single sample, on one thread beside others."""
+        return self._start(threads=1, sizes=dict.fromkeys(self._batch, 1))
+
+    @cached_property
+    def _split(self) -> frozenset[str]:
+        """The inputs that have the batch axis, or one number for each sample."""
+        shaped = {v.name: v.type.tensor_type.shape.dim for v in self.compiled.model.graph.input}
+        named = {name for name, shape in shaped.items() if shape and shape[0].dim_param in self._batch}
+        return frozenset(named)
+
+    @cached_property
+    def _chunks(self) -> Chunks | None:
+        """On a CPU; elsewhere whole batches keep the device busy."""
+        model = self.compiled.model
+        shapes: dict[str, Sequence[Any]] = {
+            o.name: [d.dim_param for d in o.type.tensor_type.shape.dim] for o in model.graph.output
+        }
+        shapes[self.compiled.logits] = self.compiled.shape
+        here = not self._providers or self._providers[0] == "CPUExecutionProvider"
+        return Chunks(self._ran, self._work) if here and separable(model, self._batch, shapes) else None
 
     def _start(self, **options: Any) -> ort.InferenceSession:
         try:
@@ -95,6 +142,10 @@ class Ready:
         return sum(array.nbytes for array in self.compiled.constants.values())
 
 
+def _single(feeds: Arrays) -> bool:
+    return all(array.shape[:1] in ((), (1,)) for array in feeds.values())
+
+
 _in_use: weakref.WeakValueDictionary[tuple[str, ...], Ready] = weakref.WeakValueDictionary()
 _latest: OrderedDict[tuple[str, ...], Ready] = OrderedDict()
 _lock = threading.Lock()
@@ -122,7 +173,7 @@ def ready(
                 if cache_dir and lasting(plan)
                 else _compiled(plan, what),
                 providers,
-                sum(multiplications(plan)) < SMALL,
+                sum(multiplications(plan)),
             )
         _in_use[key] = _latest[key] = entry
         _latest.move_to_end(key)
