@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from onnxdtd.comparison import NEIGHBOURS, Comparison, compare, compare_models
     from onnxdtd.compiled.explainer_model import CompiledModel, compile
     from onnxdtd.conservation import Conservation, NodeReport
+    from onnxdtd.datasets import Results, Store, Tally, batch
     from onnxdtd.each import explain_each
     from onnxdtd.explanation import Explanation
     from onnxdtd.inputs import IMAGE_SUFFIXES, PRESETS, Preprocess, open_data, read_inputs
@@ -79,9 +80,13 @@ _LATER = {
     "Finding": "onnxdtd.audit",
     "NodeReport": "onnxdtd.conservation",
     "Preprocess": "onnxdtd.inputs",
+    "Results": "onnxdtd.datasets",
     "Root": "onnxdtd.theory.root",
     "Roots": "onnxdtd.theory.root",
     "RuleRoot": "onnxdtd.theory.root_functions",
+    "Store": "onnxdtd.datasets",
+    "Tally": "onnxdtd.datasets",
+    "batch": "onnxdtd.datasets",
     "check": "onnxdtd.survey",
     "compare": "onnxdtd.comparison",
     "compare_models": "onnxdtd.comparison",
@@ -127,12 +132,16 @@ __all__ = [
     "Preprocess",
     "ProviderError",
     "RULES",
+    "Results",
     "Root",
     "Roots",
     "RuleRoot",
+    "Store",
+    "Tally",
     "TargetError",
     "UnsupportedError",
     "UsageError",
+    "batch",
     "check",
     "compare",
     "compare_models",

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from onnxdtd.disk import read_json, resolved
+from onnxdtd.durable import lives
 from onnxdtd.errors import InputError, UsageError, one_line
 
 MANIFEST = "explanation.json"
@@ -173,21 +174,8 @@ def sweep(parent: Path, name: str) -> None:
     with suppress(OSError):
         for path in parent.iterdir():
             left = pattern.fullmatch(path.name)
-            if left and not path.is_symlink() and not _runs(int(left[1])):
+            if left and not path.is_symlink() and not lives(int(left[1])):
                 shutil.rmtree(path, ignore_errors=True)
-
-
-def _runs(pid: int) -> bool:
-    """Whether there is a process of this number; where that cannot be told, there is."""
-    if os.name != "posix":
-        return True
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except (OSError, OverflowError):
-        return True
-    return True
 
 
 def _swap(folder: Path, target: Path) -> None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import csv
-import importlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from onnxdtd.errors import UsageError
+from onnxdtd.arrow import arrow
 from onnxdtd.explanation import Explanation
 from onnxdtd.reading import asked, column_names, columns, parts, unit
 
@@ -59,18 +58,9 @@ def write_csv(path: Path, lines: Sequence[Line]) -> None:
 
 def write_parquet(path: Path, lines: Sequence[Line]) -> None:
     """The same as Parquet, by pyarrow. Raises UsageError where that is missing."""
-    arrow = parquet_writer()
+    pa = arrow()
     columns = {name: [line.get(name) for line in lines] for name in header(lines)}
-    arrow.parquet.write_table(arrow.table(columns), path)
-
-
-def parquet_writer() -> Any:
-    """The package pyarrow. Raises UsageError where it is missing."""
-    try:
-        importlib.import_module("pyarrow.parquet")
-        return importlib.import_module("pyarrow")
-    except ImportError:
-        raise UsageError('--parquet needs pyarrow: pip install "onnxdtd[parquet]"') from None
+    pa.parquet.write_table(pa.table(columns), path)
 
 
 def header(lines: Sequence[Line]) -> list[str]:

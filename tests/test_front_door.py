@@ -34,7 +34,13 @@ def audited(_: Path) -> Any:
     return onnxdtd.run_audit(explainer, explainer(np.load(DIGIT)), only=["conservation"])
 
 
+def batched(out: Path) -> Any:
+    pytest.importorskip("pyarrow", reason="shards are Parquet")
+    return onnxdtd.batch(WINE, np.load(MODELS / "wine_sample.npy"), out / "job")
+
+
 CALLS: dict[str, Callable[[Path], Any]] = {
+    "batch": batched,
     "check": lambda _: onnxdtd.check(MODEL),
     "compare": lambda _: onnxdtd.compare(WINE, np.load(MODELS / "wine_sample.npy"), ["gradient"], repeats=0),
     "compare_models": lambda _: onnxdtd.compare_models(

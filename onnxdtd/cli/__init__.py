@@ -16,7 +16,7 @@ from typing import Annotated, Any
 
 import typer
 
-from onnxdtd.cli import audit, check, compare, compile, evaluate, inspect_model, roots, run, tables
+from onnxdtd.cli import audit, batch, check, compare, compile, evaluate, inspect_model, roots, run, tables
 from onnxdtd.cli.stopping import INTERRUPTED, bounded, signals
 from onnxdtd.cli.text import message, say
 from onnxdtd.errors import OnnxdtdError, UsageError, one_line
@@ -35,6 +35,7 @@ app = typer.Typer(
 _COMMANDS: list[tuple[str, Any, str, str | None]] = [
     ("run", run.run, "Explain one input of a model.", run.EXAMPLES),
     ("audit", audit.audit, "Say how far an explanation can be trusted.", audit.EXAMPLES),
+    ("batch", batch.batch, "Explain a whole data set.", batch.EXAMPLES),
     ("compare", compare.compare, "Compare methods on one input.", compare.EXAMPLES),
     ("evaluate", evaluate.evaluate, "Score methods on a data set.", evaluate.EXAMPLES),
     ("roots", roots.roots, "Find the Taylor roots of a node's neurons.", roots.EXAMPLES),

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 import onnxdtd
+from onnxdtd.arrow import arrow
 from onnxdtd.audit import with_findings
 from onnxdtd.cli.job import asked_of, explainer_for
 from onnxdtd.cli.options import one
@@ -30,7 +31,7 @@ from onnxdtd.render.canvas import DPI
 from onnxdtd.render.contact import MOST, Thumb, sheet, thumb
 from onnxdtd.render.waterfall import ranking
 from onnxdtd.runs.batches import fixed_batch
-from onnxdtd.sheets import parquet_writer, relevance_lines, summary_line, write_csv, write_parquet
+from onnxdtd.sheets import relevance_lines, summary_line, write_csv, write_parquet
 
 SCHEMA = "onnxdtd.results/1"
 SHOWN = 20
@@ -79,7 +80,7 @@ def explain(
         rows = None if sample is None else rows_named(sample)
     with faults:
         if parquet:
-            parquet_writer()
+            arrow()
     with faults:
         question = one([*targets])
     with faults:

@@ -39,16 +39,17 @@ class Member:
         """Rows along the first axis."""
         return self.shape[0] if self.shape else 0
 
-    def __call__(self) -> Iterator[Array]:
-        """The rows, each an array of its own. InputError where the file is not whole."""
+    def __call__(self, start: int = 0) -> Iterator[Array]:
+        """The rows from one on, each an array of its own. InputError where the file is not whole."""
         with opened(self.path, self.name) as (file, shape, dtype, fortran):
             if fortran and len(shape) > 1:  # rows are not in one piece
-                yield from data(file, shape, dtype, fortran)
+                yield from data(file, shape, dtype, fortran)[start:]
                 return
             if not fits(shape[1:], dtype.itemsize):
                 raise ValueError(f"a row of it {beyond(math.prod(shape[1:]) * dtype.itemsize)}")
             size = math.prod(shape[1:]) * dtype.itemsize
-            for _ in range(shape[0] if shape else 0):
+            file.seek(start * size, 1)
+            for _ in range(start, shape[0] if shape else 0):
                 yield np.frombuffer(file.read(size), dtype).reshape(shape[1:])
 
     def whole(self) -> Array:

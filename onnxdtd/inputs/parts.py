@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -40,12 +41,14 @@ Read = Callable[[], Row]
 
 @dataclass(frozen=True)
 class Part:
-    """One file, or arrays in memory. id: its name. count: rows. rows: each of them, to be read. labels: of all."""
+    """One file, or arrays in memory. id: its name. count: rows. rows: each from one on, to be read. labels: of all.
+    ids: of the rows from one on, where the file names them."""
 
     id: str
     count: int
-    rows: Callable[[], Iterator[Read]]
+    rows: Callable[[int], Iterator[Read]]
     labels: Array | None = None
+    ids: Callable[[int], Iterator[str]] | None = None
 
 
 def part_of(
@@ -59,7 +62,13 @@ def part_of(
     suffix = input_file(path).suffix.lower()
     if suffix in TABLES:
         table = open_table(path, values, features)
-        return Part(name, table.count, partial(_table_rows, table), table.labels())
+        return Part(
+            name,
+            table.count,
+            partial(_table_rows, table),
+            table.labels(),
+            None if table.id is None else table.ids,
+        )
     if suffix in ARRAYS:
         stored = members(path, tuple(values))
         labels = stored.pop(LABELS, None) if LABELS not in values else None
@@ -69,7 +78,8 @@ def part_of(
     label = Path(name).parent.name or None
     picture = None if preprocess is None else partial(preprocess.picture, path)
     open_batch = {key: free(value) for key, value in values.items()}
-    return Part(name, 1, lambda: iter([partial(_picture, path, open_batch, preprocess, label, picture)]))
+    read = partial(_picture, path, open_batch, preprocess, label, picture)
+    return Part(name, 1, lambda start: iter([read][start:]), ids=lambda start: iter([name][start:]))
 
 
 def kept(opened: Callable[..., Part], name: str, path: Path) -> Part:
@@ -77,14 +87,14 @@ def kept(opened: Callable[..., Part], name: str, path: Path) -> Part:
     try:
         return opened(name, path)
     except InputError as error:
-        return Part(name, 1, partial(_raising, error))
+        return Part(name, 1, partial(_raising, error), ids=lambda start: iter([name][start:]))
 
 
-def _raising(error: InputError) -> Iterator[Read]:
+def _raising(error: InputError, start: int) -> Iterator[Read]:
     def read() -> Row:
         raise error
 
-    yield read
+    yield from [read][start:]
 
 
 def _picture(
@@ -94,8 +104,8 @@ def _picture(
     return Row("", read_inputs(path, values, preprocess), label, picture)
 
 
-def _table_rows(table: Table) -> Iterator[Read]:
-    for line, cells in table.lines():
+def _table_rows(table: Table, start: int) -> Iterator[Read]:
+    for line, cells in islice(table.lines(), start, None):
         yield partial(_table_row, table, line, cells)
 
 
@@ -121,9 +131,9 @@ def _stacked(
     sizes = {key: 1 if key in single else m.count for key, m in stored.items()}
     count = _same(sizes)
 
-    def rows() -> Iterator[Read]:
-        readers = [iter([m.whole()]) if key in single else m() for key, m in stored.items()]
-        for i, row in enumerate(zip(*readers, strict=True)):
+    def rows(start: int) -> Iterator[Read]:
+        readers = [iter([m.whole()][start:]) if key in single else m(start) for key, m in stored.items()]
+        for i, row in enumerate(zip(*readers, strict=True), start):
             label = None if labels is None or i >= len(labels) else labels[i].item()
             yield partial(_array_row, dict(zip(stored, row, strict=True)), pixels, label)
 
@@ -146,8 +156,8 @@ def in_memory(data: Any, values: Mapping[str, Value], name: str = "input") -> Pa
     arrays = {key: np.asarray(array) for key, array in columns.items()}
     count = _same({key: array.shape[0] if array.ndim else 0 for key, array in arrays.items()})
 
-    def rows() -> Iterator[Read]:
-        for i in range(count):
+    def rows(start: int) -> Iterator[Read]:
+        for i in range(start, count):
             yield partial(_array_row, {key: array[i] for key, array in arrays.items()}, {}, None)
 
     return Part(name, count, rows, None if labels is None else np.asarray(labels))

@@ -12,6 +12,7 @@ import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -62,14 +63,28 @@ class DataSet:
             else:
                 yield row
 
-    def _reads(self) -> Iterator[tuple[str, Read]]:
+    def ids(self) -> Iterator[str]:
+        """What tells each row from the others for good: its file's path in its folder, what a column `id` says, or
+        its number, behind the name of its file where there are several."""
         left = self.count
         for part in self.parts:
-            for i, read in enumerate(part.rows()):
-                if not left:
-                    return
-                left -= 1
+            numbers = (str(i) if len(self.parts) == 1 else f"{part.id}[{i}]" for i in range(part.count))
+            yield from islice(part.ids(0) if part.ids else numbers, left)
+            left -= min(part.count, left)
+
+    def reads(self, start: int = 0) -> Iterator[tuple[str, Callable[[], Row]]]:
+        """The rows from one on, not read: the name of each, and what reads it or raises InputError."""
+        for name, read in self._reads(start):
+            yield name, partial(self._checked, name, read)
+
+    def _reads(self, start: int = 0) -> Iterator[tuple[str, Read]]:
+        at = 0
+        for part in self.parts:
+            first = max(start - at, 0)
+            rows = part.rows(first) if first < part.count else iter(())
+            for i, read in enumerate(islice(rows, max(self.count - at - first, 0)), first):
                 yield part.id if part.count == 1 else f"{part.id}[{i}]", read
+            at += part.count
 
     def _checked(self, name: str, read: Read) -> Row:
         open_batch = {name: free(value) for name, value in self.values.items()}

@@ -8,6 +8,7 @@ import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
@@ -20,6 +21,7 @@ from onnxdtd.model.graph import Value
 from onnxdtd.types import Array
 
 LABEL_COLUMNS = ("label", "labels")
+ID = "id"
 DELIMITERS = (",", ";", "\t")
 _WORDS = {"true": 1, "false": 0}
 
@@ -29,7 +31,7 @@ class Table:
     """A CSV file whose columns are a model's inputs.
 
     places: for each input the columns of the file that make it. features: their names, in the model's order. label:
-    the column of labels, if there is one. count: rows. Made by `open_table`.
+    the column of labels, if there is one; id: that of ids. count: rows. Made by `open_table`.
     """
 
     path: Path
@@ -39,6 +41,7 @@ class Table:
     label: int | None
     count: int
     delimiter: str
+    id: int | None = None
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -50,6 +53,12 @@ class Table:
         rows = _lines(self.path, self.delimiter)
         next(rows, None)
         yield from rows
+
+    def ids(self, start: int) -> Iterator[str]:
+        """What the column `id` calls the rows from one on."""
+        place = self.id or 0
+        for line, cells in islice(self.lines(), start, None):
+            yield cells[place] if place < len(cells) and cells[place] else f"line {line}"
 
     def row(self, line: int, cells: Sequence[str]) -> tuple[dict[str, Array], str | None]:
         """A row's arrays by input name, without batch axis, and its label. InputError names line and column."""
@@ -126,7 +135,17 @@ def open_table(path: Path, values: Mapping[str, Value], features: Sequence[str] 
         at += size
     labels = [i for i, name in enumerate(header) if name.lower() in LABEL_COLUMNS and i not in every]
     count = sum(1 for _ in _lines(path, delimiter)) - 1
-    return Table(path, values, header, places, labels[0] if labels else None, count, delimiter)
+    named = [i for i, name in enumerate(header) if name.lower() == ID and i not in every]
+    return Table(
+        path,
+        values,
+        header,
+        places,
+        labels[0] if labels else None,
+        count,
+        delimiter,
+        named[0] if named else None,
+    )
 
 
 def _names(
@@ -141,6 +160,8 @@ def _names(
     if len(widths) == 1:
         ((name, width),) = widths.items()
         free = [column for column in header if column.lower() not in LABEL_COLUMNS]
+        bare = [column for column in free if column.lower() != ID]
+        free = bare if width in (None, len(bare)) else free
         if width == 1 and _place(name, header) is not None:
             return [name]
         if width in (None, len(free)):

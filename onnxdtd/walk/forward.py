@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -26,6 +27,8 @@ from onnxdtd.walk.session import first_line, run, run_session
 BY_REFERENCE = 1024
 LARGE = 1 << 26
 """Bytes of constants from which memory is worth a twentieth of the time."""
+THREADS = "ONNXDTD_THREADS"
+"""The environment variable that says how many threads a session takes, where several processes share the cores."""
 RUNTIME_VERSION: str = ort.__version__
 
 
@@ -87,7 +90,7 @@ def start_session(
     """A session on `model`, whose initializers are `constants` (added here, large ones by reference).
 
     spin: onnxruntime's idle threads wait busily for its next node, which takes cores from NumPy afterwards.
-    threads: 0 for one per core. sizes: of symbolic dimensions, where they are known.
+    threads: 0 for as many as `THREADS` says, else one per core. sizes: of symbolic dimensions, where they are known.
 
     The caller keeps `constants` alive as long as the session. Raises ModelError where onnxruntime refuses.
     """
@@ -99,7 +102,7 @@ def start_session(
     options.add_session_config_entry("session.disable_prepacking", "1")
     if not spin:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.intra_op_num_threads = threads
+    options.intra_op_num_threads = threads or int(os.environ.get(THREADS, 0))
     for symbol, size in (sizes or {}).items():
         options.add_free_dimension_override_by_name(symbol, size)
     names, tensors = [], []

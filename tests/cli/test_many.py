@@ -136,4 +136,4 @@ def test_parquet_is_an_extra(cli: Cli, tmp_path: Path, monkeypatch: pytest.Monke
     files = [array(tmp_path / f"{name}.npy", [[1, 2]]) for name in "xy"]
     monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
     code, _, err = cli("run", "m.onnx", *files, "--parquet")
-    assert (code, "--parquet needs pyarrow" in err) == (2, True)
+    assert (code, "Parquet needs pyarrow" in err) == (2, True)

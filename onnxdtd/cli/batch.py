@@ -1,0 +1,109 @@
+"""`onnxdtd batch`: explain a whole data set, so that it goes on where it stopped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from onnxdtd.cli import options
+
+EXAMPLES = """\b
+Examples:
+  onnxdtd batch model.onnx photos/ -o job --preset imagenet --workers 2
+  onnxdtd batch model.onnx rows.npz -o job --dtype float16 --shard-rows 1024
+  onnxdtd batch model.onnx table.csv -o job --dry-run
+
+The folder holds manifest.json, shards/ (Parquet) and failed.jsonl; onnxdtd.Results reads it. Interrupted, the
+same command goes on where it stopped. Exit code 6: finished, and some rows failed."""
+
+
+@options.takes_image
+def batch(
+    model: options.Model,
+    data: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="DATA...",
+            help="A folder of images (its sub-folders are labels), or files: images, .npy or .npz (rows), .csv.",
+            readable=False,
+            show_default=False,
+        ),
+    ],
+    output: options.Output = Path("onnxdtd-batch"),
+    target: options.Targets = ["top"],  # noqa: B006 (typer reads it, nobody changes it)
+    method: options.Method = "auto",
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="For a method of many passes; may be repeated."),
+    ] = None,
+    shard_rows: Annotated[int, typer.Option(metavar="N", help="Rows of a Parquet file.")] = 256,
+    store: Annotated[
+        str,
+        typer.Option(metavar="S", help="relevance (of every element), sum (over each input) or none."),
+    ] = "relevance",
+    dtype: Annotated[
+        str, typer.Option(metavar="D", help="Of the relevance: float32 or float16.")
+    ] = "float32",
+    keep: Annotated[
+        list[str] | None,
+        typer.Option(metavar="GLOB", help="Store relevance at values inside too; may be repeated."),
+    ] = None,
+    overlays: Annotated[
+        bool, typer.Option("--overlays", help="Draw a picture of each row, and a contact sheet.")
+    ] = False,
+    audit: Annotated[
+        bool,
+        typer.Option("--audit", help="All quick findings of each row: some walks more, one row at a time."),
+    ] = False,
+    workers: Annotated[int, typer.Option(metavar="N", help="Processes, which share the cores.")] = 1,
+    limit: Annotated[
+        int | None, typer.Option(metavar="N", help="Only the first rows. [default: all]", show_default=False)
+    ] = None,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Try the rows again that failed before.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Explain a few rows, and foretell rows, bytes and hours.")
+    ] = False,
+    rules: options.Rules = None,
+    strict_rules: Annotated[
+        bool, typer.Option("--strict-rules", help="Refuse rules that match no node, instead of a warning.")
+    ] = False,
+    bias: options.Bias = None,
+    background: options.Background = None,
+    input_range: options.InputRange = None,
+    fixed: options.Fixed = None,
+    max_steps: options.MaxSteps = None,
+    engine: Annotated[
+        str, typer.Option(metavar="E", help="numpy, onnx, or auto: onnx where it can be had and pays.")
+    ] = "auto",
+    provider: options.Provider = None,
+    preprocess: options.Preprocess = None,
+    image: Any = None,
+    json_: Annotated[
+        bool, typer.Option("--json", help="A JSON object a line on stdout: one for each shard, then the end.")
+    ] = False,
+) -> str:
+    """Explain a whole data set into Parquet shards, with bounded memory, on one or several processes."""
+    from onnxdtd.cli import batch_job
+
+    return batch_job.explain(
+        model,
+        data,
+        output,
+        options.one(target),
+        {"method": method, "engine": engine, "bias": bias, "rules": rules, "providers": provider,
+         "input_range": input_range, "fixed": fixed or (), "settings": settings or (),
+         "strict_rules": strict_rules, "background": background, "max_steps": max_steps},
+        preprocess,
+        image,
+        store={"what": store, "dtype": dtype, "keep": tuple(keep or ()), "audit": audit, "overlays": overlays},
+        shard_rows=shard_rows,
+        workers=workers,
+        limit=limit,
+        retry_failed=retry_failed,
+        dry_run=dry_run,
+        as_json=json_,
+    )  # fmt: skip

@@ -1,0 +1,212 @@
+"""`batch`: a data set explained in shards, which goes on where it stopped."""
+
+from __future__ import annotations
+
+import errno
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from onnxdtd.arrow import arrow
+from onnxdtd.datasets.columns import Store
+from onnxdtd.datasets.pool import outcomes
+from onnxdtd.datasets.record import MANIFEST, Record, check_place, read_manifest
+from onnxdtd.datasets.results import Results
+from onnxdtd.datasets.settled import fingerprint, settled, with_engine
+from onnxdtd.datasets.tally import Tally
+from onnxdtd.datasets.work import Outcome, Task, Work
+from onnxdtd.durable import locked
+from onnxdtd.errors import InputError, UsageError
+from onnxdtd.explainer import Explainer
+from onnxdtd.inputs import DataSet, Row, open_data
+from onnxdtd.methods.entry import Method
+from onnxdtd.settings import Model
+from onnxdtd.shortcuts import explainer_of
+
+SHARD_ROWS = 256
+OnTally = Callable[[Tally], object]
+
+
+def batch(
+    model: Model | Explainer,
+    data: Any,
+    out: str | Path,
+    target: Any = None,
+    method: Method | None = None,
+    *,
+    store: Store | None = None,
+    shard_rows: int = SHARD_ROWS,
+    workers: int = 1,
+    limit: int | None = None,
+    retry_failed: bool = False,
+    labels: Any = None,
+    progress: OnTally | None = None,
+    **settings: Any,
+) -> Results:
+    """Explain every row of a data set into Parquet shards under `out`, holding a few at a time; `Results` reads them.
+
+    model: as for `Explainer`, which `settings` go to (engine `auto` if none is named), or an explainer. data: as for
+    `open_data`, or an iterable of (id, inputs). target: the same for all rows. store: what is kept of a row.
+    shard_rows: rows of a file. workers: processes, among which the cores are divided. limit: only the first rows. A
+    job that was interrupted goes on by the same call: rows that are done are left out, by their ids, as are those
+    that failed, unless `retry_failed`. progress: told a `Tally` after each shard.
+
+    Rows that cannot be explained are in `Results.failed`, with their reason. Raises UsageError for another job's
+    folder, one that is being written, a full disk, short memory; and what `Explainer` and `open_data` raise.
+    """
+    job = plan_job(
+        model, data, out, target, method, store=store, shard_rows=shard_rows, workers=workers, limit=limit,
+        labels=labels, **settings,
+    )  # fmt: skip
+    run_job(job, workers, retry_failed, progress)
+    return Results(job.folder)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is to be done: checked, and nothing of it begun. rows: of an iterable, which `data` is not."""
+
+    explainer: Explainer
+    target: Any
+    store: Store
+    folder: Path
+    shard_rows: int
+    data: DataSet | None
+    rows: Iterator[tuple[Any, Any]]
+    source: Mapping[str, Any] | None
+    work: Work
+    settled: Mapping[str, Any]
+    limit: int | None
+
+
+def plan_job(
+    model: Model | Explainer, data: Any, out: str | Path, target: Any = None, method: Method | None = None, *,
+    store: Store | None = None, shard_rows: int = SHARD_ROWS, workers: int = 1, limit: int | None = None,
+    labels: Any = None, **settings: Any,
+) -> Job:  # fmt: skip
+    """A job from the arguments of `batch`. Raises what stands against it."""
+    arrow()
+    for name, number in (("shard_rows", shard_rows), ("workers", workers)):
+        if isinstance(number, bool) or not isinstance(number, (int, np.integer)) or number < 1:
+            raise UsageError(f"{name} is a number of 1 or more, not {number!r}")
+    folder, store = Path(out).resolve(), store or Store()
+    check_place(folder)
+    if isinstance(model, Explainer):
+        explainer = model if method is None and not settings else model.by(method, **settings)
+    else:
+        explainer = explainer_of(model, method or "auto", **{"engine": "auto", **settings})
+    stored, rows = None, iter(())
+    source = None
+    if _is_stream(data):
+        rows = iter(data)
+    else:
+        source = {
+            "data": data, "labels": labels, "preprocess": explainer.preprocess, "limit": limit,
+            "features": explainer.loaded.features,
+        }  # fmt: skip
+        stored = open_data(values=explainer.inputs, **source)
+    earlier = read_manifest(folder) if (folder / MANIFEST).exists() else {}
+    count = None if stored is None else stored.count
+    explainer = with_engine(explainer, target, earlier.get("engine"), count)
+    if not explainer.graph.open_conditions:
+        explainer.plan(explainer.loaded.question(target).output)  # raises
+    whole = stored is not None and stored.labels is not None
+    work = Work(explainer, target, store, folder, source, whole)
+    document = settled(explainer, target, store, shard_rows, whole)
+    document = {**document, "fingerprint": fingerprint(document)}
+    return Job(explainer, target, store, folder, shard_rows, stored, rows, source, work, document, limit)
+
+
+def run_job(job: Job, workers: int = 1, retry_failed: bool = False, progress: OnTally | None = None) -> Tally:
+    """Do what is left of a job. Raises UsageError, OnnxdtdError; what is done is kept."""
+    try:
+        job.folder.mkdir(parents=True, exist_ok=True)
+        with locked(job.folder):
+            return _run(job, workers, retry_failed, progress)
+    except MemoryError as error:
+        raise UsageError(f"memory is short ({error or 'out of memory'}); {KEPT}") from None
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise UsageError(f"the disk of '{job.folder}' is full; {KEPT}") from None
+        raise UsageError(f"'{job.folder}' cannot be written: {error.strerror or error}") from None
+
+
+KEPT = "what is done is kept, and the same command goes on from there"
+
+
+def _run(job: Job, workers: int, retry_failed: bool, progress: OnTally | None) -> Tally:
+    record = Record(job.folder, job.settled)
+    retried = dict(record.failed) if retry_failed else {}
+    record.failed = {} if retry_failed else record.failed
+    began, earlier, tried = time.monotonic(), len(record.done), 0
+    total = None if job.data is None else job.data.count
+
+    def tally() -> Tally:
+        return Tally(len(record.done), len(record.failed), earlier, total, time.monotonic() - began, tried)
+
+    settled_ids = record.done | record.failed.keys()
+    for task, outcome in outcomes(job.work, tasks(job, settled_ids), workers):
+        _note(record, task, outcome)
+        tried += len(task.ids)
+        if progress is not None:
+            progress(tally())
+    untried = {name: why for name, why in retried.items() if name not in record.done | record.failed.keys()}
+    record.failed |= untried  # beyond the limit
+    record.forget()
+    record.write({"state": "finished", "rows": len(record.done), "failed": len(record.failed)})
+    return tally()
+
+
+def _note(record: Record, task: Task, outcome: Outcome) -> None:
+    failed = dict(outcome.failed)
+    record.done |= set(task.ids) - failed.keys()
+    record.fail(failed)
+
+
+def tasks(job: Job, ids: set[str]) -> Iterator[Task]:
+    """The rows that are neither done nor failed, in runs that begin at multiples of the shards' size."""
+    seen: set[str] = set()
+    for start, run in _runs(job):
+        for name, _ in run:
+            if name in seen:
+                raise InputError(f"the id '{name}' is there twice: ids tell rows apart")
+            seen.add(name)
+        left = [(start + i, name, row) for i, (name, row) in enumerate(run) if name not in ids]
+        if left:
+            places, names, rows = zip(*left, strict=True)
+            yield Task(places, names, rows if job.data is None else None)
+
+
+def _runs(job: Job) -> Iterator[tuple[int, Sequence[tuple[str, Row | None]]]]:
+    entries: Iterable[tuple[str, Row | None]]
+    if job.data is not None:
+        entries = ((name, None) for name in job.data.ids())
+    else:
+        entries = islice(_streamed(job), job.limit)
+    entries, start = iter(entries), 0
+    while run := list(islice(entries, job.shard_rows)):
+        yield start, run
+        start += len(run)
+
+
+def _streamed(job: Job) -> Iterator[tuple[str, Row]]:
+    """The rows of an iterable of (id, inputs), or of (id, inputs, label)."""
+    for entry in job.rows:
+        if not isinstance(entry, (tuple, list)) or len(entry) not in (2, 3):
+            raise InputError("an iterable gives (id, inputs) or (id, inputs, label) for each row")
+        name, x = entry[:2]
+        yield str(name), Row(str(name), x, entry[2] if len(entry) == 3 else None)
+
+
+def _is_stream(data: Any) -> bool:
+    """Whether the data are an iterable of (id, inputs), and no path, array or dict."""
+    if isinstance(data, (str, Path, Mapping, np.ndarray)) or hasattr(data, "__array__"):
+        return False
+    if isinstance(data, (list, tuple)):
+        return bool(data) and isinstance(data[0], tuple)
+    return isinstance(data, Iterable)

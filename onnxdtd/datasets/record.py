@@ -1,0 +1,147 @@
+"""The folder of a job: what is explained and how, which rows are done, which failed.
+
+manifest.json   the settled things, from the start; another job is refused by them
+shards/         Parquet files, named by their first row
+failed.jsonl    id and reason of each row that could not be explained
+overlays/       a picture of each row, on request
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from onnxdtd.arrow import arrow
+from onnxdtd.datasets.work import OVERLAYS, POSITION, SHARDS
+from onnxdtd.durable import sweep, whole
+from onnxdtd.errors import InputError, UsageError, one_line
+from onnxdtd.folder import plain
+
+SCHEMA = "onnxdtd.batch/1"
+MANIFEST, FAILED = "manifest.json", "failed.jsonl"
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a job's folder. InputError where there is none, or one of another kind."""
+    try:
+        document = json.loads((folder / MANIFEST).read_text("utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"'{folder}' holds no {MANIFEST}: it is no folder of `onnxdtd batch`") from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"'{folder / MANIFEST}' cannot be read: {one_line(error)}") from None
+    if not isinstance(document, dict) or document.get("schema") != SCHEMA:
+        raise InputError(f"'{folder / MANIFEST}' is not of the schema {SCHEMA}")
+    return document
+
+
+def check_place(folder: Path) -> None:
+    """UsageError where a folder holds something else than an earlier part of a job."""
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"'{folder}' is a file: name a folder")
+    if folder.is_dir() and not (folder / MANIFEST).exists():
+        others = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+        if others:
+            raise UsageError(
+                f"'{folder}' holds '{others[0]}', not written by onnxdtd batch: choose another folder"
+            )
+    elif folder.is_dir():
+        read_manifest(folder)
+
+
+class Record:
+    """A job's folder, locked by its writer. Raises UsageError for another job's."""
+
+    def __init__(self, folder: Path, settled: Mapping[str, Any]) -> None:
+        self.folder = folder
+        for name in (SHARDS, OVERLAYS) if settled["store"]["overlays"] else (SHARDS,):
+            (folder / name).mkdir(parents=True, exist_ok=True)
+        for place in (folder, *(path for path in folder.iterdir() if path.is_dir())):
+            sweep(place)
+        self._settled = plain(settled)
+        if (folder / MANIFEST).exists():
+            self._refuse_another()
+        else:
+            self.write({"state": "running"})
+        self.done = set(done_ids(folder))
+        self.failed = {name: why for name, why in read_failed(folder).items() if name not in self.done}
+
+    def write(self, facts: Mapping[str, Any]) -> None:
+        """The manifest, with how far the job is."""
+        document = {"schema": SCHEMA, **self._settled, **facts}
+        with whole(self.folder / MANIFEST) as file:
+            file.write((json.dumps(plain(document), indent=1, allow_nan=False) + "\n").encode())
+
+    def fail(self, failed: Mapping[str, str]) -> None:
+        """Add rows that could not be explained; they are on the disk when this returns."""
+        if not failed:
+            return
+        self.failed |= failed
+        with (self.folder / FAILED).open("ab") as file:
+            for name, reason in failed.items():
+                file.write((json.dumps({"id": name, "reason": reason}) + "\n").encode())
+            file.flush()
+            os.fsync(file.fileno())
+
+    def forget(self) -> None:
+        """Write failed.jsonl anew: rows that were explained since are no longer in it."""
+        if read_failed(self.folder) == self.failed:
+            return
+        with whole(self.folder / FAILED) as file:
+            for name, reason in self.failed.items():
+                file.write((json.dumps({"id": name, "reason": reason}) + "\n").encode())
+
+    def _refuse_another(self) -> None:
+        earlier = read_manifest(self.folder)
+        for name, now in self._settled.items():
+            if (before := earlier.get(name)) != now:
+                raise UsageError(
+                    f"'{self.folder}' holds another job: {_difference(name, before, now)}; choose another folder, or "
+                    "ask the same to go on with it"
+                )
+
+
+def done_ids(folder: Path) -> Iterator[str]:
+    """The ids of all rows in shards."""
+    for path in shards(folder):
+        for batch in arrow().parquet.ParquetFile(path).iter_batches(columns=["id"]):
+            yield from batch.column(0).to_pylist()
+
+
+def shards(folder: Path) -> list[Path]:
+    """The shards in the order of their rows. InputError for one that is damaged."""
+    places: list[tuple[int, Path]] = []
+    for path in (folder / SHARDS).glob("[!.]*.parquet"):
+        try:
+            metadata = arrow().parquet.read_schema(path).metadata
+            places.append((int(metadata[POSITION]), path))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise InputError(
+                f"'{path}' is damaged: {one_line(error)}; delete it, and run the job again"
+            ) from None
+    return [path for _, path in sorted(places)]
+
+
+def read_failed(folder: Path) -> dict[str, str]:
+    """The reason of each row that failed; a line that a crash cut short is left out."""
+    failed: dict[str, str] = {}
+    try:
+        lines = (folder / FAILED).read_bytes().splitlines()
+    except FileNotFoundError:
+        return failed
+    for line in lines:
+        try:
+            entry = json.loads(line)
+            failed[entry["id"]] = entry["reason"]
+        except (ValueError, KeyError, TypeError):
+            continue
+    return failed
+
+
+def _difference(name: str, before: Any, now: Any) -> str:
+    if isinstance(before, dict) and isinstance(now, dict):
+        key = next(k for k in (*now, *before) if before.get(k) != now.get(k))
+        return _difference(f"{name}.{key}", before.get(key), now.get(key))
+    return f"its {name} is {json.dumps(before)}, here it is {json.dumps(now)}"

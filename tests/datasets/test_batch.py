@@ -1,0 +1,128 @@
+"""`batch` and `Results`: whole data sets in shards, which go on where they stopped."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import onnxdtd
+from tests.support.command_line import Cli, command_line, dense
+
+pytest.importorskip("pyarrow", reason="shards are Parquet")
+ROWS = np.random.default_rng(7).normal(size=(23, 2)).astype(np.float32)
+
+
+@pytest.fixture
+def cli(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    return command_line(capsys, tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def net(tmp_path: Path) -> Path:
+    return dense(tmp_path / "net.onnx")
+
+
+@pytest.fixture
+def rows(tmp_path: Path) -> Path:
+    np.savez(tmp_path / "rows.npz", x=ROWS, labels=np.arange(23) % 3)
+    return tmp_path / "rows.npz"
+
+
+def read(folder: Path | str) -> list[dict[str, Any]]:
+    return list(onnxdtd.Results(folder))
+
+
+def same(ours: list[dict[str, Any]], others: list[dict[str, Any]]) -> None:
+    assert [row["id"] for row in ours] == [row["id"] for row in others]
+    for one, other in zip(ours, others, strict=True):
+        assert {**one, "relevance": 0} == {**other, "relevance": 0}
+        np.testing.assert_array_equal(one["relevance"]["x"], other["relevance"]["x"])
+
+
+def test_rows_are_stored_as_they_are_explained_one_by_one(net: Path, rows: Path, tmp_path: Path) -> None:
+    results = onnxdtd.batch(net, rows, tmp_path / "job", method="gradient_x_input", shard_rows=5)
+    assert (len(results), results.ids, results.failed) == (23, [str(i) for i in range(23)], {})
+    explainer = onnxdtd.Explainer(net, "gradient_x_input")
+    for i, row in enumerate(results):
+        e = explainer(ROWS[i : i + 1])
+        assert (row["row"], row["label"], row["target"]) == (i, i % 3, e.target[0][0][0])
+        assert row["prediction"] == row["target"]
+        assert row["target_value"] == pytest.approx(float(e.target_value[0]))
+        np.testing.assert_allclose(row["relevance"]["x"], e.relevance["x"][0], rtol=1e-6)
+        assert row["sum"]["x"] == pytest.approx(float(e.relevance["x"].sum()), rel=1e-6)
+    assert results.to_numpy().shape == (23, 2)
+    assert results["7"]["row"] == 7
+    assert len(list((tmp_path / "job" / "shards").iterdir())) == 5
+
+
+@pytest.mark.parametrize(
+    ("store", "dtype"), [("sum", "float32"), ("none", "float32"), ("relevance", "float16")]
+)
+def test_what_is_stored_is_chosen(net: Path, rows: Path, tmp_path: Path, store: str, dtype: str) -> None:
+    results = onnxdtd.batch(net, rows, tmp_path / "job", store=onnxdtd.Store(store, dtype))
+    assert ("sum.x" in results.columns, "relevance.x" in results.columns) == (
+        store != "none",
+        store == "relevance",
+    )
+    if store == "relevance":
+        assert results.to_numpy().dtype == np.float16
+
+
+def test_the_same_command_goes_on_and_another_is_refused(
+    cli: Cli, net: Path, rows: Path, tmp_path: Path
+) -> None:
+    assert cli("batch", net, rows, "-o", "whole", "--shard-rows", 4)[0] == 0
+    code, out, _ = cli("batch", net, rows, "-o", "job", "--shard-rows", 4, "--limit", 10)
+    assert (code, out.startswith("10 rows explained, 0 failed")) == (0, True)
+    code, out, _ = cli("batch", net, rows, "-o", "job", "--shard-rows", 4, "--json")
+    end = json.loads(out.splitlines()[-1])
+    assert (code, end["event"], end["done"], end["earlier"]) == (0, "finished", 23, 10)
+    same(read(tmp_path / "job"), read(tmp_path / "whole"))
+    code, _, err = cli("batch", net, rows, "-o", "job", "--shard-rows", 4, "-m", "gradient")
+    assert (code, 'its method is "auto", here it is "gradient"' in err) == (2, True)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "mine.txt").write_text("")
+    code, _, err = cli("batch", net, rows, "-o", "other")
+    assert (code, "mine.txt" in err) == (2, True)
+
+
+def test_failed_rows_are_named_and_tried_again(cli: Cli, net: Path, tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("id,a,b,label\nq,1,2,x\nr,1,zwei,y\ns,3,4,x\n")
+    code, out, err = cli("batch", net, "rows.csv", "-o", "job")
+    assert (code, out.startswith("2 rows explained, 1 failed")) == (6, True)
+    assert "job/failed.jsonl" in err
+    results = onnxdtd.Results(tmp_path / "job")
+    assert (results.ids, [*results.failed]) == (["q", "s"], ["r"])
+    assert "'zwei' is not a number" in results.failed["r"]
+    assert [row["label"] for row in results] == ["x", "x"]
+    (tmp_path / "rows.csv").write_text("id,a,b,label\nq,1,2,x\nr,1,2,y\ns,3,4,x\n")
+    assert cli("batch", net, "rows.csv", "-o", "job")[0] == 6
+    assert cli("batch", net, "rows.csv", "-o", "job", "--retry-failed")[0] == 0
+    results = onnxdtd.Results(tmp_path / "job")
+    assert (sorted(results.ids), results.failed) == (["q", "r", "s"], {})
+
+
+def test_an_iterable_is_read_as_it_comes(net: Path, tmp_path: Path) -> None:
+    def stream() -> Iterator[tuple[str, Any]]:
+        for i, x in enumerate(ROWS):
+            yield f"row {i}", x if i % 2 else {"x": x[None]}
+
+    results = onnxdtd.batch(net, stream(), tmp_path / "job", shard_rows=4, limit=9)
+    assert results.ids == [f"row {i}" for i in range(9)]
+    same(list(onnxdtd.batch(net, stream(), tmp_path / "job", shard_rows=4))[:9], list(results))
+    assert len(onnxdtd.Results(tmp_path / "job")) == 23
+    with pytest.raises(onnxdtd.InputError, match="'a' is there twice"):
+        onnxdtd.batch(net, iter([("a", ROWS[0]), ("a", ROWS[1])]), tmp_path / "other")
+
+
+def test_a_dry_run_foretells_and_writes_nothing(cli: Cli, net: Path, rows: Path, tmp_path: Path) -> None:
+    code, out, _ = cli("batch", net, rows, "-o", "job", "--dry-run", "--json")
+    forecast = json.loads(out)
+    assert (code, forecast["rows"], forecast["left"]) == (0, 23, 23)
+    assert forecast["bytes"] == 23 * forecast["row_bytes"] > 0
+    assert not (tmp_path / "job").exists()
