@@ -92,7 +92,7 @@ def test_every_treatment_gives_the_answer_of_the_operator(form: str, engine: str
     alone = model(f"{HEAD} {{ h = MatMul(x, w) y = {op}(h) }}", since, w=W, **C)
     one = onnxdtd.Explainer(alone, input_range=(-4, 4))
     answers = {m: one.by(m, engine=engine)(X, 1).relevance["x"] for m in TREATMENTS}
-    for opset in opsets(form) if engine == "numpy" else opsets(form)[:2]:
+    for opset in opsets(form) if engine == "numpy" else opsets(form)[1:2]:
         source = model(f"{HEAD} {{ h = MatMul(x, w) {text} }}", opset, w=W, **C)
         out = onnxdtd.Explainer(source, input_range=(-4, 4))
         assert ops(out.graph) == ["MatMul", op.split("<")[0]]
