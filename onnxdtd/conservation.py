@@ -6,7 +6,7 @@ import dataclasses
 import math
 import operator
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from onnxdtd.errors import TargetError, UsageError
@@ -60,7 +60,9 @@ class NodeReport:
     printed. depth: longest path from the explained output, in nodes. samples: the same amounts for each sample, None
     in a result that an earlier version wrote. arrived_size, left_size: the sums of |relevance|, which tell where
     amounts of both signs grow while they cancel; None where an earlier version wrote the result. rounding: of what
-    left, the part owed to rounding: r e / v at each value v = x + e; None of a node that does not round.
+    left, the part owed to rounding: r e / v at each value v = x + e; None of a node that does not round. handed: of
+    what left, the part of each input value, by its name; outputs: the values that the node makes. Both are empty
+    where an earlier version wrote the result.
     """
 
     name: str
@@ -75,13 +77,15 @@ class NodeReport:
     arrived_size: float | None = None
     left_size: float | None = None
     rounding: float | None = None
+    handed: Mapping[str, float] = field(default_factory=dict)
+    outputs: tuple[str, ...] = ()
 
     def with_more(self, other: NodeReport) -> NodeReport:
         """The sum of two reports of one node, whose outputs are reported one by one."""
-        lost = {c: self.lost.get(c, 0.0) + other.lost.get(c, 0.0) for c in (*self.lost, *other.lost)}
+        lost, handed = _together(self.lost, other.lost), _together(self.handed, other.handed)
         samples = self.samples and other.samples and self.samples.plus(other.samples)
         amounts: dict[str, Any] = {n: _sum(getattr(self, n), getattr(other, n)) for n in AMOUNTS}
-        return dataclasses.replace(self, lost=lost, samples=samples, **amounts)
+        return dataclasses.replace(self, lost=lost, handed=handed, samples=samples, **amounts)
 
     @property
     def error(self) -> float:
@@ -90,13 +94,13 @@ class NodeReport:
         return self.arrived - self.left - math.fsum(self.lost.values())
 
     def sample(self, i: int) -> NodeReport:
-        """The same node with the amounts of one sample."""
+        """The same node with the amounts of one sample; `handed`, which is known of the batch only, is empty."""
         if self.samples is None:
             raise UsageError("the result has no amounts of each sample, since an earlier version wrote it")
         s = self.samples
         lost = {cause: amounts[i] for cause, amounts in s.lost.items()}
         amounts = {name: getattr(s, name)[i] for name in AMOUNTS if getattr(s, name)}
-        return dataclasses.replace(self, lost=lost, samples=None, **amounts)
+        return dataclasses.replace(self, lost=lost, samples=None, handed={}, **amounts)
 
     def document(self) -> dict[str, Any]:
         """The entry in explanation.json."""
@@ -109,6 +113,8 @@ class NodeReport:
         words: dict[str, Any] = {name: fields[name] for name in ("name", "op", "kind", "rule", "depth")}
         words |= {name: float(fields[name]) for name in AMOUNTS if fields.get(name) is not None}
         lost = {cause: float(amount) for cause, amount in fields["lost"].items()}
+        words["handed"] = {value: float(amount) for value, amount in fields.get("handed", {}).items()}
+        words["outputs"] = tuple(fields.get("outputs", ()))
         samples = fields.get("samples")
         if not samples:
             return cls(**words, lost=lost)
@@ -204,6 +210,10 @@ class Conservation:
 
 def _sum(a: float | None, b: float | None) -> float | None:
     return None if a is None or b is None else a + b
+
+
+def _together(a: Mapping[str, float], b: Mapping[str, float]) -> dict[str, float]:
+    return {name: a.get(name, 0.0) + b.get(name, 0.0) for name in (*a, *b)}
 
 
 def _added(a: Numbers, b: Numbers) -> Numbers:

@@ -16,7 +16,19 @@ from typing import Annotated, Any
 
 import typer
 
-from onnxdtd.cli import audit, batch, check, compare, compile, evaluate, inspect_model, roots, run, tables
+from onnxdtd.cli import (
+    audit,
+    batch,
+    check,
+    compare,
+    compile,
+    evaluate,
+    inspect_model,
+    report,
+    roots,
+    run,
+    tables,
+)  # fmt: skip
 from onnxdtd.cli.stopping import INTERRUPTED, bounded, signals
 from onnxdtd.cli.text import message, say
 from onnxdtd.errors import OnnxdtdError, UsageError, one_line
@@ -34,6 +46,7 @@ app = typer.Typer(
 )
 _COMMANDS: list[tuple[str, Any, str, str | None]] = [
     ("run", run.run, "Explain one input of a model.", run.EXAMPLES),
+    ("report", report.report, "Write an explanation as one HTML page.", report.EXAMPLES),
     ("audit", audit.audit, "Say how far an explanation can be trusted.", audit.EXAMPLES),
     ("batch", batch.batch, "Explain a whole data set.", batch.EXAMPLES),
     ("compare", compare.compare, "Compare methods on one input.", compare.EXAMPLES),

@@ -94,6 +94,17 @@ def one(targets: list[str]) -> str:
     return targets[0]
 
 
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="NAME=VALUE",
+        help="For a method of many passes, such as steps=128; may be repeated.",
+    ),
+]
+NoAudit = Annotated[
+    bool, typer.Option("--no-audit", help="Leave out what says how far to trust it: four walks less.")
+]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout and nothing else.")]
 Input = Annotated[
     Path,

@@ -27,14 +27,7 @@ def run(
     output: options.Output = Path("onnxdtd-out"),
     target: options.Targets = ["top"],  # noqa: B006 (typer reads it, nobody changes it)
     method: options.Method = "auto",
-    settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="NAME=VALUE",
-            help="For a method of many passes, such as steps=128; may be repeated.",
-        ),
-    ] = None,
+    settings: options.Settings = None,
     keep: Annotated[
         list[str] | None,
         typer.Option(
@@ -72,9 +65,7 @@ def run(
         str | None,
         typer.Option(metavar="I|A:B", help="Only this row of the input, counted from 0, or rows A to B - 1."),
     ] = None,
-    no_audit: Annotated[
-        bool, typer.Option("--no-audit", help="Leave out what says how far to trust it: four walks less.")
-    ] = False,
+    no_audit: options.NoAudit = False,
     verify: Annotated[
         bool,
         typer.Option("--verify", help="Check that canonisation keeps the model's outputs, else exit 5."),

@@ -54,7 +54,7 @@ def explain(
     checks: list[Callable[[], object]] = [partial(check_folder, folder, SCHEMA) for folder in folders]
     checks += [partial(restriction, text) for text in only]
     asked = ask(model, input, targets, options, preprocess, image, *checks)
-    explainer, shown = asked.explainer, _shown(asked.prepare, input)
+    explainer, shown = asked.explainer, picture_shown(asked.prepare, input)
     x = asked.x if sample is None else _chosen(asked.x, sample)
     made = partial(audited, explainer) if audit else explainer
     results: list[Any] = []
@@ -105,7 +105,7 @@ def _chosen(x: Mapping[str, Any], text: str) -> dict[str, Any]:
     }
 
 
-def _shown(prepare: Preprocess | None, input: Path) -> Any:
+def picture_shown(prepare: Preprocess | None, input: Path) -> Any:
     """The picture that the model is shown, where the input is one."""
     return prepare.picture(input) if prepare and input.suffix.lower() in IMAGE_SUFFIXES else None
 

@@ -9,6 +9,8 @@ import sys
 import textwrap
 from collections.abc import Sequence
 
+from onnxdtd.printing import printable, shortened
+
 WIDEST = 100
 NARROWEST = 8  # of a column that gives way
 LONGEST_LINE = 2000
@@ -17,7 +19,7 @@ LONGEST_LINE = 2000
 def message(text: str) -> None:
     """Each line to stderr, under our name."""
     for line in text.split("\n"):
-        print(f"onnxdtd: {_elide(printable(line), LONGEST_LINE)}", file=sys.stderr)
+        print(f"onnxdtd: {shortened(printable(line), LONGEST_LINE)}", file=sys.stderr)
 
 
 def say(text: str) -> int:
@@ -35,13 +37,6 @@ def say(text: str) -> int:
             return 0
         message(f"the result cannot be printed: {error.strerror}")
         return 2
-
-
-def printable(text: str) -> str:
-    """Control characters, and marks that turn the direction of reading, written out, since names come from files."""
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def page() -> int:
@@ -81,7 +76,7 @@ def table(
     lines = []
     for row in cells:
         parts = [
-            _wrap(c, w, breaks=True) if wraps else [_elide(c, w)] for c, w in zip(row, widths, strict=True)
+            _wrap(c, w, breaks=True) if wraps else [shortened(c, w)] for c, w in zip(row, widths, strict=True)
         ]
         for i in range(max(map(len, parts))):
             pieces = [part[i] if i < len(part) else "" for part in parts]
@@ -114,10 +109,3 @@ def _wrap(text: str, width: int, margin: str = "", breaks: bool = False) -> list
         width, subsequent_indent=margin, break_long_words=breaks, break_on_hyphens=False
     ).wrap(text)
     return lines or [""]
-
-
-def _elide(text: str, width: int) -> str:
-    if len(text) <= width:
-        return text
-    tail = (width - 1) // 2
-    return text[: width - 1 - tail] + "…" + text[len(text) - tail :]

@@ -48,7 +48,7 @@ def as_a_sum(
     seed = ask(question, plan.graph, plan.output, values, base.inputs).coefficients
     summands = _Summands(plan, values, sources, shares, explainer.loaded.derived(plan))
     total = summands(seed.astype(values[plan.target].dtype))
-    relevance, start = {}, 0
+    relevance, start = dict[str, Array](), 0
     for name in plan.inputs:
         size, like = base.inputs[name][0].size, base.relevance[name]
         relevance[name] = total[:, start : start + size].reshape(like.shape).astype(like.dtype)
@@ -60,18 +60,23 @@ def as_a_sum(
         reason="" if explainer.method == method else base.reason,
         relevance=relevance,
         seed=value,
-        nodes=(_books(plan, method, value, total.sum(axis=1)),),
+        nodes=(_books(plan, method, value, relevance),),
         extras={"constant": (value - total.sum(axis=1)).tolist()},
     )
 
 
-def _books(plan: Plan, method: str, value: Array, arrived: Array) -> NodeReport:
+def _books(plan: Plan, method: str, value: Array, relevance: Mapping[str, Array]) -> NodeReport:
     """The whole model as one node, which hands all to the inputs but its constant."""
+    parts = {name: r.reshape(len(r), -1).sum(axis=1, dtype=np.float64) for name, r in relevance.items()}
+    arrived = np.sum([*parts.values()], axis=0)
     rest = value - arrived
     samples = Samples(tuple(value.tolist()), tuple(arrived.tolist()), {"bias": tuple(rest.tolist())})
     sums = (float(part.sum()) for part in (value, arrived, rest))
     started, left, bias = sums
-    return NodeReport(plan.target, "Sum", "linear", method, started, left, {"bias": bias}, 0, samples)
+    return NodeReport(
+        plan.target, "Sum", "linear", method, started, left, {"bias": bias}, 0, samples,
+        handed={name: float(part.sum()) for name, part in parts.items()}, outputs=(plan.target,),
+    )  # fmt: skip
 
 
 class _Summands:

@@ -79,8 +79,12 @@ class Ledger:
         arrived, size = latest[1:] if latest and latest[0]() is r else self._sums(self._value, r)
         if len(shares) == 1 and shares[0] is r:
             left, left_size = arrived, size
+            handed = {node.inputs[step.slots[0]]: left.total}
         else:
             parts = [self._sums(node.inputs[slot], s) for slot, s in zip(step.slots, shares, strict=False)]
+            handed = dict.fromkeys((node.inputs[slot] for slot in step.slots), 0.0)
+            for slot, (part, _) in zip(step.slots, parts, strict=False):
+                handed[node.inputs[slot]] += part.total
             nothing = Amount(0.0, np.zeros(self._count))
             left, left_size = (reduce(Amount.plus, (part[i] for part in parts), nothing) for i in range(2))
         single = len(shares) == 1 and isinstance(shares[0], np.ndarray)
@@ -110,6 +114,8 @@ class Ledger:
             arrived_size=size.total,
             left_size=left_size.total,
             rounding=None if rounding is None else rounding.total,
+            handed=handed,
+            outputs=tuple(filter(None, node.outputs)),
         )
         if self.reports and self.reports[-1].name == report.name:  # another output of the same node
             report = self.reports.pop().with_more(report)

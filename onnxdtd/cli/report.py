@@ -1,0 +1,74 @@
+"""`onnxdtd report`: explain, and write one HTML page that can be opened, printed or sent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from onnxdtd.cli import options
+
+EXAMPLES = """\b
+Examples:
+  onnxdtd report model.onnx photo.jpg --preset imagenet -o report.html
+  onnxdtd report model.onnx first.npy second.npy -o both.html
+  onnxdtd report out -o report.html
+
+The last one takes the folder that `onnxdtd run` has left. The page holds all that it shows: it asks nothing of any
+network, and opens from a disk."""
+
+
+@options.takes_image
+def report(
+    model: Annotated[
+        Path,
+        typer.Argument(
+            metavar="MODEL|FOLDER",
+            help="The ONNX model, or the folder of an explanation.",
+            readable=False,
+            show_default=False,
+        ),
+    ],
+    inputs: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="INPUT...",
+            help="As for `onnxdtd run`: one or many; none with the folder of an explanation.",
+            readable=False,
+            show_default=False,
+        ),
+    ] = None,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE.html", readable=False, help="The page.")
+    ] = Path("report.html"),
+    target: options.Targets = ["top"],  # noqa: B006 (typer reads it, nobody changes it)
+    method: options.Method = "auto",
+    settings: options.Settings = None,
+    rules: options.Rules = None,
+    bias: options.Bias = None,
+    background: options.Background = None,
+    input_range: options.InputRange = None,
+    fixed: options.Fixed = None,
+    max_steps: options.MaxSteps = None,
+    provider: options.Provider = None,
+    preprocess: options.Preprocess = None,
+    image: Any = None,
+    no_audit: options.NoAudit = False,
+    json_: options.Json = False,
+) -> str:
+    """Write a page for people: what the model said, what spoke for it, how far to trust it, where it went."""
+    from onnxdtd.cli import report_job
+
+    return report_job.report(
+        model,
+        inputs or [],
+        output,
+        options.one(target),
+        {"method": method, "bias": bias, "rules": rules, "providers": provider, "input_range": input_range,
+         "fixed": fixed or (), "settings": settings or (), "background": background, "max_steps": max_steps},
+        preprocess,
+        image,
+        audit=not no_audit,
+        as_json=json_,
+    )  # fmt: skip

@@ -1,0 +1,130 @@
+"""The work of `report`, loaded when it runs."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import onnxdtd
+from onnxdtd.audit import audited, with_findings
+from onnxdtd.cli.job import ask, asked_of, explainer_for
+from onnxdtd.cli.many_job import are_many
+from onnxdtd.cli.progress import Progress
+from onnxdtd.cli.run_job import picture_shown
+from onnxdtd.cli.text import message, page, say, sections
+from onnxdtd.errors import Faults, InputError, OnnxdtdError, PartialError, UsageError
+from onnxdtd.inputs import open_data
+from onnxdtd.reading import asked as question_of
+from onnxdtd.report import Entry, check_report, save_report
+
+
+def report(
+    model: Path,
+    inputs: Sequence[Path],
+    output: Path,
+    target: str,
+    options: Mapping[str, Any],
+    preprocess: Path | None,
+    image: Mapping[str, Any],
+    *,
+    audit: bool,
+    as_json: bool,
+) -> str:
+    """Write the page and tell of it. Raises PartialError, when the page of the others is written, for inputs that
+    could not be explained."""
+    wrong: list[tuple[str, OnnxdtdError]] = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of NumPy and matplotlib
+        if model.is_dir():
+            entries = [_saved(model, inputs, output)]
+        elif not inputs:
+            raise UsageError(f"'{model}' is to be explained, and no INPUT is given")
+        else:
+            with Progress(quiet=as_json) as progress:
+                arguments = (model, inputs, output, target, options, preprocess, image, audit, progress)
+                several = are_many(model, inputs, None)
+                entries = [*_many(*arguments, wrong)] if several else [_one(*arguments)]
+        if not entries:
+            raise wrong[0][1] if wrong else InputError("there are no inputs")
+        path = save_report(entries, output).resolve()
+    size = path.stat().st_size
+    if as_json:
+        message("\n".join(f"warning: {text}" for e in entries for text in e.explanation.warnings))
+        text = json.dumps({"file": str(path), "size": size, "explanations": len(entries)})
+    else:
+        text = _told(entries, output, size)
+    if wrong:
+        say(text)
+        lines = [f"'{name}': {error}" for name, error in wrong]
+        count = len(wrong) + len(entries)
+        raise PartialError("\n".join([f"{len(wrong)} of {count} inputs could not be explained:", *lines]))
+    return text
+
+
+def _saved(folder: Path, inputs: Sequence[Path], output: Path) -> Entry:
+    """What an earlier run has left."""
+    faults, explanations = Faults(), list[onnxdtd.Explanation]()
+    with faults:
+        if inputs:
+            raise UsageError(f"'{folder}' is a folder of an explanation, which takes no INPUT: '{inputs[0]}'")
+    with faults:
+        explanations.append(onnxdtd.Explanation.load(folder))
+    with faults:
+        check_report(output)
+    faults.stop()
+    return Entry(explanations[0], folder.name)
+
+
+def _one(
+    model: Path, inputs: Sequence[Path], output: Path, target: str, options: Mapping[str, Any],
+    preprocess: Path | None, image: Mapping[str, Any], audit: bool, progress: Any,
+) -> Entry:  # fmt: skip
+    (input,) = inputs
+    asked = ask(model, input, [target], options, preprocess, image, lambda: check_report(output))
+    make = (lambda *a, **k: audited(asked.explainer, *a, **k)) if audit else asked.explainer
+    e = make(asked.x, asked.targets[0], progress=progress)
+    return Entry(e, input.name, picture_shown(asked.prepare, input))
+
+
+def _many(
+    model: Path, inputs: Sequence[Path], output: Path, target: str, options: Mapping[str, Any],
+    preprocess: Path | None, image: Mapping[str, Any], audit: bool, progress: Any,
+    wrong: list[tuple[str, OnnxdtdError]],
+) -> Iterator[Entry]:  # fmt: skip
+    """Every row of every input; in `wrong` those that cannot be explained."""
+    faults, data = Faults(), None
+    explainer = explainer_for(faults, model, preprocess=preprocess, image=image, inputs=inputs, **options)
+    with faults:
+        check_report(output)
+    with faults:
+        if explainer:
+            prepare, features = explainer.preprocess, explainer.loaded.features
+            data = open_data([*inputs], explainer.inputs, preprocess=prepare, features=features)
+    decided = explainer if explainer and not explainer.graph.open_conditions else None
+    questions = asked_of(faults, decided, [target])
+    faults.stop()
+    assert explainer is not None  # or there was a fault
+    assert data is not None
+    stream = data.each(lambda name, error: wrong.append((name, error)))
+    made = onnxdtd.explain_each(
+        explainer, stream, questions[0] if decided else target,
+        faulty=lambda name, error: wrong.append((name, error)),
+    )  # fmt: skip
+    for done, (row, e) in enumerate(made, 1):
+        picture = row.picture() if row.picture else None
+        yield Entry(with_findings(explainer, e) if audit else e, row.id, picture)
+        progress(done, data.count)
+
+
+def _told(entries: Sequence[Entry], output: Path, size: int) -> str:
+    first = entries[0].explanation
+    rows = [
+        ("explains", [question_of(entry.explanation) for entry in entries[:5]]),
+        ("method", [first.method + (f", picked by auto: {first.reason}" if first.reason else "")]),
+        ("warning", list(first.warnings) if len(entries) == 1 else []),
+        ("written", [f"{output}: {size / 1e3:.0f} kB"]),
+    ]
+    return sections([row for row in rows if row[1]], page())
