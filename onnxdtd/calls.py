@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from typing import Literal
 
+from onnxdtd.compiled.sessions import CacheDir
 from onnxdtd.inputs import Preparation
 from onnxdtd.plan.focus import Asks
 from onnxdtd.types import OnProgress
@@ -21,3 +23,10 @@ class Ways(Asks, total=False):
 
     preprocess: Preparation
     progress: OnProgress
+
+
+def cache_of(stated: CacheDir) -> CacheDir:
+    """Where compiled walks are kept: as stated, else as the environment says, where nothing is said by default."""
+    if stated is not None:
+        return stated
+    return os.environ.get(CACHE, "") or False if CACHE in os.environ else None

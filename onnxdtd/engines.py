@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from onnxdtd.compiled.run import OnnxWalker
+from onnxdtd.compiled.sessions import CacheDir
 from onnxdtd.errors import OpsetError, UnsupportedError
 from onnxdtd.loaded import Loaded
 from onnxdtd.model.graph import Graph
@@ -29,7 +29,7 @@ class Engines:
         loaded: Loaded,
         engine: str,
         providers: Sequence[str],
-        cache_dir: str | os.PathLike[str] | None,
+        cache_dir: CacheDir,
         many: bool,
     ) -> None:
         self._loaded, self._engine, self._providers = loaded, engine, list(providers)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Unpack, cast, overload
 
-from onnxdtd.calls import CACHE, OF_PLANS, Engine, Ways
+from onnxdtd.calls import OF_PLANS, Engine, Ways, cache_of
+from onnxdtd.compiled.sessions import CacheDir
 from onnxdtd.domains.propagation import Range
 from onnxdtd.engines import Engines
 from onnxdtd.errors import Faults, TargetError, UsageError
@@ -43,10 +43,10 @@ class Explainer:
     outputs are compared with those of the file as onnxruntime runs it (not of 256 MB and more); verify: always, and
     after each pass of canonisation. CheckError where they differ. options: of a method of many passes, such as
     {"steps": 128}. background: rows of your data, given as those to explain, by which tree ensembles are counted.
-    cache_dir: where what engine `onnx` compiles is kept on disk, by content; by default the environment variable
-    ONNXDTD_CACHE, else nowhere. fixed: inputs that are the same for good, such as {"sr": 16000}: they are no longer
-    asked for, and not explained. max_steps: at which a loop without a bound ends. preprocess, labels,
-    features: docs/inputs.md; by default what the metadata say.
+    cache_dir: where what engine `onnx` compiles is kept on disk, by content; by default where ONNXDTD_CACHE says,
+    else in the user's folder for caches; False: nowhere. fixed: inputs that are the same for good, such as
+    {"sr": 16000}: they are no longer asked for, and not explained. max_steps: at which a loop without a bound ends.
+    preprocess, labels, features: docs/inputs.md; by default what the metadata say.
 
     It pickles and copies, used or not; its sessions are then started anew. Raises ModelError, UnsupportedError,
     UsageError, ProviderError, with a line for every fault of the arguments; see `onnxdtd.errors`.
@@ -66,7 +66,7 @@ class Explainer:
         verify: bool = False,
         options: Mapping[str, Any] | None = None,
         background: Any = None,
-        cache_dir: str | os.PathLike[str] | None = None,
+        cache_dir: CacheDir = None,
         fixed: Fixed = None,
         max_steps: int | None = None,
         preprocess: Preparation | None = None,
@@ -90,7 +90,7 @@ class Explainer:
                 self.loaded = self.loaded.counting(self.feeds(background), self.providers)
         faults.stop()
         self.method, self.engine, self.bias, self.verify = method, engine, bias, verify
-        self.strict_rules, self.cache_dir = strict_rules, cache_dir or os.environ.get(CACHE)
+        self.strict_rules, self.cache_dir = strict_rules, cache_of(cache_dir)
         self._stated_range, self._prepares = input_range, preprocess
         self._plans: dict[str | None, Plan] = {}
         self._ways: dict[Loaded, Explainer] = {}

@@ -64,6 +64,10 @@ MaxSteps = Annotated[
         help="End a loop whose number of steps the model leaves open after this many, with exit code 2 (100000).",
     ),
 ]
+NoCache = Annotated[
+    bool,
+    typer.Option("--no-cache", help="Neither read nor keep compiled walks in your folder for caches."),
+]
 Like = Annotated[
     Path | None,
     typer.Option(

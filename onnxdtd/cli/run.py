@@ -59,6 +59,7 @@ def run(
         ),
     ] = "numpy",
     provider: options.Provider = None,
+    no_cache: options.NoCache = False,
     preprocess: options.Preprocess = None,
     image: Any = None,
     sample: Annotated[
@@ -85,7 +86,8 @@ def run(
         target,
         {"method": method, "engine": engine, "bias": bias, "rules": rules, "providers": provider,
          "input_range": input_range, "fixed": fixed or (), "settings": settings or (), "verify": verify,
-         "strict_rules": strict_rules, "background": background, "max_steps": max_steps},
+         "strict_rules": strict_rules, "background": background, "max_steps": max_steps,
+         "cache_dir": False if no_cache else None},
         preprocess,
         image,
         sample=sample,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -12,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from onnx import helper
 
-from onnxdtd.compiled.sessions import Ready, ready
+from onnxdtd.compiled.sessions import CacheDir, Ready, ready
 from onnxdtd.compiled.start import COEFFICIENTS
 from onnxdtd.plan.batch import batch_axis
 from onnxdtd.plan.coefficients import seed_mask
@@ -38,9 +37,7 @@ class OnnxWalker:
 
     engine = "onnx"
 
-    def __init__(
-        self, plan: Plan, providers: Sequence[str], cache_dir: str | os.PathLike[str] | None = None
-    ) -> None:
+    def __init__(self, plan: Plan, providers: Sequence[str], cache_dir: CacheDir = None) -> None:
         self.plan = plan
         self._providers, self._cache_dir = providers, cache_dir
         self._ready = ready(plan, providers, cache_dir)

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
-import secrets
 import threading
 import weakref
 from collections import OrderedDict
-from collections.abc import Sequence
-from contextlib import suppress
-from functools import cached_property
+from collections.abc import Callable, Sequence
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import onnx
 import onnxruntime as ort
-from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
-from onnx import helper, numpy_helper
 
 from onnxdtd.compiled.chunks import Chunks, separable
 from onnxdtd.compiled.confirm import confirmed
 from onnxdtd.compiled.digest import digest, lasting
 from onnxdtd.compiled.start import RUNTIME, Start
+from onnxdtd.compiled.stored import default_folder, load, save
 from onnxdtd.compiled.trace import Compiled, compile_plan
 from onnxdtd.errors import ModelError, UnsupportedError, UsageError
 from onnxdtd.model.guard import guard
@@ -36,18 +31,31 @@ from onnxdtd.walk.session import run_session
 SMALL = 4_000_000  # multiplications in the forward pass of a sample
 KEPT = 4
 KEPT_BYTES = 512 * 2**20  # of weights
-LARGEST_FILE = 2**31 - 2**20  # that protobuf can hold
-FACTS = "onnxdtd/compiled"
+
+CacheDir = str | os.PathLike[str] | Literal[False] | None
 
 
 class Ready:
     """A compiled walk and its sessions. names: of their outputs; the explained value is among them. work: the
-    multiplications of a sample's forward pass; of few, other threads take longer to wake than it takes."""
+    multiplications of a sample's forward pass; of few, other threads take longer to wake than it takes. anew:
+    compiles the walk, where what the disk kept cannot be started."""
 
-    def __init__(self, compiled: Compiled, providers: Sequence[str], work: int = SMALL) -> None:
+    def __init__(
+        self,
+        compiled: Compiled,
+        providers: Sequence[str],
+        work: int = SMALL,
+        anew: Callable[[], Compiled] | None = None,
+    ) -> None:
         self.compiled, self.small, self._work = compiled, work < SMALL, work
-        self.names = list(dict.fromkeys([*(o.name for o in compiled.model.graph.output), compiled.logits]))
+        self._anew = anew
         self._providers, self._starting = providers, threading.Lock()
+
+    @property
+    def names(self) -> list[str]:
+        """Of the sessions' outputs."""
+        outputs = (output.name for output in self.compiled.model.graph.output)
+        return list(dict.fromkeys([*outputs, self.compiled.logits]))
 
     def run(self, feeds: Arrays) -> dict[str, Any]:
         """The outputs by name, of many samples in chunks where they stand apart."""
@@ -114,6 +122,9 @@ class Ready:
         try:
             return start_session(self._model(), self.compiled.constants, self._providers, **options)
         except ModelError as error:
+            if self._anew is not None:
+                self.compiled, self._anew = self._anew(), None
+                return self._start(**options)
             raise UnsupportedError(f"the compiled walk: {error}; use engine='numpy'") from None
 
     def _model(self) -> onnx.ModelProto:
@@ -154,12 +165,13 @@ _lock = threading.Lock()
 def ready(
     plan: Plan,
     providers: Sequence[str],
-    cache_dir: str | os.PathLike[str] | None = None,
+    cache_dir: CacheDir = None,
     what: Start = RUNTIME,
 ) -> Ready:
     """The plan compiled, to start as `what` says, with a session on these providers: one that is in use, one of the
     last `KEPT` (of at most `KEPT_BYTES`), or a new one. cache_dir: where compiled walks are kept on disk, by digest;
-    those with ops or rules from outside the package are not, since only the running process knows what these do.
+    by default the user's folder for caches, if it can be written to; False for nowhere. Those with ops or rules from
+    outside the package are not, since only the running process knows what these do.
 
     Raises what `compile_plan` raises, and UsageError where cache_dir cannot be written.
     """
@@ -168,13 +180,7 @@ def ready(
     with _lock:
         entry = _in_use.get(key)
         if entry is None:
-            entry = Ready(
-                _stored(plan, made, Path(cache_dir), what)
-                if cache_dir and lasting(plan)
-                else _compiled(plan, what),
-                providers,
-                sum(multiplications(plan)),
-            )
+            entry = _made(plan, made, cache_dir, what, providers)
         _in_use[key] = _latest[key] = entry
         _latest.move_to_end(key)
         while len(_latest) > 1 and (
@@ -186,53 +192,25 @@ def ready(
     return entry
 
 
+def _made(plan: Plan, made: str, cache_dir: CacheDir, what: Start, providers: Sequence[str]) -> Ready:
+    """From disk, or compiled and written there."""
+    folder = (default_folder() if cache_dir is None else Path(cache_dir)) if cache_dir is not False else None
+    work, constants = sum(multiplications(plan)), plan.graph.constants
+    if folder is None or not lasting(plan):
+        return Ready(_compiled(plan, what), providers, work)
+    if stored := load(folder, made, constants):
+        return Ready(stored, providers, work, partial(_compiled, plan, what))
+    compiled = _compiled(plan, what)
+    try:
+        save(folder, made, compiled, constants)
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        if cache_dir is not None:
+            reason = getattr(error, "strerror", None) or error
+            raise UsageError(f"the cache '{folder}' cannot be written: {reason}") from None
+    return Ready(compiled, providers, work)
+
+
 def _compiled(plan: Plan, what: Start) -> Compiled:
     compiled = compile_plan(confirmed(plan), what)
     guard(compiled.model.graph, compiled.constants, plan.graph.max_steps)
     return compiled
-
-
-def _stored(plan: Plan, made: str, folder: Path, what: Start) -> Compiled:
-    """From disk, or compiled and written there. What is damaged counts as missing."""
-    path = folder / f"{made}.explainer"
-    try:
-        return _unpacked(path.read_bytes())
-    except (OSError, ValueError, KeyError, TypeError, DecodeError):
-        compiled = _compiled(plan, what)
-    if sum(array.nbytes for array in compiled.constants.values()) < LARGEST_FILE:
-        unfinished = folder / f".{made}.{secrets.token_hex(4)}"
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            unfinished.write_bytes(_packed(compiled))
-            os.replace(unfinished, path)
-        except OSError as error:
-            raise UsageError(f"the cache '{folder}' cannot be written: {error.strerror or error}") from None
-        finally:
-            with suppress(OSError):
-                unfinished.unlink()
-    return compiled
-
-
-def _packed(compiled: Compiled) -> bytes:
-    """The sha256 of what follows: the model with its weights and, in its metadata, the other fields."""
-    model = onnx.ModelProto()
-    model.CopyFrom(compiled.model)
-    model.graph.initializer.extend(numpy_helper.from_array(a, n) for n, a in compiled.constants.items())
-    facts = {
-        name: getattr(compiled, name)
-        for name in ("logits", "relevance", "target_input", "shape", "starts", "masks")
-    }
-    helper.set_model_props(model, {FACTS: json.dumps(facts)})
-    content: bytes = model.SerializeToString()
-    return hashlib.sha256(content).digest() + content
-
-
-def _unpacked(data: bytes) -> Compiled:
-    stated, content = data[:32], memoryview(data)[32:]
-    if hashlib.sha256(content).digest() != stated:
-        raise ValueError("damaged")
-    model = onnx.ModelProto.FromString(content)
-    constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
-    facts: dict[str, Any] = json.loads({entry.key: entry.value for entry in model.metadata_props}[FACTS])
-    del model.graph.initializer[:], model.metadata_props[:]
-    return Compiled(model, constants, **{**facts, "shape": tuple(facts["shape"])})

@@ -66,7 +66,7 @@ def read(tensor: TensorProto, folder: Path | None) -> Array:
 
 def embed(model: ModelProto, folder: Path | None) -> None:
     """Move the external data of all tensors but the main graph's initializers into the message."""
-    for tensor in _tensors(model):
+    for tensor in tensors(model):
         if is_external(tensor):
             data = read(tensor, folder).tobytes()
             tensor.ClearField("external_data")
@@ -86,7 +86,8 @@ def _inside(folder: Path, location: str, where: str) -> Path:
     return path
 
 
-def _tensors(model: ModelProto) -> Iterator[TensorProto]:
+def tensors(model: ModelProto) -> Iterator[TensorProto]:
+    """All but the main graph's initializers."""
     for sparse in model.graph.sparse_initializer:
         yield from (sparse.values, sparse.indices)
     yield from _of_nodes(model.graph.node)
