@@ -32,7 +32,7 @@ def feature_map(plan: Plan, node: str | None = None) -> str:
     behind = _transposed(plan, value)
     if behind is not None:
         raise UnsupportedError(
-            f"{describe(graph, behind)}: grad_cam needs the feature map channels first, and it is moved here; "
+            f"{describe(graph, behind)}: Grad-CAM needs the feature map channels first, and it is moved here; "
             "name the node that makes it: node=..."
         )
     return value
@@ -69,7 +69,7 @@ def _last(plan: Plan) -> str:
         if _is_map(graph, value) and not _is_map(graph, step.node.output)
     }
     if not leaving:
-        raise UnsupportedError(f"grad_cam needs a spatial feature map (N, K, H, W) that the output '{plan.output}' "
+        raise UnsupportedError(f"Grad-CAM needs a spatial feature map (N, K, H, W) that the output '{plan.output}' "
                                "sums up; this graph has none")  # fmt: skip
     *others, last = leaving.values()
     before = _upstream(graph, last)
@@ -77,7 +77,7 @@ def _last(plan: Plan) -> str:
     if apart:
         faults = [f"{describe(graph, node)}: leaves the spatial domain" for node in (*apart, last)]
         raise UnsupportedError(
-            [*faults, "grad_cam takes one feature map: name the node that makes it: node=..."]
+            [*faults, "Grad-CAM takes one feature map: name the node that makes it: node=..."]
         )
     value = list(leaving)[-1]
     producer = graph.producers.get(value)
@@ -86,7 +86,7 @@ def _last(plan: Plan) -> str:
         producer = graph.producers.get(value)
     if value in graph.inputs:
         raise UnsupportedError(f"{describe(graph, last)}: leaves the spatial domain with the input itself; "
-                               "grad_cam needs a feature map before")  # fmt: skip
+                               "Grad-CAM needs a feature map before")  # fmt: skip
     return value
 
 

@@ -1,8 +1,9 @@
-"""Grad-CAM: where in the last spatial feature map the evidence lies."""
+"""Grad-CAM and Grad-CAM++: where in the last spatial feature map the evidence lies."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,59 @@ def grad_cam(
     f: its sum means nothing. layout: of the input, NCHW or NHWC, where its shape does not tell. Raises
     UnsupportedError for a model without such a map.
     """
+    return _map("grad_cam", _means, explainer, x, target, progress, node, layout)
+
+
+@many_passes("grad_cam_plus_plus")
+def grad_cam_plus_plus(
+    explainer: Explainer,
+    x: Any,
+    target: Any = None,
+    *,
+    progress: OnProgress = None,
+    node: str | None = None,
+    layout: str | None = None,
+) -> Explanation:
+    """R = max(0, sum_k w_k A_k), w_k = sum_ij max(0, g_ij) / (2 + g_ij sum A_k). Source: Chattopadhyay et al. 2018.
+
+    g = df/dA_k. Grad-CAM with a weight of its own for each place, so that a small object counts as a large one does.
+    The source derives it for e^f, with f a logit: g^2 / (2 g^2 + g^3 sum A_k) times max(0, g) e^f. The factor e^f is
+    one number for the whole map, and is left out. Where g is positive and 2 + g sum A_k is not, as it can be if A has
+    negative parts, the formula has no meaning: these places weigh 0, and a warning tells how many they are. All else
+    as in `grad_cam`.
+    """
+    return _map("grad_cam_plus_plus", _plus_plus, explainer, x, target, progress, node, layout)
+
+
+def _means(slopes: Array, features: Array) -> tuple[Array, list[str]]:
+    """The mean slope of each channel (N, K)."""
+    return slopes.mean(axis=(2, 3)), []
+
+
+def _plus_plus(slopes: Array, features: Array) -> tuple[Array, list[str]]:
+    """The weights of Grad-CAM++ (N, K)."""
+    divisor = 2 + slopes * features.sum(axis=(2, 3), keepdims=True, dtype=np.float64)
+    lost = (slopes > 0) & (divisor <= 0)
+    weights = np.where((slopes > 0) & ~lost, slopes / np.where(divisor > 0, divisor, 1), 0)
+    warnings = [
+        f"sample {n}: the weights of Grad-CAM++ are not defined at {lost[n].sum()} of {lost[n].size} places of the "
+        "feature map, whose sum is too negative: these weigh 0"
+        for n in np.flatnonzero(lost.any(axis=(1, 2, 3)))
+    ]
+    return weights.sum(axis=(2, 3)), warnings
+
+
+def _map(
+    method: str,
+    weigh: Callable[[Array, Array], tuple[Array, list[str]]],
+    explainer: Explainer,
+    x: Any,
+    target: Any,
+    progress: OnProgress,
+    node: str | None,
+    layout: str | None,
+) -> Explanation:
+    """max(0, sum_k w_k A_k) enlarged; weigh: (df/dA, A) -> w (N, K), and warnings."""
     base = explainer.one_pass(x, target, progress=progress)
     plan = explainer.plan(base.output)
     name, image = feature_map(plan, node), _image(plan)
@@ -45,8 +99,8 @@ def grad_cam(
     run = (OnnxWalker if explainer.engine == "onnx" else NumpyWalker)(upper, explainer.providers)
     feeds = {value: features if value == name else base.inputs[value] for value in head.inputs}
     outcome = run(feeds, dataclasses.replace(explainer.loaded.question(target), output=plan.output))
-    weights = outcome.relevance[name].mean(axis=(2, 3), keepdims=True, dtype=np.float64)
-    small = np.maximum((weights * features).sum(axis=1), 0)
+    weights, undefined = weigh(outcome.relevance[name].astype(np.float64), features)
+    small = np.maximum((weights[:, :, None, None] * features).sum(axis=1), 0)
     empty = [
         f"sample {n}: the weighted sum of the feature maps is nowhere positive, so the map is empty"
         for n in np.flatnonzero(~small.any(axis=(1, 2)))
@@ -56,11 +110,11 @@ def grad_cam(
     relevance[image] = _enlarged(small, x.shape, layout).astype(x.dtype)
     return dataclasses.replace(
         base,
-        method="grad_cam",
+        method=method,
         relevance=relevance,
         seed=np.asarray(base.target_value, np.float64),
         nodes=(),
-        warnings=(*base.warnings, *empty),
+        warnings=(*base.warnings, *undefined, *empty),
         extras={"feature_map": name, "feature_map_shape": list(features.shape[1:])},
     )
 
@@ -76,7 +130,7 @@ def _image(plan: Plan) -> str:
     images = [name for name in plan.inputs if len(plan.graph.value(name).shape or ()) == 4]
     if len(images) != 1:
         raise UnsupportedError(
-            f"grad_cam needs one input of rank 4 to draw its map on; this model has {len(images)}"
+            f"Grad-CAM needs one input of rank 4 to draw its map on; this model has {len(images)}"
         )
     return images[0]
 

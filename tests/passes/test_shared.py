@@ -19,6 +19,7 @@ METHODS = {
     "smoothgrad": {"samples": 5},
     "occlusion": {"patch": 9},
     "grad_cam": {},
+    "grad_cam_plus_plus": {},
 }
 
 
