@@ -1,6 +1,6 @@
 """Transformers as they are deployed: which exported, fused and cached files are explained, and how alike.
 
-    python -m tools.transformers FOLDER                      # all architectures: environments first, 20 minutes
+    python -m tools.transformers FOLDER                      # all architectures: environments first, an hour
     python -m tools.transformers FOLDER --only bert llama    # files that are there already are not written again
 
 Networks of known architectures with random weights (tools/transformers/architectures.py: no download) are exported by
@@ -8,7 +8,8 @@ both of PyTorch's exporters, by optimum with their caches and by the model build
 onnxruntime's transformer optimiser; environments of their own hold the packages. Each file is explained by `attnlrp`
 on both engines with `verify`, so that every fused operator is compared with onnxruntime's own. Printed for each: the
 operators of onnxruntime in it, whether it is explained and compiled (or why not), and by how much its relevance
-deviates from that of the plain export (script), relative to the largest.
+deviates from the reference (tools/transformers/reference.py: the paper's rules in PyTorch's autograd, float64),
+relative to the largest.
 """
 
 from __future__ import annotations
@@ -24,9 +25,13 @@ from onnxdtd.errors import OnnxdtdError
 from onnxdtd.explainer import Explainer
 from tools.transformers.forms import FORMS, Arrays, Form, feeds
 
-ARCHITECTURES = ("bert", "gpt2", "llama", "t5", "vit")
-PICTURES = ("vit",)
-CLASS, WORD = "logits:2", "logits:-1,7"
+TITLES = {
+    "bert": "BERT", "distilbert": "DistilBERT", "roberta": "RoBERTa", "modernbert": "ModernBERT",
+    "deberta": "DeBERTa-v2", "gpt2": "GPT-2", "llama": "LLaMA", "qwen2": "Qwen2", "qwen3": "Qwen3",
+    "gemma3": "Gemma 3", "phi3": "Phi-3", "mixtral": "Mixtral", "t5": "T5", "vit": "ViT", "swin": "Swin",
+    "convnext": "ConvNeXt", "clip": "CLIP", "whisper": "Whisper",
+}  # fmt: skip
+"""Of each row of tools/transformers/architectures.py, which needs PyTorch and is not imported here."""
 
 
 def explained(folder: Path, form: Form, engine: str, target: str) -> Arrays:
@@ -47,44 +52,41 @@ def deviation(one: Arrays, other: Arrays) -> float:
     )
 
 
-def row(folder: Path, name: str, form: Form, plain: Arrays) -> tuple[list[str], Arrays]:
-    """The cells of one file, and its relevance."""
-    target = CLASS if name in (*PICTURES, "bert") else WORD
-    file = folder / name / form.file
-    fused = Counter(
-        node.op_type for node in onnx.load(file, load_external_data=False).graph.node if node.domain
-    )
-    cells, relevance = [", ".join(f"{count} {op}" for op, count in fused.items()) or "-"], {}
+def row(folder: Path, form: Form) -> list[str]:
+    """The cells of one file."""
+    reference = dict(np.load(folder / "reference.npz"))
+    target = "logits:" + ",".join(str(i) for i in reference.pop("target"))
+    nodes = onnx.load(folder / form.file, load_external_data=False).graph.node
+    fused = Counter(node.op_type for node in nodes if node.domain == "com.microsoft")
+    cells = [", ".join(f"{count} {op}" for op, count in fused.items()) or "-"]
     for engine in ("numpy", "onnx"):
         try:
-            relevance = explained(folder / name, form, engine, target)
-            cells.append(f"{deviation(relevance, plain or relevance):.0e}")
+            cells.append(f"{deviation(explained(folder, form, engine, target), reference):.0e}")
         except OnnxdtdError as error:
             cells.append(str(error).splitlines()[0][:160])
-        if engine == "numpy":
-            first = relevance
-    return cells, first
+    return cells
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tools.transformers")
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--only", nargs="*", default=ARCHITECTURES, choices=ARCHITECTURES)
+    parser.add_argument("--only", nargs="*", default=TITLES, choices=TITLES)
+    parser.add_argument("--forms", nargs="*", default=FORMS, choices=FORMS)
     options = parser.parse_args()
     folder = options.folder.resolve()
     print("| network | file | operators of onnxruntime | numpy | compiled |\n|---|---|---|---|---|")
     for name in options.only:
-        plain: Arrays = {}
-        for title, form in FORMS.items():
+        for title in options.forms:
+            form = FORMS[title]
             if form.only and name not in form.only:
                 continue
-            problem = "" if (folder / name / form.file).exists() else form.make(folder, name)
-            if problem or not (folder / name / form.file).exists():
-                print(f"| {name} | {title} | not written: {problem or 'by nobody'} | | |", flush=True)
-                continue
-            cells, relevance = row(folder, name, form, plain)
-            plain = plain or relevance
-            print(f"| {name} | {title} | {' | '.join(cells)} |", flush=True)
+            file = folder / name / form.file
+            problem = "" if file.exists() else form.make(folder, name)
+            if file.exists():
+                cells = row(folder / name, form)
+            else:
+                cells = [f"not written: {problem or 'see the plain export'}", "", ""]
+            print(f"| {TITLES[name]} | {title} | {' | '.join(cells)} |", flush=True)
 
 
 if __name__ == "__main__":

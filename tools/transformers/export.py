@@ -2,13 +2,16 @@
 
     python -m tools.transformers.export FOLDER ARCHITECTURE
 
-FOLDER/ARCHITECTURE then has script.onnx (TorchScript, opset 17), dynamo.onnx (opset 20), inputs.npz, and
-`checkpoint`, which optimum and the GenAI builder read.
+FOLDER/ARCHITECTURE then has script.onnx (TorchScript, opset 17), dynamo.onnx (opset 20), inputs.npz, reference.npz
+(the target's index and the relevance by tools/transformers/reference.py), and `checkpoint`, which optimum and the
+GenAI builder read.
 """
 
 from __future__ import annotations
 
+import copy
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +21,19 @@ import transformers
 from tokenizers import Tokenizer, models
 
 from tools.transformers.architectures import WORDS, architectures, network
+from tools.transformers.reference import relevance
 
 
 class Logits(torch.nn.Module):
-    """The network as a function of its inputs in their order."""
+    """The explained output of a network as a function of its inputs in their order."""
 
-    def __init__(self, inner: Any, names: list[str]) -> None:
+    def __init__(self, inner: Any, names: list[str], output: Callable[[Any], torch.Tensor]) -> None:
         super().__init__()
-        self.inner, self.names = inner, names
+        self.inner, self.names, self.output = inner, names, output
         self.more = {"use_cache": False} if hasattr(inner.config, "use_cache") else {}
 
     def forward(self, *values: torch.Tensor) -> torch.Tensor:
-        return self.inner(**dict(zip(self.names, values, strict=True)), **self.more).logits
+        return self.output(self.inner(**dict(zip(self.names, values, strict=True)), **self.more))
 
 
 def main(folder: Path, name: str) -> None:
@@ -43,7 +47,11 @@ def main(folder: Path, name: str) -> None:
     ).save_pretrained(folder / "checkpoint")
     values = {key: value for key, (value, _) in architecture.inputs.items()}
     np.savez(folder / "inputs.npz", **{key: value.numpy() for key, value in values.items()})
-    module, arguments = Logits(inner, list(values)).eval(), tuple(values.values())
+    module, arguments = Logits(inner, list(values), architecture.output).eval(), tuple(values.values())
+    exact = copy.deepcopy(module).double()
+    right = relevance(exact.inner, values, lambda **x: exact(*x.values()), architecture.target)
+    arrays = {key: r.numpy() for key, r in right.items()}
+    np.savez(folder / "reference.npz", target=np.array(architecture.target), **arrays)
     common: dict[str, Any] = {"input_names": list(values), "output_names": ["logits"]}
     axes = {key: names for key, (_, names) in architecture.inputs.items()}
     torch.onnx.export(
