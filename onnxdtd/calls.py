@@ -12,6 +12,8 @@ from onnxdtd.types import OnProgress
 
 Engine = Literal["numpy", "onnx", "auto"]
 CACHE = "ONNXDTD_CACHE"
+SHARED = ("engine", "bias", "providers", "cache_dir", "verify", "strict_rules")
+"""What an explainer made from another takes over as it is."""
 OF_PLANS = frozenset(
     {"input_range", "preprocess", "bias", "rules", "strict_rules", "fixed", "background", "max_steps"}
 )

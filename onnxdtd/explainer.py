@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Unpack, cast, overload
 
-from onnxdtd.calls import OF_PLANS, Engine, Ways, cache_of
+from onnxdtd.calls import OF_PLANS, SHARED, Engine, Ways, cache_of
 from onnxdtd.compiled.sessions import CacheDir
 from onnxdtd.domains.propagation import Range
 from onnxdtd.engines import Engines
 from onnxdtd.errors import Faults, TargetError, UsageError
 from onnxdtd.explanation import Explanation
-from onnxdtd.inputs import Fixed, Names, Preparation, feeds_of, names_of, preparation
+from onnxdtd.inputs import Fixed, Names, Preparation, Tokenizer, feeds_of, names_of, preparation, reader_of
 from onnxdtd.loaded import MOST_WAYS, Loaded, loaded
 from onnxdtd.methods.entry import Method
 from onnxdtd.model.graph import Graph, Value
@@ -46,10 +46,10 @@ class Explainer:
     cache_dir: where what engine `onnx` compiles is kept on disk, by content; by default where ONNXDTD_CACHE says,
     else in the user's folder for caches; False: nowhere. fixed: inputs that are the same for good, such as
     {"sr": 16000}: they are no longer asked for, and not explained. max_steps: at which a loop without a bound ends.
-    preprocess, labels, features: docs/inputs.md; by default what the metadata say.
+    preprocess, labels, features: docs/inputs.md; by default the metadata's. tokenizer: docs/text.md.
 
     It pickles and copies, used or not; its sessions are then started anew. Raises ModelError, UnsupportedError,
-    UsageError, ProviderError, with a line for every fault of the arguments; see `onnxdtd.errors`.
+    UsageError, ProviderError, with a line for every fault; see `onnxdtd.errors`.
     """
 
     def __init__(
@@ -72,6 +72,7 @@ class Explainer:
         preprocess: Preparation | None = None,
         labels: Names | None = None,
         features: Names | None = None,
+        tokenizer: Tokenizer | None = None,
     ) -> None:
         faults = Faults()
         with faults:
@@ -83,7 +84,8 @@ class Explainer:
         with faults:
             self.overrides = overrides(rules)
         with faults:
-            self.loaded = loaded(model, fixed, max_steps).named(names_of(labels), names_of(features))
+            named = loaded(model, fixed, max_steps).named(names_of(labels), names_of(features))
+            self.loaded = named.reading(reader_of(tokenizer))
             self.preprocess = preparation(self.graph, preprocess)
             self.input_range = input_range_of(self.graph, input_range, self.preprocess)
             if background is not None:
@@ -126,9 +128,8 @@ class Explainer:
 
     @property
     def _settings(self) -> dict[str, Any]:
-        names = ("engine", "bias", "providers", "cache_dir", "verify", "strict_rules")
         own = {"input_range": self._stated_range, "preprocess": self._prepares, "rules": self.overrides}
-        return own | {name: getattr(self, name) for name in names}
+        return own | {name: getattr(self, name) for name in SHARED}
 
     @property
     def graph(self) -> Graph:
@@ -141,8 +142,8 @@ class Explainer:
         return {name: self.graph.value(name) for name in self.graph.inputs}
 
     def feeds(self, x: Any) -> Arrays:
-        """The model's inputs by name, checked, of whatever can be explained (docs/inputs.md). Raises InputError."""
-        return feeds_of(x, self.inputs, self.preprocess, self.loaded.features)
+        """The model's inputs by name, checked, of what can be explained (docs/inputs.md). Raises InputError."""
+        return feeds_of(x, self.inputs, self.preprocess, self.loaded.features, self.loaded.reader)
 
     @property
     def _one_walk(self) -> Method:

@@ -9,7 +9,6 @@ import builtins
 import dataclasses
 import io
 import math
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,11 +18,13 @@ import numpy as np
 from PIL import Image
 
 from onnxdtd.conservation import Conservation, NodeReport
-from onnxdtd.errors import TargetError
+from onnxdtd.errors import TargetError, UsageError
 from onnxdtd.folder import write_folder
+from onnxdtd.inputs.tokenizer import Tokenizer, spelling_of
 from onnxdtd.npz import write_arrays
 from onnxdtd.pictures import drawing_room
-from onnxdtd.records import ARRAYS, SCHEMA, document_of, read_fields
+from onnxdtd.records import ARRAYS, SCHEMA, document_of, printed, read_fields
+from onnxdtd.tokens import Spelling, Token
 from onnxdtd.types import Array
 
 Index = tuple[int, ...]
@@ -33,21 +34,22 @@ Index = tuple[int, ...]
 class Explanation:
     """Relevance of every input element for one output element (or several) of each of N samples.
 
-    inputs, outputs: arrays by name. relevance: by input name, floats and tokens only, the input's shape. output: name
-    of the explained output. target: for each sample the explained indices behind the batch axis: `((285,), ...)` in
-    one sample of a classifier, one index for each position where each position's arg-max is explained, `((),)` for an
-    output (N,). target_value, seed: (N,), the explained logit (summed over the sample's indices, each times its
-    coefficient) and the relevance that started. question: what is explained in words, where indices do not say it.
-    batch_axis: of the explained output, None where all of it is one sample's. class_axis: behind the batch axis,
-    along which the labels lie. corners: left, top, right, bottom of each sample's explained box, in pixels of the
-    input. reason: why `method="auto"` chose the method, else "". model: name, path (or None), sha256, opset,
-    producer. notes: what canonisation did. labels: class names along the class axis of the output. features:
-    names of a table's columns. kept: the
-    relevance that arrived at values inside the model, each shaped like its value, where `keep` asked for it. only:
-    the channels that it was restricted to, by value and axis. start: the values at which it started, if not at the
-    target. past: those of the explained inputs that hold what a decoder has read before. extras: what a method of
-    many passes found out besides: numbers, words, or lists with one for each sample. findings, sentence: how far to
-    trust it, by the cheapest audits (docs/audit.md); empty where none were run.
+    inputs, outputs: arrays by name. relevance: by input name, floats and tokens only, the input's shape. output:
+    name of the explained output. target: for each sample the explained indices behind the batch axis: `((285,),
+    ...)` in one sample of a classifier, one index for each position where each position's arg-max is explained,
+    `((),)` for an output (N,). target_value, seed: (N,), the explained logit (summed over the sample's indices,
+    each times its coefficient) and the relevance that started. question: what is explained in words, where indices
+    do not say it. batch_axis: of the explained output, None where all of it is one sample's. class_axis: behind the
+    batch axis, along which the labels lie. corners: left, top, right, bottom of each sample's explained box, in
+    pixels of the input. reason: why `method="auto"` chose the method, else "". model: name, path (or None), sha256,
+    opset, producer. notes: what canonisation did. labels: class names along the class axis of the output. features:
+    names of a table's columns. kept: the relevance that arrived at values inside the model, each shaped like its
+    value, where `keep` asked for it. only: the channels that it was restricted to, by value and axis. start: the
+    values at which it started, if not at the target. past: those of the explained inputs that hold what a decoder
+    has read before. masks: the inputs that say what counts, and are given no relevance. texts: of inputs of tokens,
+    how each sample's are written. extras: what a method of many passes found out besides: numbers, words, or lists
+    with one for each sample. findings, sentence: how far to trust it, by the cheapest audits (docs/audit.md); empty
+    where none were run.
     """
 
     inputs: Mapping[str, Array]
@@ -76,6 +78,8 @@ class Explanation:
     only: Mapping[str, Mapping[str, list[int]]] = dataclasses.field(default_factory=dict)
     start: tuple[str, ...] = ()
     past: tuple[str, ...] = ()
+    masks: tuple[str, ...] = ()
+    texts: Mapping[str, tuple[Spelling, ...]] = dataclasses.field(default_factory=dict)
     extras: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     findings: tuple[Mapping[str, Any], ...] = ()
     sentence: str = ""
@@ -105,6 +109,21 @@ class Explanation:
         count, sample = len(self.seed), self._sample(sample)
         each = [np.broadcast_to(_by_sample(self.relevance[name], count), count) for name in self.past]
         return math.fsum(float(amounts[sample]) for amounts in each)
+
+    def tokens(self, tokenizer: Tokenizer | None = None, *, sample: int = 0, name: str = "") -> list[Token]:
+        """The tokens of one sample in reading order, each with its word and its relevance (docs/text.md).
+
+        tokenizer: what writes them, by default the explainer's; or a list with a name for each. name: of the input,
+        by default the first of tokens. Raises UsageError where there is none.
+        """
+        name = name or next(iter(self.texts), "")
+        if name not in self.texts:
+            raise UsageError(f"input '{name}' is not of tokens" if name else "no input is of tokens")
+        own = self.texts[name][self._sample(sample)]
+        spelling = (
+            own if tokenizer is None else spelling_of(tokenizer, self.inputs[name][sample], own.padding)
+        )
+        return spelling.rows(self.relevance[name][sample])
 
     @property
     def rules(self) -> dict[str, str]:
@@ -162,24 +181,7 @@ class Explanation:
         return sample
 
     def __repr__(self) -> str:
-        model = Path(self.model.get("path") or self.model.get("name", "")).name
-        lines = [f"Explanation of '{model}' by {self.method}"]
-        lines[0] += f" ({self.reason})" if self.reason else ""
-        for i, value in list(enumerate(self.target_value))[:4]:
-            where = "" if self.start else f" of '{self.output}'"
-            lines.append(f"  target        sample {i}: {self.label(i)}{where} = {value:.4g}")
-        if len(self.target) > 4:
-            lines.append(f"                ... {len(self.target)} samples")
-        for name, r in self.relevance.items():
-            total = np.sum(r, dtype=np.float64)
-            spread = f"from {r.min():.3g} to {r.max():.3g}, sum {total:.4g}" if r.size else "empty"
-            lines.append(f"  relevance     '{name}' {r.dtype} {r.shape}: {spread}")
-        lines.append(f"  conservation  {self.conservation}")
-        if self.nodes:
-            rules = Counter(self.rules.values()).most_common(6)
-            lines.append("  rules         " + ", ".join(f"{rule} x{count}" for rule, count in rules))
-        lines.append(f"  engine        {self.engine}, {self.provider}")
-        return "\n".join([*lines, *(f"  warning       {warning}" for warning in self.warnings)])
+        return printed(self)
 
     def __eq__(self, other: object) -> bool:
         """Equal fields; arrays by value, NaN equal to NaN."""
@@ -225,9 +227,13 @@ class Explanation:
             image.show()
         return image
 
+    def html(self, sample: int = 0) -> str:
+        """HTML of one sample: of a text its coloured words, else the heatmap; what it says, and the warnings."""
+        return str(drawing_room().page(self, self._sample(sample)))
+
     def _repr_html_(self) -> str:
-        """What a notebook shows: the heatmap of the first sample and what it says."""
-        return str(drawing_room().page(self))
+        """What a notebook shows: the first sample."""
+        return self.html()
 
     @classmethod
     def load(cls, directory: str | Path) -> Explanation:

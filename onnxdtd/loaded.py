@@ -18,7 +18,7 @@ import onnx
 from onnxdtd.compiled.trace import LOWEST_OPSET
 from onnxdtd.compiled.upgrade import upgrade
 from onnxdtd.errors import UsageError
-from onnxdtd.inputs import Fixed, features, fix, labels
+from onnxdtd.inputs import Fixed, Reader, features, fix, labels
 from onnxdtd.model.canonise import canonise, take
 from onnxdtd.model.canonise.constants import constants
 from onnxdtd.model.ending import UNTOLD, ending
@@ -58,11 +58,12 @@ def loaded(model: Model | Loaded, fixed: Fixed = None, max_steps: int | None = N
 class Loaded:
     """A model, read once.
 
-    graph: in canonical form. path: of its file, if it is one. facts: what results say of it. labels, features: names
-    of its classes and of a table's columns, if the metadata or the user have them. endings: what makes each output
-    probabilities. first_input: compares the outputs with the file's. fixed: inputs that are constants, see
-    `inputs.fix`. rescales: whether its first steps change units. max_steps: of a loop, see `model.guard`. A copy, or
-    what is unpickled, has the model and starts sessions of its own. Raises ModelError, UsageError.
+    graph: in canonical form. path: of its file, if it is one. facts: what results say of it. labels, features:
+    names of its classes and of a table's columns, if the metadata or the user have them. reader: of its tokens, if
+    the user has one. endings: what makes each output probabilities. first_input: compares the outputs with the
+    file's. fixed: inputs that are constants, see `inputs.fix`. rescales: whether its first steps change units.
+    max_steps: of a loop, see `model.guard`. A copy, or what is unpickled, has the model and starts sessions of its
+    own. Raises ModelError, UsageError.
     """
 
     def __init__(self, model: Model, fixed: Fixed = None, max_steps: int | None = None) -> None:
@@ -81,6 +82,7 @@ class Loaded:
         }
         self.labels = labels(self.graph.metadata)
         self.features = features(self.graph.metadata)
+        self.reader: Reader | None = None
 
     def _become(self, graph: Graph) -> None:
         self.graph = graph
@@ -158,6 +160,14 @@ class Loaded:
         other = copy.copy(self)
         other.labels = self.labels if labels is None else labels
         other.features = self.features if features is None else features
+        return other
+
+    def reading(self, reader: Reader | None) -> Loaded:
+        """The same model, its tokens read and written by this tokenizer; itself, where there is none."""
+        if reader is None:
+            return self
+        other = copy.copy(self)
+        other.reader = reader
         return other
 
     def question(self, target: Any) -> Target:

@@ -9,7 +9,9 @@ import numpy.typing as npt
 
 from onnxdtd.domains.propagation import Range
 from onnxdtd.explanation import Explanation
+from onnxdtd.inputs import spelled
 from onnxdtd.loaded import VERSIONS, Loaded
+from onnxdtd.plan.masks import masks, texts
 from onnxdtd.plan.past import past
 from onnxdtd.plan.plan import Plan
 from onnxdtd.plan.seed import start_of
@@ -51,6 +53,10 @@ def explanation_of(
             name: {str(axis): list(places) for axis, places in axes.items()} for name, axes in only.items()
         },
         start=plan.inside.starts,
+        masks=masks(loaded.graph),
+        texts=spelled(
+            loaded.reader, texts(loaded.graph, loaded.features, outcome.relevance), feeds, masks(loaded.graph)
+        ),
         past=tuple(name for name in past(loaded.graph) if name in outcome.relevance),
         output=plan.output,
         target=seed.elements,

@@ -23,7 +23,7 @@ FLOORS = [
     {"disk", "entries", "errors", "pictures", "printing", "types", "version"},
     {"deadline", "durable", "memory", "registry"},
     {"npz", "primitives"}, {"linear"}, {"model"},
-    {"domains"}, {"ops", "rules"}, {"methods"}, {"arrow", "folder"}, {"inputs"},
+    {"domains"}, {"ops", "rules"}, {"methods"}, {"arrow", "folder", "tokens"}, {"inputs"},
     {"conservation", "plan", "settings"}, {"records", "walk"},
     {"compiled"}, {"calls", "explanation", "loaded", "remarks", "runs"}, {"engines", "scaling", "weighed"},
     {"results"},

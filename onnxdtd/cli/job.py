@@ -27,20 +27,23 @@ class Asked:
 
 def ask(
     model: Path,
-    input: Path,
+    input: Path | list[Any],
     targets: Sequence[str],
     options: Mapping[str, Any],
     preprocess: Path | None,
     image: Mapping[str, Any],
     *checks: Callable[[], object],
 ) -> Asked:
-    """Model, input and targets, read and checked; checks: further ones, of the command. All faults at once."""
+    """Model, input (a file, or texts) and targets, read and checked; checks: further ones, of the command. All
+    faults at once."""
     faults = Faults()
+    files = [input] if isinstance(input, Path) else []
     here = explainer = explainer_for(
-        faults, model, preprocess=preprocess, image=image, inputs=[input], **options
+        faults, model, preprocess=preprocess, image=image, inputs=files, **options
     )
-    with faults:
-        input_file(input)
+    for file in files:
+        with faults:
+            input_file(file)
     for check in checks:
         with faults:
             check()

@@ -32,7 +32,8 @@ def asked_fields(
     if not any(map(_may_be_pictures, inputs)):
         names = ", ".join(f"--{name}" for name in (*(["preprocess"] if file else []), *flags))
         raise UsageError(
-            f"'{inputs[0]}' is not an image, nor pixels of uint8, which {names} would prepare: leave them out"
+            f"'{inputs[0] if inputs else '--text'}' is not an image, nor pixels of uint8, which {names} would "
+            "prepare: leave them out"
         )
     faults, fields = Faults(), dict[str, Any]()
     for name, read in (("resize", _size), ("crop", _size), ("mean", _numbers), ("std", _numbers)):

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from onnxdtd.cli import options
+from onnxdtd.cli import options, texts
 
 EXAMPLES = """\b
 Examples:
@@ -15,6 +15,7 @@ Examples:
   onnxdtd run model.onnx photo.jpg --resize 256 --crop 224 --scale 0.00392157
               --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225
   onnxdtd run model.onnx inputs.npz --target logits:3 --method dtd --json
+  onnxdtd run model.onnx --tokenizer tokenizer.json --text "It was good."
 
 The folder holds heatmap.png, relevance.npz, explanation.json and the model's inputs and outputs. An earlier
 result there is replaced, anything else is never touched."""
@@ -23,7 +24,7 @@ result there is replaced, anything else is never touched."""
 @options.takes_image
 def run(
     model: options.Model,
-    inputs: options.Inputs,
+    inputs: options.Inputs = [],  # noqa: B006 (as the targets)
     output: options.Output = Path("onnxdtd-out"),
     target: options.Targets = ["top"],  # noqa: B006 (typer reads it, nobody changes it)
     method: options.Method = "auto",
@@ -62,6 +63,10 @@ def run(
     no_cache: options.NoCache = False,
     preprocess: options.Preprocess = None,
     image: Any = None,
+    text: texts.Text = None,
+    pair: texts.Pair = None,
+    tokenizer: texts.Tokenizer = None,
+    tokens: texts.Tokens = None,
     sample: Annotated[
         str | None,
         typer.Option(metavar="I|A:B", help="Only this row of the input, counted from 0, or rows A to B - 1."),
@@ -87,9 +92,11 @@ def run(
         {"method": method, "engine": engine, "bias": bias, "rules": rules, "providers": provider,
          "input_range": input_range, "fixed": fixed or (), "settings": settings or (), "verify": verify,
          "strict_rules": strict_rules, "background": background, "max_steps": max_steps,
-         "cache_dir": False if no_cache else None},
+         "cache_dir": False if no_cache else None,
+         "tokenizer": texts.one_of(tokenizer=tokenizer, tokens=tokens)},
         preprocess,
         image,
+        texts=texts.texts_of(inputs, text, pair, tokenizer),
         sample=sample,
         parquet=parquet,
         keep=keep or (),

@@ -14,6 +14,7 @@ import numpy as np
 
 from onnxdtd.audit import audited
 from onnxdtd.cli import many_job
+from onnxdtd.cli.coloured import coloured, shows_colour
 from onnxdtd.cli.job import ask
 from onnxdtd.cli.progress import Progress
 from onnxdtd.cli.settings import restriction, restrictions
@@ -35,6 +36,7 @@ def explain(
     preprocess: Path | None,
     image: Mapping[str, Any],
     *,
+    texts: Sequence[Any] = (),
     sample: str | None,
     keep: Sequence[str],
     only: Sequence[str],
@@ -44,12 +46,12 @@ def explain(
 ) -> str:
     """Explain one input or many, write the folder, and tell of it: a summary, or one JSON object. Of several targets
     each has a folder of its own in `output`, and the JSON object lists them as `results`."""
-    if many_job.are_many(model, inputs, sample):
+    if not texts and many_job.are_many(model, inputs, sample):
         return many_job.explain(
             model, inputs, output, targets, options, preprocess, image,
             sample=sample, keep=keep, only=only, audit=audit, parquet=parquet, as_json=as_json,
         )  # fmt: skip
-    (input,) = inputs
+    input = [*texts] if texts else inputs[0]
     folders = [output] if len(targets) == 1 else [output / place for place in _places(targets)]
     checks: list[Callable[[], object]] = [partial(check_folder, folder, SCHEMA) for folder in folders]
     checks += [partial(restriction, text) for text in only]
@@ -72,7 +74,9 @@ def explain(
             message("\n".join(f"warning: {text}" for text in e.warnings))
             results.append({**written, "prediction": prediction(e), "directory": str(saved)})
         else:
-            results.append(summary(e, folder, written["files"]))
+            text = coloured(e) if shows_colour() else ""
+            told = summary(e, folder, written["files"])
+            results.append(f"{text}\n\n{told}" if text else told)
     if not as_json:
         return "\n\n".join(results)
     return json.dumps(results[0] if len(results) == 1 else {"results": results}, allow_nan=False)
@@ -105,8 +109,10 @@ def _chosen(x: Mapping[str, Any], text: str) -> dict[str, Any]:
     }
 
 
-def picture_shown(prepare: Preprocess | None, input: Path) -> Any:
+def picture_shown(prepare: Preprocess | None, input: Any) -> Any:
     """The picture that the model is shown, where the input is one."""
+    if not isinstance(input, Path):
+        return None
     return prepare.picture(input) if prepare and input.suffix.lower() in IMAGE_SUFFIXES else None
 
 

@@ -11,6 +11,7 @@ from onnxdtd.inputs.parts import Row
 from onnxdtd.inputs.preprocess import Preprocess, features, labels, read_metadata_range
 from onnxdtd.inputs.presets import PRESETS, Preparation, preparation
 from onnxdtd.inputs.rows import DataSet, open_data
+from onnxdtd.inputs.tokenizer import Reader, Tokenizer, reader_of, spelled
 
 __all__ = [
     "DataSet",
@@ -21,7 +22,9 @@ __all__ = [
     "PRESETS",
     "Preparation",
     "Preprocess",
+    "Reader",
     "Row",
+    "Tokenizer",
     "check_inputs",
     "features",
     "feeds_of",
@@ -35,5 +38,7 @@ __all__ = [
     "read_inputs",
     "read_like",
     "read_metadata_range",
+    "reader_of",
+    "spelled",
     "untakable",
 ]

@@ -16,7 +16,9 @@ from onnxdtd.inputs.files import read_inputs
 from onnxdtd.inputs.pixels import is_pixels, prepared_pixels
 from onnxdtd.inputs.preprocess import Preprocess
 from onnxdtd.inputs.presets import refuse_unprepared
+from onnxdtd.inputs.tokenizer import Reader
 from onnxdtd.model.graph import Value
+from onnxdtd.tokens import Spelled
 from onnxdtd.types import Array
 
 
@@ -25,13 +27,19 @@ def feeds_of(
     values: Mapping[str, Value],
     preprocess: Preprocess | None = None,
     features: Sequence[str] | None = None,
+    reader: Reader | None = None,
 ) -> dict[str, Array]:
     """The model's checked inputs by name.
 
     x: an array (N, ...) of NumPy, torch, or whatever NumPy reads; the path of a file, see `read_inputs`; a PIL image,
     or a list of images or of paths of images, which `preprocess` makes arrays; or a dict of these by input name.
-    Pixels of uint8 are prepared where the model takes floating-point pictures. Raises InputError.
+    Pixels of uint8 are prepared where the model takes floating-point pictures. With a reader a str is a text, and so
+    are pairs and lists of them; a file is a Path then. Raises InputError.
     """
+    if isinstance(x, Spelled):
+        return Spelled(check_inputs(x, values), x.texts)
+    if reader is not None and (texts := reader.texts_in(x)) is not None:
+        return reader.read(texts, values)
     if isinstance(x, (str, PathLike)):
         return read_inputs(Path(x), values, preprocess, features)
     if isinstance(x, Mapping):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
+from onnxdtd.inputs.tokenizer import role
 from onnxdtd.model.graph import Graph
 from onnxdtd.ops import OPS
 
@@ -17,6 +20,21 @@ def masks(graph: Graph) -> tuple[str, ...]:
     # A column of a table (N, 1) is no sequence, so beside it lie other columns and no mask.
     shapes = {shape for shape in shapes if shape is not None and any(size != 1 for size in shape[1:])}
     return tuple(name for name in integers if name not in looked_up and graph.value(name).shape in shapes)
+
+
+def texts(graph: Graph, features: Sequence[str] | None, names: Iterable[str]) -> tuple[str, ...]:
+    """Those of the named inputs that are sequences of tokens (N, T), each looked up where it stands; the inputs that
+    say of which kind or at which place a token is are none, nor are a table's columns, which have names."""
+    integers = [name for name in names if not graph.value(name).is_float and role(name) == "ids"]
+    return tuple(
+        name
+        for name in integers
+        if features is None
+        and (shape := graph.value(name).shape) is not None
+        and len(shape) == 2
+        and shape[1] != 1
+        and any(_looks_up(graph, v) and graph.value(v).shape in (shape, None) for v in _moved(graph, name))
+    )
 
 
 def _moved(graph: Graph, name: str) -> list[str]:

@@ -8,8 +8,10 @@ import onnxdtd.passes  # noqa: F401 (a result that was read from disk needs the 
 from onnxdtd.reading.caption import asked, caption, set_aside, title, unit
 from onnxdtd.reading.shares import GROWS, blown_up, grown, owed, parts, shares
 from onnxdtd.reading.shows import box_in, column_names, columns, headings, images, in_pixels, shows
+from onnxdtd.reading.words import text_input, word_labels, words
 
 __all__ = [
     "GROWS", "asked", "blown_up", "box_in", "caption", "column_names", "columns", "grown", "headings", "images",
-    "in_pixels", "owed", "parts", "set_aside", "shares", "shows", "title", "unit",
+    "in_pixels", "owed", "parts", "set_aside", "shares", "shows", "text_input", "title", "unit", "word_labels",
+    "words",
 ]  # fmt: skip

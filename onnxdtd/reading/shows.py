@@ -11,6 +11,7 @@ import numpy as np
 from onnxdtd.explanation import Explanation
 from onnxdtd.inputs.layout import layout_of
 from onnxdtd.reading.caption import asked, unit
+from onnxdtd.reading.words import beside, text_input, word_labels, words
 from onnxdtd.registry import METHODS
 from onnxdtd.types import Array
 
@@ -34,6 +35,12 @@ def shows(
 ) -> list[str]:
     """Sentences on one sample. names: of a table's columns. image: the input to tell of, by default the first one, or
     all columns of a table."""
+    name = text_input(e) if image is None else ""
+    if name and np.isfinite(e.relevance[name][sample]).all() and e.relevance[name][sample].any():
+        listed = [word for word in words(e, sample, name) if not word.special]
+        amounts = np.array([word.relevance for word in listed])
+        labels = word_labels(e, sample, name, listed)
+        return [*_against(e, sample), *_row(e, sample, amounts, labels), *beside(e, sample, name)]
     together = columns(e) if image is None else ()
     drawn = together or (tuple(e.relevance)[:1] if image is None else (image,))
     parts = [[arrays[name][sample] for name in drawn] for arrays in (e.relevance, e.inputs)] if drawn else []
@@ -77,6 +84,8 @@ def box_in(explanation: Explanation, sample: int, name: str) -> tuple[float, flo
 
 def columns(explanation: Explanation) -> tuple[str, ...]:
     """The inputs, where there are several and each is one or more columns of a table; else none."""
+    if explanation.texts:
+        return ()
     rows = [r.ndim == 2 for r in explanation.relevance.values()]
     return tuple(explanation.relevance) if len(rows) > 1 and all(rows) else ()
 
@@ -90,6 +99,8 @@ def headings(explanation: Explanation, names: tuple[str, ...]) -> list[str]:
 def column_names(e: Explanation) -> list[str]:
     """The names of a table's columns: the user's or the metadata's, else those of inputs, else [0], [1], ...; none
     for what is no table."""
+    if e.texts:
+        return []
     together = columns(e)
     size = sum(r[0].size for r in e.relevance.values()) if together or len(e.relevance) == 1 else 0
     if not together and [r.ndim for r in e.relevance.values()] != [2]:
@@ -198,7 +209,7 @@ def _written(value: Any) -> str:
 def _row(e: Explanation, sample: int, relevance: Array, labels: Sequence[str]) -> list[str]:
     """The strongest on each side, of columns, tokens or pieces of a sequence."""
     up, down = verbs(e)
-    what, largest = asked(e, sample), float(np.abs(relevance).max())
+    what, largest = asked(e, sample), float(np.abs(relevance).max(initial=0))
     told: list[str] = []
     for verb, side in ((up, relevance), (down, -relevance)):
         order = [i for i in np.argsort(-side, kind="stable")[:MOST] if side[i] > SMALL * largest]

@@ -3,6 +3,7 @@
     image       (C, H, W), (H, W, C), (H, W)    input | relevance, summed over the channels | overlay
     sequence    (C, T), (T, C)                  the signal above a strip of relevance
     table row   (F,)                            horizontal bars, the largest first, of all inputs together
+    text        tokens (T,)                     coloured words in reading order
 
 An image is painted at once where a PNG is all that is asked for; the others are charts of matplotlib.
 """
@@ -27,14 +28,17 @@ from onnxdtd.reading import (
     columns,
     images,
     parts,
+    text_input,
     title,
     unit,
+    words,
 )  # fmt: skip
 from onnxdtd.render.canvas import DPI, Board, Box, Page
 from onnxdtd.render.charts import bars, strip
 from onnxdtd.render.images import channels_last, image, picture_of
 from onnxdtd.render.painted import Painted
 from onnxdtd.render.waterfall import waterfall
+from onnxdtd.render.words import word_picture
 from onnxdtd.types import Array
 
 if TYPE_CHECKING:
@@ -138,6 +142,10 @@ def figure_of(
     adds up to the explained number where the method says so. The rest is as for `heatmap`.
     """
     e, together = explanation, columns(explanation) if name is None else ()
+    text = text_input(e) if name is None else name if name in e.texts else ""
+    if text and layout is None and names is None and picture is None:
+        listed = words(e, sample, text)
+        return word_picture(listed, title(e, sample), caption(e, sample)) if listed else None
     drawn = together or tuple(e.relevance)[:1] if name is None else (name,)
     if not drawn:
         return None

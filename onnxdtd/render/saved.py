@@ -19,6 +19,7 @@ from onnxdtd.render.contact import MOST, sheet, thumb
 from onnxdtd.render.heatmap import figure_of, save_heatmap
 from onnxdtd.render.painted import Painted
 from onnxdtd.render.waterfall import ranking
+from onnxdtd.render.words import coloured_html
 from onnxdtd.sheets import relevance_lines, summary_line, write_csv
 
 
@@ -64,7 +65,7 @@ def drawable(e: Explanation, sample: int = 0) -> bool:
     """Whether anything was given to anything, and the first input's part is finite."""
     if not e.seed.any() and not any(r.any() for r in e.relevance.values()):
         return False
-    names = columns(e) or list(e.relevance)[:1]
+    names = columns(e) or list(e.texts)[:1] or list(e.relevance)[:1]
     return all(len(e.relevance[n]) and np.isfinite(e.relevance[n][sample]).all() for n in names)
 
 
@@ -85,14 +86,17 @@ def picture(e: Explanation, sample: int = 0) -> bytes:
     return png(figure)
 
 
-def page(e: Explanation) -> str:
-    """HTML for a notebook: what was explained, the heatmap of the first sample, what it shows, and the warnings."""
-    text = [f"<b>{html.escape(title(e))}</b>"]
+def page(e: Explanation, sample: int = 0) -> str:
+    """HTML for a notebook: what was explained in one sample, its coloured words or heatmap, what that shows, and the
+    warnings."""
+    lines = [f"<b>{html.escape(title(e, sample))}</b>"]
     if len(e.target) > 1:
-        text.append(f"the first of {len(e.target)} samples")
-    if drawable(e) and (figure := figure_of(e, board=Painted)) is not None:
+        lines.append(f"{'the first' if not sample else f'sample {sample}'} of {len(e.target)} samples")
+    if text := coloured_html(e, sample):
+        lines.append(text)
+    elif drawable(e, sample) and (figure := figure_of(e, sample, board=Painted)) is not None:
         data = base64.b64encode(png(figure)).decode("ascii")
-        text.append(f'<img alt="heatmap" style="max-width: 100%" src="data:image/png;base64,{data}">')
-    text += [html.escape(line) for line in (" ".join(shows(e)), shares(e)) if line]
-    text += [f"<i>warning: {html.escape(warning)}</i>" for warning in e.warnings]
-    return "<div>" + "<br>\n".join(text) + "</div>"
+        lines.append(f'<img alt="heatmap" style="max-width: 100%" src="data:image/png;base64,{data}">')
+    lines += [html.escape(line) for line in (" ".join(shows(e, sample)), shares(e, sample)) if line]
+    lines += [f"<i>warning: {html.escape(warning)}</i>" for warning in e.warnings]
+    return "<div>" + "<br>\n".join(lines) + "</div>"
