@@ -43,7 +43,7 @@ class OpEntry:
     for all. own: the method of many passes that sharing through it is, whatever the rule. value(point): what it
     makes, of ops whose every piece is linear without a constant. flat: it is piecewise constant, so its derivative
     is zero wherever it exists. rounds: it steps between floats and integers, which go on carrying; its scale and zero
-    point count as constants, whatever they are made of.
+    point count as constants, whatever they are made of. normalises: what it makes are weights that sum to one.
     """
 
     name: str
@@ -66,6 +66,7 @@ class OpEntry:
     flat: bool = False
     own: str = ""
     rounds: bool = False
+    normalises: bool = False
     range: Callable[..., Any] | None = None
     pieces: Callable[..., Any] | None = None
     work: Callable[..., int] | None = None
@@ -107,7 +108,8 @@ class MethodEntry:
     bias: the default of the switch, `absorb` or `redistribute`. finish: what is done last to what arrives at an
     input: nothing, `times_input` or `square`. needs_range: its first layer takes the rule of the input's range.
     covers: the kinds of op that its theory covers, None for a method that rests on none. waives: the audits of
-    claims that it does not make.
+    claims that it does not make. holds_weights: weights that an op has normalised (those of attention) are constants
+    to it, so that what they weigh gets all.
     """
 
     name: str
@@ -119,6 +121,7 @@ class MethodEntry:
     needs_range: bool = False
     covers: tuple[Kind, ...] | None = None
     waives: tuple[str, ...] = ()
+    holds_weights: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from onnxdtd.registry import op
 ONE_AXIS = 13
 
 
-@op("Softmax", kind="norm", range=within(UNIT))
+@op("Softmax", kind="norm", range=within(UNIT), normalises=True)
 def softmax(point: Point) -> Site:
     """y = exp(x) / sum exp(x); Jacobian y_j (1[i = j] - y_i). An input without a share (masked) counts as 0."""
     axes = _axes(point)

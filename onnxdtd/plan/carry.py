@@ -31,13 +31,16 @@ class Carried:
     floats, integers (texts among them): the values that depend on an input; beside: those through which their node
     carries no relevance; behind: those that come from a node with a fault. held: graph inputs that are a weight or
     setting of a node, by that node: they are given no relevance. stops: what a node that it holds for makes is a
-    constant. codes: the nodes that read floats as categories. bodies: the same of each loop's body.
+    constant. holds_weights: so are normalised weights, where they weigh other values; weights: these, and what was
+    made of them alone. codes: the nodes that read floats as categories. bodies: the same of each loop's body.
     """
 
     graph: Graph
     floats: set[str]
     integers: set[str]
     stops: Stops
+    holds_weights: bool = False
+    weights: set[str] = field(default_factory=set)
     slots: dict[str, tuple[int, ...]] = field(default_factory=dict)
     ops: dict[str, OpEntry] = field(default_factory=dict)
     faults: dict[str, str] = field(default_factory=dict)
@@ -79,9 +82,21 @@ class Carried:
                 op = replace(op, kind="route", family="embedding" if made else "route", data=slots)
         if slots is None:
             return
-        self.slots[node.name] = slots
-        self.ops[node.name] = as_marked(op, node, slots)
+        self.slots[node.name], self.ops[node.name] = self._holding(node, op, slots)
         self._judge(node, op, slots)
+
+    def _holding(self, node: Node, op: OpEntry, slots: tuple[int, ...]) -> tuple[tuple[int, ...], OpEntry]:
+        """The slots and the entry of a node; where it weighs values by weights that are held, the values' slots, and
+        it is a weighted average."""
+        weights = {slot for slot in slots if node.inputs[slot] in self.weights}
+        if op.normalises or (weights and len(weights) == len(slots)):
+            self.weights.update(filter(None, node.outputs))
+        marked = as_marked(op, node, slots)
+        if not self.holds_weights or not weights or len(weights) == len(slots) or marked.kind != "gate":
+            return slots, marked
+        weighed = tuple(slot for slot in slots if slot not in weights)
+        entry = as_marked(op, node, weighed)
+        return weighed, replace(entry, family="pool") if entry.kind == "linear" else entry
 
     def _through_body(self, call: Layout, op: OpEntry) -> None:
         """A state of a loop carries if what it begins with does, or what an iteration makes of it."""
@@ -91,7 +106,7 @@ class Carried:
             for values in (self.floats, self.integers)
         )
         while True:
-            inner = Carried(call.body, {*floats}, {*integers}, self.stops).follow()
+            inner = Carried(call.body, {*floats}, {*integers}, self.stops, self.holds_weights).follow()
             floats |= {state.begin for state in call.states if state.end in inner.floats}
             integers |= {state.begin for state in call.states if state.end in inner.integers}
             if floats <= inner.floats and integers <= inner.integers:
@@ -173,9 +188,9 @@ class Carried:
             self.behind.update(filter(None, node.outputs))
 
 
-def carry(graph: Graph, stops: Stops) -> Carried:
+def carry(graph: Graph, stops: Stops, holds_weights: bool = False) -> Carried:
     """Follow the graph's inputs, its attention masks aside, to wherever relevance can come from; what a node that
-    `stops` makes is a constant."""
+    `stops` makes is a constant, and with holds_weights what weighs other values."""
     tokens = {name for name in graph.inputs if graph.value(name).elem_type in TOKENS} - {*masks(graph)}
     floats = {name for name in graph.inputs if graph.value(name).is_float}
-    return Carried(graph, floats, tokens, stops, codes=categories(graph)).follow()
+    return Carried(graph, floats, tokens, stops, holds_weights, codes=categories(graph)).follow()

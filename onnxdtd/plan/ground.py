@@ -18,11 +18,13 @@ class Ground:
 
     def __init__(self, graph: Graph, input_range: Range = None, overrides: Sequence[Override] = ()) -> None:
         self.graph, self._input_range, self._overrides = graph, input_range, tuple(overrides)
+        self._carried: dict[bool, Carried] = {}
 
-    @cached_property
-    def carried(self) -> Carried:
-        """What relevance can go along."""
-        return carry(self.graph, self._stops)
+    def carried(self, holds_weights: bool = False) -> Carried:
+        """What relevance can go along; holds_weights: see `MethodEntry`."""
+        if holds_weights not in self._carried:
+            self._carried[holds_weights] = carry(self.graph, self._stops, holds_weights)
+        return self._carried[holds_weights]
 
     def _stops(self, node: Node) -> bool:
         return any(override.stops(node) for override in self._overrides)

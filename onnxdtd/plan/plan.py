@@ -109,10 +109,9 @@ def make_plan(
     UnsupportedError listing every op without an entry and every rule that does not fit its op; UsageError for
     unknown names.
     """
-    if method != "auto":
-        method_entry(method)
+    holds_weights = method != "auto" and method_entry(method).holds_weights
     ground = ground or Ground(graph, input_range, overrides)
-    reached = reach(ground.carried, output)
+    reached = reach(ground.carried(holds_weights), output)
     reason = passes = ""
     # What the user sets of rules is meant for a walk.
     ruled = bool(overrides) or bias is not None

@@ -38,10 +38,11 @@ def test_gradient_x_input_of_each_token_is_autograd(export: str) -> None:
 
 
 @pytest.mark.parametrize("export", EXPORTS)
-def test_attnlrp_is_the_papers_written_out(export: str) -> None:
+@pytest.mark.parametrize("method", ["attnlrp", "cp_lrp"])
+def test_lrp_is_the_papers_written_out(method: str, export: str) -> None:
     """No division but the first: no stabiliser, and where a norm is exported in parts, nothing lost between them."""
-    e = explained(export, "attnlrp")
-    assert error(e.relevance["ids"], golden()["attnlrp"]) < 1e-5
+    e = explained(export, method)
+    assert error(e.relevance["ids"], golden()[method]) < 1e-5
     assert "epsilon" not in e.conservation.causes
     lost = sum(e.conservation.causes.values())
     assert abs(e.conservation.relevance + lost - e.conservation.target) < 1e-3 * abs(e.conservation.target)
@@ -56,7 +57,7 @@ def test_padding_gets_nothing(export: str) -> None:
         assert not ids[golden()["mask"] == 0].any()
 
 
-@pytest.mark.parametrize("method", ["attnlrp", "gradient_x_input"])
+@pytest.mark.parametrize("method", ["attnlrp", "cp_lrp", "gradient_x_input"])
 @pytest.mark.parametrize("export", EXPORTS)
 def test_compiled_is_the_same(export: str, method: str) -> None:
     eager, compiled = (explained(export, method, engine=engine) for engine in ("numpy", "onnx"))

@@ -10,9 +10,10 @@ Made with torch 2.13.0 (CPU), onnx 1.23.2, numpy 2.4.6, Python 3.11. The three f
     dynamo.onnx     dynamo export, opset 20
     attention.onnx  dynamo export, opset 23, by scaled_dot_product_attention: one Attention node a layer
 
-relevance.npz holds: ids, mask, target (3,) (the arg-max), logits; gradient_x_input and attnlrp (3, 8): relevance of
-each token, summed over its word vector. AttnLRP (Achtibat et al. 2024) is written out here as one backward function
-for each operation, in float64, stabiliser 1e-12 with the sign of the sum: gradients are replaced by relevance.
+relevance.npz holds: ids, mask, target (3,) (the arg-max), logits; gradient_x_input, attnlrp and cp_lrp (3, 8):
+relevance of each token, summed over its word vector. AttnLRP (Achtibat et al. 2024) and CP-LRP (Ali et al. 2022, the
+rules AH and LN) are written out here as one backward function for each operation, in float64, stabiliser 1e-12 with
+the sign of the sum: gradients are replaced by relevance.
 """
 
 from __future__ import annotations
@@ -84,6 +85,20 @@ class Product(torch.autograd.Function):
         return a * (q @ b.mT), b * (a.mT @ q)
 
 
+class Weigh(torch.autograd.Function):
+    """AH: R_b = b (a^T r / z), and nothing for the weights a."""
+
+    @staticmethod
+    def forward(ctx: Any, a: Tensor, b: Tensor) -> Tensor:
+        ctx.save_for_backward(a, b)
+        return a @ b
+
+    @staticmethod
+    def backward(ctx: Any, r: Tensor) -> Any:
+        a, b = ctx.saved_tensors
+        return None, b * (a.mT @ (r / stabilised(a @ b)))
+
+
 class Softmax(torch.autograd.Function):
     """R = x (r - s sum r), r first divided and multiplied by the stabilised s."""
 
@@ -130,16 +145,18 @@ class Pass(torch.autograd.Function):
 
 
 PLAIN = SimpleNamespace(
-    linear=functional.linear, add=torch.add, product=torch.matmul, softmax=lambda x: x.softmax(-1),
+    linear=functional.linear, add=torch.add, product=torch.matmul, weigh=torch.matmul, softmax=lambda x: x.softmax(-1),
     layer_norm=lambda x, w, b: functional.layer_norm(x, (WIDTH,), w, b, LAYER_NORM_EPSILON),
     gelu=functional.gelu, tanh=torch.tanh, scale=lambda x, c: x * c,
 )  # fmt: skip
 ATTNLRP = SimpleNamespace(
-    linear=Linear.apply, add=Add.apply, product=Product.apply, softmax=Softmax.apply, layer_norm=LayerNorm.apply,
+    linear=Linear.apply, add=Add.apply, product=Product.apply, weigh=Product.apply, softmax=Softmax.apply,
+    layer_norm=LayerNorm.apply,
     gelu=lambda x: Pass.apply(x, functional.gelu(x.detach())),
     tanh=lambda x: Pass.apply(x, torch.tanh(x.detach())),
     scale=lambda x, c: Pass.apply(x, x.detach() * c),
 )  # fmt: skip
+CP_LRP = SimpleNamespace(**{**vars(ATTNLRP), "weigh": Weigh.apply, "softmax": lambda x: x.detach().softmax(-1)})
 
 
 class Block(nn.Module):
@@ -158,7 +175,7 @@ class Block(nn.Module):
         else:
             scores = ops.scale(ops.product(q, k.transpose(-1, -2)), 1 / math.sqrt(WIDTH / HEADS))
             away = (1.0 - mask[:, None, None, :].to(x.dtype)) * MASKED
-            heads = ops.product(ops.softmax(ops.add(scores, away)), v)
+            heads = ops.weigh(ops.softmax(ops.add(scores, away)), v)
         context = heads.transpose(1, 2).reshape(-1, LENGTH, WIDTH)
         x = self._norm(0, ops.add(x, ops.linear(context, self.out.weight, self.out.bias)), ops)
         hidden = ops.gelu(ops.linear(x, self.wide.weight, self.wide.bias))
@@ -227,10 +244,12 @@ def main(folder: Path) -> None:
     model = Classifier().double().eval()
     logits, target, products = relevance(model, ids, mask, PLAIN)
     _, _, lrp = relevance(model, ids, mask, ATTNLRP)
+    _, _, conserving = relevance(model, ids, mask, CP_LRP)
     np.savez(
         folder / "relevance.npz",
         ids=ids.numpy(), mask=mask.numpy(), target=target.numpy(), logits=logits.detach().numpy(),
         gradient_x_input=products.sum(-1).detach().numpy(), attnlrp=lrp.sum(-1).numpy(),
+        cp_lrp=conserving.sum(-1).numpy(),
     )  # fmt: skip
     names = {"input_names": ["ids", "mask"], "output_names": ["logits"]}
     plain, fused = Classifier().eval(), Classifier(fused=True).eval()
