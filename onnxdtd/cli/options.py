@@ -109,6 +109,21 @@ Settings = Annotated[
 NoAudit = Annotated[
     bool, typer.Option("--no-audit", help="Leave out what says how far to trust it: four walks less.")
 ]
+Occlude = Annotated[
+    int | None,
+    typer.Option(
+        metavar="ID",
+        help="For occlusion of tokens: the number of the token that covers each, such as that of [MASK] or padding; "
+        "the same as --set occlude=ID.",
+    ),
+]
+
+
+def settings_of(settings: list[str] | None, **own: object) -> list[str]:
+    """What `--set` says, and options that stand for one setting of a method."""
+    return [*(settings or ()), *(f"{name}={value}" for name, value in own.items() if value is not None)]
+
+
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout and nothing else.")]
 Input = Annotated[
     Path,

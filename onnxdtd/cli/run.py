@@ -29,6 +29,7 @@ def run(
     target: options.Targets = ["top"],  # noqa: B006 (typer reads it, nobody changes it)
     method: options.Method = "auto",
     settings: options.Settings = None,
+    occlude: options.Occlude = None,
     keep: Annotated[
         list[str] | None,
         typer.Option(
@@ -90,7 +91,8 @@ def run(
         output,
         target,
         {"method": method, "engine": engine, "bias": bias, "rules": rules, "providers": provider,
-         "input_range": input_range, "fixed": fixed or (), "settings": settings or (), "verify": verify,
+         "input_range": input_range, "fixed": fixed or (),
+         "settings": options.settings_of(settings, occlude=occlude), "verify": verify,
          "strict_rules": strict_rules, "background": background, "max_steps": max_steps,
          "cache_dir": False if no_cache else None,
          "tokenizer": texts.one_of(tokenizer=tokenizer, tokens=tokens)},

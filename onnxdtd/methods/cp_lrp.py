@@ -10,7 +10,7 @@ from onnxdtd.rules import Rule
 
 @method("cp_lrp", holds_weights=True)
 def cp_lrp(place: Place, options: Options) -> Rule:
-    """CP-LRP: as attnlrp, with the attention weights A as constants: of y = A V the values V get all, Q and K nothing.
+    """CP-LRP: as attnlrp, with attention weights A as constants: of y = A V the values V get all, Q and K nothing.
 
     R(V_j) = V_j sum_i A_ij r_i / y_i; norms divide by a constant, too. Held is whatever a Softmax alone has made and
     other values are multiplied by: shares between experts and branches as well. Source: Ali et al. 2022 (rules AH

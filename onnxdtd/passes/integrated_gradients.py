@@ -9,6 +9,7 @@ import numpy as np
 from onnxdtd.errors import UsageError
 from onnxdtd.explainer import Explainer
 from onnxdtd.explanation import Explanation
+from onnxdtd.passes.embedded import Embedded, tokens
 from onnxdtd.passes.passes import Passes
 from onnxdtd.registry import many_passes
 from onnxdtd.types import Array, OnProgress
@@ -24,6 +25,7 @@ def integrated_gradients(
     *,
     progress: OnProgress = None,
     baseline: Any = 0.0,
+    baseline_token: int | None = None,
     steps: int = 64,
     rule: Literal["midpoint", "trapezoid"] = "midpoint",
     batch: int | None = None,
@@ -32,12 +34,27 @@ def integrated_gradients(
 
     sum_i R_i = f(x) - f(b) up to the quadrature's error, which is reported for each sample as
     `completeness_error` (sum minus difference) beside `baseline_value`, f(b); `seed` is the difference. baseline: a
-    number, an array that broadcasts to the input, or a dict by input name. steps: pieces of the path; rule:
+    number, an array that broadcasts to the input, or a dict by input name. Tokens are moved where they are vectors,
+    from zero, or from the vector of `baseline_token` at every place (padding, or unknown); each gets the sum over its
+    vector. steps: pieces of the path; rule:
     `midpoint` (steps gradients) or `trapezoid` (steps + 1). batch: points of one pass, by default what fits.
     """
     if steps < 1 or rule not in ("midpoint", "trapezoid"):
         raise UsageError(
             f"integrated_gradients takes steps >= 1 and rule midpoint or trapezoid, not {steps}, {rule}"
+        )
+    if tokens(explainer.plan(explainer.loaded.question(target).output)):
+        inside = Embedded(explainer, x, target)
+        from_here = inside.baseline(baseline, baseline_token)
+        return inside.back(
+            integrated_gradients(
+                inside.explainer, inside.feeds, inside.target,
+                progress=progress, baseline=from_here, steps=steps, rule=rule, batch=batch,
+            )
+        )  # fmt: skip
+    if baseline_token is not None:
+        raise UsageError(
+            "baseline_token is for inputs of tokens, and this model is explained by floats alone"
         )
     passes = Passes(explainer, x, target, progress, batch)
     start = passes.baseline(baseline)

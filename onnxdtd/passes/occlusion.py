@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -14,7 +15,9 @@ from onnxdtd.errors import UsageError
 from onnxdtd.explainer import Explainer
 from onnxdtd.explanation import Explanation
 from onnxdtd.inputs.layout import layout_of
+from onnxdtd.passes.embedded import tokens
 from onnxdtd.passes.passes import Passes
+from onnxdtd.passes.token_occlusion import without_tokens
 from onnxdtd.registry import many_passes
 from onnxdtd.types import OnProgress
 
@@ -32,6 +35,7 @@ def occlusion(
     patch: Size = None,
     stride: Size = None,
     baseline: Any = 0.0,
+    occlude: int | None = None,
     channels: Literal["together", "each"] = "together",
     layout: str | None = None,
     batch: int | None = None,
@@ -42,10 +46,25 @@ def occlusion(
     by side sum to their losses. patch, stride: a number or one per spatial axis; by default a fourteenth of the
     longest axis and half of that; a table's columns one by one. Every element is covered: the last patch ends at
     the border. baseline: what covers it, as for integrated gradients. channels: `together` or `each` on its own.
-    layout: such as NCHW, where the shape does not tell. `sum_of_losses`: over all patches, for each sample.
+    layout: such as NCHW, where the shape does not tell. occlude: for inputs of tokens, each of which is a patch, the
+    number of the token that covers it: of a mask, of padding, or of an unknown word. `sum_of_losses`: over all
+    patches, for each sample.
     """
     if channels not in ("together", "each"):
         raise UsageError(f"occlusion takes channels together or each, not {channels!r}")
+    plan = explainer.plan(explainer.loaded.question(target).output)
+    if tokens(plan) and (occlude is not None or not plan.floats):
+        e = without_tokens(explainer, x, target, progress, occlude, batch)
+        if not plan.floats:
+            return e
+        others = occlusion(
+            explainer, x, target, progress=progress, patch=patch, stride=stride, baseline=baseline,
+            channels=channels, layout=layout, batch=batch,
+        )  # fmt: skip
+        relevance, extras = {**others.relevance, **e.relevance}, {**others.extras, **e.extras}
+        return replace(others, relevance=relevance, extras=extras)
+    if occlude is not None:
+        raise UsageError("occlude is for inputs of tokens; baseline= covers floats")
     passes = Passes(explainer, x, target, progress, batch)
     patches, start = [], 0
     for name in passes.plan.floats:

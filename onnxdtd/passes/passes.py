@@ -44,7 +44,7 @@ class Passes:
         self._check()
         self._run = explainer.run(self.plan.output)
         self._forward = explainer.forward([self.plan.target])
-        self.fixed = _fixed(self.plan, self.base)
+        self.fixed = fixed_rows(self.plan, self.base)
         self._rows = self.fixed or _rows(self.plan, batch)
         self._progress, self._done, self._expected = progress, 0, 0
         self.forward_points = self.gradient_points = 0
@@ -151,8 +151,8 @@ class Passes:
     def _check(self) -> None:
         if not self.plan.floats:
             raise UnsupportedError(
-                "a method of many passes moves the input by a little, and integers cannot be moved so; take "
-                "gradient_x_input, attnlrp or another method of one pass"
+                "this method of many passes moves the input by a little, and integers cannot be moved so; take "
+                "integrated_gradients, occlusion, attnlrp or another method of one pass"
             )
         several = [len(indices) for indices in self.base.target if len(indices) != 1]
         if several:
@@ -186,7 +186,7 @@ class Passes:
             self._progress(min(self._done, self._expected), self._expected)
 
 
-def _fixed(plan: Plan, base: Explanation) -> int | None:
+def fixed_rows(plan: Plan, base: Explanation) -> int | None:
     """The batch that every chunk must have, if an input or the target states one."""
     # An output of one row, whatever the batch, is a sum over it: further points would be added to it.
     shapes = [plan.graph.value(name).shape for name in (*plan.graph.inputs, plan.target)]

@@ -34,7 +34,9 @@ def test_a_mix_of_weights_is_a_weight_and_a_product_of_what_was_weighed_is_none(
     mix = np.array([[2.0, 0.0], [0.0, 1.0]], np.float32)
     e = explained("a = Softmax(x) b = MatMul(a, mix) y = MatMul(b, x)", x, target=(0, 0), mix=mix)
     first, second = np.exp([4, 1]) / np.exp([4, 1]).sum()
-    np.testing.assert_allclose(e.relevance["x"], [[[2 * first * 4, 0], [second * 2, 0]]], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        e.relevance["x"], [[[2 * first * 4, 0], [second * 2, 0]]], rtol=1e-5, atol=1e-6
+    )
     layers = "a = Softmax(x) v = MatMul(a, x) t = Transpose<perm = [0, 2, 1]>(v) y = MatMul(v, t)"
     plan = Explainer(model(f"(float[N, 2, 2] x) => (float[N, 2, 2] y) {{ {layers} }}"), "cp_lrp").plan()
     families = [step.op.family for step in plan.steps if step.node.op == "MatMul"]

@@ -124,7 +124,8 @@ def test_what_else_was_found_is_saved(tmp_path: Path) -> None:
 
 def test_wrong_options_are_refused() -> None:
     with pytest.raises(
-        UsageError, match=r"integrated_gradients has no option step; it takes baseline, steps, rule, batch"
+        UsageError,
+        match=r"integrated_gradients has no option step; it takes baseline, baseline_token, steps, rule, batch",
     ):
         onnxdtd.Explainer(LINEAR, "integrated_gradients", options={"step": 3})
     with pytest.raises(UsageError, match="dtd has no option steps; it takes none"):

@@ -145,7 +145,8 @@ class Pass(torch.autograd.Function):
 
 
 PLAIN = SimpleNamespace(
-    linear=functional.linear, add=torch.add, product=torch.matmul, weigh=torch.matmul, softmax=lambda x: x.softmax(-1),
+    linear=functional.linear, add=torch.add, product=torch.matmul, weigh=torch.matmul,
+    softmax=lambda x: x.softmax(-1),
     layer_norm=lambda x, w, b: functional.layer_norm(x, (WIDTH,), w, b, LAYER_NORM_EPSILON),
     gelu=functional.gelu, tanh=torch.tanh, scale=lambda x, c: x * c,
 )  # fmt: skip
@@ -156,7 +157,9 @@ ATTNLRP = SimpleNamespace(
     tanh=lambda x: Pass.apply(x, torch.tanh(x.detach())),
     scale=lambda x, c: Pass.apply(x, x.detach() * c),
 )  # fmt: skip
-CP_LRP = SimpleNamespace(**{**vars(ATTNLRP), "weigh": Weigh.apply, "softmax": lambda x: x.detach().softmax(-1)})
+CP_LRP = SimpleNamespace(
+    **{**vars(ATTNLRP), "weigh": Weigh.apply, "softmax": lambda x: x.detach().softmax(-1)}
+)
 
 
 class Block(nn.Module):
