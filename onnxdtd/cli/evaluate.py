@@ -44,7 +44,7 @@ def evaluate(
         typer.Option(
             metavar="A,B",
             help="pixel_flipping, region_perturbation, deletion, insertion, sparseness, stability, "
-            "class_sensitivity; or all.",
+            "class_sensitivity; of tokens comprehensiveness, sufficiency; or all.",
         ),
     ] = "all",
     target: Annotated[
@@ -69,7 +69,12 @@ def evaluate(
     fills: Annotated[
         str, typer.Option(metavar="A,B", help="What removed pixels become.")
     ] = "mean,blur,constant",
-    constant: Annotated[float, typer.Option(metavar="C", help="The constant fill.")] = 0.0,
+    constant: Annotated[
+        float,
+        typer.Option(
+            metavar="C", help="The constant fill; of tokens the number of the one that stands in for others."
+        ),
+    ] = 0.0,
     draws: Annotated[int, typer.Option(metavar="N", help="Noisy inputs that stability asks about.")] = 10,
     input_range: options.InputRange = None,
     fixed: options.Fixed = None,

@@ -102,8 +102,17 @@ class Case:
 
     @property
     def fills(self) -> tuple[str, ...]:
-        """The fills of the settings that this input can have: a table has no blur."""
+        """The fills of the settings that this input can have: a table has no blur, tokens only the constant."""
+        if self.scorer.tokens:
+            return ("constant",)
         return tuple(f for f in self.settings.fills if f != "blur" or self.view.spatial)
+
+    @cached_property
+    def counted(self) -> Array:
+        """(D,): whether an element counts; of tokens, those that a mask of their shape lets through."""
+        masks = [self.feeds[name][0].ravel() != 0 for name in self.scorer.masks]
+        fitting = [mask for mask in masks if mask.shape == self.x.shape]
+        return np.asarray(np.all([np.ones(self.x.shape, bool), *fitting], axis=0))
 
     def fill(self, name: str) -> Array:
         """(D,): what removed elements become."""

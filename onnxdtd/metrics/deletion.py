@@ -31,9 +31,9 @@ def deletion(case: Case) -> Measured:
 def insertion(case: Case) -> Measured:
     """Area under p(class | the blurred input with its k most relevant pixels restored), over k from none to all.
 
-    A table, which has no blur, starts from the data's mean. Restoring the most relevant first is removing the least
-    relevant first, read backwards. Source: Petsiuk, Das and Saenko 2018.
+    A table, which has no blur, starts from the data's mean, tokens from the constant. Restoring the most relevant
+    first is removing the least relevant first, read backwards. Source: Petsiuk, Das and Saenko 2018.
     """
-    fill = "blur" if case.view.spatial else "mean"
+    fill = "constant" if case.scorer.tokens else "blur" if case.view.spatial else "mean"
     _, chances = curves(case, 1, [("least", fill)])["least", fill]
     return Measured({"area": area(chances)}, {"most": chances[::-1]})

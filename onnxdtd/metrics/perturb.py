@@ -30,15 +30,24 @@ def counts(units: int, steps: int) -> npt.NDArray[np.intp]:
     return np.unique(np.linspace(0, units, min(steps, units) + 1).round().astype(np.intp))
 
 
+def placed(case: Case, patch: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], int]:
+    """(D,) the unit of each element; (U,) its place by relevance, 0 for the most; and how many units count. What does
+    not count, such as padding, has a place behind all others."""
+    labels = case.view.units(patch)
+    counted = np.bincount(labels, case.counted) > 0
+    place = np.full(counted.size, counted.size)
+    place[counted] = ranking(case.units(patch)[counted], case.rng("ties"))
+    return labels, place, int(counted.sum())
+
+
 def curves(case: Case, patch: int, pairs: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Curve]:
     """The curves for pairs (order, fill) of units with sides of `patch`; `least` is `most` reversed.
 
     Metrics of one case share them, and the points that several of them share are asked once.
     """
-    labels = case.view.units(patch)
-    place = ranking(case.units(patch), case.rng("ties"))
-    places = {"most": place, "least": place.size - 1 - place}
-    removed = counts(place.size, case.settings.steps)
+    labels, place, count = placed(case, patch)
+    places = {"most": place, "least": np.where(place < count, count - 1 - place, place)}
+    removed = counts(count, case.settings.steps)
     keys: list[Any] = []
     for order, fill in pairs:
         # Where nothing, or everything, is replaced, the order (and with nothing, the fill) does not matter.

@@ -75,8 +75,10 @@ def evaluate(
     prepare = preprocess or Preprocess.from_metadata(base.graph.metadata)
 
     def native(method: str) -> Explainer:
-        takes_layout = chosen.layout and method in PASSES and "layout" in PASSES[method].options
-        return base.by(method, options={"layout": chosen.layout} if takes_layout else {})
+        names = PASSES[method].options if method in PASSES else ()
+        known = {"layout": chosen.layout, "occlude": int(chosen.constant) if scorer.tokens else None}
+        told = {name: value for name, value in known.items() if value is not None and name in names}
+        return base.by(method, options=told)
 
     by_label = isinstance(target, str) and target == LABEL
     question = Target() if by_label else base.loaded.question(target)
@@ -91,7 +93,9 @@ def evaluate(
         raise UsageError(f"target label needs labels: an array '{LABELS}' in the .npz, or labels=")
     base = _one_way(base, inputs)
     scorer = Scorer(base, question.output, batch)
-    overview = survey(inputs, scorer.inputs, base.input_range, chosen.layout)
+    if scorer.tokens and not float(chosen.constant).is_integer():
+        raise UsageError(f"constant is the number of a token here, not {chosen.constant}")
+    overview = survey(inputs, scorer.inputs, base.input_range, chosen.layout, scorer.tokens)
     work = Work(inputs, overview, scorer, chosen, seed, question, by_label)
     entries, left_out = work.applicable(_entries(metrics), named=metrics != "all")
     settled = {

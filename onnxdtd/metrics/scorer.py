@@ -9,6 +9,8 @@ import numpy.typing as npt
 
 from onnxdtd.errors import TargetError
 from onnxdtd.explainer import Explainer
+from onnxdtd.passes.embedded import token_ids
+from onnxdtd.plan.masks import masks
 from onnxdtd.plan.target import Target
 from onnxdtd.runs.batches import chunks, filled, fixed_batch, taken
 from onnxdtd.types import Array, Arrays
@@ -17,7 +19,8 @@ from onnxdtd.types import Array, Arrays
 class Scorer:
     """(N, K) logits and probabilities of N inputs, `batch` at a time (a model's own batch, where it is fixed).
 
-    output: the first floating-point one by default. inputs: the floating-point ones, which can be perturbed.
+    output: the first floating-point one by default. inputs: the floating-point ones, which can be perturbed; where
+    there are none, those of tokens, in whose places another token can stand. masks: what says which of these count.
     probability: softmax of the logits; their sigmoid, where the graph ends in one; None for a single output without.
     """
 
@@ -32,8 +35,12 @@ class Scorer:
         self._target = graph.target(self.output)
         self._forward = explainer.forward([self._target])
         self.inputs = tuple(name for name in graph.inputs if graph.value(name).is_float)
+        self.tokens = not self.inputs
+        self.masks: tuple[str, ...] = ()
+        if self.tokens:
+            self.inputs, self.masks = token_ids(explainer.plan(self.output)), masks(graph)
         if not self.inputs:
-            raise TargetError("no input holds floating-point numbers, so none can be perturbed")
+            raise TargetError("no input holds floating-point numbers or tokens, so none can be perturbed")
         self.fixed = fixed_batch(graph)
         self.batch = self.fixed or batch
         self.shape: tuple[int, ...] = ()

@@ -30,11 +30,12 @@ class Survey:
     high: Array
     stated: Range
     layout: str | None
+    tokens: bool = False
     views: dict[Any, View] = field(default_factory=dict, repr=False)
 
     def view(self, feeds: Mapping[str, Array], inputs: tuple[str, ...]) -> View:
         """The view of inputs of these shapes, made once."""
-        return view_of(feeds, inputs, self.layout, self.views)
+        return view_of(feeds, inputs, self.layout, self.tokens, self.views)
 
     def background(self, view: View) -> Background:
         """What is known of each element of a sample."""
@@ -49,17 +50,23 @@ class Survey:
 
 
 def view_of(
-    feeds: Mapping[str, Array], inputs: tuple[str, ...], layout: str | None, kept: dict[Any, View]
+    feeds: Mapping[str, Array],
+    inputs: tuple[str, ...],
+    layout: str | None,
+    tokens: bool,
+    kept: dict[Any, View],
 ) -> View:
-    """The view of one sample's float inputs."""
+    """The view of one sample's inputs."""
     shapes = {name: feeds[name].shape[1:] for name in inputs}
     key = tuple(shapes.items())
     if key not in kept:
-        kept[key] = View(shapes, layout)
+        kept[key] = View(shapes, layout, tokens)
     return kept[key]
 
 
-def survey(data: DataSet, inputs: tuple[str, ...], stated: Range, layout: str | None) -> Survey:
+def survey(
+    data: DataSet, inputs: tuple[str, ...], stated: Range, layout: str | None, tokens: bool = False
+) -> Survey:
     """Read every input once. InputError where the channels are not the same in all of them."""
     digest = hashlib.sha256()
     views: dict[Any, View] = {}
@@ -68,7 +75,7 @@ def survey(data: DataSet, inputs: tuple[str, ...], stated: Range, layout: str | 
         for name, array in sorted(feeds.items()):
             digest.update(f"{name} {array.dtype} {array.shape}\n".encode())
             digest.update(array.tobytes())
-        view = view_of(feeds, inputs, layout, views)
+        view = view_of(feeds, inputs, layout, tokens, views)
         x, channel = view.join({n: feeds[n] for n in inputs})[0].astype(np.float64), view.channel
         channels = int(channel.max()) + 1
         if not i:
@@ -86,4 +93,4 @@ def survey(data: DataSet, inputs: tuple[str, ...], stated: Range, layout: str | 
         raise InputError("the data hold no inputs")
     if data.labels is not None:
         digest.update(data.labels.tobytes())
-    return Survey(data.count, digest.hexdigest(), total / size, low, high, stated, layout, views)
+    return Survey(data.count, digest.hexdigest(), total / size, low, high, stated, layout, tokens, views)

@@ -27,12 +27,15 @@ class View:
     """D elements of all float inputs, one input behind the other.
 
     shapes: of one sample, by input name. layout: such as NCHW, where a shape does not tell. channel: (D,) which
-    channel (of which input) an element is in; of a table, which column. spatial: whether any input has places.
+    channel (of which input) an element is in; of a table, which column. tokens: each place is a unit, and no channel.
+    spatial: whether any input has places.
     Raises UsageError where a layout is not known.
     """
 
-    def __init__(self, shapes: Mapping[str, tuple[int, ...]], layout: str | None = None) -> None:
-        self.shapes = dict(shapes)
+    def __init__(
+        self, shapes: Mapping[str, tuple[int, ...]], layout: str | None = None, tokens: bool = False
+    ) -> None:
+        self.shapes, self._tokens = dict(shapes), tokens
         self._meanings = {name: _meaning(name, shape, layout) for name, shape in shapes.items()}
         self.size = sum(math.prod(shape) for shape in shapes.values())
         self.spatial = any(letter in SPATIAL for meaning in self._meanings.values() for letter in meaning)
@@ -77,7 +80,7 @@ class View:
 
         def channel(shape: tuple[int, ...], meaning: str) -> Labels:
             axis = next((i for i, letter in enumerate(meaning) if letter in "CF"), None)
-            return np.zeros(shape, np.intp) if axis is None else np.indices(shape)[axis]
+            return np.zeros(shape, np.intp) if axis is None or self._tokens else np.indices(shape)[axis]
 
         return self._labelled(channel)
 

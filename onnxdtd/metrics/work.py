@@ -59,13 +59,20 @@ class Work:
         self, entries: Sequence[MetricEntry], *, named: bool
     ) -> tuple[list[MetricEntry], dict[str, str]]:
         """The metrics that this model and data can have, and why not the others. UsageError if one was named."""
+        if not named and not self.scorer.tokens:  # of other inputs nobody would ask for them
+            entries = [entry for entry in entries if entry.needs != "tokens"]
         chunk = next(self.chunks())[:1]
         _, logits = self.ask(chunk)
         lacking = {}
         if not self.survey.view(chunk[0][1], self.scorer.inputs).spatial:
             lacking["places"] = "a table has no regions"
         if self.scorer.probabilities(logits) is None:
-            lacking["probability"] = "the model has no class probabilities"
+            lacking["probability"] = lacking["tokens"] = "the model has no class probabilities"
+        if not self.scorer.tokens:
+            lacking["tokens"] = "the inputs hold no tokens"
+        else:
+            lacking["places"] = "tokens have no regions"
+            lacking["another explanation"] = "tokens cannot be moved by a little"
         if logits.shape[1] < 2:
             lacking["another class"] = "the output has one element"
         left_out = {entry.name: lacking[entry.needs] for entry in entries if entry.needs in lacking}

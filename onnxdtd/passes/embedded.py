@@ -72,8 +72,8 @@ class Embedded:
         """An explanation of the model behind, as one of the tokens: each has what its vectors were given."""
         start = {name: e.relevance[name] for name in self.values}
         walk = self._whole.by("gradient", engine="numpy")
-        relevance = walk.one_pass(self.base.inputs, Target(self.base.output), start=start).relevance
-        relevance |= {name: r for name, r in e.relevance.items() if name in self.base.relevance}
+        arrived = walk.one_pass(self.base.inputs, Target(self.base.output), start=start).relevance
+        relevance = {**arrived, **{name: r for name, r in e.relevance.items() if name in self.base.relevance}}
         return dataclasses.replace(
             self.base, method=e.method, relevance=relevance, seed=e.seed, nodes=(), extras=e.extras,
             warnings=tuple(dict.fromkeys((*self.base.warnings, *e.warnings))),

@@ -61,8 +61,8 @@ def occlusion(
             explainer, x, target, progress=progress, patch=patch, stride=stride, baseline=baseline,
             channels=channels, layout=layout, batch=batch,
         )  # fmt: skip
-        relevance, extras = {**others.relevance, **e.relevance}, {**others.extras, **e.extras}
-        return replace(others, relevance=relevance, extras=extras)
+        both = {**others.relevance, **e.relevance}
+        return replace(others, relevance=both, extras={**others.extras, **e.extras})
     if occlude is not None:
         raise UsageError("occlude is for inputs of tokens; baseline= covers floats")
     passes = Passes(explainer, x, target, progress, batch)

@@ -11,7 +11,7 @@ from onnxdtd.metrics import METRICS, evaluate
 from onnxdtd.metrics.perturb import area, counts, ranking
 from onnxdtd.metrics.statistics import bootstrap
 from onnxdtd.metrics.view import View
-from tests.support.metric_cases import TABLE, WEIGHTS, by_hand, linear, linear_image, scores
+from tests.support.metric_cases import TABLE, WEIGHTS, by_hand, linear, linear_image, scores, text_scores
 
 
 def sigmoid(z: float) -> float:
@@ -131,6 +131,18 @@ def test_region_perturbation_by_hand(layout: str) -> None:
     by_score = scores(result, "gradient_x_input", "region_perturbation")
     expected = {"over_most": 6, "over_least": 4, "under_most": 4, "under_least": 6, "most_minus_least": 2}
     assert by_score == pytest.approx({f"constant.{k}": v for k, v in expected.items()})
+
+
+def test_comprehensiveness_by_hand() -> None:
+    """f = 3 + 2 - 1 = 4. Of three words, shares up to 20 % are one word, 50 % are two: without them 1 and -1."""
+    by_hand = sigmoid(4) - np.mean([sigmoid(1)] * 4 + [sigmoid(-1)])
+    assert text_scores("comprehensiveness") == pytest.approx({"comprehensiveness.mean": by_hand}, rel=1e-5)
+
+
+def test_sufficiency_by_hand() -> None:
+    """The same words alone: 3 and 5."""
+    by_hand = sigmoid(4) - np.mean([sigmoid(3)] * 4 + [sigmoid(5)])
+    assert text_scores("sufficiency") == pytest.approx({"sufficiency.mean": by_hand}, rel=1e-5)
 
 
 def test_every_metric_has_its_case() -> None:

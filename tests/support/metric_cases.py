@@ -43,3 +43,19 @@ def by_hand(metric: str, **more: Any) -> Evaluation:
     """gradient x input, which is x w, on the table: relevance (3, 2, -1) of the first input, f = 4."""
     options = {"target": 0, "steps": 3, "fills": ("mean", "constant"), **more}
     return evaluate(linear(WEIGHTS), TABLE, "gradient_x_input", metrics=metric, **options)
+
+
+WORDS = np.array([[0, 0], [3, 0], [2, 0], [-1, 0]], np.float32)
+TEXT = model(
+    "(int64[N, 4] ids, int64[N, 4] mask) => (float[N, 2] y) "
+    "{ e = Gather(words, ids) m = Cast<to = 1>(mask) u = Unsqueeze(m, last) c = Mul(e, u) "
+    "y = ReduceSum<keepdims = 0>(c, axis) }",
+    words=WORDS, axis=np.array([1]), last=np.array([2]),
+)  # fmt: skip
+SENTENCE = {"ids": np.array([[1, 2, 3, 1]]), "mask": np.array([[1, 1, 1, 0]])}
+
+
+def text_scores(metric: str, **settings: Any) -> dict[str, float]:
+    """The scores of words with a weight each, the last one padding."""
+    result = evaluate(TEXT, SENTENCE, "attnlrp", metrics=metric, target=0, **settings)
+    return {name: result.summary("attnlrp", name).mean for name in result.scores}

@@ -1,0 +1,51 @@
+"""Scores of tokens by hand: words with a weight each, of which padding does not count."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from onnxdtd.errors import UsageError
+from onnxdtd.metrics import evaluate
+from tests.support.metric_cases import text_scores
+from tests.support.model_text import model
+from tests.support.paths import GOLDENS
+
+
+def p(z: float) -> float:
+    return float(1 / (1 + np.exp(-z)))
+
+
+def test_deletion_and_insertion_take_the_tokens_that_count() -> None:
+    """Deleted, the most relevant first: 4, 1, -1, 0. Inserted: 0, 3, 5, 4."""
+    deleted = (p(4) / 2 + p(1) + p(-1) + p(0) / 2) / 3
+    inserted = (p(0) / 2 + p(3) + p(5) + p(4) / 2) / 3
+    assert text_scores("deletion") == pytest.approx({"deletion.area": deleted}, rel=1e-5)
+    assert text_scores("insertion") == pytest.approx({"insertion.area": inserted}, rel=1e-5)
+
+
+def test_another_token_stands_in() -> None:
+    """Token 3 is worth -1: 4, 0, -3, -3 deleted."""
+    deleted = (p(4) / 2 + p(0) + p(-3) + p(-3) / 2) / 3
+    assert text_scores("deletion", constant=3) == pytest.approx({"deletion.area": deleted}, rel=1e-5)
+    with pytest.raises(UsageError, match="the number of a token here"):
+        text_scores("deletion", constant=0.5)
+
+
+def test_a_transformer_by_all_metrics_that_tokens_have() -> None:
+    golden = dict(np.load(GOLDENS / "transformer" / "relevance.npz"))
+    data = {"ids": golden["ids"], "mask": golden["mask"]}
+    methods = ["attnlrp", "cp_lrp", "occlusion", "random"]
+    result = evaluate(GOLDENS / "transformer" / "script.onnx", data, methods, resamples=100)
+    assert set(result.left_out) == {"region_perturbation", "stability"}
+    assert result.methods == tuple(methods)
+    assert {"comprehensiveness.mean", "sufficiency.mean", "deletion.area"} <= set(result.scores)
+    assert not [name for name in result.scores if ".blur." in name or ".mean." in name]
+    own = [name for name in result.headlines if not name.startswith("class_sensitivity")]
+    assert all(np.isfinite(result.summary("cp_lrp", name).mean) for name in own)
+
+
+def test_a_table_has_no_tokens() -> None:
+    table = model("(float[N, 2] x) => (float[N, 2] y) { y = Tanh(x) }")
+    with pytest.raises(UsageError, match="metric sufficiency: the inputs hold no tokens"):
+        evaluate(table, np.ones((1, 2), np.float32), "gradient", metrics="sufficiency")
