@@ -27,7 +27,7 @@ from tools.ground_truth.summary import document
 from tools.paths import DOCS, FIGURES
 
 TRAINED = (
-    "plain", "shallow", "residual", "depthwise_relu6", "depthwise_silu", "squeeze_excite", "attention",
+    "plain", "shallow", "residual", "depthwise_relu6", "depthwise_silu", "squeeze_excite", "attention", "vit",
 )  # fmt: skip
 SUMMARY, PAGE = FIGURES / "ground_truth.json", DOCS / "ground_truth.md"
 OTHERS = ("mnist_resnet", "mnist_cnn", "efficientnet_lite0", "nudenet_320n")
@@ -105,6 +105,8 @@ def played(names: Sequence[str], work: Path, seed: int, methods: Sequence[str] |
 def measured(one: Subject, methods: Sequence[str] | None) -> dict[str, Any]:
     """By game, the document of its scores."""
     every = {**candidates.methods(), **candidates.variants(*one.input_range)}
+    if one.name == "vit":
+        every |= candidates.of_patches()
     chosen = {name: c for name, c in every.items() if not methods or name in ("auto", *methods)}
     found = {}
     for game, question in one.questions.items():

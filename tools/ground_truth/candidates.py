@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from onnxdtd import METHODS
 
 GAMMAS = (0.25, 0.5, 1.0, 3.0)
+PATCHES, DENSE = (0.25, 1.0, 3.0), (0.0, 0.05, 0.25, 1.0)
 
 
 class Candidate(NamedTuple):
@@ -30,4 +32,14 @@ def variants(low: Any, high: Any) -> dict[str, Candidate]:
         rule = {"family": "convolution", "use": "gamma", "gamma": gamma}
         found[f"gamma {gamma:g}"] = Candidate("epsilon_gamma", (rule,))
         found[f"gamma {gamma:g}, z-box first"] = Candidate("epsilon_gamma", (rule, first))
+    return found
+
+
+def of_patches() -> dict[str, Candidate]:
+    """`attnlrp` with a gamma on the convolution that embeds patches and one on dense layers, or none on these."""
+    found = {}
+    for patches, dense in itertools.product(PATCHES, DENSE):
+        rules = [{"family": "convolution", "use": "gamma", "gamma": patches}]
+        rules += [{"family": "dense", "use": "gamma", "gamma": dense}] * (dense > 0)
+        found[f"patches {patches:g}, dense {dense:g}"] = Candidate("attnlrp", tuple(rules))
     return found

