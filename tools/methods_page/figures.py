@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.colors import LinearSegmentedColormap, ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from PIL import Image
@@ -70,7 +70,7 @@ def likeness(panels: Mapping[str, Mapping[str, Any]], measure: str) -> Figure:
         rows = [told["methods"].index(m) for m in names]
         table = np.array(told[measure], np.float64)[np.ix_(rows, rows)]
         axes = _axes(figure, 1.75 + k * (side + 0.25), 1.55, side, side)
-        axes.imshow(table, cmap=SIGNED, vmin=-1.15, vmax=1.15)
+        axes.imshow(table, cmap=ListedColormap(SIGNED.table), vmin=-1.15, vmax=1.15)
         _cells(axes, table, _hundredths, 5.6, abs(table) > 0.62)
         axes.set_xticks(range(len(names)), names, rotation=55, ha="right", rotation_mode="anchor")
         axes.set_yticks(range(len(names)), names if k == 0 else [""] * len(names))

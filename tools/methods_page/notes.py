@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 # isort: off
+import onnxdtd
 from tools.methods_page.asked import (
     BLACK, BLUR, CLASS, CONTROLS, DELETION, INSERTION, MEAN, REGION_MEAN, STABLE, Told,
     agreement, flips, interval, score_of, short, table, tied,
@@ -89,7 +90,8 @@ def measured(told: Told) -> str:
     )
     names = list(dict.fromkeys(name.split(",")[0] for name in p["names"]))
     left = {m: why for m, why in p["left_out"].items() if m not in d["left_out"]}
-    newer = ", ".join(f"`{m}` ({why})" for m, why in d["left_out"].items() if m != "natural")
+    measured_ones = {*d["methods"], *d["left_out"], *p["methods"], *p["left_out"]}
+    newer = ", ".join(f"`{m}`" for m in sorted({*onnxdtd.METHODS, *onnxdtd.PASSES} - measured_ones))
     return f"""
 ## How it was measured
 
@@ -101,7 +103,9 @@ def measured(told: Told) -> str:
   square of 0.6 of the shorter side. {p["settings"]["steps"]} steps, {p["settings"]["draws"]} draws, fills
   {" and ".join(p["settings"]["fills"])}; deletion to 0, which is grey here. Smaller than their defaults for
   the sake of time: {options}.
-- **Left out**: `natural`, on both: the models are no sums of functions of single inputs; {newer}. On photographs
+- **Left out**: `natural`, on both: the models are no sums of functions of single inputs. Newer than these
+  measurements, or for other models, are {newer};
+  [ground_truth.md](ground_truth.md) has some of them. On photographs
   {"; ".join(f"`{m}`: {why}" for m, why in left.items())} (one explanation of the cat took the time of
   {told["cat"]["passes"]["taylor"]:,} forward passes, on a busy machine; the removal curves of one input
   take {_passes(p)} in all).
