@@ -26,12 +26,13 @@ from onnxdtd.errors import InputError, UsageError, one_line
 MANIFEST = "explanation.json"
 _MANIFESTS = {
     "onnxdtd.audit": "audit.json",
+    "onnxdtd.audits": "audits.json",
     "onnxdtd.compare": "compare.json",
     "onnxdtd.evaluation": "evaluation.json",
     "onnxdtd.results": "results.json",
     "onnxdtd.pair": "pair.json",
 }
-_REPLACING = ("onnxdtd.explanation", "onnxdtd.results")
+_REPLACING = (("onnxdtd.explanation", "onnxdtd.results"), ("onnxdtd.audit", "onnxdtd.audits"))
 """Results of one command, each of which may take the other's place."""
 
 
@@ -143,7 +144,7 @@ def _files_of_a_result(folder: Path, schema: str) -> set[str]:
     """The files that a result of any version of the schema, or of one that it may replace, lists as its own."""
     files: set[str] = set()
     kind = schema.partition("/")[0]
-    for earlier in _REPLACING if kind in _REPLACING else (kind,):
+    for earlier in next((kinds for kinds in _REPLACING if kind in kinds), (kind,)):
         try:
             document = read_json(folder / _manifest(earlier))
             if document["schema"].partition("/")[0] == earlier:

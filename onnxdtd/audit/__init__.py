@@ -6,6 +6,7 @@ on other inputs, on other weights. Read `finding` (what comes out), `probe` (wha
 """
 
 from onnxdtd.audit.finding import Finding, honest
+from onnxdtd.audit.many import AuditSet, Rate
 from onnxdtd.audit.probe import Probe
 from onnxdtd.audit.report import AuditReport
 from onnxdtd.audit.runner import audited, quick, run_audit, with_findings
@@ -16,8 +17,10 @@ autoload(__name__)
 __all__ = [
     "AUDITS",
     "AuditReport",
+    "AuditSet",
     "Finding",
     "Probe",
+    "Rate",
     "audited",
     "honest",
     "quick",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -52,7 +53,7 @@ class Finding:
 
 def honest(findings: Sequence[Finding]) -> str:
     """One sentence for the reader of the heatmap: the gravest finding that fired, or that none did."""
-    fired = sorted((f for f in findings if f.fired), key=lambda f: _gravity(f.name))
+    fired = sorted((f for f in findings if f.fired), key=lambda f: gravity(f.name))
     applied = sum(f.value is not None for f in findings)
     if not fired:
         return (
@@ -77,6 +78,16 @@ def percent(share: float) -> str:
     return f"{100 * share:.2g} %" if abs(share) < 0.1 else f"{100 * share:.0f} %"
 
 
+def interval(count: int, of: int, population: int | None = None) -> tuple[float, float]:
+    """Wilson's 95 % interval of a share; a sample of the whole population is exact. Source: Wilson 1927."""
+    z, share = 1.959964, count / of
+    if of == population:
+        return share, share
+    centre, spread = share + z * z / (2 * of), z * math.sqrt(share * (1 - share) / of + z * z / (4 * of * of))
+    scale = 1 + z * z / of
+    return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
+
+
 def likeness(cosine: float) -> str:
     """A similarity in words; what is not quite the same is not called 1.00."""
     return f"{cosine:.3f}" if 0.995 <= cosine < 0.9995 else f"{cosine:.2f}"
@@ -88,5 +99,6 @@ def listed(words: Iterable[str]) -> str:
     return f"{', '.join(most)} and {last}" if most else last
 
 
-def _gravity(name: str) -> int:
+def gravity(name: str) -> int:
+    """The place of a finding among all, the gravest first."""
     return GRAVITY.index(name) if name in GRAVITY else len(GRAVITY)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 
-from onnxdtd.audit.finding import Finding, middle, percent
+from onnxdtd.audit.finding import Finding, interval, middle, percent
 from onnxdtd.audit.probe import Probe
 from onnxdtd.errors import UnsupportedError, UsageError
 from onnxdtd.explanation import Explanation
@@ -59,16 +58,6 @@ def roots(plan: Plan, explanation: Explanation, probe: Probe) -> list[Finding]:
         return _none(f"There are no roots to look at: {why}.")
     shared = {"layers": rows, "skipped": skipped, "of": len(chosen)}
     return [_domain(rows, shared), _region(rows, shared)]
-
-
-def interval(count: int, of: int, population: int | None = None) -> tuple[float, float]:
-    """Wilson's 95 % interval of a share; a sample of the whole population is exact. Source: Wilson 1927."""
-    z, share = 1.959964, count / of
-    if of == population:
-        return share, share
-    centre, spread = share + z * z / (2 * of), z * math.sqrt(share * (1 - share) / of + z * z / (4 * of * of))
-    scale = 1 + z * z / of
-    return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
 
 
 def _scene(explanation: Explanation, probe: Probe) -> Scene:

@@ -15,15 +15,17 @@ Examples:
   onnxdtd audit model.onnx input.npy --quick --json
   onnxdtd audit model.onnx input.npy --only conservation,roots
                 --fail-on conservation
+  onnxdtd audit model.onnx photos/ --quick --fail-on any:0.1
 
 The folder holds audit.json and pictures. A finding fires where its number speaks against the heatmap; --fail-on turns
-that into exit code 5."""
+that into exit code 5. Of many inputs each is audited: every finding has the share of inputs at which it fires, with
+its interval, and `--fail-on FINDING:SHARE` allows a share."""
 
 
 @options.takes_image
 def audit(
     model: options.Model,
-    input: options.Input,
+    inputs: options.Inputs,
     output: options.Output = Path("onnxdtd-audit"),
     target: options.Targets = ["top"],  # noqa: B006 (typer reads it, nobody changes it)
     method: options.Method = "auto",
@@ -63,7 +65,7 @@ def audit(
 
     return audit_job.audit(
         model,
-        input,
+        inputs,
         output,
         options.one(target),
         {"method": method, "bias": bias, "rules": rules, "providers": provider, "input_range": input_range,

@@ -12,6 +12,8 @@ from typing import Any
 from onnxdtd.audit import AuditReport, Finding, run_audit
 from onnxdtd.audit.report import MANIFEST, SCHEMA
 from onnxdtd.audit.runner import check_method, chosen
+from onnxdtd.cli import audit_many_job
+from onnxdtd.cli.fail_on import shares
 from onnxdtd.cli.job import ask
 from onnxdtd.cli.progress import Progress
 from onnxdtd.cli.text import message, page, paragraph, say, screen, sections, table
@@ -23,7 +25,7 @@ HEAD = ("finding", "value", "fires", "")
 
 def audit(
     model: Path,
-    input: Path,
+    inputs: Sequence[Path],
     output: Path,
     target: str,
     options: Mapping[str, Any],
@@ -36,11 +38,17 @@ def audit(
     fail_on: Sequence[str],
     as_json: bool,
 ) -> str:
-    """Explain, audit, write the folder, and tell of it. Raises CheckError if a finding of `fail_on` fired."""
+    """Explain, audit, write the folder, and tell of it. Raises CheckError if a finding of `fail_on` fired. Of many
+    inputs each is audited, and each finding has a rate."""
+    if audit_many_job.is_set(model, inputs, options, preprocess, image):
+        return audit_many_job.audit(
+            model, inputs, output, target, options, preprocess, image,
+            check=partial(_known, fail_on, only, quick, options["method"]), against=against, only=only, quick=quick,
+            fail_on=fail_on, as_json=as_json,
+        )  # fmt: skip
     asked = ask(
-        model, input, [target], options, preprocess, image,
-        partial(check_folder, output, SCHEMA), partial(check_method, options["method"]),
-        partial(_known, fail_on, only, quick),
+        model, inputs[0], [target], options, preprocess, image,
+        partial(check_folder, output, SCHEMA), partial(_known, fail_on, only, quick, options["method"]),
     )  # fmt: skip
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of NumPy and matplotlib
@@ -56,7 +64,8 @@ def audit(
         text = json.dumps({**written, "directory": str(folder)}, allow_nan=False)
     else:
         text = words_of(report, output, written["files"])
-    failed = [f for f in report.fired if "any" in fail_on or f.name in fail_on]
+    names = [name for name, share in shares(fail_on).items() if share < 1]
+    failed = [f for f in report.fired if "any" in names or f.name in names]
     if failed:
         say(text)
         raise CheckError("\n".join(f"{f.name} fired: {_value(f)} is {_side(f)}" for f in failed))
@@ -81,9 +90,10 @@ def words_of(report: AuditReport, directory: Path, files: Sequence[str]) -> str:
     return "\n\n".join(parts)
 
 
-def _known(fail_on: Sequence[str], only: Sequence[str] | None, quick: bool) -> None:
+def _known(fail_on: Sequence[str], only: Sequence[str] | None, quick: bool, method: str) -> None:
+    check_method(method)
     names = [name for entry in chosen(only, quick) for name in entry.findings]
-    for name in fail_on:
+    for name in shares(fail_on):
         if name not in (*names, "any"):
             raise UsageError(f"--fail-on {name}: no such finding here; there are {', '.join(names)}, any")
 

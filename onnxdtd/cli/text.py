@@ -17,8 +17,8 @@ LONGEST_LINE = 2000
 
 
 def message(text: str) -> None:
-    """Each line to stderr, under our name."""
-    for line in text.split("\n"):
+    """Each line to stderr, under our name; nothing of an empty text."""
+    for line in text.split("\n") if text else ():
         print(f"onnxdtd: {shortened(printable(line), LONGEST_LINE)}", file=sys.stderr)
 
 

@@ -12,10 +12,10 @@ import pytest
 import onnxdtd
 from onnxdtd.audit import AUDITS, Finding, Probe, audited, honest, quick, run_audit
 from onnxdtd.audit import seeds as seeding
+from onnxdtd.audit.finding import interval
 from onnxdtd.audit.probe import SAMPLES, below
 from onnxdtd.audit.randomisation import redrawn
 from onnxdtd.audit.rank import ratio_of
-from onnxdtd.audit.roots import interval
 from onnxdtd.errors import UsageError
 from onnxdtd.explainer import Explainer
 from onnxdtd.walk.backward import walk
