@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from onnxdtd.comparison import NEIGHBOURS, Comparison, compare, compare_models
     from onnxdtd.compiled.explainer_model import CompiledModel, compile
     from onnxdtd.conservation import Conservation, NodeReport
-    from onnxdtd.datasets import Results, Store, Tally, batch
+    from onnxdtd.datasets import Lesson, Results, Store, Tally, batch, summarise
     from onnxdtd.each import explain_each
     from onnxdtd.explanation import Explanation
     from onnxdtd.inputs import IMAGE_SUFFIXES, PRESETS, Preprocess, open_data, read_inputs
@@ -78,6 +78,7 @@ _LATER = {
     "Explainer": "onnxdtd.passes",
     "Explanation": "onnxdtd.explanation",
     "Finding": "onnxdtd.audit",
+    "Lesson": "onnxdtd.datasets",
     "NodeReport": "onnxdtd.conservation",
     "Preprocess": "onnxdtd.inputs",
     "Results": "onnxdtd.datasets",
@@ -101,6 +102,7 @@ _LATER = {
     "recursive_taylor": "onnxdtd.theory.recursion",
     "roots": "onnxdtd.theory.roots",
     "run_audit": "onnxdtd.audit",
+    "summarise": "onnxdtd.datasets",
     "save_heatmap": "onnxdtd.render.heatmap",
 }
 
@@ -119,6 +121,7 @@ __all__ = [
     "Finding",
     "IMAGE_SUFFIXES",
     "InputError",
+    "Lesson",
     "METHODS",
     "METRICS",
     "ModelError",
@@ -157,6 +160,7 @@ __all__ = [
     "roots",
     "run_audit",
     "save_heatmap",
+    "summarise",
 ]
 
 

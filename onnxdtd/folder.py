@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from onnxdtd.disk import read_json, resolved
-from onnxdtd.durable import lives
+from onnxdtd.durable import LOCK, lives
 from onnxdtd.errors import InputError, UsageError, one_line
 
 MANIFEST = "explanation.json"
@@ -131,7 +131,7 @@ def _refuse_to_replace(target: Path, schema: str, overwrite: bool) -> None:
 def _strangers(target: Path, ours: set[str]) -> set[str]:
     """What stands directly in the folder and is not, or holds what is not, a file of a result."""
     tops = {name.partition("/")[0] for name in ours}
-    strange = {p.name for p in target.iterdir() if p.name not in tops or p.is_symlink()}
+    strange = {p.name for p in target.iterdir() if p.name not in {*tops, LOCK} or p.is_symlink()}
     for folder in [p for p in target.iterdir() if p.name in tops - strange and p.is_dir()]:
         inside = [p for p in folder.rglob("*") if p.is_symlink() or not p.is_dir()]
         names = {p.relative_to(target).as_posix() for p in inside if not p.is_symlink()}

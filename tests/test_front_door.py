@@ -41,6 +41,7 @@ def batched(out: Path) -> Any:
 
 CALLS: dict[str, Callable[[Path], Any]] = {
     "batch": batched,
+    "summarise": lambda out: onnxdtd.summarise(batched(out)),
     "check": lambda _: onnxdtd.check(MODEL),
     "compare": lambda _: onnxdtd.compare(WINE, np.load(MODELS / "wine_sample.npy"), ["gradient"], repeats=0),
     "compare_models": lambda _: onnxdtd.compare_models(

@@ -55,8 +55,11 @@ def tensors(e: Explanation, store: Store) -> dict[str, npt.NDArray[Any]]:
 
 def cells(e: Explanation, row: Row, place: int, label: int | str | None, store: Store) -> dict[str, Any]:
     """The other columns of one row."""
-    account = e.conservation
-    started, came = account.targets[0], account.relevances[0]
+    sums = {name: float(r.sum(dtype=np.float64)) for name, r in e.relevance.items()}
+    started, came = (
+        float(e.seed[0]),
+        math.fsum(sums.values()) if all(map(math.isfinite, sums.values())) else math.nan,
+    )
     top = e.top(1)[0][0] if e.outputs[e.output].size else ()
     line: dict[str, Any] = {
         "id": row.id,
@@ -71,7 +74,7 @@ def cells(e: Explanation, row: Row, place: int, label: int | str | None, store: 
         "findings": [finding["name"] for finding in e.findings if finding["fired"]],
     }
     if store.what != "none":
-        line |= {f"{SUM}.{name}": float(r.sum(dtype=np.float64)) for name, r in e.relevance.items()}
+        line |= {f"{SUM}.{name}": amount for name, amount in sums.items()}
     return line
 
 

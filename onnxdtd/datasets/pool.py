@@ -45,20 +45,23 @@ def outcomes(work: Work, tasks: Iterable[Task], workers: int) -> Iterator[tuple[
         finally:
             free.put(hand)
 
-    with ThreadPoolExecutor(workers) as threads:
-        running: dict[Future[Outcome], Task] = {}
-        try:
-            for task in tasks:
-                running[threads.submit(done, task)] = task
-                if len(running) > workers:
-                    yield from _ended(running)
-            while running:
+    running: dict[Future[Outcome], Task] = {}
+    threads = ThreadPoolExecutor(workers)
+    try:
+        for task in tasks:
+            running[threads.submit(done, task)] = task
+            if len(running) > workers:
                 yield from _ended(running)
-        finally:
-            for future in running:
-                future.cancel()
-            for hand in hands:
-                hand.stop()
+        while running:
+            yield from _ended(running)
+    finally:
+        for future in running:
+            future.cancel()
+        for hand in hands:
+            hand.stop()
+        threads.shutdown()
+        for hand in hands:  # one that was just being started
+            hand.stop()
 
 
 def _ended(running: dict[Future[Outcome], Task]) -> Iterator[tuple[Task, Outcome]]:
@@ -78,12 +81,12 @@ class Hand:
     def __call__(self, task: Task) -> Outcome:
         """What came of a task. UsageError where process after process dies over it."""
         for _ in range(DEATHS):
+            if self._stopped:
+                break
             try:
                 kind, result = self._asked(task)
             except (OSError, EOFError, pickle.UnpicklingError):
                 self._end()
-                if self._stopped:
-                    break
                 continue
             if kind == "raised":
                 raise result
@@ -99,7 +102,7 @@ class Hand:
         self._end()
 
     def _asked(self, task: Task) -> Any:
-        if self._process is None or self._process.poll() is not None:
+        if self._process is None:
             self._start()
         assert self._process is not None
         assert self._process.stdin is not None

@@ -9,9 +9,11 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from onnxdtd.durable import locked
 from onnxdtd.errors import InputError, UsageError
 from onnxdtd.folder import check_folder, plain
 
@@ -34,14 +36,18 @@ class Journal:
         try:
             earlier = self._earlier(directory)
             self.folder.mkdir(parents=True, exist_ok=True)
-            if earlier is None:
-                self.finish({"state": "running", **self._settled})
-                (self.folder / RESULTS).write_bytes(b"")
-            self._cut()
-            self._file = (self.folder / RESULTS).open("a", encoding="utf-8")
+            with ExitStack() as stack:
+                stack.enter_context(locked(self.folder))
+                if earlier is None:
+                    self.finish({"state": "running", **self._settled})
+                    (self.folder / RESULTS).write_bytes(b"")
+                self._cut()
+                self._file = (self.folder / RESULTS).open("a", encoding="utf-8")
+                stack.callback(self._file.close)
+                self.done = {(record["method"], record["input"]) for record in self}
+                self._open = stack.pop_all()
         except OSError as error:
             raise UsageError(f"'{directory}' cannot be written: {error.strerror or error}") from error
-        self.done = {(record["method"], record["input"]) for record in self}
 
     def append(self, record: Mapping[str, Any]) -> None:
         """Add a line; it is on the disk when this returns."""
@@ -78,7 +84,7 @@ class Journal:
 
     def close(self) -> None:
         """Nothing more is written."""
-        self._file.close()
+        self._open.close()
 
     def _earlier(self, directory: str | Path) -> dict[str, Any] | None:
         """The manifest of an earlier run; UsageError where it was another evaluation."""

@@ -126,3 +126,21 @@ def test_a_dry_run_foretells_and_writes_nothing(cli: Cli, net: Path, rows: Path,
     assert (code, forecast["rows"], forecast["left"]) == (0, 23, 23)
     assert forecast["bytes"] == 23 * forecast["row_bytes"] > 0
     assert not (tmp_path / "job").exists()
+
+
+def test_what_the_rows_have_in_common(cli: Cli, net: Path, rows: Path, tmp_path: Path) -> None:
+    """Mean |relevance| of a feature over the rows of a class, and its share of a row's."""
+    results = onnxdtd.batch(net, rows, tmp_path / "job", method="gradient_x_input")
+    code, out, _ = cli("summary", tmp_path / "job", "--json", "--csv", "parts.csv")
+    lesson = json.loads(out)
+    assert (code, lesson["rows"]) == (0, {"0": 8, "1": 8, "2": 7})
+    r = np.abs(results.to_numpy()[1::3].astype(np.float64))
+    parts = [part for part in lesson["parts"] if part["class"] == "1"]
+    assert [(part["input"], part["kind"], part["part"]) for part in parts] == [
+        ("x", "feature", "0"), ("x", "feature", "1"),
+    ]  # fmt: skip
+    np.testing.assert_allclose([part["mean"] for part in parts], r.mean(axis=0))
+    np.testing.assert_allclose([p["share"] for p in parts], (r / r.sum(axis=1, keepdims=True)).mean(axis=0))
+    assert len((tmp_path / "parts.csv").read_text().splitlines()) == 7
+    assert cli("summary", tmp_path / "job")[0] == 0
+    assert cli("summary", tmp_path)[0] == 2

@@ -1,0 +1,134 @@
+"""What machines do to a job: it is killed, its workers are, the disk is full, somebody else writes. The finished
+folder equals an undisturbed one."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import onnxdtd
+from onnxdtd.datasets.pool import Hand
+from onnxdtd.durable import LOCK, locked
+from tests.datasets.test_batch import read, same
+from tests.support.command_line import dense
+from tests.support.paths import MODELS, ROOT
+
+pytest.importorskip("pyarrow", reason="shards are Parquet")
+ROWS = np.random.default_rng(3).normal(size=(2000, 2)).astype(np.float32)
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> dict[str, Any]:
+    np.save(tmp_path / "rows.npy", ROWS)
+    dense(tmp_path / "net.onnx")
+    return {
+        "model": tmp_path / "net.onnx",
+        "data": tmp_path / "rows.npy",
+        "engine": "numpy",
+        "shard_rows": 20,
+    }
+
+
+def started(folder: Path) -> subprocess.Popen[bytes]:
+    words = ["batch", "net.onnx", "rows.npy", "-o", "job", "--shard-rows", "20", "--engine", "numpy"]
+    return subprocess.Popen(
+        [sys.executable, "-m", "onnxdtd", *words],
+        cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE,
+    )  # fmt: skip
+
+
+def written(folder: Path) -> int:
+    return len(list((folder / "job" / "shards").glob("[!.]*.parquet")))
+
+
+def test_a_job_that_is_killed_and_told_to_end(job: dict[str, Any], tmp_path: Path) -> None:
+    whole = list(onnxdtd.batch(out=tmp_path / "whole", **job))
+    for number, code in ((signal.SIGKILL, -signal.SIGKILL), (signal.SIGTERM, 143)):
+        process, before = started(tmp_path), written(tmp_path)
+        while written(tmp_path) == before and process.poll() is None:
+            time.sleep(0.002)
+        process.send_signal(number)
+        _, err = process.communicate()
+        assert (process.returncode, b"Traceback" in err) == (code, False)
+        assert (b"goes on from there" in err) == (code == 143)
+        assert 0 < len(onnxdtd.Results(tmp_path / "job")) < len(ROWS)
+        assert (tmp_path / "job" / LOCK).exists() == (code != 143)
+    (tmp_path / "job" / "shards" / ".some.parquet.999999999-0123abcd").write_bytes(b"half")
+    same(list(onnxdtd.batch(out=tmp_path / "job", **job)), whole)
+    assert list((tmp_path / "job" / "shards").glob(".*")) == []
+
+
+def test_workers_that_are_killed_are_replaced(
+    job: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = list(onnxdtd.batch(out=tmp_path / "whole", **job))
+    hands: list[Hand] = []
+    start = Hand._start
+
+    def remembered(hand: Hand) -> None:
+        start(hand)
+        hands.append(hand)
+
+    def kill(_: onnxdtd.Tally) -> None:
+        if len(hands) == 2 and hands[1]._process is not None:
+            hands[1]._process.kill()
+
+    monkeypatch.setattr(Hand, "_start", remembered)
+    results = onnxdtd.batch(out=tmp_path / "job", workers=2, progress=kill, **job)
+    assert len(hands) == 3
+    same(list(results), whole)
+
+
+def test_a_full_disk_ends_the_job_and_it_goes_on(
+    job: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced, calls = os.fsync, iter(range(1000))
+
+    def full(handle: int) -> None:
+        if next(calls) >= 9:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        synced(handle)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(onnxdtd.UsageError, match=r"disk of .* is full; what is done is kept"):
+            onnxdtd.batch(out=tmp_path / "job", **job)
+    assert 0 < len(onnxdtd.Results(tmp_path / "job")) < len(ROWS)
+    same(list(onnxdtd.batch(out=tmp_path / "job", **job)), list(onnxdtd.batch(out=tmp_path / "whole", **job)))
+
+
+def test_a_second_writer_is_refused_and_a_dead_one_followed(job: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "job").mkdir()
+    with locked(tmp_path / "job"), pytest.raises(onnxdtd.UsageError, match=f"by process {os.getpid()}"):
+        onnxdtd.batch(out=tmp_path / "job", **job)
+    (tmp_path / "job" / LOCK).write_text(json.dumps({"pid": os.getppid()}))
+    with pytest.raises(onnxdtd.UsageError, match=f"by process {os.getppid()}"):
+        onnxdtd.batch(out=tmp_path / "job", **job)
+    (tmp_path / "job" / LOCK).write_text(json.dumps({"pid": os.getppid(), "born": "long ago"}))
+    assert len(onnxdtd.batch(out=tmp_path / "job", limit=20, **job)) == 20
+    (tmp_path / "job" / LOCK).write_text("999999999\n")
+    assert len(onnxdtd.batch(out=tmp_path / "job", limit=40, **job)) == 40
+    assert len(read(tmp_path / "job")) == 40
+
+
+def test_an_evaluation_has_the_same_lock(tmp_path: Path) -> None:
+    def evaluated() -> onnxdtd.Evaluation:
+        x = np.load(MODELS / "wine_sample.npy")
+        return onnxdtd.evaluate(
+            MODELS / "wine_mlp.onnx", x, "gradient", metrics="sparseness", out=tmp_path / "e"
+        )
+
+    evaluated()
+    with locked(tmp_path / "e"), pytest.raises(onnxdtd.UsageError, match=f"by process {os.getpid()}"):
+        evaluated()
+    evaluated()
