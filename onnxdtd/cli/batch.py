@@ -26,7 +26,8 @@ def batch(
         list[Path],
         typer.Argument(
             metavar="DATA...",
-            help="A folder of images (its sub-folders are labels), or files: images, .npy or .npz (rows), .csv.",
+            help="A folder of images (its sub-folders are labels), or files: images, .npy or .npz "
+            "(rows), .csv, .parquet, or a list of files (.txt).",
             readable=False,
             show_default=False,
         ),

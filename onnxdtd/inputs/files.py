@@ -1,4 +1,4 @@
-"""One file as a model's inputs: .npy, .npz, .csv, .pb, or an image."""
+"""One file as a model's inputs: .npy, .npz, .csv, .parquet, .pb, or an image."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from onnxdtd.disk import open_regular, read_bytes
 from onnxdtd.errors import InputError, one_line
 from onnxdtd.inputs.arrays import check_inputs, listed, refuse_misfits
 from onnxdtd.inputs.image import IMAGE_SUFFIXES
+from onnxdtd.inputs.lines import PARQUET
 from onnxdtd.inputs.members import LABELS, Member, members
 from onnxdtd.inputs.pixels import is_pixels, prepared_pixels
 from onnxdtd.inputs.preprocess import Preprocess
@@ -22,7 +23,7 @@ from onnxdtd.memory import beyond, limit
 from onnxdtd.model.graph import Value
 from onnxdtd.types import Array
 
-ARRAYS, TABLES = (".npy", ".npz"), (".csv",)
+ARRAYS, TABLES = (".npy", ".npz"), (".csv", PARQUET)
 LARGEST_TENSOR = 2**31  # bytes that protobuf can hold
 SUFFIXES = (*ARRAYS, *TABLES, ".pb", *IMAGE_SUFFIXES)
 
@@ -36,7 +37,7 @@ def read_inputs(
     """The checked inputs of a model, by name, from one file.
 
     .npz: one array for each input, by name; "labels" beside them is left out, and an only array may have any name.
-    .csv: rows by the names of columns, see `open_table`, which `features` names. .npy (an array), .pb (a
+    .csv, .parquet: rows by the names of columns, see `open_table`, which `features` names. .npy (an array), .pb (a
     TensorProto), images (need `preprocess`, which prepares uint8 arrays of pictures too): models with one input.
     values: the model's inputs. InputError names what does not fit and what mends it.
     """

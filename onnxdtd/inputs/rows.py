@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from onnxdtd.errors import InputError
+from onnxdtd.disk import NAMES, read_text
+from onnxdtd.errors import InputError, one_line
 from onnxdtd.folder import is_result
 from onnxdtd.inputs.arrays import check_inputs
 from onnxdtd.inputs.files import SUFFIXES
@@ -29,6 +30,8 @@ from onnxdtd.inputs.preprocess import Preprocess
 from onnxdtd.inputs.presets import refuse_unprepared
 from onnxdtd.model.graph import Value
 from onnxdtd.types import Array
+
+LIST = ".txt"
 
 
 @dataclass(frozen=True)
@@ -108,9 +111,9 @@ def open_data(
     """The rows of a path (a file or a folder with its sub-folders), of several paths, of an array (N, ...), or of a
     dict of arrays by input name, which may hold `labels` too.
 
-    A folder is its pictures, or where it has none its other files. limit: only so many rows, the first. Raises
-    InputError for what is empty or differs in length, and for one path that cannot be read; of several, such a path
-    is a row that raises when it is read.
+    A list (.txt) names files, one a line. A folder is its pictures, or where it has none its other files. limit: only
+    so many rows, the first. Raises InputError for what is empty or differs in length, and for one path that cannot be
+    read; of several, such a path is a row that raises when it is read.
     """
     if limit is not None and limit < 1:
         raise InputError(f"limit is the number of inputs to take, at least 1, not {limit}")
@@ -138,6 +141,9 @@ def files_of(paths: Sequence[Path]) -> list[tuple[str, Path]]:
     folder without any."""
     files: list[tuple[str, Path]] = []
     for path in paths:
+        if path.suffix.lower() == LIST:
+            files += [(name, path.parent / name) for name in _listed(path)]
+            continue
         if not path.is_dir():
             files.append((path.name, path))
             continue
@@ -149,6 +155,17 @@ def files_of(paths: Sequence[Path]) -> list[tuple[str, Path]]:
         files += [(p.relative_to(path).as_posix(), p) for p in inside]
     names = [name for name, _ in files]
     return [(name if names.count(name) == 1 else path.as_posix(), path) for name, path in files]
+
+
+def _listed(path: Path) -> list[str]:
+    """The files that a list names, one a line, relative to its own folder. InputError where there are none."""
+    try:
+        lines = read_text(path, NAMES, "utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"'{path}' is not a list of files: {one_line(error)}") from None
+    if not any(map(str.strip, lines)):
+        raise InputError(f"'{path}' names no files")
+    return [line.strip() for line in lines if line.strip()]
 
 
 def _integers(labels: npt.ArrayLike | None, count: int) -> Array | None:

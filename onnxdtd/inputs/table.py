@@ -1,22 +1,19 @@
-"""CSV files: rows of a table by the names of its columns, read one after the other."""
+"""CSV and Parquet files: rows of a table by the names of its columns, read one after the other."""
 
 from __future__ import annotations
 
-import csv
 import difflib
-import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any
 
 import numpy as np
 from onnx import TensorProto
 
-from onnxdtd.disk import open_regular
-from onnxdtd.errors import InputError, one_line
+from onnxdtd.errors import InputError
+from onnxdtd.inputs.lines import lines_of
 from onnxdtd.model.graph import Value
 from onnxdtd.types import Array
 
@@ -50,7 +47,7 @@ class Table:
 
     def lines(self) -> Iterator[tuple[int, list[str]]]:
         """The cells of each row, with the number of its line."""
-        rows = _lines(self.path, self.delimiter)
+        rows = lines_of(self.path, self.delimiter)
         next(rows, None)
         yield from rows
 
@@ -109,7 +106,7 @@ class Table:
 
 
 def open_table(path: Path, values: Mapping[str, Value], features: Sequence[str] | None = None) -> Table:
-    """A CSV file with a header, read for these inputs.
+    """A CSV file with a header, or a Parquet file, read for these inputs.
 
     values: the model's inputs, each one or more columns: (N, F), (N, 1) or (N,). features: the names of all columns
     in the model's order; without them, an input of one column is looked for by its name, a wider one by `name[0]`,
@@ -117,7 +114,7 @@ def open_table(path: Path, values: Mapping[str, Value], features: Sequence[str] 
     Columns that are not asked for are left out. Raises InputError: one line for all that are missing.
     """
     widths = {name: _width(path, value) for name, value in values.items()}
-    heads = {mark: next(_lines(path, mark), (0, []))[1] for mark in DELIMITERS}
+    heads = {mark: next(lines_of(path, mark), (0, []))[1] for mark in DELIMITERS}
     delimiter = max(DELIMITERS, key=lambda mark: len(heads[mark]))
     header = tuple(cell.strip() for cell in heads[delimiter])
     if not any(header) or (all(map(_is_number, header)) and not _counts(header)):
@@ -134,7 +131,7 @@ def open_table(path: Path, values: Mapping[str, Value], features: Sequence[str] 
         places[name] = tuple(every[at : at + size])
         at += size
     labels = [i for i, name in enumerate(header) if name.lower() in LABEL_COLUMNS and i not in every]
-    count = sum(1 for _ in _lines(path, delimiter)) - 1
+    count = sum(1 for _ in lines_of(path, delimiter)) - 1
     named = [i for i, name in enumerate(header) if name.lower() == ID and i not in every]
     return Table(
         path,
@@ -223,26 +220,3 @@ def _width(path: Path, value: Value) -> int | None:
         return 1
     width = value.shape[1]
     return width if isinstance(width, int) else None
-
-
-def _lines(path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """The lines that are not blank, by their numbers. InputError where the file is none of text."""
-    try:
-        with open_regular(path) as raw, io.TextIOWrapper(raw, "utf-8-sig", newline="") as file:
-            reader: Any = csv.reader(_text(file), delimiter=delimiter)
-            first = True
-            for cells in reader:
-                if cells:
-                    yield (1 if first else reader.line_num), cells
-                    first = False
-    except OSError as error:
-        raise InputError(f"'{path}' cannot be read: {error.strerror or error}") from None
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise InputError(f"'{path}' is not a CSV file: {one_line(error)}") from None
-
-
-def _text(file: IO[str]) -> Iterator[str]:
-    for line in file:
-        if "\0" in line:
-            raise csv.Error("it holds zero bytes")
-        yield line

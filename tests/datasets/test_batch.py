@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import onnxdtd
+from onnxdtd.arrow import arrow
 from tests.support.command_line import Cli, command_line, dense
 
 pytest.importorskip("pyarrow", reason="shards are Parquet")
@@ -105,6 +106,23 @@ def test_failed_rows_are_named_and_tried_again(cli: Cli, net: Path, tmp_path: Pa
     assert cli("batch", net, "rows.csv", "-o", "job", "--retry-failed")[0] == 0
     results = onnxdtd.Results(tmp_path / "job")
     assert (sorted(results.ids), results.failed) == (["q", "r", "s"], {})
+
+
+def test_parquet_rows_and_lists_of_files(net: Path, tmp_path: Path) -> None:
+    pa = arrow()
+    table = pa.table(
+        {"id": ["u", "v"], "b": [2.0, 0.1], "label": [7, 8], "a": pa.array([1, None], "float32")}
+    )
+    pa.parquet.write_table(table, tmp_path / "rows.parquet")
+    explainer = onnxdtd.Explainer(net, "gradient_x_input", features=["a", "b"])
+    results = onnxdtd.batch(explainer, tmp_path / "rows.parquet", tmp_path / "job")
+    assert ([(row["id"], row["label"]) for row in results], [*results.failed]) == ([("u", 7)], ["v"])
+    assert results["u"]["target_value"] == pytest.approx(4)
+    for name in ("one", "two"):
+        np.save(tmp_path / f"{name}.npy", ROWS[:2])
+    (tmp_path / "list.txt").write_text("two.npy\n\none.npy\n")
+    results = onnxdtd.batch(net, tmp_path / "list.txt", tmp_path / "listed")
+    assert results.ids == ["two.npy[0]", "two.npy[1]", "one.npy[0]", "one.npy[1]"]
 
 
 def test_an_iterable_is_read_as_it_comes(net: Path, tmp_path: Path) -> None:
