@@ -12,6 +12,7 @@ import pytest
 
 import onnxdtd
 from onnxdtd.arrow import arrow
+from tests.support.batches import read, same
 from tests.support.command_line import Cli, command_line, dense
 
 pytest.importorskip("pyarrow", reason="shards are Parquet")
@@ -32,17 +33,6 @@ def net(tmp_path: Path) -> Path:
 def rows(tmp_path: Path) -> Path:
     np.savez(tmp_path / "rows.npz", x=ROWS, labels=np.arange(23) % 3)
     return tmp_path / "rows.npz"
-
-
-def read(folder: Path | str) -> list[dict[str, Any]]:
-    return list(onnxdtd.Results(folder))
-
-
-def same(ours: list[dict[str, Any]], others: list[dict[str, Any]]) -> None:
-    assert [row["id"] for row in ours] == [row["id"] for row in others]
-    for one, other in zip(ours, others, strict=True):
-        assert {**one, "relevance": 0} == {**other, "relevance": 0}
-        np.testing.assert_array_equal(one["relevance"]["x"], other["relevance"]["x"])
 
 
 def test_rows_are_stored_as_they_are_explained_one_by_one(net: Path, rows: Path, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ import pytest
 import onnxdtd
 from onnxdtd.datasets.pool import Hand
 from onnxdtd.durable import LOCK, locked
-from tests.datasets.test_batch import read, same
+from tests.support.batches import read, same
 from tests.support.command_line import dense
 from tests.support.paths import MODELS, ROOT
 
