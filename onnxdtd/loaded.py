@@ -19,6 +19,7 @@ from onnxdtd.compiled.trace import LOWEST_OPSET
 from onnxdtd.compiled.upgrade import upgrade
 from onnxdtd.errors import UsageError
 from onnxdtd.inputs import Fixed, Reader, features, fix, labels
+from onnxdtd.model.bounded import refuse_large
 from onnxdtd.model.canonise import canonise, take
 from onnxdtd.model.canonise.constants import constants
 from onnxdtd.model.ending import UNTOLD, ending
@@ -85,7 +86,7 @@ class Loaded:
         self.reader: Reader | None = None
 
     def _become(self, graph: Graph) -> None:
-        self.graph = graph
+        self.graph = refuse_large(graph)
         self._newer: dict[int, Graph] = {}
         self._forwards: dict[Any, Forward] = {}
         self._derived: dict[Any, dict[Any, Any]] = {}

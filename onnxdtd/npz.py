@@ -42,7 +42,9 @@ def read_arrays(path: Path, described: Mapping[str, Mapping[str, Any]]) -> dict[
 
     Names are compared first, then types and shapes, then what the arrays hold, so that nothing else is read.
     """
-    strange = InputError(f"'{path}' and the JSON beside it are not of one result")
+    if not isinstance(described, Mapping):
+        raise TypeError("arrays are described by name")
+    strange = InputError(f"'{path}' and the explanation.json beside it are not of one result")
     arrays = {}
     try:
         with open_regular(path) as file, zipfile.ZipFile(file) as archive:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -9,17 +11,25 @@ import numpy.typing as npt
 
 from onnxdtd.domains.box import range_of
 from onnxdtd.domains.propagation import Range
-from onnxdtd.plan.plan import Plan
+from onnxdtd.plan.plan import Inside, Plan
 from onnxdtd.types import Arrays
 
+GONE = 1e-3
+"""The part of what started that counts as nothing."""
 MOST_NAMED = 8
 """Samples that a warning names one by one."""
 
 
 def remarks(
-    plan: Plan, feeds: Arrays, stated: Range, started: npt.NDArray[Any], relevance: Arrays
+    plan: Plan,
+    feeds: Arrays,
+    stated: Range,
+    started: npt.NDArray[Any],
+    relevance: Arrays,
+    lost: Mapping[str, float] = MappingProxyType({}),
 ) -> tuple[str, ...]:
-    """Warnings of the plan, then of this input. started: the relevance that each sample starts with."""
+    """Warnings of the plan, then of this input. started: the relevance that each sample starts with. lost: of all of
+    it, by cause."""
     warnings = [*plan.warnings]
     if not plan.inside.starts and not started.all() and plan.seed == "positive":
         warnings.append(
@@ -40,7 +50,30 @@ def remarks(
             )
         if not np.isfinite(relevance[name]).all():
             warnings.append(f"the relevance of '{name}' is not finite everywhere: a denominator overflowed")
+    warnings += _vanished(plan, started, relevance, lost)
     return tuple(warnings)
+
+
+def _vanished(
+    plan: Plan, started: npt.NDArray[Any], relevance: Arrays, lost: Mapping[str, float]
+) -> list[str]:
+    """A warning where relevance started and next to none of it arrived, whatever the reason."""
+    count = len(started)
+    if plan.inside != Inside() or not all(r.shape[:1] == (count,) or count == 1 for r in relevance.values()):
+        return []
+    sizes = np.sum(
+        [np.abs(r, dtype=np.float64).reshape(count, -1).sum(axis=1) for r in relevance.values()], axis=0
+    )
+    least = 0.0 if plan.seed == "one" else GONE  # a gradient is small where the model's slope is
+    gone = (started != 0) & (sizes <= least * np.abs(started))
+    if not gone.any():
+        return []
+    causes = [cause for cause, amount in sorted(lost.items(), key=lambda c: -abs(c[1])) if amount]
+    why = f", lost to {' and '.join(causes[:2])}" if causes else ""
+    return [
+        f"{_samples(gone)}: next to nothing of the relevance that started arrived at an input{why}; the map "
+        "shows what is left, which is no explanation"
+    ]
 
 
 def _samples(which: npt.NDArray[np.bool_]) -> str:

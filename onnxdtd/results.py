@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy.typing as npt
 
+from onnxdtd.conservation import NodeReport
 from onnxdtd.domains.propagation import Range
 from onnxdtd.explanation import Explanation
 from onnxdtd.inputs import spelled
@@ -44,6 +46,7 @@ def explanation_of(
     if value is None or started is None:
         value = seed.per_sample(start_of("value", seed, outcome.logits))
         started = seed.per_sample(start_of(plan.seed, seed, outcome.logits))
+    reports = tuple(reversed(ledger.reports))
     return Explanation(
         inputs=feeds,
         outputs=outcome.outputs,
@@ -70,11 +73,11 @@ def explanation_of(
         reason=plan.reason,
         engine=run.engine,
         provider=provider,
-        nodes=tuple(reversed(ledger.reports)),
+        nodes=reports,
         model=loaded.facts,
         notes=(*run.plan.graph.notes, *filter(None, (note, loaded.first_input.note))),
         warnings=(
-            *remarks(plan, feeds, stated, started, outcome.relevance),
+            *remarks(plan, feeds, stated, started, outcome.relevance, _causes(reports)),
             *scaling(plan, loaded, feeds, stated, outcome.logits),
             *ledger.alarm(started),
         ),
@@ -82,3 +85,11 @@ def explanation_of(
         features=loaded.features,
         versions=VERSIONS,
     )
+
+
+def _causes(reports: Iterable[NodeReport]) -> dict[str, float]:
+    """What was lost to each cause, at all nodes."""
+    lost: Counter[str] = Counter()
+    for report in reports:
+        lost.update(report.lost)
+    return dict(lost)

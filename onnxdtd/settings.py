@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import os
 from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
@@ -27,6 +28,8 @@ Model = Source | Graph
 Rules = str | os.PathLike[str] | Sequence[Mapping[str, Any] | Override] | None
 ENGINES = ("numpy", "onnx", "auto")
 BIASES = ("absorb", "redistribute")
+MOST_PASSES = 100_000
+"""Steps or samples beyond which no method of many passes gains anything."""
 # What an option is checked against, by its annotation; methods check what is more involved themselves.
 KINDS: dict[str, type] = {"int": Integral, "float": Real, "bool": bool, "str": str}
 
@@ -72,6 +75,10 @@ def _check_kind(method: str, name: str, value: Any) -> None:
     fits = (default == "None" and value is None) or isinstance(value, KINDS.get(kind, object))
     if not fits or (isinstance(value, bool) and kind in ("int", "float")):
         raise UsageError(f"{method} takes {name} as {kind}, not {value!r}")
+    if kind == "int" and name != "seed" and value is not None and value > MOST_PASSES:
+        raise UsageError(f"{method} takes {name} of at most {MOST_PASSES:,}, not {value!r}")
+    if kind == "float" and value is not None and not math.isfinite(value):
+        raise UsageError(f"{method} takes {name} as a finite number, not {value!r}")
 
 
 def check_steps(max_steps: Any) -> None:

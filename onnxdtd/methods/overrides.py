@@ -141,6 +141,11 @@ def _fault(parameter: inspect.Parameter, value: Any) -> str:
         array = np.asarray(value)
     except ValueError:  # lists of different lengths
         return "is no array"
-    if array.dtype.kind not in "iuf" or not (array.ndim == 0 or many) or not np.isfinite(array).all():
+    if (
+        array.size == 0
+        or array.dtype.kind not in "iuf"
+        or not (array.ndim == 0 or many)
+        or not np.isfinite(array).all()
+    ):
         return "is not a number"
     return ""

@@ -24,6 +24,7 @@ from onnxdtd.disk import open_regular
 from onnxdtd.errors import ModelError, UsageError, one_line
 from onnxdtd.model import external, weights
 from onnxdtd.model.definitions.table import STANDARD_INTEGERS, UNCHECKED
+from onnxdtd.model.foreign import without_foreign
 from onnxdtd.model.functions import EXPANDED, all_nodes, expand, inline, is_standard, rewrite_contrib
 from onnxdtd.model.graph import Graph, Node, Value
 from onnxdtd.model.mend import checkable, mend
@@ -96,12 +97,16 @@ def _read(stream: BinaryIO, folder: Path | None) -> Graph:
     external.embed(model, folder)
     constants = _take_constants(model, data, folder)
     notes = mend(model)
+    calls = bool(model.functions)
     originals = rewrite_contrib(model)
     _check(model)
-    model, expanded = expand(infer(inline(model)))
+    model = inline(model)
+    if calls:  # what stands in a function was not looked at
+        _check(model)
+    model, expanded = expand(infer(model))
     originals += expanded
     graph = graph_of(infer(model) if expanded else model, opsets, constants, sha256, originals)
-    return graph.noting(*notes, *_written_out(originals))
+    return without_foreign(graph).noting(*notes, *_written_out(originals))
 
 
 def _written_out(nodes: Sequence[NodeProto]) -> Iterator[str]:

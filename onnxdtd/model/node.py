@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
+from onnxdtd.errors import ModelError, one_line
 from onnxdtd.types import Dimension
 
 
@@ -144,7 +145,10 @@ def _renamed(node: Node, place: str, names: Mapping[str, str]) -> Node:
 
 
 def _attribute(proto: onnx.AttributeProto) -> Any:
-    value = helper.get_attribute_value(proto)
+    try:
+        value = helper.get_attribute_value(proto)
+    except ValueError as error:  # a reference to a function's attribute, outside of functions
+        raise ModelError(f"invalid ONNX: attribute '{proto.name}': {one_line(error)}") from None
     if isinstance(value, bytes):
         return value.decode("utf-8", "surrogateescape")
     return value

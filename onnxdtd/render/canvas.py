@@ -20,6 +20,7 @@ MARGIN, GAP = 44, 40
 HEADING = 40  # above each panel
 BAR, BAR_SPACE = 26, 246  # a colour bar, and with its ticks and label up to the edge of the page
 TITLE, HEADER, SMALL = 11, 9, 8  # points
+_LONGEST = 600  # letters of a text
 
 Box = tuple[float, float, float, float]
 """Left, top, right, bottom."""
@@ -107,7 +108,7 @@ class Page(Board):
             "ha": "left",
             "parse_math": False,
         }
-        self.figure.text(x, y, words, **style)
+        self.figure.text(x, y, words[:_LONGEST], **style)
 
     def place(self, left: float, top: float, width: float, height: float) -> Axes:
         """Axes that fill a box."""
@@ -174,6 +175,7 @@ def wrapped(
     words: str, width: float, size: float, lines: int, measure: Callable[[str, float], float] = text_width
 ) -> list[str]:
     """The words in at most so many lines of at most so many pixels; what does not fit ends in an ellipsis."""
+    words = words[:_LONGEST]  # a stranger's name may be as long as a book, which takes minutes to measure
     average = measure(words, size) / max(1, len(words))
     for characters in range(max(1, int(1.2 * width / (average or 1))), 0, -1):
         broken = textwrap.wrap(words, characters, max_lines=lines, placeholder=" …")

@@ -42,12 +42,20 @@ def ones(x: Any) -> Any:
     return ones_like(x)
 
 
+MOST_GAMMA = 1e6
+"""From there on it is z+, and its products overflow."""
+
+
 @dataclass(frozen=True, slots=True)
 class Boosted:
     """w + gamma w+ (sign = 1) or w + gamma w- (sign = -1); the same for b."""
 
     gamma: float
     sign: int = 1
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.gamma <= MOST_GAMMA:
+            raise UsageError(f"gamma is a number from 0 to {MOST_GAMMA:g}, not {self.gamma!r}")
 
     def __call__(self, w: Any) -> Any:
         """The boosted weights (or bias)."""

@@ -10,6 +10,7 @@ where x', w', b' are named maps of input, weights and bias. A rule of this kind 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -17,6 +18,7 @@ from typing import Any, Literal
 import numpy as np
 
 from onnxdtd.entries import OpEntry
+from onnxdtd.errors import UsageError
 from onnxdtd.linear import Site
 from onnxdtd.primitives import at_hand, beyond, equal, near_zero, quotient, where
 from onnxdtd.rules.algebra import Entries, by_weights, is_zero, plus, times, weighted
@@ -77,6 +79,10 @@ class TermRule(Rule):
     passes: bool = False
     differentiates: bool = False
     chained: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.epsilon < math.inf:
+            raise UsageError(f"epsilon is a finite number of 0 or more, not {self.epsilon!r}")
 
     def __str__(self) -> str:
         return self.label

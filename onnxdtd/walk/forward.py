@@ -15,13 +15,13 @@ import onnx
 import onnxruntime as ort
 from onnx import helper, numpy_helper
 
-from onnxdtd.errors import ModelError, ProviderError
+from onnxdtd.errors import InputError, ModelError, ProviderError
 from onnxdtd.model.graph import Graph
 from onnxdtd.model.guard import guard
 from onnxdtd.model.loops import recording
 from onnxdtd.registry import OPS
 from onnxdtd.types import Arrays
-from onnxdtd.walk.session import first_line, run, run_session
+from onnxdtd.walk.session import ON_INPUT, fails_anyway, first_line, run, run_session
 
 # Constants above this size are handed to onnxruntime by reference instead of inside the serialised model.
 BY_REFERENCE = 1024
@@ -168,8 +168,16 @@ class Forward:
 
     def __call__(self, feeds: Arrays) -> dict[str, npt.NDArray[Any]]:
         """The chosen values by name, float16 and bfloat16 as they are."""
-        values = run_session(self._session, self._outputs, feeds) if self._outputs else {}
+        values = self._run(feeds) if self._outputs else {}
         return values | self._stored | {name: feeds[name] for name in self._inputs}
+
+    def _run(self, feeds: Arrays) -> dict[str, npt.NDArray[Any]]:
+        try:
+            return run_session(self._session, self._outputs, feeds)
+        except InputError as error:
+            if fails_anyway(self._graph, feeds, str(error)):
+                raise ModelError(str(error).replace(ON_INPUT, "on any input")) from None
+            raise
 
 
 def run_alone(node: onnx.NodeProto, opsets: Mapping[str, int], inputs: Arrays) -> dict[str, npt.NDArray[Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import threading
 from collections.abc import Sequence
 from typing import Any
@@ -12,10 +13,13 @@ import onnxruntime as ort
 
 from onnxdtd.deadline import over, remaining
 from onnxdtd.errors import InputError, one_line
+from onnxdtd.model.graph import Graph
 from onnxdtd.model.guard import ended
 from onnxdtd.types import Arrays
 
 _SILENT = 4
+ON_INPUT = "on this input"
+_FAILED = re.compile(r"while running \w+ node\. Name:'(.*?)' Status")
 _GRACE = 10.0
 """Seconds that a session is waited for once it was told to stop: it looks up only between two nodes."""
 
@@ -62,8 +66,23 @@ def run_session(session: ort.InferenceSession, outputs: Sequence[str], feeds: Ar
     except Exception as error:
         if at_limit := ended(str(error)):
             raise InputError(at_limit) from None
-        raise InputError(f"onnxruntime cannot run the model on this input: {first_line(error)}") from None
+        raise InputError(f"onnxruntime cannot run the model {ON_INPUT}: {first_line(error)}") from None
     return dict(zip(outputs, values, strict=True))
+
+
+def fails_anyway(graph: Graph, feeds: Arrays, message: str) -> bool:
+    """Whether the node that a message names fails whatever the input is: a single sample, of sizes that the model
+    states and of numbers that choose nothing."""
+    node = graph.by_name.get(match[1]) if (match := _FAILED.search(message)) else None
+    if node is None:
+        return False
+    for name, x in feeds.items():
+        value = graph.value(name)
+        if not value.is_float or value.shape is None or not all(isinstance(s, int) for s in value.shape[1:]):
+            return False
+        if x.shape[:1] not in ((), (1,)) and not isinstance(value.shape[0], int):
+            return False
+    return all(not v or v in graph.constants or graph.value(v).is_float for v in node.inputs)
 
 
 def first_line(error: Exception) -> str:

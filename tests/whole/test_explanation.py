@@ -234,7 +234,7 @@ SPOILERS: dict[str, tuple[Any, str]] = {
     ),
     "empty": (
         lambda f: (f / "relevance.npz").write_bytes(b""),
-        "relevance.npz' is damaged: No data left in f",
+        "relevance.npz' is damaged: File is not a zip",
     ),
     "text": (lambda f: (f / "outputs.npz").write_text("hello"), "outputs.npz' is damaged: "),
     "swapped": (

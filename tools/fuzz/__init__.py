@@ -1,0 +1,1 @@
+"""Hostile models, inputs and settings, and random graphs: what onnxdtd is tried with."""
