@@ -92,7 +92,7 @@ def _npy(rng: np.random.Generator) -> bytes:
 def _npz(good: Path, rng: np.random.Generator) -> bytes:
     file, row = io.BytesIO(), io.BytesIO()
     np.save(row, np.load(good))
-    method = pick(rng, (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA, zipfile.ZIP_BZ2))
+    method = pick(rng, (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2))
     with zipfile.ZipFile(file, "w", method) as archive:
         for _ in range(int(rng.integers(1, 4))):
             content = pick(rng, (row.getvalue(), _npy(rng), bytes(2**22)))
