@@ -49,7 +49,7 @@ def convergence(plan: Plan, explanation: Explanation, probe: Probe) -> Finding:
         sentence = (
             f"Different seeds still make different heatmaps at the input (median |cos| {likeness(value)})."
         )
-    return Finding("convergence", value, LIMIT, "above", sentence, details)
+    return Finding("convergence", value, LIMIT, "above", sentence + seeds.not_inside(plan), details)
 
 
 def _pairs(cosines: Array) -> Array:

@@ -47,7 +47,7 @@ def rank(plan: Plan, explanation: Explanation, probe: Probe) -> Finding:
         )
     else:
         sentence = f"{count} seeds leave several directions at the input (sigma_1 / sum sigma = {value:.2f})."
-    return Finding("rank", value, limit, "above", sentence, details)
+    return Finding("rank", value, limit, "above", sentence + seeds.not_inside(plan), details)
 
 
 def ratio_of(cosine: float, count: int) -> float:

@@ -98,7 +98,7 @@ def _domain(rows: list[dict[str, Any]], details: dict[str, Any]) -> Finding:
         sentence = f"Only {told} have a root inside the domain of their input: for the others the rule has no ground."
     else:
         sentence = f"The roots of {told} lie in the domain of their input."
-    return Finding("roots_domain", value, LIMIT, "below", sentence, details)
+    return Finding("roots_domain", value, LIMIT, "below", sentence + _left_out(details), details)
 
 
 def _region(rows: list[dict[str, Any]], details: dict[str, Any]) -> Finding:
@@ -108,7 +108,7 @@ def _region(rows: list[dict[str, Any]], details: dict[str, Any]) -> Finding:
         sentence += (
             f"; the Taylor remainder at the roots is {left:.2g} of f (median)." if left is not None else "."
         )
-        return Finding("roots_region", None, LIMIT, "below", sentence, details)
+        return Finding("roots_region", None, LIMIT, "below", sentence + _left_out(details), details)
     count, of = _sum(rows, "in_region"), _sum(rows, "sampled")
     value, (low, high) = count / of, interval(count, of)
     told = f"{percent(value)} of {of} sampled neurons (95 % interval {percent(low)} to {percent(high)})"
@@ -118,8 +118,19 @@ def _region(rows: list[dict[str, Any]], details: dict[str, Any]) -> Finding:
             "decomposition this heatmap does not hold."
         )
     else:
-        sentence = f"The roots of {told} lie in the linear region around the input, as the theory asks."
-    return Finding("roots_region", value, LIMIT, "below", sentence, details)
+        praise = "" if details["skipped"] else ", as the theory asks"
+        sentence = f"The roots of {told} lie in the linear region around the input{praise}."
+    return Finding("roots_region", value, LIMIT, "below", sentence + _left_out(details), details)
+
+
+def _left_out(details: dict[str, Any]) -> str:
+    """What the numbers say nothing about: layers that could not be looked at, and why the first could not."""
+    skipped: dict[str, str] = details["skipped"]
+    if not skipped:
+        return ""
+    name, why = next(iter(skipped.items()))
+    count = f"{len(skipped)} of {len(skipped) + len(details['layers'])} layers"
+    return f" Nothing is known of {count}, such as '{name}': {why.splitlines()[0].rstrip('.')}."
 
 
 def _sum(rows: list[dict[str, Any]], key: str) -> int:

@@ -150,6 +150,12 @@ def units(probe: Probe, plan: Plan, count: int, rng: np.random.Generator) -> lis
     return [(seed & (z != 0)).reshape(value.shape) for seed in chosen]
 
 
+def not_inside(plan: Plan) -> str:
+    """That cells and loops are passed through as a whole, where there are some: a sentence to add, or nothing."""
+    closed = [step.node for step in plan.steps if step.op.kind == "recurrent" or step.node.body is not None]
+    return f" It does not apply inside of '{closed[0].name}', a cell or a loop." if closed else ""
+
+
 def wide_start(probe: Probe) -> Plan | None:
     """The plan from the output, or, where that has few elements, from the nearest layer's input that has more.
 

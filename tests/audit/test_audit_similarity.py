@@ -80,3 +80,27 @@ def test_where_gradient_x_input_differs_the_model_is_asked(text, weights, x, met
     assert finding.fired == (falls[0] < falls[1])
     sides = "the model sides with that" if finding.fired else "the model sides with the heatmap"
     assert sides in finding.sentence
+
+
+def test_likeness_of_seeds_is_not_told_of_the_inside_of_a_cell(rng: np.random.Generator) -> None:
+    """Rank and convergence look at a cell from outside, and say so; without one they say nothing of it."""
+    weights = {
+        "w": rng.normal(size=(1, 4, 3)), "u": rng.normal(size=(1, 4, 4)) / 4, "v": rng.normal(size=(4, 9)),
+    }  # fmt: skip
+    cell = (
+        "(float[5, N, 3] x) => (float[N, 9] y) { [cell] s, h = RNN<hidden_size = 4>(x, w, u) l = Squeeze(h, a)"
+        "y = MatMul(l, v) }"
+    )
+    recurrent = model(cell, **{k: np.float32(array) for k, array in weights.items()}, a=np.array([0]))
+    dense = model(
+        "(float[N, 3] x) => (float[N, 9] y) { y = MatMul(x, v) }", v=np.float32(rng.normal(size=(3, 9)))
+    )
+    for source, x, said in (
+        (recurrent, rng.normal(size=(5, 1, 3)), True),
+        (dense, rng.normal(size=(1, 3)), False),
+    ):
+        explainer = onnxdtd.Explainer(source, "epsilon_plus")
+        explanation = explainer(np.float32(x), target=0)
+        for finding in run_audit(explainer, explanation, only=["rank", "convergence"]).findings:
+            assert finding.value is not None
+            assert ("It does not apply inside of 'cell', a cell or a loop." in finding.sentence) is said
