@@ -34,6 +34,16 @@ def elsewhere(case: tuple[Explainer, Any]) -> tuple[Explainer, Any]:
     return case[0], np.random.default_rng(3).uniform(size=case[1].shape).astype(np.float32)
 
 
+def rounded(step: float) -> tuple[Explainer, Any]:
+    """0.28 twice in whole steps, behind which stands a sum: of steps of 0.2 it makes 0.4 out of 0.56."""
+    source = model(
+        "(float[N, 2] x) => (float[N, 2] y) { q = QuantizeLinear(x, s, z) d = DequantizeLinear(q, s, z)"
+        "y = MatMul(d, w) }",
+        s=np.float32(step), z=np.int8(0), w=np.array([[1, 0], [1, 1]], np.float32),
+    )  # fmt: skip
+    return Explainer(source, "epsilon_plus"), np.array([[0.28, 0.28]], np.float32)
+
+
 # Finding: where it must fire, where it must not.
 CONTROLS: dict[str, tuple[Case, Case]] = {
     "conservation": (lambda: cancelling("epsilon_plus"), lambda: biased("dtd", "absorb")),
@@ -49,6 +59,7 @@ CONTROLS: dict[str, tuple[Case, Case]] = {
     "stability": (lambda: sawtooth("gradient"), lambda: deep_stack("gradient")),
     "roots_domain": (lambda: biased("dtd"), lambda: linear_model("dtd")),
     "roots_region": (lambda: deep_stack("dtd"), lambda: linear_model("dtd")),
+    "quantisation": (lambda: rounded(0.2), lambda: rounded(0.01)),
 }
 
 
