@@ -2,6 +2,7 @@
 
     python -m tools.transformers FOLDER                      # all architectures: environments first, an hour
     python -m tools.transformers FOLDER --only bert llama    # files that are there already are not written again
+    python -m tools.transformers FOLDER --timm pit_ti_224 levit_128s                           # networks of timm
 
 Networks of known architectures with random weights (tools/transformers/architectures.py: no download) are exported by
 both of PyTorch's exporters, by optimum with their caches and by the model builder of onnxruntime-genai, and fused by
@@ -9,7 +10,8 @@ onnxruntime's transformer optimiser; environments of their own hold the packages
 on both engines with `verify`, so that every fused operator is compared with onnxruntime's own. Printed for each: the
 operators of onnxruntime in it, whether it is explained and compiled (or why not), and by how much its relevance
 deviates from the reference (tools/transformers/reference.py: the paper's rules in PyTorch's autograd, float64),
-relative to the largest.
+relative to the largest. Of timm's networks it is told whether `attnlrp` explains and compiles them, and by how much
+`gradient` deviates from PyTorch's own in float64.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ import onnx
 
 from onnxdtd.errors import OnnxdtdError
 from onnxdtd.explainer import Explainer
+from tools.transformers.environments import python, run
 from tools.transformers.forms import FORMS, Arrays, Form, feeds
 
 TITLES = {
@@ -67,13 +70,39 @@ def row(folder: Path, form: Form) -> list[str]:
     return cells
 
 
+def timm_row(folder: Path) -> list[str]:
+    """Explained by attnlrp, compiled, deviation of the gradient."""
+    x, reference = dict(np.load(folder / "inputs.npz")), dict(np.load(folder / "reference.npz"))
+    target, cells = f"logits:{reference.pop('target')[0]}", []
+    for method, engine in (("attnlrp", "numpy"), ("attnlrp", "onnx"), ("gradient", "numpy")):
+        try:
+            e = Explainer(folder / "script.onnx", method, engine=engine)(x, target=target)
+            cells.append(f"{deviation(e.relevance, reference):.0e}" if method == "gradient" else "yes")
+        except OnnxdtdError as error:
+            cells.append(str(error).splitlines()[0][:160])
+    return cells
+
+
+def print_timm(folder: Path, names: list[str]) -> None:
+    print("| network | explained | compiled | gradient |\n|---|---|---|---|")
+    for name in names:
+        file, problem = folder / "timm" / name / "script.onnx", ""
+        if not file.exists():
+            problem = run(python(folder, "timm"), ["tools.transformers.pictures", str(folder), name])
+        cells = [f"not written: {problem}", "", ""] if problem else timm_row(file.parent)
+        print(f"| {name} | {' | '.join(cells)} |", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tools.transformers")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--only", nargs="*", default=TITLES, choices=TITLES)
     parser.add_argument("--forms", nargs="*", default=FORMS, choices=FORMS)
+    parser.add_argument("--timm", nargs="+", metavar="NETWORK", help="networks of timm instead")
     options = parser.parse_args()
     folder = options.folder.resolve()
+    if options.timm:
+        return print_timm(folder, options.timm)
     print("| network | file | operators of onnxruntime | numpy | compiled |\n|---|---|---|---|---|")
     for name in options.only:
         for title in options.forms:

@@ -16,7 +16,10 @@ PACKAGES: dict[str, tuple[str, ...]] = {
     "export": (*COMMON, "transformers==5.24.0", "sympy", "coloredlogs"),
     "optimum": (*COMMON, "optimum-onnx==0.1.0", "transformers<4.58"),
     "genai": (*COMMON, "transformers==5.24.0", "onnxruntime-genai==0.18.0", "onnx_ir"),
+    "timm": (*COMMON, "pyyaml", "huggingface_hub", "safetensors", "pillow"),
 }
+BARE = {"timm": ("torchvision==0.28.0", "timm==1.0.31")}
+"""Installed without what they ask for: torchvision's compiled part wants a PyTorch with CUDA."""
 
 
 def python(folder: Path, name: str) -> Path:
@@ -26,6 +29,8 @@ def python(folder: Path, name: str) -> Path:
     if not (home / "complete").exists():
         venv.create(home, with_pip=True, clear=True)
         subprocess.run([path, "-m", "pip", "install", "--quiet", *PACKAGES[name]], check=True)
+        for package in BARE.get(name, ()):
+            subprocess.run([path, "-m", "pip", "install", "--quiet", "--no-deps", package], check=True)
         (home / "complete").touch()
     return path
 

@@ -10,7 +10,10 @@ from pathlib import Path
 
 from onnxruntime.transformers import optimizer
 
-KINDS = {"llama": "gpt2"}
+KINDS = {
+    **dict.fromkeys(("distilbert", "roberta", "modernbert", "deberta", "convnext", "whisper"), "bert"),
+    **dict.fromkeys(("llama", "qwen2", "qwen3", "gemma3", "phi3", "mixtral"), "gpt2"),
+}
 """What the optimiser calls an architecture, where it has no word of its own for it."""
 
 

@@ -1,0 +1,50 @@
+"""Write networks of timm with random weights as TorchScript exports them; runs in the environment `timm`.
+
+    python -m tools.transformers.pictures FOLDER NETWORK
+
+FOLDER/timm/NETWORK then has script.onnx (opset 17, any number of pictures), inputs.npz, and reference.npz: the index
+of the target and the gradient of its logit by the input, by PyTorch in float64.
+"""
+
+from __future__ import annotations
+
+import copy
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+
+operators = torch.library.Library("torchvision", "DEF")
+for name in (
+    "nms",
+    "qnms",
+):  # torchvision's compiled operators, which no network here calls, need another torch
+    operators.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+
+import timm  # noqa: E402
+
+TARGET = 2
+
+
+def main(folder: Path, name: str) -> None:
+    torch.manual_seed(0)
+    network = timm.create_model(name, pretrained=False, num_classes=5, exportable=True).eval()
+    for weight in network.parameters():  # scales of zero would hide a branch
+        if weight.ndim < 2:
+            weight.data += 0.2 * torch.randn_like(weight)
+    x = torch.randn(1, *network.default_cfg["input_size"])
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.onnx.export(
+        network, (x,), folder / "script.onnx", dynamo=False, opset_version=17, input_names=["x"],
+        output_names=["logits"], dynamic_axes={"x": {0: "batch"}},
+    )  # fmt: skip
+    values = x.double().requires_grad_()
+    copy.deepcopy(network).double()(values)[:, TARGET].sum().backward()
+    assert values.grad is not None
+    np.savez(folder / "inputs.npz", x=x.numpy())
+    np.savez(folder / "reference.npz", target=np.array([TARGET]), x=values.grad.numpy())
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]) / "timm" / sys.argv[2], sys.argv[2])
