@@ -3,7 +3,8 @@
     python -m tools.transformers.pictures FOLDER NETWORK
 
 FOLDER/timm/NETWORK then has script.onnx (opset 17, any number of pictures), inputs.npz, and reference.npz: the index
-of the target and the gradient of its logit by the input, by PyTorch in float64.
+of the target and the gradient of its logit by the input, by PyTorch in float64; or, where that gradient itself misses
+central differences of the network, these differences and their directions.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ for name in (
 
 import timm  # noqa: E402
 
-TARGET = 2
+TARGET, DIRECTIONS, STEP = 2, 4, 1e-4
 
 
 def main(folder: Path, name: str) -> None:
@@ -39,11 +40,24 @@ def main(folder: Path, name: str) -> None:
         network, (x,), folder / "script.onnx", dynamo=False, opset_version=17, input_names=["x"],
         output_names=["logits"], dynamic_axes={"x": {0: "batch"}},
     )  # fmt: skip
-    values = x.double().requires_grad_()
-    copy.deepcopy(network).double()(values)[:, TARGET].sum().backward()
-    assert values.grad is not None
     np.savez(folder / "inputs.npz", x=x.numpy())
-    np.savez(folder / "reference.npz", target=np.array([TARGET]), x=values.grad.numpy())
+    reference = gradient(copy.deepcopy(network).double(), x.double())
+    np.savez(folder / "reference.npz", target=np.array([TARGET]), **reference)
+
+
+def gradient(network: torch.nn.Module, x: torch.Tensor) -> dict[str, np.ndarray]:
+    """{"x": gradient}, or {"directions": (n, *x.shape), "differences": (n,)}."""
+    values = x.clone().requires_grad_()
+    network(values)[:, TARGET].sum().backward()
+    assert values.grad is not None
+    directions = torch.randn(DIRECTIONS, *x.shape, dtype=torch.float64)
+    with torch.no_grad():
+        both = [[network(x + sign * d)[0, TARGET] for sign in (STEP, -STEP)] for d in directions]
+    differences = torch.stack([(up - down) / (2 * STEP) for up, down in both])
+    slopes = (directions * values.grad).flatten(1).sum(1)
+    if (slopes - differences).abs().max() < 1e-4 * differences.abs().max():
+        return {"x": values.grad.numpy()}
+    return {"directions": directions.numpy(), "differences": differences.numpy()}
 
 
 if __name__ == "__main__":
