@@ -83,8 +83,9 @@ def compare(
     input_range: options.InputRange = None,
     fixed: options.Fixed = None,
     max_steps: options.MaxSteps = None,
-    engine: Annotated[str, typer.Option(metavar="E", help="numpy or onnx, as for `run`.")] = "numpy",
+    engine: Annotated[str, typer.Option(metavar="E", help="numpy, onnx or auto, as for `run`.")] = "auto",
     provider: options.Provider = None,
+    no_cache: options.NoCache = False,
     preprocess: options.Preprocess = None,
     image: Any = None,
     json_: options.Json = False,
@@ -96,7 +97,8 @@ def compare(
         folder = FOLDER_OF_TWO if output == FOLDER else output
         return pair_job.compare_with(
             model, with_, input, folder, methods.split(","), target or ["top"],
-            {"engine": engine, "providers": provider, "input_range": input_range, "fixed": fixed or ()},
+            {"engine": engine, "providers": provider, "input_range": input_range, "fixed": fixed or (),
+             "cache_dir": False if no_cache else None},
             preprocess, image, sample, json_,
         )  # fmt: skip
     return compare_job.compare(
@@ -106,7 +108,7 @@ def compare(
         methods.split(","),
         target or ["top"],
         {"engine": engine, "providers": provider, "input_range": input_range, "fixed": fixed or (),
-         "max_steps": max_steps},
+         "max_steps": max_steps, "cache_dir": False if no_cache else None},
         preprocess,
         image,
         {"sample": sample, "superpixels": superpixels, "seed": seed, "repeats": repeats},

@@ -41,8 +41,8 @@ def evaluate(
         warnings.simplefilter("ignore")  # of NumPy and matplotlib
         with Progress(quiet=as_json) as progress:
             names = {name: image[name] for name in NAMES}
-            fixed, most = fixed_inputs(chosen.pop("fixed")), chosen.pop("max_steps")
-            explainer = Explainer(model, fixed=fixed, max_steps=most, **names)
+            own: dict[str, Any] = {name: chosen.pop(name) for name in ("max_steps", "cache_dir")}
+            explainer = Explainer(model, fixed=fixed_inputs(chosen.pop("fixed")), **own, **names)
             prepare = _prepared(explainer.graph, data, preprocess, image)
             try:
                 result = evaluated(

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
+from onnxdtd.calls import Engine
 from onnxdtd.comparison.agreement import matrices, seen
 from onnxdtd.comparison.case import Case
 from onnxdtd.comparison.clock import Timing, forward_timing, timed
@@ -33,7 +34,7 @@ def compare(
     *,
     sample: int = 0,
     input_range: Range = None,
-    engine: Literal["numpy", "onnx"] | None = None,
+    engine: Engine | None = None,
     providers: Sequence[str] | str | None = None,
     options: Mapping[str, Mapping[str, Any]] | None = None,
     background: Array | None = None,

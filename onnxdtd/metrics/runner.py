@@ -7,10 +7,11 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy.typing as npt
 
+from onnxdtd.calls import Engine
 from onnxdtd.domains.propagation import Range
 from onnxdtd.entries import MetricEntry
 from onnxdtd.errors import TargetError, UsageError
@@ -48,7 +49,7 @@ def evaluate(
     seed: int = 0,
     out: str | Path | None = None,
     progress: OnProgress = None,
-    engine: Literal["numpy", "onnx"] | None = None,
+    engine: Engine | None = None,
     providers: Sequence[str] | str | None = None,
     input_range: Range = None,
     preprocess: Preprocess | None = None,

@@ -1,7 +1,7 @@
 """Which engine `auto` takes: compiling costs time once, and then saves some with every sample.
 
-The times are measured on two cores, on six networks from a table's to VGG16, and fitted by hand; they foretell the
-measured number of samples at which both engines took equally long within a factor of two.
+The times are measured on two cores, on networks from a table's to VGG16 and BERT-base, and fitted by hand; they
+foretell the measured number of samples at which both engines took equally long within a factor of two.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ MANY = 64
 # Seconds, once: to trace a node and start it in a session, and to read and prepare a byte of weights.
 NODE_ONCE, BYTE_ONCE = 2e-3, 3e-9
 # Seconds saved with a sample: by node, and by multiplication; NumPy is slow at convolutions of many groups.
-NODE, MULTIPLICATION, GROUPED = 1e-4, 5e-12, 1.5e-8
+NODE, MULTIPLICATION, GROUPED = 1e-4, 2e-11, 1.5e-9
 
 
 def choose(plan: Plan, samples: int) -> tuple[str, str]:

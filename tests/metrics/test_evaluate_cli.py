@@ -87,7 +87,7 @@ def test_photos_are_prepared_as_for_run(cli: Cli, tmp_path: Path) -> None:
         (
             ("linear.onnx", "table.npy", "--scale", "2"),
             2,
-            "'table.npy' is no folder of images, which --scale",
+            "'table.npy' is not an image, nor pixels of uint8, which --scale would prepare",
         ),
         (("linear.onnx", "nothing.npz"), 2, "'nothing.npz' is not there"),
         (("table.npy", "table.npy"), 3, "table.npy"),
