@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 
 from onnxdtd.render.colours import SIGNED, Scale
-from onnxdtd.report.markup import Markup, amount, png, sign, tag, void
+from onnxdtd.report.markup import Markup, amount, png, sign, tag
 from onnxdtd.types import Array
 
 BINS = 64
@@ -29,7 +29,7 @@ def curves(relevance: Array, signal: Array) -> Markup:
         top = channel * _CURVE
         strip = png(_strip(relevance[channel : channel + 1], limit))
         parts.append(
-            void("image", href=strip, x=_LEFT, y=top + 2, width=width, height=_CURVE - 4,
+            tag("image", href=strip, x=_LEFT, y=top + 2, width=width, height=_CURVE - 4,
                  preserveAspectRatio="none", class_="strip")
         )  # fmt: skip
         parts.append(tag("path", d=_line(signal[channel], top + 4, _CURVE - 8, width), class_="curve"))
@@ -40,7 +40,7 @@ def curves(relevance: Array, signal: Array) -> Markup:
         height = min(max(4 * channels, 60), 300)
         whole = png(_strip(relevance, limit))
         parts.append(
-            void("image", href=whole, x=_LEFT, y=top + 10, width=width, height=height,
+            tag("image", href=whole, x=_LEFT, y=top + 10, width=width, height=height,
                  preserveAspectRatio="none")
         )  # fmt: skip
         parts.append(tag("text", f"all {channels}", x=_LEFT - 8, y=top + 10 + height / 2, class_="name"))

@@ -19,7 +19,7 @@ WIDEST = 16.0
 """Of the line of the largest |relevance|."""
 VISIBLE = 0.005
 """Of the largest |relevance|: a smaller loss has no arrow."""
-_LETTERS, _ARROW = 22, 30
+_LETTERS, _ARROW = 19, 30
 
 
 def graph(flow: Flow) -> Markup:
@@ -111,7 +111,7 @@ def _box(box: Box, x: float, y: float, view: int | None) -> Markup:
     label = tag(
         "text", shortened(printable(box.label), _LETTERS), x=round(x, 1), y=round(y - 8, 1), class_="label"
     )
-    words = tag("text", shortened(printable(box.words), _LETTERS + 6), x=round(x, 1), y=round(y + 11, 1),
+    words = tag("text", shortened(printable(box.words), _LETTERS + 8), x=round(x, 1), y=round(y + 11, 1),
                 class_="words")  # fmt: skip
     return tag(
         "g", tag("title", printable(box.nodes[0].name) if len(box.nodes) == 1 else box.label), back, shape, label,

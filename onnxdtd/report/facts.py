@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable
+from pathlib import Path
 
 from onnxdtd.explanation import Explanation
 from onnxdtd.npz import describe
@@ -75,7 +76,7 @@ def settings(e: Explanation) -> list[Markup]:
     opset = ", ".join(f"{domain or 'ai.onnx'} {version}" for domain, version in e.model["opset"].items())
     rules = [f"{rule} × {count}" for rule, count in Counter(e.rules.values()).most_common()]
     rows: list[tuple[str, object]] = [
-        ("model", e.model.get("path") or e.model.get("name") or ""),
+        ("model", Path(e.model.get("path") or "").name or e.model.get("name") or ""),
         ("sha256 of the model", e.model.get("sha256", "")),
         ("opset", opset),
         ("method", f"{e.method} ({e.reason})" if e.reason else e.method),

@@ -2,7 +2,7 @@
 
 Three ways, each taken where the one before leaves more than MOST boxes: chains become one box; what lies between two
 nodes through which all relevance passes becomes one, and a sequence that repeats is counted ("block 3 of 12"); what
-is then still too much is cut into bands of equal depth.
+is then still too much is cut into bands of neighbouring depth.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from onnxdtd.report.flow import TARGET, Box, Flow
 
 MOST = 26
 """Boxes that one drawing may have before its parts are folded."""
+SHARE = 0.6
+"""Of the boxes, that one may stand for."""
 LONGEST = 8
 """Segments that one repeated block may have."""
 Group = tuple[str, str, list[str]]
@@ -28,7 +30,8 @@ def folded(flow: Flow) -> Flow:
         if len(flow.boxes) <= MOST:
             break
         groups = fold(flow)
-        if len(groups) < sum(len(keys) for *_, keys in groups):
+        # One box for nearly all of it would tell nothing, and its inside would be folded the same way again.
+        if groups and max(len(keys) for *_, keys in groups) < SHARE * len(flow.boxes):
             flow = flow.merged(groups)
     return Flow(tuple(_opened(box) for box in flow.boxes), flow.edges)
 
@@ -110,22 +113,16 @@ def _segments(flow: Flow) -> list[Group]:
 
 
 def _bands(flow: Flow) -> list[Group]:
-    """Boxes of neighbouring depth: no path leaves a band and comes back."""
+    """Equal parts of the boxes in the order of their depth: no path leaves such a part and comes back."""
     depths: dict[str, int] = {}
     for box in flow.boxes:
         before = [depths[key] + 1 for key in flow.network.predecessors(box.key)]
         depths[box.key] = max(before, default=0)
     inner = [box.key for box in flow.boxes if box.kind not in ("input", TARGET)]
     inner.sort(key=lambda key: depths[key])
-    size, groups = -(-len(inner) // (MOST - 4)), list[Group]()
-    band: list[str] = []
-    for i, key in enumerate(inner):
-        band.append(key)
-        last = i + 1 == len(inner) or depths[inner[i + 1]] > depths[key]
-        if (last and len(band) >= size) or i + 1 == len(inner):
-            groups.append((f"{_count(flow, band)} nodes", ops(flow, band), band))
-            band = []
-    return groups
+    size = -(-len(inner) // (MOST - 4))
+    bands = [inner[i : i + size] for i in range(0, len(inner), size)]
+    return [(f"{_count(flow, band)} nodes", ops(flow, band), band) for band in bands if len(band) > 1]
 
 
 def ops(flow: Flow, keys: Sequence[str]) -> str:

@@ -107,3 +107,16 @@ def test_boxes_do_not_overlap_and_edges_go_down() -> None:
         assert y != w or abs(x - z) >= WIDTH
     for points in places.paths.values():
         assert all(upper[1] < lower[1] for upper, lower in pairwise(points))
+
+
+def test_a_graph_that_no_node_cuts_is_folded_into_bands() -> None:
+    """Two chains side by side with rungs between them: nothing lies on every way, and no chain is simple."""
+    names = [TARGET, *(f"{side}{i}" for i in range(200) for side in "ab"), "x"]
+    edges = [(TARGET, "a0", 0.5), (TARGET, "b0", 0.5), ("a199", "x", 0.5), ("b199", "x", 0.5)]
+    edges += [(f"{a}{i}", f"{b}{i + 1}", 0.25) for i in range(199) for a in "ab" for b in "ab"]
+    kinds = {TARGET: TARGET, "x": "input"}
+    flow = Flow(tuple(Box(name, name, kind=kinds.get(name, "node")) for name in names), tuple(edges))
+    small = folded(flow)
+    assert len(small.boxes) <= MOST
+    assert sorted(leaves(small)) == sorted(names)
+    laid_out(small)
