@@ -22,6 +22,7 @@ from onnxdtd.cli import (
     check,
     compare,
     compile,
+    demo,
     evaluate,
     inspect_model,
     lesson,
@@ -40,7 +41,7 @@ TYPER_USAGE: Any = typer.BadParameter.__mro__[1]
 
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -48,6 +49,7 @@ app = typer.Typer(
 _COMMANDS: list[tuple[str, Any, str, str | None]] = [
     ("run", run.run, "Explain one input of a model.", run.EXAMPLES),
     ("report", report.report, "Write an explanation as one HTML page.", report.EXAMPLES),
+    ("demo", demo.demo, "Explain a digit that comes with the package.", None),
     ("audit", audit.audit, "Say how far an explanation can be trusted.", audit.EXAMPLES),
     ("batch", batch.batch, "Explain a whole data set.", batch.EXAMPLES),
     ("summary", lesson.summary, "Say what the rows of a batch have in common.", lesson.EXAMPLES),

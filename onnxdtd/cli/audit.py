@@ -16,6 +16,7 @@ Examples:
   onnxdtd audit model.onnx input.npy --only conservation,roots
                 --fail-on conservation
   onnxdtd audit model.onnx photos/ --quick --fail-on any:0.1
+  onnxdtd audit model.onnx input.npy --quick --junit audit.xml --fail-on any
 
 The folder holds audit.json and pictures. A finding fires where its number speaks against the heatmap; --fail-on turns
 that into exit code 5. Of many inputs each is audited: every finding has the share of inputs at which it fires, with
@@ -33,12 +34,13 @@ def audit(
     only: Annotated[
         str | None, typer.Option(metavar="A,B", help="Only these audits. [default: all]", show_default=False)
     ] = None,
-    fail_on: Annotated[
-        list[str] | None,
+    fail_on: options.FailOn = None,
+    junit: Annotated[
+        Path | None,
         typer.Option(
-            metavar="FINDING",
-            help="Exit with 5 if it fires, `any`: if one does; may be repeated.",
-            show_default=False,
+            metavar="FILE.xml",
+            readable=False,
+            help="Write the findings as JUnit XML too, which CI systems show: one that fires is a failure.",
         ),
     ] = None,
     against: Annotated[
@@ -76,5 +78,6 @@ def audit(
         only=only.split(",") if only else None,
         quick=quick,
         fail_on=fail_on or [],
+        junit=junit,
         as_json=json_,
     )  # fmt: skip

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from onnxdtd.audit import AuditReport, Finding, run_audit
+from onnxdtd.audit.junit import check_junit, write_junit
 from onnxdtd.audit.report import MANIFEST, SCHEMA
 from onnxdtd.audit.runner import check_method, chosen
 from onnxdtd.cli import audit_many_job
@@ -36,11 +37,14 @@ def audit(
     only: Sequence[str] | None,
     quick: bool,
     fail_on: Sequence[str],
+    junit: Path | None,
     as_json: bool,
 ) -> str:
     """Explain, audit, write the folder, and tell of it. Raises CheckError if a finding of `fail_on` fired. Of many
     inputs each is audited, and each finding has a rate."""
     if audit_many_job.is_set(model, inputs, options, preprocess, image):
+        if junit is not None:
+            raise UsageError("--junit writes the findings of one input: leave it out for many")
         return audit_many_job.audit(
             model, inputs, output, target, options, preprocess, image,
             check=partial(_known, fail_on, only, quick, options["method"]), against=against, only=only, quick=quick,
@@ -49,6 +53,7 @@ def audit(
     asked = ask(
         model, inputs[0], [target], options, preprocess, image,
         partial(check_folder, output, SCHEMA), partial(_known, fail_on, only, quick, options["method"]),
+        partial(check_junit, junit),
     )  # fmt: skip
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of NumPy and matplotlib
@@ -58,6 +63,8 @@ def audit(
                 asked.explainer, explanation, only, quick=quick, rival=against, progress=progress
             )
         folder = report.save(output)
+    if junit is not None:
+        write_junit(report, junit)
     written = json.loads((folder / MANIFEST).read_text("utf-8"))
     if as_json:
         message("\n".join(f"warning: {text}" for text in report.warnings))
@@ -92,6 +99,11 @@ def words_of(report: AuditReport, directory: Path, files: Sequence[str]) -> str:
 
 def _known(fail_on: Sequence[str], only: Sequence[str] | None, quick: bool, method: str) -> None:
     check_method(method)
+    check_names(fail_on, only, quick)
+
+
+def check_names(fail_on: Sequence[str], only: Sequence[str] | None, quick: bool) -> None:
+    """UsageError for a finding of `--fail-on` that is none of these audits."""
     names = [name for entry in chosen(only, quick) for name in entry.findings]
     for name in shares(fail_on):
         if name not in (*names, "any"):

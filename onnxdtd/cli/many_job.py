@@ -19,7 +19,7 @@ from onnxdtd.cli.options import one
 from onnxdtd.cli.progress import Progress
 from onnxdtd.cli.settings import restrictions
 from onnxdtd.cli.text import page, say, screen, sections, table
-from onnxdtd.errors import Faults, InputError, OnnxdtdError, PartialError, UsageError
+from onnxdtd.errors import CheckError, Faults, InputError, OnnxdtdError, PartialError, UsageError
 from onnxdtd.explanation import Explanation
 from onnxdtd.folder import check_folder, plain, write_folder
 from onnxdtd.inputs import Row, open_data
@@ -67,11 +67,13 @@ def explain(
     keep: Sequence[str],
     only: Sequence[str],
     audit: bool,
+    fail_on: Sequence[str],
     parquet: bool,
     as_json: bool,
 ) -> str:
     """Explain every row of every input, each into a folder of its own in `output`. Raises PartialError, when all the
-    others are written, for those that could not be explained; the first of their faults where none could."""
+    others are written, for those that could not be explained; the first of their faults where none could; CheckError
+    where a finding of `fail_on` fired."""
     faults, data = Faults(), None
     explainer = explainer_for(faults, model, preprocess=preprocess, image=image, inputs=inputs, **options)
     with faults:
@@ -120,7 +122,18 @@ def explain(
         lines = [line for name, error in wrong for line in _named(name, error)]
         count = len(wrong) + len(results.lines)
         raise PartialError("\n".join([f"{len(wrong)} of {count} inputs could not be explained:", *lines]))
+    fired = [
+        w for line in results.lines for w in named_findings(fail_on, line["fired"].split(), line["input"])
+    ]
+    if fired:
+        say(text)
+        raise CheckError("\n".join(fired))
     return text
+
+
+def named_findings(fail_on: Sequence[str], fired: Sequence[str], input: str) -> list[str]:
+    """A line for each finding of an input that `--fail-on` names."""
+    return [f"{name} fired for '{input}'" for name in fired if "any" in fail_on or name in fail_on]
 
 
 class Results:

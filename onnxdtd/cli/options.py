@@ -106,6 +106,14 @@ Settings = Annotated[
         help="For a method of many passes, such as steps=128; may be repeated.",
     ),
 ]
+FailOn = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="FINDING",
+        help="Exit with 5 if it fires, `any`: if one does; may be repeated.",
+        show_default=False,
+    ),
+]
 NoAudit = Annotated[
     bool, typer.Option("--no-audit", help="Leave out what says how far to trust it: four walks less.")
 ]

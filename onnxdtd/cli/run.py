@@ -73,6 +73,7 @@ def run(
         typer.Option(metavar="I|A:B", help="Only this row of the input, counted from 0, or rows A to B - 1."),
     ] = None,
     no_audit: options.NoAudit = False,
+    fail_on: options.FailOn = None,
     verify: Annotated[
         bool,
         typer.Option("--verify", help="Check that canonisation keeps the model's outputs, else exit 5."),
@@ -104,5 +105,6 @@ def run(
         keep=keep or (),
         only=only or (),
         audit=not no_audit,
+        fail_on=fail_on or (),
         as_json=json_,
     )  # fmt: skip

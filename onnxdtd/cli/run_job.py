@@ -14,13 +14,14 @@ import numpy as np
 
 from onnxdtd.audit import audited
 from onnxdtd.cli import many_job
+from onnxdtd.cli.audit_job import check_names
 from onnxdtd.cli.coloured import coloured, shows_colour
 from onnxdtd.cli.job import ask
 from onnxdtd.cli.progress import Progress
 from onnxdtd.cli.settings import restriction, restrictions
 from onnxdtd.cli.summary import SHOWN, summary
-from onnxdtd.cli.text import message
-from onnxdtd.errors import InputError
+from onnxdtd.cli.text import message, say
+from onnxdtd.errors import CheckError, InputError, UsageError
 from onnxdtd.explanation import Explanation
 from onnxdtd.folder import MANIFEST, check_folder, plain
 from onnxdtd.inputs import IMAGE_SUFFIXES, Preprocess
@@ -41,15 +42,24 @@ def explain(
     keep: Sequence[str],
     only: Sequence[str],
     audit: bool,
+    fail_on: Sequence[str],
     parquet: bool,
     as_json: bool,
 ) -> str:
     """Explain one input or many, write the folder, and tell of it: a summary, or one JSON object. Of several targets
-    each has a folder of its own in `output`, and the JSON object lists them as `results`."""
+    each has a folder of its own in `output`, and the JSON object lists them as `results`. Raises CheckError if a
+    finding of `fail_on` fired, when all is written."""
+    if fail_on and not audit:
+        raise UsageError("--fail-on looks at what the audit finds: leave --no-audit out")
+    if any(":" in name for name in fail_on):
+        raise UsageError(
+            "--fail-on takes a share of the inputs in `onnxdtd audit` only: name the finding alone"
+        )
+    check_names(fail_on, None, quick=True)
     if not texts and many_job.are_many(model, inputs, sample):
         return many_job.explain(
             model, inputs, output, targets, options, preprocess, image,
-            sample=sample, keep=keep, only=only, audit=audit, parquet=parquet, as_json=as_json,
+            sample=sample, keep=keep, only=only, audit=audit, fail_on=fail_on, parquet=parquet, as_json=as_json,
         )  # fmt: skip
     input = [*texts] if texts else inputs[0]
     folders = [output] if len(targets) == 1 else [output / place for place in _places(targets)]
@@ -59,7 +69,7 @@ def explain(
     explainer, shown = asked.explainer, picture_shown(asked.prepare, input)
     x = asked.x if sample is None else _chosen(asked.x, sample)
     made = partial(audited, explainer) if audit else explainer
-    results: list[Any] = []
+    results, fired = list[Any](), list[str]()
     for folder, target in zip(folders, asked.targets, strict=True):
         with warnings.catch_warnings():
             # Of NumPy and matplotlib; what matters to the user is in e.warnings.
@@ -77,9 +87,16 @@ def explain(
             text = coloured(e) if shows_colour() else ""
             told = summary(e, folder, written["files"])
             results.append(f"{text}\n\n{told}" if text else told)
-    if not as_json:
-        return "\n\n".join(results)
-    return json.dumps(results[0] if len(results) == 1 else {"results": results}, allow_nan=False)
+        name = "text" if texts else inputs[0].name
+        fired += many_job.named_findings(fail_on, [f["name"] for f in e.findings if f["fired"]], name)
+    if as_json:
+        text = json.dumps(results[0] if len(results) == 1 else {"results": results}, allow_nan=False)
+    else:
+        text = "\n\n".join(results)
+    if fired:
+        say(text)
+        raise CheckError("\n".join(fired))
+    return text
 
 
 def prediction(e: Explanation) -> Any:
