@@ -75,8 +75,9 @@ def compile(
 
     The file takes the model's inputs and `target`: int64, of length N or 1, for each sample the flat index of what is
     explained behind the batch axis, or -1 for the arg-max of the last axis (each position its own in an output of
-    higher rank); another index that is not there explains nothing. It returns the model's outputs under their own
-    names, then `relevance/NAME` (N, ...) for each explained input. Symbolic dimensions stay symbolic.
+    higher rank, of a language model the last that is no padding alone); another index that is not there explains
+    nothing. It returns the model's outputs under their own names, then `relevance/NAME` (N, ...) for each explained
+    input. Symbolic dimensions stay symbolic.
 
     target: `runtime` as above; an index, slices, a difference or `top`, which then holds for every sample and leaves
     no input `target`; `coefficients`, for an input of that name, of the explained value's type and shape: their sum,

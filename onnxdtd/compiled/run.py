@@ -138,7 +138,7 @@ class OnnxWalker:
         if len(sizes) < 2:
             return np.zeros(0, np.int64)
         if target.index is None:
-            return TOP if ranks_positions(self.plan.graph, self.plan.output, len(sizes), feeds) else None
+            return TOP if ranks_positions(self.plan.graph, self.plan.output, sizes, feeds) else None
         shape = tuple(size for size in sizes if size is not None)
         if len(shape) < len(sizes) or batch_axis(self.plan.graph, self.plan.target, shape, feeds) != 0:
             return None

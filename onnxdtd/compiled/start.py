@@ -11,10 +11,10 @@ import numpy as np
 from onnxdtd.compiled.asked import asked
 from onnxdtd.errors import TargetError, UsageError
 from onnxdtd.model.graph import Graph
-from onnxdtd.plan.masks import masks
 from onnxdtd.plan.plan import Plan
+from onnxdtd.plan.positions import masks_of, vocabularies
 from onnxdtd.plan.seed import NO_DIFFERENCE
-from onnxdtd.plan.target import Against, Form, Index, Target
+from onnxdtd.plan.target import Against, Form, Index, Last, Target
 from onnxdtd.primitives import (
     Traced,
     Tracer,
@@ -38,7 +38,7 @@ LISTED = 1024  # Of more elements, the numbers are counted in the graph instead 
 @dataclass(frozen=True)
 class Start:
     """kind: `runtime`, an input `target` names what is explained: int64, one flat index behind the batch axis per
-    sample, or one for all; -1 is the arg-max of the last axis. `fixed`: index, behind the batch axis, or None for
+    sample, or one for all; -1 is the arg-max (`_best`). `fixed`: index, behind the batch axis, or None for
     the arg-max; or form: several elements, each with its coefficient. `coefficients`: an input of that name, of the
     explained value's type and shape: their sum, each times the value, is explained. `seed`: an input of that type and
     shape is the relevance that starts."""
@@ -88,9 +88,10 @@ def _seed(plan: Plan, tracer: Tracer, logits: Traced, what: Start) -> tuple[Any,
         if logits.ndim == 2:  # one arg-max a sample, so an index like any other: fewer nodes
             mask = _chosen(_or_top(target_input, logits), logits)
         else:
-            mask = tracer.emit("Or", _top_if_negative(target_input, logits), _chosen(target_input, logits))
+            best = _best(plan, tracer, logits)
+            mask = tracer.emit("Or", _if_negative(target_input, best), _chosen(target_input, logits))
     elif what.index is None:
-        mask = _top(logits)
+        mask = _best(plan, tracer, logits)
     else:
         mask = equal(asked(Target(index=what.index), logits), np.ones((), logits.dtype))
     return where(mask, begin, np.zeros((), logits.dtype)), target_input
@@ -121,7 +122,7 @@ def _weighed(
 
 def _masks(plan: Plan, tracer: Tracer) -> list[Traced]:
     """The inputs that say which tokens count."""
-    values = [plan.graph.value(name) for name in masks(plan.graph)]
+    values = [plan.graph.value(name) for name in masks_of(plan.graph, plan.output)]
     return [tracer.value(value.name, value.dtype, value.shape or ()) for value in values]
 
 
@@ -153,7 +154,10 @@ def free_name(graph: Graph, name: str) -> str:
     return PREFIX + name if name in taken else name
 
 
-def _top(logits: Traced) -> Any:
+def _best(plan: Plan, tracer: Tracer, logits: Traced) -> Any:
+    """True at the arg-max of the last axis, at each position; of a language model at the last that is no padding."""
+    if logits.ndim == 3 and logits.shape[-1] in vocabularies(plan.graph):
+        return equal(asked(Target(form=Last()), logits, _masks(plan, tracer)), np.ones((), logits.dtype))
     best = logits.tracer.emit("ArgMax", logits, axis=-1, keepdims=1)
     return equal(best, _range(logits, logits.ndim - 1))
 
@@ -164,9 +168,9 @@ def _or_top(target: Traced, logits: Traced) -> Any:
     return where(less(target, np.asarray(0, np.int64)), best, target)
 
 
-def _top_if_negative(target: Traced, logits: Traced) -> Any:
-    negative = less(unsqueeze(target, axes=tuple(range(1, logits.ndim))), np.asarray(0, np.int64))
-    return logits.tracer.emit("And", negative, _top(logits))
+def _if_negative(target: Traced, best: Traced) -> Any:
+    negative = less(unsqueeze(target, axes=tuple(range(1, best.ndim))), np.asarray(0, np.int64))
+    return best.tracer.emit("And", negative, best)
 
 
 def _chosen(target: Traced, logits: Traced) -> Any:

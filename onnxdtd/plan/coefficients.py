@@ -14,7 +14,7 @@ from onnxdtd.model.graph import Graph
 from onnxdtd.plan.batch import as_it_was, samples_first
 from onnxdtd.plan.boxes import Corners, detections
 from onnxdtd.plan.default import class_axis, pictures
-from onnxdtd.plan.masks import masks
+from onnxdtd.plan.positions import last_positions
 from onnxdtd.plan.target import Against, Box, Function, Index, Last, Part, Target, Weights, checked, counted
 from onnxdtd.types import Array, Dimension
 
@@ -154,13 +154,10 @@ def require_positions(output: str, shape: Sequence[Dimension]) -> None:
 def _last(index: int | None, answers: Answers) -> tuple[Array, str]:
     logits = answers.logits
     require_positions(answers.output, logits.shape)
-    size, coefficients = logits.shape[1], np.zeros(logits.shape)
-    last = np.full(len(logits), size - 1)
-    for name in masks(answers.graph):
-        counts = answers.feeds[name].reshape(len(answers.feeds[name]), -1) != 0
-        if counts.shape == (len(logits), size):
-            last = np.where(counts.any(axis=1), size - 1 - counts[:, ::-1].argmax(axis=1), last)
-    for sample, position in enumerate(last):
+    coefficients = np.zeros(logits.shape)
+    for sample, position in enumerate(
+        last_positions(answers.graph, answers.output, answers.feeds, logits.shape)
+    ):
         row = logits[sample, position]
         place = np.unravel_index(row.argmax(), row.shape) if index is None else checked((index,), row.shape)
         coefficients[(sample, position, *place)] = 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,10 +10,12 @@ import numpy as np
 from onnxdtd.errors import TargetError
 from onnxdtd.model.graph import Graph
 from onnxdtd.plan.boxes import Corners, detections
+from onnxdtd.plan.positions import last_positions, vocabularies
 from onnxdtd.types import Array
 
 PICTURE = 8
 """Height and width from which on an output that is as large as an input is a picture."""
+NEXT = "the next token: the arg-max of the last position that is no padding"
 
 
 @dataclass(frozen=True)
@@ -38,14 +40,18 @@ def default(
 
     One number: itself. (N, K): the arg-max. A detector: the best box's class score. A picture's map behind a Sigmoid:
     its elements above 0, else the largest. (N, C, H, W): the class of most positions, where it is the largest.
-    (N, T, K): the arg-max of each position. Raises TargetError, with three targets to choose from, for an output that
-    is a picture itself.
+    (N, T, K): the arg-max of each position; of a language model, that of the last one that is no padding. Raises
+    TargetError, with three targets to choose from, for an output that is a picture itself.
     """
     behind = logits.shape[1:]
     if not behind:
         return Default(np.ones(logits.shape))
     if len(behind) == 1:
         return Default(_largest(logits, -1))
+    if len(behind) == 2 and behind[1] in vocabularies(graph):
+        last = last_positions(graph, output, feeds, logits.shape)
+        at_last = np.arange(behind[0])[:, None] == last[:, None, None]
+        return Default(_largest(logits, -1) * at_last, NEXT)
     boxes = detections(graph, output, values, y, feeds)
     if boxes is not None and all(b.elements for b in boxes):
         coefficients = np.zeros(logits.shape)
@@ -64,9 +70,14 @@ def default(
     return Default(_most_frequent(logits, axis))
 
 
-def ranks_positions(graph: Graph, output: str, rank: int, feeds: Mapping[str, Array]) -> bool:
+def ranks_positions(
+    graph: Graph, output: str, sizes: Sequence[int | None], feeds: Mapping[str, Array]
+) -> bool:
     """Whether the default is the arg-max of the last axis at each position, as the graph alone tells: of an output of
-    this rank that is neither a map nor a detector's."""
+    these sizes (None: not told) that is neither a map nor a detector's nor a language model's."""
+    rank, tokens = len(sizes), vocabularies(graph)
+    if rank == 3 and tokens and (sizes[-1] is None or sizes[-1] in tokens):
+        return False
     head = graph.heads.get(output)
     one_map = head is not None and head.kind == "sigmoid" and head.whole
     return rank == 2 or (rank == 3 and not one_map and not pictures(feeds))

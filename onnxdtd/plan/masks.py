@@ -14,7 +14,7 @@ def masks(graph: Graph) -> tuple[str, ...]:
     looked_up: set[str] = set()
     integers = [name for name in graph.inputs if not graph.value(name).is_float]
     for name in integers:
-        if any(_looks_up(graph, value) for value in _moved(graph, name)):
+        if any(_looks_up(graph, value) for value in moved(graph, name)):
             looked_up.add(name)
     shapes = {graph.value(name).shape for name in looked_up}
     # A column of a table (N, 1) is no sequence, so beside it lie other columns and no mask.
@@ -33,11 +33,11 @@ def texts(graph: Graph, features: Sequence[str] | None, names: Iterable[str]) ->
         and (shape := graph.value(name).shape) is not None
         and len(shape) == 2
         and shape[1] != 1
-        and any(_looks_up(graph, v) and graph.value(v).shape in (shape, None) for v in _moved(graph, name))
+        and any(_looks_up(graph, v) and graph.value(v).shape in (shape, None) for v in moved(graph, name))
     )
 
 
-def _moved(graph: Graph, name: str) -> list[str]:
+def moved(graph: Graph, name: str) -> list[str]:
     """The value itself, and integers that are the same ones in another shape or type."""
     same = {name: None}
     waiting = [name]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime as ort
 import pytest
 
@@ -49,6 +50,25 @@ def test_the_file_answers_as_a_run_does(target: str, tmp_path: Path) -> None:
     for feeds in FEEDS:
         (r,) = session.run([file.relevance["ids"]], feeds)
         assert checks.close(r, explainer(feeds, target=target).relevance["ids"])
+
+
+def test_a_language_model_is_asked_in_the_file_as_in_a_run(tmp_path: Path) -> None:
+    """With as many logits as tokens, `top` and -1 are the last position that is no padding."""
+    weights = {array.name: onnx.numpy_helper.to_array(array) for array in TOKENS.graph.initializer}
+    language = onnx.ModelProto.FromString(TOKENS.SerializeToString())
+    del language.graph.initializer[:]
+    weights["table"] = weights["table"][:7]
+    language.graph.initializer.extend(onnx.numpy_helper.from_array(a, n) for n, a in weights.items())
+    explainer = Explainer(language, "attnlrp")
+    for target in ("top", "runtime"):
+        file = onnxdtd.compile(language, tmp_path / f"{target}.onnx", method="attnlrp", target=target)
+        session = ort.InferenceSession(file.files[0], providers=["CPUExecutionProvider"])
+        for feeds in FEEDS:
+            feeds = feeds | {"ids": feeds["ids"] % 7}
+            asks = {"target": np.array([-1])} if target == "runtime" else {}
+            (r,) = session.run([file.relevance["ids"]], feeds | asks)
+            assert checks.close(r, explainer(feeds).relevance["ids"])
+            assert checks.close(r, explainer(feeds, target="logits[last]").relevance["ids"])
 
 
 def test_a_place_that_is_not_there_explains_nothing(tmp_path: Path) -> None:

@@ -169,6 +169,54 @@ def test_the_last_position_that_is_no_padding(engine: str, rng: np.random.Genera
 
 
 @pytest.mark.parametrize("engine", ENGINES)
+def test_a_language_model_is_asked_for_the_next_token(engine: str) -> None:
+    # Table and logits have three tokens: y of token 0 is (1, 0, -1), of 1 (1, 1, -2), of 2 (-1, 2, -1).
+    table = np.array([[1, 0], [0, 1], [-3, 2]], np.float32)
+    weights = np.array([[1, 0, -1], [1, 1, -2]], np.float32)
+    feeds = {
+        "ids": np.array([[0, 2, 0, 0], [2, 2, 2, 0], [2, 2, 2, 2]]),
+        "mask": np.array([[1, 1, 0, 0], [1, 1, 1, 1], [0, 0, 0, 0]]),
+    }
+    source = model(TOKENS, table=table, w=weights, last=np.array([-1]))
+    e = explained(source, feeds, None, engine)
+    # Of a mask that counts nothing it is the very last position, where all logits are 0 here.
+    assert e.target == (((1, 1),), ((3, 0),), ((3, 0),))
+    np.testing.assert_allclose(e.target_value, [2, 1, 0], rtol=1e-6)
+    np.testing.assert_allclose(e.relevance["ids"], [[0, 2, 0, 0], [0, 0, 0, 1], [0] * 4], atol=1e-6)
+    assert e.label() == "the next token: the arg-max of the last position that is no padding"
+    every = explained(source, feeds, ":,top", engine)
+    np.testing.assert_allclose(every.target_value[1], 2 + 2 + 2 + 1, rtol=1e-6)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_what_no_table_of_tokens_has_as_rows_is_asked_at_each_position(engine: str) -> None:
+    source = model(TOKENS, table=np.ones((9, 2), np.float32), w=W, last=np.array([-1]))
+    ids = np.array([[1, 2, 3, 0]])
+    e = explained(source, {"ids": ids, "mask": np.ones_like(ids)}, None, engine)
+    assert e.label() == "the arg-max of each of 4 positions"
+    np.testing.assert_allclose(e.target_value, [4 * 2])
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_mask_of_the_encoder_counts_no_positions_of_the_decoder(engine: str) -> None:
+    source = model(
+        """(int64[N, S] ids, int64[N, S] mask, int64[N, T] decoder_ids) => (float[N, T, 3] y) {
+        a = Gather(table, ids) m = Cast<to=1>(mask) k = Unsqueeze(m, last) h = Mul(a, k)
+        s = ReduceSum<keepdims=1>(h, one) d = Gather(table, decoder_ids) b = Add(d, s) y = MatMul(b, w) }""",
+        table=np.eye(3, 2, dtype=np.float32), w=W, last=np.array([-1]), one=np.array([1]),
+    )  # fmt: skip
+    feeds = {
+        "ids": np.array([[0, 1, 2]]),
+        "mask": np.array([[1, 0, 0]]),
+        "decoder_ids": np.array([[2, 0, 1]]),
+    }
+    for target in (None, "y[last]"):
+        e = explained(source, feeds, target, engine)
+        assert e.target == (((2, 0),),)
+        np.testing.assert_allclose(e.target_value, [2], rtol=1e-6)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
 def test_a_map_behind_a_sigmoid_is_asked_where_it_is_above_zero(engine: str) -> None:
     text = "(float[N, 1, 2, 3] x) => (float[N, 1, 2, 3] y) { z = Mul(x, two) y = Sigmoid(z) }"
     x = np.array([[1, -2, 3, -4, 5, -6], [-1, -2, -3, -4, -5, -6]], np.float32).reshape(2, 1, 2, 3)
