@@ -17,6 +17,7 @@ from typing import Annotated, Any
 import typer
 
 from onnxdtd.cli import (
+    annotate,
     audit,
     batch,
     check,
@@ -49,6 +50,7 @@ app = typer.Typer(
 _COMMANDS: list[tuple[str, Any, str, str | None]] = [
     ("run", run.run, "Explain one input of a model.", run.EXAMPLES),
     ("report", report.report, "Write an explanation as one HTML page.", report.EXAMPLES),
+    ("annotate", annotate.annotate, "Write an explanation into a model, for Netron.", annotate.EXAMPLES),
     ("demo", demo.demo, "Explain a digit that comes with the package.", None),
     ("audit", audit.audit, "Say how far an explanation can be trusted.", audit.EXAMPLES),
     ("batch", batch.batch, "Explain a whole data set.", batch.EXAMPLES),

@@ -48,11 +48,12 @@ def complete(compiled: Compiled, metadata: Mapping[str, str]) -> onnx.ModelProto
     return model
 
 
-def write(model: onnx.ModelProto, constants: Arrays, path: Path) -> list[Path]:
-    """Write the model with its weights; returns the files. Whatever fails, an earlier FILE stays or is gone, never
-    half new. Raises UsageError where it cannot be written."""
+def write(model: onnx.ModelProto, constants: Arrays, path: Path, *, apart: bool = False) -> list[Path]:
+    """Write the model with its weights, which go to FILE.data where they are large or to be `apart`; returns the
+    files. Whatever fails, an earlier FILE stays or is gone, never half new. Raises UsageError where it cannot be
+    written."""
     total = model.ByteSize() + sum(array.nbytes for array in constants.values())
-    beside = path.with_name(path.name + ".data") if total > LIMIT else None
+    beside = path.with_name(path.name + ".data") if apart or total > LIMIT else None
     mark = secrets.token_hex(4)
     unfinished = path.with_name(f".{path.name}.{mark}")
     data = path.with_name(f".{path.name}.data.{mark}")

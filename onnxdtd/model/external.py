@@ -13,11 +13,13 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import numpy as np
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto
 
+from onnxdtd.disk import open_regular
 from onnxdtd.errors import ModelError, one_line
 from onnxdtd.memory import beyond, fits
-from onnxdtd.model.weights import nbytes
+from onnxdtd.model.weights import nbytes, split
 from onnxdtd.types import Array
 
 
@@ -72,6 +74,22 @@ def embed(model: ModelProto, folder: Path | None) -> None:
             tensor.ClearField("external_data")
             tensor.ClearField("data_location")
             tensor.raw_data = data
+
+
+def files(path: Path) -> list[Path]:
+    """The files beside a model in which its weights lie; of a file that is no model, none."""
+    try:
+        with open_regular(path) as stream:
+            size = stream.seek(0, os.SEEK_END)
+            stream.seek(0)
+            model = ModelProto.FromString(split(stream, size)[0])
+    except (DecodeError, ModelError):
+        return []
+    apart = [tensor for tensor in (*model.graph.initializer, *tensors(model)) if is_external(tensor)]
+    names = {
+        entry.value: None for tensor in apart for entry in tensor.external_data if entry.key == "location"
+    }
+    return [path.parent / name for name in names]
 
 
 def _inside(folder: Path, location: str, where: str) -> Path:
