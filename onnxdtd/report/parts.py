@@ -8,7 +8,7 @@ import numpy as np
 
 from onnxdtd.explanation import Explanation
 from onnxdtd.inputs.layout import layout_of
-from onnxdtd.reading import asked, box_in, column_names, columns, parts, shows, unit
+from onnxdtd.reading import asked, box_in, column_names, columns, parts, shows, unit, words
 from onnxdtd.reading.shows import IMAGES
 from onnxdtd.render.heatmap import time_rows
 from onnxdtd.report import waterfall
@@ -16,6 +16,7 @@ from onnxdtd.report.curves import curves
 from onnxdtd.report.markup import Markup, amount, tag
 from onnxdtd.report.picture import image
 from onnxdtd.report.tokens import reading
+from onnxdtd.tokens import by_ids, words_of
 from onnxdtd.types import Array
 
 INPUTS = 12
@@ -72,7 +73,8 @@ def _one(e: Explanation, sample: int, name: str, relevance: Array, values: Array
     if layout in ("NCT", "NTC"):
         return curves(time_rows(relevance, layout), time_rows(values, layout))
     if layout == "NF" and values.dtype.kind in "iu" and not e.features:
-        return reading([f"{value}" for value in values.tolist()], relevance)
+        listed = words(e, sample, name) if name in e.texts else words_of(by_ids(values).rows(relevance))
+        return reading(listed)
     flat, cells = relevance.reshape(-1), values.reshape(-1)
     return _row(e, sample, flat, cells, None if layout == "NF" else [f"[{i}]" for i in range(flat.size)])
 

@@ -142,6 +142,29 @@ def test_each_kind_of_data_has_its_picture(kind: str) -> None:
     assert mark in report_page(onnxdtd.explain(model(text), values))
 
 
+TEXT = """(int64[N, T] input_ids, int64[N, T] attention_mask) => (float[N, 1] y) {
+  a = Gather(table, input_ids) m = Cast<to=1>(attention_mask) k = Unsqueeze(m, last) h = Mul(a, k)
+  y = ReduceSum<keepdims=0>(h, one) }"""
+
+
+def test_a_text_is_read_by_its_words() -> None:
+    names = ["[PAD]", "[CLS]", "un", "##kind", "<b>", ".", "more"]
+    table = np.array([[9], [0.5], [1], [3], [-2], [0.125], [7]], np.float32)
+    proto = model(TEXT, table=table, last=np.array([2]), one=np.array([1]))
+    x = {"input_ids": np.array([[1, 2, 3, 4, 5, 0]]), "attention_mask": np.array([[1, 1, 1, 1, 1, 0]])}
+    named = report_page(onnxdtd.Explainer(proto, tokenizer=names)(x))
+    (text,) = re.findall('<div class="tokens">(.*?)</div>', named)
+    shown = re.findall('<span class="(.*?)" title="(.*?)">(.*?)</span>', text)
+    assert shown == [
+        ("for-1 special", "0.5", "[CLS]"),
+        ("for-8", "4 = un 1, ##kind 3", "unkind"),
+        ("against-4", "\u22122", "&lt;b&gt;"),
+        ("level", "0.125", "."),
+    ]
+    (numbers,) = re.findall('<div class="tokens">(.*?)</div>', report_page(onnxdtd.Explainer(proto)(x)))
+    assert re.sub("<.*?>", "", numbers).split() == ["1", "2", "3", "4", "5"]
+
+
 def test_several_inputs_each_by_its_shape() -> None:
     text = (
         "(float[N, 3, 16, 16] photo, float[N, 2] row) => (float[N, 1] y) "
