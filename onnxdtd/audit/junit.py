@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from xml.etree import ElementTree
 
 from onnxdtd.audit.report import AuditReport
-from onnxdtd.disk import open_regular
-from onnxdtd.errors import UsageError
 from onnxdtd.printing import printable
 
-_HEAD = 512
+MARK = b'<testsuites name="onnxdtd audit"'
 
 
 def junit(report: AuditReport) -> bytes:
@@ -41,25 +38,3 @@ def junit(report: AuditReport) -> bytes:
             ElementTree.SubElement(case, "system-out").text = sentence
     ElementTree.indent(suites)
     return bytes(ElementTree.tostring(suites, "utf-8", xml_declaration=True)) + b"\n"
-
-
-def write_junit(report: AuditReport, path: Path) -> None:
-    """Write the file. Raises UsageError where it cannot be written."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(junit(report))
-    except OSError as error:
-        raise UsageError(f"'{path}' cannot be written: {error.strerror or error}") from None
-
-
-def check_junit(path: Path | None) -> None:
-    """UsageError unless the file may be written: it is new, or an earlier one of these."""
-    if path is None or not path.exists():
-        return
-    try:
-        with open_regular(path) as stream:
-            head = stream.read(_HEAD)
-    except OSError as error:
-        raise UsageError(f"'{path}' cannot be read: {error.strerror or error}") from None
-    if b'<testsuites name="onnxdtd audit"' not in head:
-        raise UsageError(f"'{path}' exists and is no audit of onnxdtd: name another file, or remove it")

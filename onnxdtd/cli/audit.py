@@ -43,6 +43,14 @@ def audit(
             help="Write the findings as JUnit XML too, which CI systems show: one that fires is a failure.",
         ),
     ] = None,
+    sarif: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.sarif",
+            readable=False,
+            help="Write the findings as SARIF too, for code scanning: errors by --fail-on, else warnings.",
+        ),
+    ] = None,
     against: Annotated[
         str | None,
         typer.Option(
@@ -78,6 +86,7 @@ def audit(
         only=only.split(",") if only else None,
         quick=quick,
         fail_on=fail_on or [],
-        junit=junit,
+        junit_file=junit,
+        sarif_file=sarif,
         as_json=json_,
     )  # fmt: skip

@@ -9,8 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from onnxdtd.audit import AuditReport, Finding, run_audit
-from onnxdtd.audit.junit import check_junit, write_junit
+from onnxdtd.audit import AuditReport, Finding, junit, run_audit, sarif
+from onnxdtd.audit.ci_file import check_for_ci, write_for_ci
 from onnxdtd.audit.report import MANIFEST, SCHEMA
 from onnxdtd.audit.runner import check_method, chosen
 from onnxdtd.cli import audit_many_job
@@ -37,14 +37,16 @@ def audit(
     only: Sequence[str] | None,
     quick: bool,
     fail_on: Sequence[str],
-    junit: Path | None,
+    junit_file: Path | None,
+    sarif_file: Path | None,
     as_json: bool,
 ) -> str:
     """Explain, audit, write the folder, and tell of it. Raises CheckError if a finding of `fail_on` fired. Of many
     inputs each is audited, and each finding has a rate."""
     if audit_many_job.is_set(model, inputs, options, preprocess, image):
-        if junit is not None:
-            raise UsageError("--junit writes the findings of one input: leave it out for many")
+        for option, file in (("--junit", junit_file), ("--sarif", sarif_file)):
+            if file is not None:
+                raise UsageError(f"{option} writes the findings of one input: leave it out for many")
         return audit_many_job.audit(
             model, inputs, output, target, options, preprocess, image,
             check=partial(_known, fail_on, only, quick, options["method"]), against=against, only=only, quick=quick,
@@ -53,7 +55,7 @@ def audit(
     asked = ask(
         model, inputs[0], [target], options, preprocess, image,
         partial(check_folder, output, SCHEMA), partial(_known, fail_on, only, quick, options["method"]),
-        partial(check_junit, junit),
+        partial(check_for_ci, junit_file, junit.MARK), partial(check_for_ci, sarif_file, sarif.MARK),
     )  # fmt: skip
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of NumPy and matplotlib
@@ -63,15 +65,17 @@ def audit(
                 asked.explainer, explanation, only, quick=quick, rival=against, progress=progress
             )
         folder = report.save(output)
-    if junit is not None:
-        write_junit(report, junit)
+    names = [name for name, share in shares(fail_on).items() if share < 1]
+    if junit_file is not None:
+        write_for_ci(junit_file, junit.junit(report))
+    if sarif_file is not None:
+        write_for_ci(sarif_file, sarif.sarif(report, names))
     written = json.loads((folder / MANIFEST).read_text("utf-8"))
     if as_json:
         message("\n".join(f"warning: {text}" for text in report.warnings))
         text = json.dumps({**written, "directory": str(folder)}, allow_nan=False)
     else:
         text = words_of(report, output, written["files"])
-    names = [name for name, share in shares(fail_on).items() if share < 1]
     failed = [f for f in report.fired if "any" in names or f.name in names]
     if failed:
         say(text)

@@ -14,6 +14,7 @@ import pytest
 import onnxdtd
 from onnxdtd.audit import AuditReport, Finding
 from onnxdtd.audit.junit import junit
+from onnxdtd.audit.sarif import sarif
 from tests.support.command_line import PHOTO, PHOTO_MODEL, Cli, array, command_line, dense
 
 
@@ -80,6 +81,55 @@ def test_audit_writes_junit(cli: Cli, tmp_path: Path) -> None:
     code, _, err = cli(*arguments)
     assert (code, "is no audit of onnxdtd" in err) == (2, True)
     assert (tmp_path / "audit.xml").read_text() == "<mine/>"
+
+
+def test_sarif_by_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fields that the schema of SARIF 2.1.0 requires, and those by which code scanning places a result."""
+    monkeypatch.chdir(tmp_path)
+    findings = (
+        Finding("quiet", 0.5, 1.0, "above", "It is well."),
+        Finding("fires", 2.0, 1.0, "above", "It is <too> much\x1b[31m."),
+        Finding("nothing", None, 1.0, "above", "It does not apply."),
+        Finding("broken", float("nan"), 1.0, "below", "It is no number.", source="Somebody 2020."),
+    )
+    model = {"path": "nets/a b.onnx", "name": "m", "sha256": "ab12"}
+    report = AuditReport(findings, model, "dtd", ("class 1",), 1, True, {"a": 0.25}, (), {})
+    document = json.loads(sarif(report, ["fires"]))
+    assert document["version"] == "2.1.0"
+    assert document["$schema"].endswith("sarif-schema-2.1.0.json")
+    (run,) = document["runs"]
+    driver = run["tool"]["driver"]
+    assert driver["name"] == "onnxdtd audit"
+    assert [rule["id"] for rule in driver["rules"]] == ["quiet", "fires", "nothing", "broken"]
+    assert driver["rules"][1]["shortDescription"] == {"text": "fires fires above 1"}
+    assert driver["rules"][3]["help"] == {"text": "Somebody 2020."}
+    assert run["invocations"] == [{"executionSuccessful": True}]
+    assert run["artifacts"] == [{"location": {"uri": "nets/a%20b.onnx"}, "hashes": {"sha-256": "ab12"}}]
+    first, second = run["results"]
+    assert first == {
+        "ruleId": "fires", "ruleIndex": 1, "level": "error",
+        "message": {"text": "It is <too> much\\x1b[31m."},
+        "locations": [{"physicalLocation": {"artifactLocation": {"uri": "nets/a%20b.onnx"}}}],
+        "properties": {"value": 2.0, "threshold": 1.0, "fires": "above"},
+    }  # fmt: skip
+    assert (second["ruleId"], second["level"], second["properties"]["value"]) == ("broken", "warning", "nan")
+    assert {r["level"] for r in json.loads(sarif(report, ["any"]))["runs"][0]["results"]} == {"error"}
+
+
+def test_audit_writes_sarif(cli: Cli, tmp_path: Path) -> None:
+    model, x = dense(tmp_path / "m.onnx"), array(tmp_path / "x.npy", [[1, 2]])
+    arguments = ("audit", model, x, "-m", "attnlrp", "--quick", "--sarif", "audit.sarif")
+    assert cli(*arguments)[0] == 0
+    assert cli(*arguments)[0] == 0  # an earlier one is replaced
+    (run,) = json.loads((tmp_path / "audit.sarif").read_text())["runs"]
+    assert "conservation" in {rule["id"] for rule in run["tool"]["driver"]["rules"]}
+    assert run["artifacts"][0]["location"] == {"uri": "m.onnx"}
+    (tmp_path / "audit.sarif").write_text("{}")
+    code, _, err = cli(*arguments)
+    assert (code, "is no audit of onnxdtd" in err) == (2, True)
+    assert (tmp_path / "audit.sarif").read_text() == "{}"
+    code, _, err = cli("audit", model, x, x, "--sarif", "many.sarif")
+    assert (code, "--sarif writes the findings of one input" in err) == (2, True)
 
 
 def test_the_demo_needs_nothing(cli: Cli, tmp_path: Path) -> None:
