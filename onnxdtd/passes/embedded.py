@@ -12,7 +12,7 @@ import numpy as np
 from onnxdtd.errors import TargetError, UsageError
 from onnxdtd.explainer import Explainer
 from onnxdtd.explanation import Explanation
-from onnxdtd.inputs.roles import role
+from onnxdtd.inputs.tokenizer import role
 from onnxdtd.model.graph import Graph, needs
 from onnxdtd.ops import OPS
 from onnxdtd.plan.inside import below
