@@ -36,7 +36,7 @@ def saabas(forest: Forest, point: Point) -> tuple[Any, Any]:
     if not isinstance(width, int):
         raise UnsupportedError(
             f"{point.node}: how many features its trees read is not known before run time, so the walk cannot be "
-            "compiled; use engine='numpy'"
+            "compiled; fix the last axis of the model's input, or use engine='numpy'"
         )
     table = _changes(forest, width).astype(dtype)  # (nodes, features, targets)
     roots = np.zeros(len(forest.mode), np.intp)

@@ -16,7 +16,10 @@ from tests.support.single_op import Example, draw
 
 PER_OP = 6
 # What the lengths decide: how many numbers a value is, which scale serves all axes.
-NOT_OPEN = {"DFT": "its last axis", "STFT": "its last axis", "Resize-not": "keep_aspect_ratio_policy"}
+NOT_OPEN = {
+    "DFT": "its last axis", "STFT": "its last axis", "Resize-not": "keep_aspect_ratio_policy",
+    "TreeEnsemble": "how many features",
+}  # fmt: skip
 # A place halfway between two is rounded as the last bit says, which is anyone's.
 HALFWAY = "Resize-nearest-half_pixel_symmetric-down"
 
