@@ -276,7 +276,7 @@ def test_sigmoid_and_softmax_are_the_probabilities() -> None:
         ({"data": {"x": TABLE, "z": TABLE}}, InputError, "no input 'z'"),
         ({"data": TABLE * np.nan}, InputError, r"'input\[0\]': input 'x' holds 3 NaN"),
         ({"data": "nowhere.npz"}, InputError, "is not there"),
-        ({"data": "data.txt"}, InputError, "the suffix '.txt' is not one of"),
+        ({"data": "data.doc"}, InputError, "the suffix '.doc' is not one of"),
     ],
 )
 def test_refuses(options: dict[str, Any], error: type[Exception], message: str) -> None:
