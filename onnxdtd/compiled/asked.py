@@ -81,10 +81,11 @@ def _last(index: int | None, logits: Traced, masks: Sequence[Traced]) -> Any:
     length = size(logits, 1)
     last = length - 1
     for mask in masks:
-        if mask.shape == logits.shape[:2]:
-            counts = cast_like(equal(mask, np.zeros((), mask.dtype)), logits) * -1.0
-            # Of a mask that counts nothing it is the very last.
-            last = logits.tracer.emit("ArgMax", counts, axis=1, keepdims=1, select_last_index=1)
+        counts = cast_like(equal(mask, np.zeros((), mask.dtype)), logits) * -1.0
+        # Of a mask that counts nothing it is the very last.
+        last = logits.tracer.emit("ArgMax", counts, axis=1, keepdims=1, select_last_index=1)
+        if mask.shape[1] != logits.shape[1]:  # Of a cache before them the mask counts the positions first.
+            last = last - (size(mask, 1) - length)
     shape = [-1, length, *[1] * (logits.ndim - 2)]
     chosen = reshape(cast_like(equal(count_up(length), last), logits), shape=shape)
     if index is None:

@@ -35,24 +35,31 @@ def vocabularies(graph: Graph) -> frozenset[int]:
 
 
 def masks_of(graph: Graph, output: str) -> tuple[str, ...]:
-    """The masks that may count the positions of an output: not those of another sequence, by the name of its length,
-    as the encoder's is beside a decoder's output."""
+    """The masks that may count the positions of an output: not those of another sequence, as the encoder's is beside
+    a decoder's output. A mask may have names of its own, as exporters give them and where it counts a cache, too."""
+    integers = [name for name in graph.inputs if not graph.value(name).is_float]
+    lengths = {n: shape[1] for n in integers if (shape := graph.value(n).shape) and len(shape) == 2}
+    counting = {*masks(graph), *(name for name in lengths if role(name) == "mask")}
+    sequences = {size for n, size in lengths.items() if n not in counting and role(n) == "ids"}
     shape = graph.value(graph.target(output)).shape or ()
-    length = shape[1] if len(shape) > 1 else None
-    lengths = {name: (graph.value(name).shape or ())[1:2] for name in graph.inputs}
-    named = isinstance(length, str) and (length,) in lengths.values()
-    return tuple(name for name in masks(graph) if not named or lengths[name] == (length,))
+    own = sequences & {*shape[1:2]} or sequences
+    if len(own) != 1:
+        return ()
+    others = sequences - own
+    return tuple(
+        n for n in lengths if n in counting and lengths[n] not in others and "encoder" not in n.lower()
+    )
 
 
 def last_positions(
     graph: Graph, output: str, feeds: Mapping[str, Array], shape: tuple[int, ...]
 ) -> npt.NDArray[np.intp]:
-    """(N,): of an output (N, T, ...) of this shape the last position that is no padding, by a mask (N, T); the very
-    last where there is none, or where it counts nothing."""
+    """(N,): of an output (N, T, ...) of this shape the last position that is no padding, by the end of a mask
+    (N, S + T), which may count a cache S first; the very last where there is none, or where it counts nothing."""
     count, size = shape[:2]
     last = np.full(count, size - 1)
     for name in masks_of(graph, output):
-        counts = feeds[name].reshape(len(feeds[name]), -1) != 0
+        counts = feeds[name][:, -size:] != 0
         if counts.shape == (count, size):
             last = np.where(counts.any(axis=1), size - 1 - counts[:, ::-1].argmax(axis=1), last)
     return last

@@ -217,6 +217,26 @@ def test_the_mask_of_the_encoder_counts_no_positions_of_the_decoder(engine: str)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("cache", [0, 2])
+def test_a_mask_may_have_names_of_its_own_and_count_a_cache(engine: str, cache: int, tmp_path: Path) -> None:
+    source = model(
+        """(int64[N, T] ids, int64[N, S] attention_mask) => (float[N, T, 3] y) {
+        e = Gather(table, ids) m = Cast<to=1>(attention_mask) s = ReduceSum<keepdims=1>(m, one)
+        k = Unsqueeze(s, one) h = Mul(e, k) y = MatMul(h, w) }""",
+        table=np.eye(3, 2, dtype=np.float32), w=W, one=np.array([1]),
+    )  # fmt: skip
+    mask = np.array([[1] * cache + [1, 1, 0], [1] * cache + [1, 1, 1]])
+    feeds = {"ids": np.array([[1, 0, 2], [2, 2, 1]]), "attention_mask": mask}
+    e = explained(source, feeds, None, engine)
+    assert e.target == (((1, 0),), ((2, 0),))  # of equal logits the first
+    np.testing.assert_allclose(e.target_value, [cache + 2, cache + 3], rtol=1e-6)
+    file = onnxdtd.compile(source, tmp_path / "e.onnx", method="gradient_x_input", target="y[last],0")
+    session = onnxruntime.InferenceSession(file.files[0], providers=["CPUExecutionProvider"])
+    (r,) = session.run([file.relevance["ids"]], feeds)
+    np.testing.assert_allclose(r, e.relevance["ids"], rtol=1e-6)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
 def test_a_map_behind_a_sigmoid_is_asked_where_it_is_above_zero(engine: str) -> None:
     text = "(float[N, 1, 2, 3] x) => (float[N, 1, 2, 3] y) { z = Mul(x, two) y = Sigmoid(z) }"
     x = np.array([[1, -2, 3, -4, 5, -6], [-1, -2, -3, -4, -5, -6]], np.float32).reshape(2, 1, 2, 3)
