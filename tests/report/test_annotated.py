@@ -12,6 +12,7 @@ import pytest
 
 from onnxdtd import Explainer
 from onnxdtd.report import annotated, save_annotated
+from tests.support import integer_models
 from tests.support.command_line import DIGIT, DIGIT_MODEL, PHOTO, PHOTO_MODEL, Cli, array, command_line, dense
 from tests.support.model_text import model
 
@@ -79,6 +80,22 @@ def test_parts_of_one_node_say_so(tmp_path: Path) -> None:
     proto = annotated(e, explainer.plan(e.output).graph)
     assert {"Conv", "Add"} == {node.op_type for node in proto.graph.node}
     assert all("relevance" in node.doc_string for node in proto.graph.node)
+
+
+def test_a_quantised_model_computes_what_was_explained(tmp_path: Path) -> None:
+    """Where onnxruntime does not fuse the steps to integers again, with a rounding of its own."""
+    case = integer_models.CASES["conv"]
+    explainer, x = Explainer(integer_models.model_of(case)), integer_models.draw(case)
+    e = explainer(x)
+    (path,) = save_annotated(e, explainer.plan(e.output).graph, tmp_path / "a.onnx")
+    options = ort.SessionOptions()
+    options.add_session_config_entry("session.disable_quant_qdq", "1")
+    session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    (y,) = session.run(None, {session.get_inputs()[0].name: x})
+    np.testing.assert_allclose(y, e.outputs[e.output], rtol=1e-5, atol=1e-6)
+    assert len(e.nodes) == len(
+        {facts(node)["onnxdtd/node"] for node in onnx.load(path).graph.node if facts(node)}
+    )
 
 
 def test_weights_stay_beside_the_file(cli: Cli, tmp_path: Path) -> None:
