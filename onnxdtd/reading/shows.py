@@ -35,7 +35,7 @@ def shows(
 ) -> list[str]:
     """Sentences on one sample. names: of a table's columns. image: the input to tell of, by default the first one, or
     all columns of a table."""
-    name = text_input(e) if image is None else ""
+    name = text_input(e) if image is None else image if image in e.texts else ""
     if name and np.isfinite(e.relevance[name][sample]).all() and e.relevance[name][sample].any():
         listed = [word for word in words(e, sample, name) if not word.special]
         amounts = np.array([word.relevance for word in listed])

@@ -161,6 +161,14 @@ def test_a_text_is_read_by_its_words() -> None:
         ("against-4", "\u22122", "&lt;b&gt;"),
         ("level", "0.125", "."),
     ]
+    typed = TEXT.replace(" attention_mask)", " attention_mask, int64[N, T] token_type_ids)")
+    typed = typed.replace("k = Unsq", "b = Gather(kinds, token_type_ids) c = Add(a, b) k = Unsq").replace(
+        "(a, k)", "(c, k)"
+    )
+    two = model(typed, table=table, last=np.array([2]), one=np.array([1]), kinds=np.zeros((2, 1), np.float32))
+    several = report_page(onnxdtd.Explainer(two, tokenizer=names)(x | {"token_type_ids": 0 * x["input_ids"]}))
+    assert "<h3>token_type_ids</h3>" in several
+    assert "&#x27;unkind&#x27; (+4)" in several
     (numbers,) = re.findall('<div class="tokens">(.*?)</div>', report_page(onnxdtd.Explainer(proto)(x)))
     assert re.sub("<.*?>", "", numbers).split() == ["1", "2", "3", "4", "5"]
 
