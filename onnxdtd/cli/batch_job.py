@@ -16,6 +16,7 @@ from onnxdtd.datasets import Store, Tally
 from onnxdtd.datasets.foretell import Forecast, foretell
 from onnxdtd.datasets.job import plan_job, run_job
 from onnxdtd.datasets.record import FAILED
+from onnxdtd.datasets.results import Results
 from onnxdtd.errors import Faults, PartialError
 
 
@@ -68,7 +69,11 @@ def explain(
         end = json.dumps({"event": "finished", **_facts(tally), "directory": str(job.folder)})
     if tally.failed:
         say(end)
-        raise PartialError(f"{tally.failed} rows could not be explained, see '{output / FAILED}'")
+        name, reason = next(iter(Results(output).failed.items()))
+        raise PartialError(
+            f"{tally.failed} rows could not be explained, see '{output / FAILED}'; the first is '{name}': "
+            f"{reason.splitlines()[0]}"
+        )
     return end
 
 
