@@ -7,6 +7,7 @@ be told to stop when the time is over or the user interrupts (see `walk.session`
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,9 @@ from contextvars import ContextVar
 from onnxdtd.errors import TimeLimitError, UsageError
 
 _end: ContextVar[tuple[float, float] | None] = ContextVar("deadline", default=None)
+interrupted = threading.Event()
+"""Set once a signal asks to end: what it raises is lost where Python ignores exceptions (in a callback of a weak
+reference, say), and is raised again by whatever looks at the time next."""
 
 
 @contextmanager
@@ -37,7 +41,10 @@ def check() -> None:
 
 
 def remaining() -> float | None:
-    """Seconds that are left, None outside of every block. Raises TimeLimitError where none are."""
+    """Seconds that are left, None outside of every block. Raises TimeLimitError where none are, and KeyboardInterrupt
+    once `interrupted`."""
+    if interrupted.is_set():
+        raise KeyboardInterrupt
     end = _end.get()
     if end is None:
         return None

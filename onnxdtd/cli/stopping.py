@@ -14,7 +14,7 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
-from onnxdtd.deadline import over, within
+from onnxdtd.deadline import interrupted, over, within
 from onnxdtd.errors import UsageError
 from onnxdtd.memory import limited, size_of
 
@@ -49,6 +49,7 @@ class Signals:
         self._count += 1
         if self._count == 1:
             self.code = TERMINATED if number == getattr(signal, "SIGTERM", None) else INTERRUPTED
+            interrupted.set()
             raise KeyboardInterrupt
         if self._count >= _PATIENCE:
             os._exit(self.code)
@@ -63,12 +64,14 @@ class Signals:
 def signals() -> Iterator[Signals]:
     """Within the block SIGINT and SIGTERM raise KeyboardInterrupt; only the main thread can receive them."""
     received = Signals()
+    interrupted.clear()
     before: dict[int, Any] = {}
     if threading.current_thread() is threading.main_thread():
         before = {n: signal.signal(n, received) for n in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield received
     finally:
+        interrupted.clear()
         for number, handler in before.items():
             with suppress(TypeError):  # a handler that is not Python's
                 signal.signal(number, handler)
