@@ -80,3 +80,15 @@ def test_what_the_optimiser_wrote_for_one_processor_says_how_to_export() -> None
     proto.opset_import.add(domain="com.microsoft.nchwc", version=1)
     with pytest.raises(onnxdtd.UnsupportedError, match="ORT_ENABLE_BASIC"):
         onnxdtd.explain(proto, X, 0)
+
+
+@pytest.mark.parametrize(("x", "warned"), [(0.5, False), (1e-6, True)])
+def test_a_small_share_is_told_and_only_what_rounding_hides_is_warned_of(x: float, warned: bool) -> None:
+    """y = x + 1000: the input has the share x / (x + 1000), which is 5e-4 of all or 1e-9."""
+    source = model(
+        "(float[N, 1] x) => (float[N, 1] y) { y = Gemm(x, w, b) }",
+        w=np.array([[1]], np.float32), b=np.array([1000], np.float32),
+    )  # fmt: skip
+    e = onnxdtd.Explainer(source, "attnlrp")(np.array([[x]], np.float32))
+    assert any("next to nothing" in warning for warning in e.warnings) == warned
+    np.testing.assert_allclose(e.relevance["x"], [[x]], rtol=1e-3)
