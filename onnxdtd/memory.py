@@ -66,11 +66,12 @@ def beyond(size: int) -> str:
 
 def written(size: int) -> str:
     """A number of bytes for people."""
+    amount = float(size)
     for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
-        if size < 1024 or unit == "TiB":
+        if amount < 1024 or unit == "TiB":
             break
-        size /= 1024  # type: ignore[assignment]
-    return f"{size:.3g} {unit}" if size < 1e6 else f"{size:.0e} {unit}"
+        amount /= 1024
+    return f"{amount:.3g} {unit}" if amount < 1e6 else f"{amount:.0e} {unit}"
 
 
 def size_of(text: str | int) -> int:
