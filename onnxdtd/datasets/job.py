@@ -15,6 +15,7 @@ import numpy as np
 from onnxdtd.arrow import arrow
 from onnxdtd.datasets.columns import Store
 from onnxdtd.datasets.pool import outcomes
+from onnxdtd.datasets.recipe import recipe
 from onnxdtd.datasets.record import MANIFEST, Record, check_place, read_manifest
 from onnxdtd.datasets.results import Results
 from onnxdtd.datasets.settled import fingerprint, settled, with_engine
@@ -81,6 +82,7 @@ class Job:
     source: Mapping[str, Any] | None
     work: Work
     settled: Mapping[str, Any]
+    recipe: Mapping[str, Any]
     limit: int | None
 
 
@@ -119,7 +121,10 @@ def plan_job(
     work = Work(explainer, target, store, folder, source, whole)
     document = settled(explainer, target, store, shard_rows, whole)
     document = {**document, "fingerprint": fingerprint(document)}
-    return Job(explainer, target, store, folder, shard_rows, stored, rows, source, work, document, limit)
+    made = recipe(explainer, target, source)
+    return Job(
+        explainer, target, store, folder, shard_rows, stored, rows, source, work, document, made, limit
+    )
 
 
 def run_job(job: Job, workers: int = 1, retry_failed: bool = False, progress: OnTally | None = None) -> Tally:
@@ -140,7 +145,7 @@ KEPT = "what is done is kept, and the same command goes on from there"
 
 
 def _run(job: Job, workers: int, retry_failed: bool, progress: OnTally | None) -> Tally:
-    record = Record(job.folder, job.settled)
+    record = Record(job.folder, job.settled, job.recipe)
     retried = dict(record.failed) if retry_failed else {}
     record.failed = {} if retry_failed else record.failed
     began, earlier, tried = time.monotonic(), len(record.done), 0

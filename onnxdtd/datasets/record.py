@@ -21,7 +21,7 @@ from onnxdtd.errors import InputError, UsageError, one_line
 from onnxdtd.folder import plain
 
 SCHEMA = "onnxdtd.batch/1"
-MANIFEST, FAILED = "manifest.json", "failed.jsonl"
+MANIFEST, FAILED, SOURCE = "manifest.json", "failed.jsonl", "source"
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -52,10 +52,11 @@ def check_place(folder: Path) -> None:
 
 
 class Record:
-    """A job's folder, locked by its writer. Raises UsageError for another job's."""
+    """A job's folder, locked by its writer. source: of what the job is made, which may move. Raises UsageError for
+    another job's."""
 
-    def __init__(self, folder: Path, settled: Mapping[str, Any]) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, settled: Mapping[str, Any], source: Mapping[str, Any]) -> None:
+        self.folder, self._source = folder, source
         for name in (SHARDS, OVERLAYS) if settled["store"]["overlays"] else (SHARDS,):
             (folder / name).mkdir(parents=True, exist_ok=True)
         for place in (folder, *(path for path in folder.iterdir() if path.is_dir())):
@@ -70,7 +71,7 @@ class Record:
 
     def write(self, facts: Mapping[str, Any]) -> None:
         """The manifest, with how far the job is."""
-        document = {"schema": SCHEMA, **self._settled, **facts}
+        document = {"schema": SCHEMA, **self._settled, SOURCE: self._source, **facts}
         with whole(self.folder / MANIFEST) as file:
             file.write((json.dumps(plain(document), indent=1, allow_nan=False) + "\n").encode())
 
@@ -98,7 +99,7 @@ class Record:
         for name, now in self._settled.items():
             if (before := earlier.get(name)) != now:
                 raise UsageError(
-                    f"'{self.folder}' holds another job: {_difference(name, before, now)}; choose another folder, or "
+                    f"'{self.folder}' holds another job: {difference(name, before, now)}; choose another folder, or "
                     "ask the same to go on with it"
                 )
 
@@ -140,8 +141,9 @@ def read_failed(folder: Path) -> dict[str, str]:
     return failed
 
 
-def _difference(name: str, before: Any, now: Any) -> str:
+def difference(name: str, before: Any, now: Any) -> str:
+    """In words, of two settled things."""
     if isinstance(before, dict) and isinstance(now, dict):
         key = next(k for k in (*now, *before) if before.get(k) != now.get(k))
-        return _difference(f"{name}.{key}", before.get(key), now.get(key))
+        return difference(f"{name}.{key}", before.get(key), now.get(key))
     return f"its {name} is {json.dumps(before)}, here it is {json.dumps(now)}"

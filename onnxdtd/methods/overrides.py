@@ -36,10 +36,12 @@ CONDITIONS = {"op": str, "kind": str, "family": str, "name": str, "first": bool,
 
 @dataclass(frozen=True)
 class Override:
-    """One entry of the file: conditions and the rule for what they match (None: stop)."""
+    """One entry of the file: conditions and the rule for what they match (None: stop). written: the entry as the user
+    wrote it; None where it holds a rule that is made already."""
 
     conditions: Mapping[str, Any]
     rule: Rule | None
+    written: Mapping[str, Any] | None = None
 
     def described(self) -> str:
         """The conditions as the user wrote them."""
@@ -107,7 +109,7 @@ def _parse(table: Mapping[str, Any]) -> Override:
     if name == "stop":
         if entry or set(conditions) - {"op", "name"}:
             raise UsageError('use = "stop" goes with op and name only')
-        return Override(conditions, None)
+        return Override(conditions, None, dict(table))
     if is_rule(name):
         if entry:
             raise UsageError(f"{', '.join(sorted(entry))} beside a rule that is made already")
@@ -127,7 +129,7 @@ def _parse(table: Mapping[str, Any]) -> Override:
     ]
     if wrong:
         raise UsageError(f"{name}: {', '.join(wrong)}")
-    return Override(conditions, RULES[name].make(**entry))
+    return Override(conditions, RULES[name].make(**entry), dict(table))
 
 
 def _fault(parameter: inspect.Parameter, value: Any) -> str:

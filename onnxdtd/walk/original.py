@@ -93,17 +93,17 @@ class FirstInput:
         self, source: Source | None, fixed: Arrays = NOTHING, ways: Sequence[Mapping[str, bool | None]] = ()
     ) -> None:
         self._source, self._thorough = source, False
-        self._fixed, self._ways = fixed, tuple(ways)
+        self.fixed, self._ways = fixed, tuple(ways)
         self._compared = source is None
         self.note = self._alone = ""
 
     def fixing(self, arrays: Arrays) -> FirstInput:
         """The check of the first input of the model with these inputs as constants, too."""
-        return FirstInput(self._source, {**self._fixed, **arrays}, self._ways)
+        return FirstInput(self._source, {**self.fixed, **arrays}, self._ways)
 
     def taking(self, conditions: Mapping[str, bool | None]) -> FirstInput:
         """The check of the first input that takes these branches as well."""
-        return FirstInput(self._source, self._fixed, (*self._ways, conditions))
+        return FirstInput(self._source, self.fixed, (*self._ways, conditions))
 
     def __call__(self, graph: Graph, feeds: Arrays, outputs: Arrays, thorough: bool) -> None:
         """Raise CheckError where outputs differ. thorough: after every canonisation pass too, of any size, and
@@ -112,7 +112,7 @@ class FirstInput:
             self._thorough = True
             self._compared = False
             check = partial(check_same, feeds=feeds)
-            graph_as_read, _ = fix(load(self._source), self._fixed)
+            graph_as_read, _ = fix(load(self._source), self.fixed)
             self._alone = check_written_out(retyped(graph_as_read), feeds)
             level = canonise(replace(graph_as_read, max_steps=graph.max_steps), check)
             for conditions in self._ways:
@@ -121,7 +121,7 @@ class FirstInput:
                 level = canonise(written, check)
         if not self._compared and self._source is not None:
             self._compared = True
-            note = compare_with_file(self._source, graph, {**feeds, **self._fixed}, outputs, thorough)
+            note = compare_with_file(self._source, graph, {**feeds, **self.fixed}, outputs, thorough)
             self.note = "; ".join(filter(None, (note, self._alone)))
 
 
