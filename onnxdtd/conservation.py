@@ -12,6 +12,9 @@ from typing import Any
 from onnxdtd.errors import TargetError, UsageError
 
 Numbers = tuple[float, ...]
+PADDING = "padding"
+CLAIMS = ("bias", "border")
+"""The causes of loss that are constants: summands, and what stands in the place of an input."""
 AMOUNTS = ("arrived", "left", "arrived_size", "left_size", "rounding")
 
 
@@ -56,7 +59,8 @@ class NodeReport:
 
     arrived = left + Σ lost + error. left: handed to its data inputs and to nothing else. lost: by cause: "bias",
     "dead" (no contribution of the right sign: only the bias keeps the neuron active), "epsilon" (the stabiliser),
-    "border" (padding, or a constant in the place of an input). Rules and ops claim each where it arises. rule: as
+    "border" (padding, or a constant in the place of an input). Rules and ops claim each where it arises.
+    constant: what the node's is called: "bias", "norm shift", "softmax constant", "position embedding" ... rule: as
     printed. depth: longest path from the explained output, in nodes. samples: the same amounts for each sample, None
     in a result that an earlier version wrote. arrived_size, left_size: the sums of |relevance|, which tell where
     amounts of both signs grow while they cancel; None where an earlier version wrote the result. rounding: of what
@@ -79,6 +83,16 @@ class NodeReport:
     rounding: float | None = None
     handed: Mapping[str, float] = field(default_factory=dict)
     outputs: tuple[str, ...] = ()
+    constant: str = ""
+
+    @property
+    def constants(self) -> dict[str, float]:
+        """Of what was lost, the part of constants, by what they are called: `bias` and `border` together."""
+        called = self.constant or "bias"
+        own = {called: self.lost["bias"]} if "bias" in self.lost else {}
+        # What a window has where it meets no input is padding, whatever its weights' bias is.
+        place = called if self.kind in ("route", "select") and self.constant else PADDING
+        return _together(own, {place: self.lost["border"]}) if "border" in self.lost else own
 
     def with_more(self, other: NodeReport) -> NodeReport:
         """The sum of two reports of one node, whose outputs are reported one by one."""
@@ -115,6 +129,7 @@ class NodeReport:
         lost = {cause: float(amount) for cause, amount in fields["lost"].items()}
         words["handed"] = {value: float(amount) for value, amount in fields.get("handed", {}).items()}
         words["outputs"] = tuple(fields.get("outputs", ()))
+        words["constant"] = str(fields.get("constant", ""))
         samples = fields.get("samples")
         if not samples:
             return cls(**words, lost=lost)
@@ -188,6 +203,15 @@ class Conservation:
         """The amount lost to each cause, the largest first."""
         names = {cause for node in self.nodes for cause in node.lost}
         return dict(sorted(((c, self.lost_to(c)) for c in names), key=lambda item: (-abs(item[1]), item[0])))
+
+    @property
+    def constants(self) -> dict[str, float]:
+        """The amount that each kind of constant took (bias, norm shift, position embedding, padding ...), the largest
+        first: what is lost to the causes `bias` and `border`, told apart."""
+        amounts: dict[str, float] = {}
+        for node in self.nodes:
+            amounts = _together(amounts, node.constants)
+        return dict(sorted(amounts.items(), key=lambda item: (-abs(item[1]), item[0])))
 
     @property
     def rounding(self) -> dict[str, float]:

@@ -20,6 +20,17 @@ Kind = Literal[
     "refuse",
 ]
 Finish = Literal["", "times_input", "square"]
+CONSTANTS: Mapping[str, str] = {
+    "linear": "bias",
+    "route": "joined constant",
+    "select": "joined constant",
+    "elementwise": "curve constant",
+    "gate": "product constant",
+    "norm": "curve constant",
+    "recurrent": "bias",
+    "loop": "loop constant",
+}
+"""By kind of op, what the constant of its site is called, unless the op says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +55,7 @@ class OpEntry:
     makes, of ops whose every piece is linear without a constant. flat: it is piecewise constant, so its derivative
     is zero wherever it exists. rounds: it steps between floats and integers, which go on carrying; its scale and zero
     point count as constants, whatever they are made of. normalises: what it makes are weights that sum to one.
+    constant: what its site's constant is called in results, where it is another thing than in its kind (`CONSTANTS`).
     """
 
     name: str
@@ -67,6 +79,7 @@ class OpEntry:
     own: str = ""
     rounds: bool = False
     normalises: bool = False
+    constant: str = ""
     range: Callable[..., Any] | None = None
     pieces: Callable[..., Any] | None = None
     work: Callable[..., int] | None = None
@@ -83,6 +96,11 @@ class OpEntry:
             return replace(self, family="scale")
         multiplies = sum(slot in self.factors for slot in slots) > 1
         return replace(self, kind="gate", family="gate") if multiplies else self
+
+    @property
+    def called(self) -> str:
+        """What its site's constant is called."""
+        return self.constant or CONSTANTS.get(self.kind, "bias")
 
     def carried(self, outputs: tuple[str, ...]) -> tuple[str, ...]:
         """Those of a node's outputs that carry relevance."""

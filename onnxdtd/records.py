@@ -30,7 +30,13 @@ def document_of(fields: Mapping[str, Any], conservation: Any) -> dict[str, Any]:
             document[group][name]["sum"] = np.sum(r, dtype=np.float64)
     document["texts"] = {name: [vars(s) for s in spelled] for name, spelled in fields["texts"].items()}
     document["nodes"] = [node.document() for node in fields["nodes"]]
-    total = {"target": c.target, "relevance": c.relevance, "lost": c.lost, "causes": c.causes}
+    total = {
+        "target": c.target,
+        "relevance": c.relevance,
+        "lost": c.lost,
+        "causes": c.causes,
+        "constants": c.constants,
+    }
     document["conservation"] = {**total, "error": c.error, "relative": c.relative}
     return dict(plain(document))
 

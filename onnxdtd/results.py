@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from onnxdtd.conservation import NodeReport
+from onnxdtd.conservation import CLAIMS, NodeReport
 from onnxdtd.domains.propagation import Range
 from onnxdtd.explanation import Explanation
 from onnxdtd.inputs import spelled
@@ -88,8 +88,9 @@ def explanation_of(
 
 
 def _causes(reports: Iterable[NodeReport]) -> dict[str, float]:
-    """What was lost to each cause, at all nodes."""
+    """What was lost to each cause, at all nodes; constants by what they are called."""
     lost: Counter[str] = Counter()
     for report in reports:
-        lost.update(report.lost)
+        lost.update({cause: amount for cause, amount in report.lost.items() if cause not in CLAIMS})
+        lost.update(report.constants)
     return dict(lost)

@@ -177,7 +177,7 @@ def choose(point: Point) -> Site:
     return point.site(*map(map_of, point.slots), bias=fixed[0] if fixed else None, fills=bool(fixed))
 
 
-@op("Trilu", "ReverseSequence", kind="route", range=or_zero)
+@op("Trilu", "ReverseSequence", kind="route", range=or_zero, constant="padding")
 def self_adjoint(point: Point) -> Site:
     """A triangle of each matrix, or each sequence backwards: a map that is its own adjoint."""
     node, others = point.node, [point.value(slot) for slot in range(1, len(point.node.inputs))]
@@ -216,7 +216,7 @@ def _columns_first(point: Point, block: int) -> tuple[Any, Any]:
     return there, back
 
 
-@op("MaxUnpool", kind="route", range=or_zero)
+@op("MaxUnpool", kind="route", range=or_zero, constant="padding")
 def unpool(point: Point) -> Site:
     """Each maximum back in its place, zeros elsewhere; the indices count the output's values, flat."""
     x, y, opset = point.x, point.output, point.opset

@@ -43,7 +43,7 @@ Move = Callable[[Any], Any]
 INPUT, SCALE, SHIFT = range(3)
 
 
-@op("LayerNormalization", kind="norm", data=(0, 1, 2), factors=(0, 1))
+@op("LayerNormalization", kind="norm", data=(0, 1, 2), factors=(0, 1), constant="norm shift")
 def layer_normalization(point: Point) -> Site:
     """y = scale (x - mean) / deviation + shift, over the axes from `axis` on."""
     axes = _from(point)
@@ -57,7 +57,7 @@ def rms_normalization(point: Point) -> Site:
     return _normalised(point, lambda v: reduce_mean(v, axes=axes), centred=False)
 
 
-@op("InstanceNormalization", kind="norm", data=(0, 1, 2), factors=(0, 1))
+@op("InstanceNormalization", kind="norm", data=(0, 1, 2), factors=(0, 1), constant="norm shift")
 def instance_normalization(point: Point) -> Site:
     """y = scale (x - mean) / deviation + shift, over the spatial axes."""
     rank = point.output.ndim
@@ -65,7 +65,7 @@ def instance_normalization(point: Point) -> Site:
     return _normalised(point, lambda v: reduce_mean(v, axes=axes), _channels(rank))
 
 
-@op("GroupNormalization", kind="norm", data=(0, 1, 2), factors=(0, 1), since=21)
+@op("GroupNormalization", kind="norm", data=(0, 1, 2), factors=(0, 1), since=21, constant="norm shift")
 def group_normalization(point: Point) -> Site:
     """y = scale (x - mean) / deviation + shift, over groups of channels and the spatial axes."""
     groups = point.attribute("num_groups")

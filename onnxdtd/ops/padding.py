@@ -37,7 +37,7 @@ def _of_padding(at: At) -> Domain:
     return at.x | (at.domain(2) if at.has(2) else Domain(value, value))
 
 
-@op("Pad", kind="route", data=(0, 2), range=_of_padding)
+@op("Pad", kind="route", data=(0, 2), range=_of_padding, constant="padding")
 def padding(point: Point) -> Site:
     """Values with a border: of a constant, or copies of values (which carry relevance)."""
     x, y, rank = point.value(0), point.output, point.value(0).ndim

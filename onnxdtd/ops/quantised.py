@@ -139,7 +139,10 @@ def _one_zero(at: At, before: Node) -> bool:
     return one is not None and other is not None and np.array_equal(one, other)
 
 
-@op("QuantizeLinear", kind="elementwise", family="rounding", rounds=True, pieces=stairs, range=anywhere)
+@op(
+    "QuantizeLinear", kind="elementwise", family="rounding", rounds=True, pieces=stairs, range=anywhere,
+    constant="quantisation",
+)  # fmt: skip
 def quantize(point: Point) -> Site:
     """q = x / s + z, rounded and bounded; slope 1 / s within the bounds and half a step beyond, else 0."""
     x, scale = point.x, _along(point, point.value(SCALE), point.x)
@@ -156,7 +159,7 @@ def quantize(point: Point) -> Site:
 
 @op(
     "DequantizeLinear", kind="elementwise", family="rounding", rounds=True, embeds=(0,), pieces=stairs,
-    range=_of_dequantised,
+    range=_of_dequantised, constant="quantisation",
 )  # fmt: skip
 def dequantize(point: Point) -> Site:
     """x = (q - z) s; slope s."""
@@ -165,7 +168,7 @@ def dequantize(point: Point) -> Site:
 
 @op(
     "DynamicQuantizeLinear", kind="elementwise", family="rounding", rounds=True, pieces=stairs,
-    range=within(NONNEGATIVE),
+    range=within(NONNEGATIVE), constant="quantisation",
 )  # fmt: skip
 def dynamic_quantize(point: Point) -> Site:
     """q = x / s + z, rounded; s and z, made of the least and the largest x, count as constants. Slope 1 / s."""

@@ -133,7 +133,7 @@ def _how_many(point: Point) -> int:
     return int(point.x.ndim)
 
 
-@op("CenterCropPad", kind="route", range=or_zero)
+@op("CenterCropPad", kind="route", range=or_zero, constant="padding")
 def center(point: Point) -> Site:
     """The values cut, or with zeros around them, to the sizes given; the middle stays in the middle."""
     x, y = point.x, point.output

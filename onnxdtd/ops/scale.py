@@ -88,7 +88,7 @@ def negate(point: Point) -> Site:
     return point.site(scaled(np.asarray(-1.0, point.x.dtype), point.x, True))
 
 
-@op("BatchNormalization", kind="linear", family="scale", offset=True)
+@op("BatchNormalization", kind="linear", family="scale", offset=True, constant="norm shift")
 def batch_normalization(point: Point) -> Site:
     """y = (x - mean) scale / sqrt(var + epsilon) + shift, where it could not be folded into a neighbour."""
     if point.attribute("training_mode", 0) or any(point.node.outputs[1:]):

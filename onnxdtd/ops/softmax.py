@@ -18,7 +18,7 @@ from onnxdtd.registry import op
 ONE_AXIS = 13
 
 
-@op("Softmax", kind="norm", range=within(UNIT), normalises=True)
+@op("Softmax", kind="norm", range=within(UNIT), normalises=True, constant="softmax constant")
 def softmax(point: Point) -> Site:
     """y = exp(x) / sum exp(x); Jacobian y_j (1[i = j] - y_i). An input without a share (masked) counts as 0."""
     axes = _axes(point)
@@ -35,7 +35,7 @@ def softmax(point: Point) -> Site:
     return replace(site, inputs=(x,), output=y)
 
 
-@op("LogSoftmax", kind="norm", range=within(NONPOSITIVE))
+@op("LogSoftmax", kind="norm", range=within(NONPOSITIVE), constant="softmax constant")
 def log_softmax(point: Point) -> Site:
     """y = x - log sum exp(x); Jacobian 1[i = j] - softmax(x)_i. An input without a share (masked) counts as 0."""
     axes = _axes(point)

@@ -34,6 +34,7 @@ from onnxdtd.registry import op
 
 @op(
     "TreeEnsembleRegressor", "TreeEnsemble", kind="norm", family="tree", domain="ai.onnx.ml", flat=True, own="saabas",
+    constant="expected value",
 )  # fmt: skip
 def tree_ensemble(point: Point) -> Site:
     """y = sum of the leaves that x falls into: at each split, the change of the expected value (Saabas 2014)."""

@@ -13,6 +13,7 @@ from onnxdtd.methods import Options, Place
 from onnxdtd.methods.overrides import Override
 from onnxdtd.model.graph import Graph, Node
 from onnxdtd.model.loops import Layout, State, layout, steady_sizes
+from onnxdtd.plan.constants import constant_of
 from onnxdtd.plan.facts import facts
 from onnxdtd.plan.reach import Way
 from onnxdtd.plan.step import Step, Trail, read_by
@@ -76,7 +77,7 @@ class Assignment:
         if node.name in stage.way.bodies:
             trail = self._trail(layout(node), stage)
             inner = Inner(tuple(step.rule for step in trail.steps))
-            return Step(node, place.op, slots, place, inner, inner, trail)
+            return Step(node, place.op, slots, place, inner, inner, trail, place.op.called)
         self.places.append(place)
         rule = self._rule(place)
         if not rule.serves(place.op):
@@ -84,7 +85,8 @@ class Assignment:
                 f"rule {rule} cannot serve {node} (kind {place.op.kind}, family {place.op.family}); "
                 "give it another rule in --rules"
             )
-        return Step(node, place.op, slots, place, rule, rule)
+        constant = constant_of(stage.graph, node, place.op, slots)
+        return Step(node, place.op, slots, place, rule, rule, constant=constant)
 
     def _rule(self, place: Place) -> Rule:
         for override in reversed(self.overrides):

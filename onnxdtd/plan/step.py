@@ -18,7 +18,7 @@ from onnxdtd.rules import Rule
 @dataclass(frozen=True)
 class Step:
     """One node of the walk: the slots through which relevance goes on, its rule, and the rule without work that
-    is known to be zero. trail: of a loop, the walk through its body."""
+    is known to be zero. trail: of a loop, the walk through its body. constant: what its site's is called."""
 
     node: Node
     op: OpEntry
@@ -27,6 +27,7 @@ class Step:
     rule: Rule
     pruned: Rule
     trail: Trail | None = None
+    constant: str = "bias"
 
     @property
     def compiles(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from onnxdtd.conservation import Conservation
+from onnxdtd.conservation import CLAIMS, PADDING, Conservation
 from onnxdtd.explanation import Explanation
 from onnxdtd.registry import METHODS, PASSES
 
@@ -17,7 +17,7 @@ MEANINGS = {
     "past": "keys and values kept from earlier positions: what was read before this input",
     "dead neurons": "neurons that only their bias keeps active, so that no input can be given their share",
     "stabiliser": "what epsilon holds back where the sums are small",
-    "padding": "what fell on borders and on constants in the place of an input",
+    "padding": "what fell on borders, where no input is",
     "channels left out": "what went to channels that were not asked about",
     "unaccounted": "what no rule accounts for: an error",
     "all else": "constants and what rules could hand to nobody; engine numpy tells them apart",
@@ -25,12 +25,25 @@ MEANINGS = {
     "rest": "what the many passes leave open",
 }
 WORDS = {
-    "bias": "constants",
     "dead": "dead neurons",
     "epsilon": "stabiliser",
-    "border": "padding",
     "masked": "channels left out",
 }
+CONSTANTS = {
+    "bias": "biases of layers",
+    "norm shift": "shifts of norms",
+    "softmax constant": "the constant part of Softmax",
+    "curve constant": "what curves such as a Sigmoid make of zero",
+    "position embedding": "position embeddings",
+    "attention bias": "what is added to attention scores",
+    "class token": "class tokens",
+    "joined constant": "constants in the place of an input",
+    "product constant": "what products make more than their factors' shares",
+    "loop constant": "constants inside loops",
+    "quantisation": "zero points of quantised values",
+    "expected value": "the trees' expected value",
+}
+"""What the constants of a result are called, in words."""
 Parts = list[tuple[str, float]]
 
 
@@ -41,7 +54,7 @@ def parts(e: Explanation, sample: int = 0) -> Parts:
     account = _account(e, sample)
     if account is None or not account.target or not math.isfinite(account.relevance):
         return []
-    others = {WORDS.get(cause, cause): amount for cause, amount in account.causes.items()}
+    others = _by_word(account)
     rest = account.target - account.relevance - math.fsum(others.values())
     if e.method in PASSES:
         constants = e.extras.get("constant")
@@ -82,6 +95,9 @@ def owed(e: Explanation, sample: int = 0) -> list[str]:
     """What the words of that line mean, and the input's part in percent where all parts lie between 0 and 100."""
     told = parts(e, sample)
     lines = [f"{word}: {MEANINGS[word]}" for word, _ in told[1:] if word in MEANINGS]
+    if kinds := constants(e, sample):
+        named = ", ".join(f"{amount:.3g} {CONSTANTS.get(kind, kind)}" for kind, amount in kinds)
+        lines.append(f"of the constants: {named}")
     whole = math.fsum(amount for _, amount in told)
     if len(told) > 1 and all(0 <= amount / whole <= 1 for _, amount in told):
         lines.insert(
@@ -89,6 +105,25 @@ def owed(e: Explanation, sample: int = 0) -> list[str]:
             f"{_percent(told[0][1] / whole)} of it is owed to this input: the picture shows how that is spread",
         )
     return lines
+
+
+def constants(e: Explanation, sample: int = 0) -> Parts:
+    """Of which kinds the constants of that line are, the largest first, those aside that are next to nothing; empty
+    where there is one kind only."""
+    account = _account(e, sample)
+    made = {} if account is None else {k: a for k, a in account.constants.items() if k != PADDING}
+    least = VISIBLE * max(map(abs, made.values()), default=0.0)
+    shown = [(kind, amount) for kind, amount in made.items() if abs(amount) > least]
+    return shown if len(shown) > 1 else []
+
+
+def _by_word(account: Conservation) -> dict[str, float]:
+    """What was lost, by the words of the line: constants of all kinds together, but for padding."""
+    words: dict[str, float] = {}
+    for kind, amount in account.constants.items():
+        word = PADDING if kind == PADDING else "constants"
+        words[word] = words.get(word, 0.0) + amount
+    return words | {WORDS.get(cause, cause): a for cause, a in account.causes.items() if cause not in CLAIMS}
 
 
 def _percent(share: float) -> str:

@@ -116,6 +116,7 @@ class Ledger:
             rounding=None if rounding is None else rounding.total,
             handed=handed,
             outputs=tuple(filter(None, node.outputs)),
+            constant=step.constant,
         )
         if self.reports and self.reports[-1].name == report.name:  # another output of the same node
             report = self.reports.pop().with_more(report)
