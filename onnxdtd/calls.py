@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
-from typing import Literal
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, TypeVar
 
 from onnxdtd.compiled.sessions import CacheDir
 from onnxdtd.inputs import Preparation
 from onnxdtd.plan.focus import Asks
+from onnxdtd.plan.target import Function, Target
 from onnxdtd.types import OnProgress
 
+T = TypeVar("T")
 Engine = Literal["numpy", "onnx", "auto"]
 CACHE = "ONNXDTD_CACHE"
 SHARED = ("engine", "bias", "providers", "cache_dir", "verify", "strict_rules")
@@ -25,6 +28,21 @@ class Ways(Asks, total=False):
 
     preprocess: Preparation
     progress: OnProgress
+
+
+def by_output(targets: Sequence[Target], explain: Callable[[list[Target]], Sequence[T]]) -> list[T]:
+    """One result for each target, in their order. explain: those of several targets of one output; of a function of
+    the outputs' shapes, for it alone."""
+    groups: dict[Any, list[int]] = {}
+    for i, target in enumerate(targets):
+        key = i if isinstance(target.form, Function) else target.output
+        groups.setdefault(key, []).append(i)
+    made = {
+        i: one
+        for places in groups.values()
+        for i, one in zip(places, explain([targets[i] for i in places]), strict=True)
+    }
+    return [made[i] for i in range(len(targets))]
 
 
 def cache_of(stated: CacheDir) -> CacheDir:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, Unpack, cast, overload
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Unpack, overload
 
-from onnxdtd.calls import OF_PLANS, SHARED, Engine, Ways, cache_of
+from onnxdtd.calls import OF_PLANS, SHARED, Engine, Ways, by_output, cache_of
 from onnxdtd.compiled.sessions import CacheDir
 from onnxdtd.domains.propagation import Range
 from onnxdtd.engines import Engines
@@ -20,12 +20,11 @@ from onnxdtd.plan.focus import Asks
 from onnxdtd.plan.ground import Ground
 from onnxdtd.plan.inside import focused, looking_inside
 from onnxdtd.plan.plan import Inside, Plan, make_plan
-from onnxdtd.plan.target import Function
-from onnxdtd.results import explanation_of
+from onnxdtd.plan.target import Function, Target
+from onnxdtd.results import explanations
 from onnxdtd.settings import Model, Rules, check_names, check_options, input_range_of, overrides, passes_entry
 from onnxdtd.types import Arrays, OnProgress
 from onnxdtd.walk.forward import Forward, providers_for
-from onnxdtd.walk.ledger import Ledger
 from onnxdtd.walk.run import Snapshot, Walker, samples
 from onnxdtd.weighed import weighed
 
@@ -200,23 +199,25 @@ class Explainer:
         """
         if sum(way is not None for way in (target, targets, inside.get("start"))) > 1:
             raise TargetError("give one of target=, targets= and start=")
-        if preprocess is not None:
-            other: Callable[..., Explanation | list[Explanation]] = self.by(preprocess=preprocess)
-            return other(x, target, targets=targets, progress=progress, **inside)
-        x = self.feeds(x)
-        if targets is not None:
-            return [self(x, one, progress=progress, **inside) for one in targets]
-        if (here := self.at(x)) is not self:
-            return here(x, target, progress=progress, **inside)
-        question = self.loaded.question(target)
-        if isinstance(question.form, Function):
+        own = self if preprocess is None else self.by(preprocess=preprocess)
+        x = own.feeds(x)
+        here = own.at(x)
+        questions = [*map(here.loaded.question, [target] if targets is None else targets)]
+        made = by_output(questions, lambda some: here._explained(x, some, progress, inside))
+        return made[0] if targets is None else made
+
+    def _explained(
+        self, x: Arrays, targets: Sequence[Target], progress: OnProgress, inside: Asks
+    ) -> list[Explanation]:
+        if isinstance(form := targets[0].form, Function):
             outputs = self.forward(self.graph.outputs)(x)
-            return weighed(question.form, outputs, lambda part: self(x, part, progress=progress, **inside))
-        if entry := passes_entry(self.method) or passes_entry(self.plan(question.output).passes):
-            if any(inside.values()):
-                raise UsageError(f"{entry.name} takes many passes; keep, only and start go with one walk")
-            return cast(Explanation, entry.explain(self, x, target, progress=progress, **self.options))
-        return self.one_pass(x, target, progress=progress, **inside)
+            return [weighed(form, outputs, lambda part: self(x, part, progress=progress, **inside))]
+        entry = passes_entry(self.method) or passes_entry(self.plan(targets[0].output).passes)
+        if entry is None:
+            return self.one_walk(x, targets, progress=progress, **inside)
+        if any(inside.values()):
+            raise UsageError(f"{entry.name} takes many passes; keep, only and start go with one walk")
+        return [entry.explain(self, x, target, progress=progress, **self.options) for target in targets]
 
     def run(self, output: str | None = None, samples: int = 0, inside: Inside | None = None) -> Walker:
         """The engine, ready for the plan of an output. samples: how many more it is to explain, for `auto`."""
@@ -227,24 +228,22 @@ class Explainer:
 
         return self._engines.run(plan, samples, remake)
 
-    def one_pass(
-        self, x: Any, target: Any = None, *,
-        progress: OnProgress = None, snapshot: Snapshot | None = None, **inside: Unpack[Asks],
-    ) -> Explanation:  # fmt: skip
-        """One forward pass and one walk by the plan: for a method of many passes, what each of them takes.
+    def one_pass(self, x: Any, target: Any = None, **ways: Any) -> Explanation:
+        """One forward pass and one walk by the plan: for a method of many passes, what each of them takes."""
+        return self.one_walk(x, [target], **ways)[0]
 
-        snapshot: filled, by the NumPy engine, with what further walks from the same point can start from.
-        """
+    def one_walk(
+        self, x: Any, targets: Sequence[Any], *,
+        progress: OnProgress = None, snapshot: Snapshot | None = None, **inside: Unpack[Asks],
+    ) -> list[Explanation]:  # fmt: skip
+        """Targets of one output by one pass and one walk. snapshot: filled, by the NumPy engine, for further ones."""
         if (here := self.at(x)) is not self:
-            return here.one_pass(x, target, progress=progress, snapshot=snapshot, **inside)
-        question = self.loaded.question(target)
-        plan, focus = focused(self.plan, question.output, **inside)
+            return here.one_walk(x, targets, progress=progress, snapshot=snapshot, **inside)
+        questions = [*map(self.loaded.question, targets)]
+        plan, focus = focused(self.plan, questions[0].output, **inside)
         feeds = self.feeds(x)
-        ledger = Ledger(plan, feeds, progress)
-        run = self.run(plan.output, samples(feeds), plan.inside)
-        outcome = run(feeds, question, ledger.observe, ledger.listen, snapshot, focus)
-        self.loaded.first_input(self.graph, feeds, outcome.outputs, self.verify)
-        return explanation_of(
-            run, plan, feeds, outcome, ledger, self.loaded, focus.only,
-            stated=self.input_range, provider=self.providers[0], note=self._engines.notes.get(plan.output),
+        run = self.run(plan.output, samples(feeds) * len(questions), plan.inside)
+        return explanations(
+            run, plan, feeds, questions, focus, self.loaded, progress, snapshot, verify=self.verify,
+            stated=self.input_range, provider=self.providers[0], notes=self._engines.notes,
         )  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy.typing as npt
@@ -13,15 +13,48 @@ from onnxdtd.domains.propagation import Range
 from onnxdtd.explanation import Explanation
 from onnxdtd.inputs import spelled
 from onnxdtd.loaded import VERSIONS, Loaded
+from onnxdtd.plan.focus import Focus
 from onnxdtd.plan.masks import masks, texts
 from onnxdtd.plan.past import past
 from onnxdtd.plan.plan import Plan
 from onnxdtd.plan.seed import start_of
+from onnxdtd.plan.target import Target
 from onnxdtd.remarks import remarks
 from onnxdtd.scaling import scaling
+from onnxdtd.types import Arrays, OnProgress
 from onnxdtd.walk.ledger import Ledger
 from onnxdtd.walk.original import refuse_not_finite
-from onnxdtd.walk.run import Outcome, Walker
+from onnxdtd.walk.run import Asked, Outcome, Snapshot, Walker
+
+
+def explanations(
+    run: Walker,
+    plan: Plan,
+    feeds: Arrays,
+    targets: Sequence[Target],
+    focus: Focus,
+    loaded: Loaded,
+    progress: OnProgress,
+    snapshot: Snapshot | None,
+    *,
+    verify: bool,
+    notes: Mapping[str, str],
+    **facts: Any,
+) -> list[Explanation]:
+    """Several targets of one batch explained by one run, each with books of its own; facts: as of `explanation_of`.
+
+    progress: of the last of them, with which the others go. verify: see `FirstInput`. notes: of engines, by output.
+    """
+    ledgers = [Ledger(plan, feeds, progress if i == len(targets) else None) for i, _ in enumerate(targets, 1)]
+    asked = [Asked(target, own.observe, own.listen) for target, own in zip(targets, ledgers, strict=True)]
+    outcomes = run(feeds, asked, snapshot, focus)
+    loaded.first_input(loaded.graph, feeds, outcomes[0].outputs, verify)
+    return [
+        explanation_of(
+            run, plan, feeds, outcome, ledger, loaded, focus.only, note=notes.get(plan.output), **facts
+        )
+        for outcome, ledger in zip(outcomes, ledgers, strict=True)
+    ]
 
 
 def explanation_of(

@@ -85,7 +85,7 @@ class Chunks:
         if not self._seen:
             ends = np.array([0, count - 1])
             pair = self._run({n: x[ends] if n in split else x for n, x in feeds.items()}, 0)
-            self.apart = all(_equal(whole[name][ends], pair[name]) for name in pair)
+            self.apart = all(equal_to_rounding(whole[name][ends], pair[name]) for name in pair)
             self._seen = True
         return whole if self.apart else None
 
@@ -94,7 +94,8 @@ def _rows(feeds: Arrays, split: Collection[str], start: int, end: int) -> dict[s
     return {name: array[start:end] if name in split else array for name, array in feeds.items()}
 
 
-def _equal(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> bool:
+def equal_to_rounding(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> bool:
+    """Whether two results are one, but for sums in another order."""
     if one.shape != other.shape or one.dtype.kind not in "fiub":
         return one.shape == other.shape and bool((one == other).all())
     if one.dtype.kind != "f":

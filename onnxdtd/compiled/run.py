@@ -21,9 +21,8 @@ from onnxdtd.plan.plan import Plan
 from onnxdtd.plan.seed import Seed, ask, start_of
 from onnxdtd.plan.target import Target
 from onnxdtd.types import Arrays, Dimension
-from onnxdtd.walk.backward import Listener, Observer, tell_nobody, watch_nothing
 from onnxdtd.walk.forward import Forward
-from onnxdtd.walk.run import Outcome, Snapshot, seed_inside
+from onnxdtd.walk.run import Asked, Outcome, Snapshot, seed_inside
 
 TOP = np.full(1, -1, np.int64)
 
@@ -45,42 +44,55 @@ class OnnxWalker:
     def __call__(
         self,
         feeds: Arrays,
-        target: Target,
-        observe: Observer = watch_nothing,
-        ledger: Listener = tell_nobody,
+        asked: Sequence[Asked],
         snapshot: Snapshot | None = None,
         focus: Focus = NOWHERE,
-    ) -> Outcome:
-        """Explain one batch."""
-        inside, values = self._inside(focus, feeds), dict[str, Any]()
+    ) -> list[Outcome]:
+        """Explain several targets of one batch; those of one sample share what does not depend on them."""
+        inside = self._inside(focus, feeds)
         if focus.start:
-            values = self._ran(self._ready, feeds, inside)
+            values = self._ready.run({**feeds, **inside})
             begin = {name: inside[asks] for name, asks in self._ready.compiled.starts.items()}
             seed, begun = seed_inside(begin, self.plan, values[self.plan.target], feeds)
-            return replace(self._outcome(self._ready, values, seed), begun=begun)
-        place = self._place(target, feeds)
-        if place is not None:
-            values = self._ran(self._ready, feeds, inside, place)
+            return [replace(self._outcome(self._ready, values, seed), begun=begun)] * len(asked)
+        targets = [one.target for one in asked]
+        return self._by_place(feeds, targets, inside) or self._by_coefficients(feeds, targets, inside)
+
+    def _by_place(self, feeds: Arrays, targets: Sequence[Target], inside: Arrays) -> list[Outcome]:
+        """Those whose every target is an index or the arg-max; none else."""
+        places = [self._place(target, feeds) for target in targets]
+        if any(place is None for place in places):
+            return []
+        ran = self._ran(self._ready, feeds, inside, [place for place in places if place is not None])
+        outcomes = []
+        for target, place, values in zip(targets, places, ran, strict=True):
             seed = ask(target, self.plan.graph, self.plan.output, values, feeds)
             # Where the samples lie, only a run shows for certain.
-            if seed.axis == 0 and (place.size or seed.coefficients.all()):
-                return self._outcome(self._ready, values, seed)
-        graph = self.plan.graph
-        values = self._forward(feeds)
-        logits = values[self.plan.target]
-        seed = ask(target, graph, self.plan.output, values, feeds)
-        start_of(self.plan.seed, seed, logits)  # refuses what the method cannot start from
-        ready = self._by_coefficients
-        values = self._ran(ready, feeds, inside, seed.coefficients.astype(logits.dtype))
-        return self._outcome(ready, values, ask(target, graph, self.plan.output, values, feeds))
+            if place is None or seed.axis != 0 or not (place.size or seed.coefficients.all()):
+                return []
+            outcomes.append(self._outcome(self._ready, values, seed))
+        return outcomes
+
+    def _by_coefficients(self, feeds: Arrays, targets: Sequence[Target], inside: Arrays) -> list[Outcome]:
+        """By a forward pass first, whose values say which coefficients each question stands for."""
+        plan, values = self.plan, self._forward(feeds)
+        logits = values[plan.target]
+        seeds = [ask(target, plan.graph, plan.output, values, feeds) for target in targets]
+        for seed in seeds:
+            start_of(plan.seed, seed, logits)  # refuses what the method cannot start from
+        ready = self._ready_for_any
+        ran = self._ran(ready, feeds, inside, [seed.coefficients.astype(logits.dtype) for seed in seeds])
+        return [
+            self._outcome(ready, values, ask(target, plan.graph, plan.output, values, feeds))
+            for target, values in zip(targets, ran, strict=True)
+        ]
 
     def _ran(
-        self, ready: Ready, feeds: Arrays, inside: Arrays, asked: npt.NDArray[np.generic] | None = None
-    ) -> dict[str, Any]:
+        self, ready: Ready, feeds: Arrays, inside: Arrays, asked: Sequence[npt.NDArray[Any]]
+    ) -> list[dict[str, Any]]:
+        name = ready.compiled.target_input
         fed = {**feeds, **inside}
-        if asked is not None and ready.compiled.target_input:
-            fed[ready.compiled.target_input] = asked
-        return ready.run(fed)
+        return ready.run_each(fed, name, asked) if name else [ready.run(fed)] * len(asked)
 
     def _outcome(self, ready: Ready, values: Arrays, seed: Seed) -> Outcome:
         walk = ready.compiled
@@ -116,7 +128,7 @@ class OnnxWalker:
         }
 
     @cached_property
-    def _by_coefficients(self) -> Ready:
+    def _ready_for_any(self) -> Ready:
         return ready(self.plan, self._providers, self._cache_dir, COEFFICIENTS)
 
     @cached_property

@@ -11,12 +11,15 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+import numpy.typing as npt
 import onnx
 import onnxruntime as ort
 
 from onnxdtd.compiled.chunks import Chunks, separable
 from onnxdtd.compiled.confirm import confirmed
 from onnxdtd.compiled.digest import digest, lasting
+from onnxdtd.compiled.stacked import Stacked
 from onnxdtd.compiled.start import RUNTIME, Start
 from onnxdtd.compiled.stored import default_folder, load, save
 from onnxdtd.compiled.trace import Compiled, compile_plan
@@ -64,6 +67,14 @@ class Ready:
         made = self._chunks(feeds, split) if self._chunks else None
         return self._ran(feeds, 0) if made is None else made
 
+    def run_each(self, feeds: Arrays, name: str, targets: Sequence[npt.NDArray[Any]]) -> list[dict[str, Any]]:
+        """The outputs for each of several targets, which are fed to the input of that name."""
+        if len(targets) > 1 and self._stacked and all(len(feeds[n]) == 1 for n in self._split & feeds.keys()):
+            made = self._stacked(feeds, name, np.concatenate(targets))
+            if made is not None:
+                return made
+        return [self.run({**feeds, name: target}) for target in targets]
+
     def _ran(self, feeds: Arrays, threads: int) -> dict[str, Any]:
         with self._starting:  # a session once, whoever asks first
             session = self._beside(feeds) if threads else self.session_for(feeds)
@@ -110,13 +121,23 @@ class Ready:
     @cached_property
     def _chunks(self) -> Chunks | None:
         """On a CPU; elsewhere whole batches keep the device busy."""
+        here = not self._providers or self._providers[0] == "CPUExecutionProvider"
+        return Chunks(self._ran, self._work) if here and self._separable else None
+
+    @cached_property
+    def _stacked(self) -> Stacked | None:
+        """Of one sample with several targets."""
+        asks = self.compiled.target_input in self._split
+        return Stacked(partial(self._ran, threads=0)) if asks and self._separable else None
+
+    @cached_property
+    def _separable(self) -> bool:
         model = self.compiled.model
         shapes: dict[str, Sequence[Any]] = {
             o.name: [d.dim_param for d in o.type.tensor_type.shape.dim] for o in model.graph.output
         }
         shapes[self.compiled.logits] = self.compiled.shape
-        here = not self._providers or self._providers[0] == "CPUExecutionProvider"
-        return Chunks(self._ran, self._work) if here and separable(model, self._batch, shapes) else None
+        return separable(model, self._batch, shapes)
 
     def _start(self, **options: Any) -> ort.InferenceSession:
         try:

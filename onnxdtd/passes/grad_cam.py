@@ -17,7 +17,7 @@ from onnxdtd.passes.feature_map import above, feature_map
 from onnxdtd.plan.plan import Plan, make_plan
 from onnxdtd.registry import many_passes
 from onnxdtd.types import Array, OnProgress
-from onnxdtd.walk.run import NumpyWalker
+from onnxdtd.walk.run import Asked, NumpyWalker
 
 
 @many_passes("grad_cam")
@@ -98,7 +98,8 @@ def _map(
     upper = make_plan(head, plan.method, plan.output, overrides=explainer.overrides)
     run = (OnnxWalker if explainer.engine == "onnx" else NumpyWalker)(upper, explainer.providers)
     feeds = {value: features if value == name else base.inputs[value] for value in head.inputs}
-    outcome = run(feeds, dataclasses.replace(explainer.loaded.question(target), output=plan.output))
+    question = dataclasses.replace(explainer.loaded.question(target), output=plan.output)
+    (outcome,) = run(feeds, [Asked(question)])
     weights, undefined = weigh(outcome.relevance[name].astype(np.float64), features)
     small = np.maximum((weights[:, :, None, None] * features).sum(axis=1), 0)
     empty = [

@@ -19,6 +19,7 @@ from onnxdtd.plan.plan import Plan, needed
 from onnxdtd.plan.target import Target
 from onnxdtd.runs.batches import chunks, filled, taken
 from onnxdtd.types import Array, OnProgress, Rows
+from onnxdtd.walk.run import Asked
 
 MEMORY = 256 * 2**20  # of activations, in bytes, that the rows of one chunk may need
 MOST_ROWS = 32
@@ -88,7 +89,7 @@ class Passes:
         values, slopes = [], []
         for rows in self.chunks(len(points)):
             feeds, target = self._feeds(points[rows], samples[rows]), self._target(samples[rows])
-            outcome = self._run(feeds, target)
+            (outcome,) = self._run(feeds, [Asked(target)])
             values.append(outcome.logits[outcome.seed.mask][: len(rows)])
             slopes.append(self._joined(outcome.relevance)[: len(rows)])
             self._tell(len(rows))

@@ -14,7 +14,7 @@ import numpy as np
 
 from onnxdtd.deadline import check
 from onnxdtd.entries import Finish
-from onnxdtd.linear import Claim, ignore
+from onnxdtd.linear import Claim, Site, ignore
 from onnxdtd.model.graph import Graph
 from onnxdtd.model.loops import inside
 from onnxdtd.model.point import Point
@@ -38,122 +38,164 @@ def tell_nobody(step: Step, output: str) -> Claim:
     return ignore
 
 
+@dataclass(frozen=True, eq=False)
+class Strand:
+    """One of the seeds of a walk, and what comes of it.
+
+    seed: relevance of the target, shaped like it; of a plan that starts inside, by the value where it starts.
+    observe(step, r, shares): told of each output of a node that relevance reached, after the rule. ledger(step,
+    output): who is told of its losses. inner: filled with what arrives, from all consumers and before a mask, at each
+    value that the plan keeps. flows: what flows, by value.
+    """
+
+    seed: Any
+    observe: Observer = watch_nothing
+    ledger: Listener = tell_nobody
+    inner: MutableMapping[str, Any] = field(default_factory=dict)
+    flows: MutableMapping[str, Flow] = field(default_factory=dict)
+
+
 def walk(
     plan: Plan,
     values: MutableMapping[str, Any],
     seed: Any,
     *,
-    kept: MutableMapping[Any, Any] | None = None,
     observe: Observer = watch_nothing,
     ledger: Listener = tell_nobody,
+    inner: MutableMapping[str, Any] | None = None,
+    **ways: Any,
+) -> dict[str, Any]:
+    """The relevance of each input for one seed; see `walk_all` and `Strand`."""
+    strand = Strand(seed, observe, ledger, {} if inner is None else inner)
+    return walk_all(plan, values, [strand], **ways)[0]
+
+
+def walk_all(
+    plan: Plan,
+    values: MutableMapping[str, Any],
+    strands: Sequence[Strand],
+    *,
+    kept: MutableMapping[Any, Any] | None = None,
     free: bool = True,
     sums: MutableMapping[Any, Any] | None = None,
     masks: Mapping[str, Any] = NOTHING,
-    inner: MutableMapping[str, Any] | None = None,
-) -> dict[str, Any]:
-    """Carry relevance from the plan's target to its inputs. A node's rule is asked once for each output that
-    relevance reached, and the shares add up.
+) -> list[dict[str, Any]]:
+    """Carry the relevance of several seeds from the plan's target to its inputs, all of them through one node before
+    the next: what a rule makes of the values there alone, such as its denominators, is made once. A node's rule is
+    asked once for each seed and each output that relevance reached, and the shares add up.
 
     values: every activation that the plan needs, by name; with `free`, one is dropped once the walk has passed the
-    node that makes it. seed: relevance of the target, shaped like it; of a plan that starts inside, by the value
-    where it starts. kept: derived weights, kept between calls. observe(step, r, shares): told of each such output
-    after the rule. ledger(step, output): who is told of its losses. sums: what rules make of these very values, kept
-    for further walks from them. masks: by restricted value, True where relevance goes on. inner: filled with what
-    arrives, from all consumers and before a mask, at each value that the plan keeps. Returns the relevance of each
-    input, shaped like it; zeros never stand in for a missing path.
+    node that makes it. kept: derived weights, kept between calls. sums: what rules make of these very values, kept
+    for further walks from them. masks: by restricted value, True where relevance goes on. Returns for each seed the
+    relevance of each input, shaped like it; zeros never stand in for a missing path.
     """
-    flows = _started(plan, values, seed)
-    inner = {} if inner is None else inner
+    for strand in strands:
+        strand.flows.update(_started(plan, values, strand.seed))
     course = Course(
-        plan.graph, plan.steps, plan.finish, {} if kept is None else kept, ledger, free,
-        sums, observe, masks, plan.inside.keep, inner,
-    )  # fmt: skip
-    course.back(flows, values)
-    arrived = {name: _at_input(plan, flows[name], values[name], name) for name in plan.inputs}
-    inner.update({name: arrived[name] for name in plan.inside.keep if name in arrived})
-    return arrived
+        plan.graph, plan.steps, plan.finish, {} if kept is None else kept, free, sums, masks, plan.inside.keep
+    )
+    course.back(strands, values)
+    return [_arrived(plan, strand, values) for strand in strands]
 
 
 @dataclass(frozen=True)
 class Course:
-    """The way back through the steps of a graph, or of a loop's body; see `walk`. inner: filled with what arrives at
-    the values `keep`."""
+    """The way back through the steps of a graph, or of a loop's body; see `walk_all`. keep: the values at which it is
+    told what arrives."""
 
     graph: Graph
     steps: Sequence[Step]
     finish: Finish
     kept: MutableMapping[Any, Any]
-    ledger: Listener
     free: bool
     sums: MutableMapping[Any, Any] | None = None
-    observe: Observer = watch_nothing
     masks: Mapping[str, Any] = field(default_factory=dict)
     keep: Sequence[str] = ()
-    inner: MutableMapping[str, Any] = field(default_factory=dict)
 
-    def back(self, flows: MutableMapping[str, Flow], values: MutableMapping[str, Any]) -> None:
-        """Carry what flows, by value, through all steps, in place."""
+    def back(self, strands: Sequence[Strand], values: MutableMapping[str, Any]) -> None:
+        """Carry what flows through all steps, in place."""
         for step in reversed(self.steps):
             check()
-            arriving = {
-                v: self._arrived(step, v, flows.pop(v), values) for v in step.node.outputs if v in flows
-            }
-            if step.trail is None:
-                for name, flow in arriving.items():
-                    self._hand_on(step, self._at(step, name, flow, values), flows)
-            elif arriving:
-                self._hand_on(step, self._inside(step, arriving, values), flows)
+            sums: MutableMapping[Any, Any] | None = {} if len(strands) > 1 else None
+            sums = sums if self.sums is None else self.sums
+            sites: dict[str, Site] = {}
+            for strand in strands:
+                self._through(step, strand, values, sites, sums)
             if self.free:
                 for value in (*step.node.outputs, *(step.trail.recorded if step.trail else ())):
                     values.pop(value, None)
 
-    def _arrived(self, step: Step, name: str, flow: Flow, values: Mapping[str, Any]) -> Flow:
+    def _through(
+        self, step: Step, strand: Strand, values: Mapping[str, Any], sites: dict[str, Site], sums: Any
+    ) -> None:
+        """Carry one seed's relevance through a node. sites: of the node, by output, for those that follow."""
+        flows = strand.flows
+        arriving = {
+            v: self._arrived(step, v, flows.pop(v), values, strand) for v in step.node.outputs if v in flows
+        }
+        if step.trail is not None:
+            if arriving:
+                _hand_on(step, self._inside(step, arriving, values, strand), flows)
+            return
+        for name, flow in arriving.items():
+            claim = strand.ledger(step, name)
+            if name not in sites:
+                which = step.node.outputs.index(name)
+                point = Point(step.node, self.graph, step.slots, values, self.kept, claim, sums, which)
+                sites[name] = step.build(point)
+            site = sites[name] if sites[name].lost is claim else replace(sites[name], lost=claim)
+            handed = shares(step, site, flow.masked(self.masks.get(name), claim))
+            _tell(step, strand, flow, handed)
+            _hand_on(step, handed, flows)
+
+    def _arrived(self, step: Step, name: str, flow: Flow, values: Mapping[str, Any], strand: Strand) -> Flow:
         if name in self.keep:
             r = flow.whole
-            self.inner[name] = cast_like(r, values[name]) if self.graph.value(name).is_float else r
+            strand.inner[name] = cast_like(r, values[name]) if self.graph.value(name).is_float else r
         if step.op.family == "embedding":
             return Flow(flow.value, _finish(self.finish, flow.whole, values[name]))
         return flow
 
-    def _at(self, step: Step, name: str, flow: Flow, values: Mapping[str, Any]) -> tuple[Flow, ...]:
-        """The shares of what arrived at one output."""
-        claim, which = self.ledger(step, name), step.node.outputs.index(name)
-        point = Point(step.node, self.graph, step.slots, values, self.kept, claim, self.sums, which)
-        handed = shares(step, step.build(point), flow.masked(self.masks.get(name), claim))
-        self._tell(step, flow, handed)
-        return handed
-
-    def _tell(self, step: Step, flow: Flow, handed: tuple[Flow, ...]) -> None:
-        if self.observe is not watch_nothing:
-            self.observe(step, flow.whole, tuple(share.whole for share in handed))
-
     def _inside(
-        self, step: Step, arriving: Mapping[str, Flow], values: Mapping[str, Any]
+        self, step: Step, arriving: Mapping[str, Flow], values: Mapping[str, Any], strand: Strand
     ) -> tuple[Flow, ...]:
         """The shares of what arrived at all outputs of a loop, which its body shares at once."""
         masked: dict[str, Flow] = {}
         for name, flow in arriving.items():
-            masked[name] = flow.masked(self.masks.get(name), self.ledger(step, name))
+            masked[name] = flow.masked(self.masks.get(name), strand.ledger(step, name))
             if len(masked) < len(arriving):
-                self._tell(step, flow, ())
+                _tell(step, strand, flow, ())
 
         def listen(_: Step, value: str) -> Claim:
-            return self.ledger(step, inside(step.node, value))
+            return strand.ledger(step, inside(step.node, value))
 
         def back(trail: Trail, flows: MutableMapping[str, Flow], own: MutableMapping[str, Any]) -> None:
-            Course(trail.graph, trail.steps, self.finish, self.kept, listen, False).back(flows, own)
+            body = Course(trail.graph, trail.steps, self.finish, self.kept, False)
+            body.back([Strand(None, ledger=listen, flows=flows)], own)
 
         def keep(begin: str, kept: Any) -> None:
             listen(step, begin)("bias", kept, lambda: np.ones((), kept.dtype), 1.0)
 
         handed = through(step, masked, values, self.graph.constants, back, keep)
-        self._tell(step, flow, handed)
+        _tell(step, strand, flow, handed)
         return handed
 
-    def _hand_on(self, step: Step, handed: tuple[Flow, ...], flows: MutableMapping[str, Flow]) -> None:
-        for slot, share in zip(step.slots, handed, strict=True):
-            value = step.node.inputs[slot]
-            flows[value] = flows[value] + share if value in flows else share
+
+def _tell(step: Step, strand: Strand, flow: Flow, handed: tuple[Flow, ...]) -> None:
+    if strand.observe is not watch_nothing:
+        strand.observe(step, flow.whole, tuple(share.whole for share in handed))
+
+
+def _hand_on(step: Step, handed: tuple[Flow, ...], flows: MutableMapping[str, Flow]) -> None:
+    for slot, share in zip(step.slots, handed, strict=True):
+        value = step.node.inputs[slot]
+        flows[value] = flows[value] + share if value in flows else share
+
+
+def _arrived(plan: Plan, strand: Strand, values: Mapping[str, Any]) -> dict[str, Any]:
+    arrived = {name: _at_input(plan, strand.flows[name], values[name], name) for name in plan.inputs}
+    strand.inner.update({name: arrived[name] for name in plan.inside.keep if name in arrived})
+    return arrived
 
 
 def _started(plan: Plan, values: Mapping[str, Any], seed: Any) -> dict[str, Flow]:

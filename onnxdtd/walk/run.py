@@ -15,7 +15,7 @@ from onnxdtd.plan.plan import Plan, needed
 from onnxdtd.plan.seed import Seed, ask, start_of
 from onnxdtd.plan.target import Target
 from onnxdtd.types import Arrays
-from onnxdtd.walk.backward import Listener, Observer, tell_nobody, walk, watch_nothing
+from onnxdtd.walk.backward import Listener, Observer, Strand, tell_nobody, walk_all, watch_nothing
 from onnxdtd.walk.forward import Forward
 from onnxdtd.walk.stepping import Reading
 
@@ -54,8 +54,17 @@ class Snapshot:
         self.sums = {} if sum(array.nbytes for array in arrays) <= SUMS_BYTES else None
 
 
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """A target, and who is told of the walk from it, see `backward.Strand`: by the NumPy engine only."""
+
+    target: Target
+    observe: Observer = watch_nothing
+    ledger: Listener = tell_nobody
+
+
 class Walker(Protocol):
-    """An engine that is ready: call it with the model's inputs and a target. engine: its name."""
+    """An engine that is ready: call it with the model's inputs and targets. engine: its name."""
 
     engine: str
     plan: Plan
@@ -63,13 +72,11 @@ class Walker(Protocol):
     def __call__(
         self,
         feeds: Arrays,
-        target: Target,
-        observe: Observer = watch_nothing,
-        ledger: Listener = tell_nobody,
+        asked: Sequence[Asked],
         snapshot: Snapshot | None = None,
         focus: Focus = NOWHERE,
-    ) -> Outcome:
-        """Explain one batch; only the NumPy engine tells its observers of every node, and fills a snapshot. focus:
+    ) -> list[Outcome]:
+        """Explain several targets of one batch, by one forward pass; only the NumPy engine fills a snapshot. focus:
         what the plan's `inside` was made of."""
 
 
@@ -97,13 +104,11 @@ class NumpyWalker:
     def __call__(
         self,
         feeds: Arrays,
-        target: Target,
-        observe: Observer = watch_nothing,
-        ledger: Listener = tell_nobody,
+        asked: Sequence[Asked],
         snapshot: Snapshot | None = None,
         focus: Focus = NOWHERE,
-    ) -> Outcome:
-        """Explain one batch."""
+    ) -> list[Outcome]:
+        """Explain several targets of one batch, by one forward pass and one walk."""
         plan, sums = self.plan, None
         values = self.values(feeds)
         if snapshot is not None:
@@ -111,20 +116,25 @@ class NumpyWalker:
             sums = snapshot.sums
         outputs = {name: values[name] for name in plan.graph.outputs}
         logits, begun = values[plan.target], None
-        begin: Any
-        if plan.inside.starts:
-            begin = focus.begin(values)
-            seed, begun = seed_inside(begin, plan, logits, feeds)
-        else:
-            seed = ask(target, plan.graph, plan.output, values, feeds)
-            begin = start_of(plan.seed, seed, logits)
+        seeds, strands = list[Seed](), list[Strand]()
+        for one in asked:
+            begin: Any
+            if plan.inside.starts:
+                begin = focus.begin(values)
+                seed, begun = seed_inside(begin, plan, logits, feeds)
+            else:
+                seed = ask(one.target, plan.graph, plan.output, values, feeds)
+                begin = start_of(plan.seed, seed, logits)
+            seeds.append(seed)
+            strands.append(Strand(begin, one.observe, one.ledger))
         masks = focus.masks({name: values[name].shape for name in focus.only})
-        kept: dict[str, Any] = {}
-        relevance = walk(
-            plan, values, begin,
-            kept=self.kept, observe=observe, ledger=ledger, free=snapshot is None, sums=sums, masks=masks, inner=kept,
-        )  # fmt: skip
-        return Outcome(outputs, logits, seed, relevance, kept, begun)
+        arrived = walk_all(
+            plan, values, strands, kept=self.kept, free=snapshot is None, sums=sums, masks=masks
+        )
+        return [
+            Outcome(outputs, logits, seed, relevance, dict(strand.inner), begun)
+            for seed, strand, relevance in zip(seeds, strands, arrived, strict=True)
+        ]
 
 
 def seed_inside(

@@ -18,7 +18,7 @@ from onnxdtd.audit.randomisation import redrawn
 from onnxdtd.audit.rank import ratio_of
 from onnxdtd.errors import UsageError
 from onnxdtd.explainer import Explainer
-from onnxdtd.walk.backward import walk
+from onnxdtd.walk.backward import walk_all
 from tests.support.audit_models import deep_convolutions, deep_stack, linear_model
 from tests.support.paths import DOCS, MODELS
 
@@ -239,11 +239,11 @@ def test_run_walks_four_times_and_runs_the_model_at_two_inputs(monkeypatch: pyte
     monkeypatch.setattr(type(session), "__call__", lambda *arguments: forwards.append(1) or call(*arguments))
     walks = [0]
 
-    def counted(*arguments: object, **more: object) -> dict[str, np.ndarray]:
+    def counted(*arguments: object, **more: object) -> list[dict[str, np.ndarray]]:
         walks[0] += 1
-        return walk(*arguments, **more)  # type: ignore[arg-type]
+        return walk_all(*arguments, **more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("onnxdtd.walk.run.walk", counted)
-    monkeypatch.setattr("onnxdtd.audit.probe.walk", counted)
+    monkeypatch.setattr("onnxdtd.walk.run.walk_all", counted)
+    monkeypatch.setattr("onnxdtd.walk.backward.walk_all", counted)
     audited(explainer, DIGIT)
     assert (len(forwards), walks[0]) == (2, 4)

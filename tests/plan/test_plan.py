@@ -16,7 +16,7 @@ from onnxdtd.model.canonise import canonise
 from onnxdtd.model.load import load
 from onnxdtd.plan.plan import make_plan
 from onnxdtd.plan.target import Target
-from onnxdtd.walk.run import NumpyWalker
+from onnxdtd.walk.run import Asked, NumpyWalker
 from tests.support.paths import GOLDENS, MODELS
 
 NETWORKS = [
@@ -52,7 +52,8 @@ def test_pruning_changes_nothing(path: Path, method: str, rng: np.random.Generat
     shape = [d if isinstance(d, int) else 2 for d in plan.graph.value(name).shape]
     feeds = {name: rng.random(shape).astype(np.float32)}
     lean, full = (
-        NumpyWalker(p, ["CPUExecutionProvider"])(feeds, Target()).relevance[name] for p in (plan, whole)
+        NumpyWalker(p, ["CPUExecutionProvider"])(feeds, [Asked(Target())])[0].relevance[name]
+        for p in (plan, whole)
     )
     np.testing.assert_allclose(lean, full, rtol=1e-5, atol=1e-5 * np.abs(full).max())
 

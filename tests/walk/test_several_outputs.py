@@ -21,7 +21,7 @@ from onnxdtd.plan.target import parse_target
 from onnxdtd.registry import op
 from onnxdtd.walk.backward import walk
 from onnxdtd.walk.ledger import Ledger
-from onnxdtd.walk.run import NumpyWalker
+from onnxdtd.walk.run import Asked, NumpyWalker
 from tests.support.model_text import graph, normal
 
 CPU = ["CPUExecutionProvider"]
@@ -37,7 +37,7 @@ def relevance(source: Graph, method: str, target: Any = 1) -> list[Any]:
     """Of either engine; the graph is taken as it is."""
     plan = make_plan(source, method, input_range=(-9, 9))
     return [
-        engine(plan, CPU)({"x": X}, parse_target(target)).relevance["x"]
+        engine(plan, CPU)({"x": X}, [Asked(parse_target(target))])[0].relevance["x"]
         for engine in (NumpyWalker, OnnxWalker)
     ]
 
