@@ -40,10 +40,11 @@ if TYPE_CHECKING:
     from onnxdtd.comparison import NEIGHBOURS, Comparison, compare, compare_models
     from onnxdtd.compiled.explainer_model import CompiledModel, compile
     from onnxdtd.conservation import Conservation, NodeReport
-    from onnxdtd.datasets import Lesson, Results, Store, Tally, batch, summarise
+    from onnxdtd.datasets import Results, Store, Tally, batch
     from onnxdtd.each import explain_each
     from onnxdtd.explanation import Explanation
     from onnxdtd.inputs import IMAGE_SUFFIXES, PRESETS, Preprocess, open_data, read_inputs
+    from onnxdtd.lessons import Clusters, Lesson, cluster, summarise
     from onnxdtd.methods import METHODS
     from onnxdtd.metrics import METRICS, Evaluation, evaluate
     from onnxdtd.ops import OPS
@@ -69,6 +70,7 @@ _LATER = {
     "RULES": "onnxdtd.rules",
     "AuditReport": "onnxdtd.audit",
     "Check": "onnxdtd.survey",
+    "Clusters": "onnxdtd.lessons",
     "Comparison": "onnxdtd.comparison",
     "CompiledModel": "onnxdtd.compiled.explainer_model",
     "Conservation": "onnxdtd.conservation",
@@ -78,7 +80,7 @@ _LATER = {
     "Explainer": "onnxdtd.passes",
     "Explanation": "onnxdtd.explanation",
     "Finding": "onnxdtd.audit",
-    "Lesson": "onnxdtd.datasets",
+    "Lesson": "onnxdtd.lessons",
     "NodeReport": "onnxdtd.conservation",
     "Preprocess": "onnxdtd.inputs",
     "Results": "onnxdtd.datasets",
@@ -89,6 +91,7 @@ _LATER = {
     "Tally": "onnxdtd.datasets",
     "batch": "onnxdtd.datasets",
     "check": "onnxdtd.survey",
+    "cluster": "onnxdtd.lessons",
     "compare": "onnxdtd.comparison",
     "compare_models": "onnxdtd.comparison",
     "compile": "onnxdtd.compiled.explainer_model",
@@ -102,7 +105,7 @@ _LATER = {
     "recursive_taylor": "onnxdtd.theory.recursion",
     "roots": "onnxdtd.theory.roots",
     "run_audit": "onnxdtd.audit",
-    "summarise": "onnxdtd.datasets",
+    "summarise": "onnxdtd.lessons",
     "save_heatmap": "onnxdtd.render.heatmap",
 }
 
@@ -111,6 +114,7 @@ __all__ = [
     "AuditReport",
     "Check",
     "CheckError",
+    "Clusters",
     "Comparison",
     "CompiledModel",
     "Conservation",
@@ -146,6 +150,7 @@ __all__ = [
     "UsageError",
     "batch",
     "check",
+    "cluster",
     "compare",
     "compare_models",
     "compile",

@@ -27,7 +27,9 @@ MANIFEST = "explanation.json"
 _MANIFESTS = {
     "onnxdtd.audit": "audit.json",
     "onnxdtd.audits": "audits.json",
+    "onnxdtd.clusters": "clusters.json",
     "onnxdtd.compare": "compare.json",
+    "onnxdtd.concepts": "concepts.json",
     "onnxdtd.evaluation": "evaluation.json",
     "onnxdtd.results": "results.json",
     "onnxdtd.pair": "pair.json",

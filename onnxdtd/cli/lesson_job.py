@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 from onnxdtd.cli.text import screen, table
-from onnxdtd.datasets.lesson import Lesson, summarise
+from onnxdtd.lessons import Lesson, summarise
 
 SHOWN = 5
 """Parts of a kind that are shown for each class, the largest."""

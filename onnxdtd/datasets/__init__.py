@@ -6,8 +6,7 @@ are done, for which settings), `pool` (several processes), `results` (reading).
 
 from onnxdtd.datasets.columns import Store
 from onnxdtd.datasets.job import batch
-from onnxdtd.datasets.lesson import Lesson, summarise
 from onnxdtd.datasets.results import Results
 from onnxdtd.datasets.tally import Tally
 
-__all__ = ["Lesson", "Results", "Store", "Tally", "batch", "summarise"]
+__all__ = ["Results", "Store", "Tally", "batch"]

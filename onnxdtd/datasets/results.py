@@ -25,8 +25,9 @@ class Results:
 
     Iterated, it gives a mapping for each row: `id`, `row`, `label`, `prediction`, `target`, `target_value`,
     `arrived`, `findings`, ... (docs/scale.md), and `relevance`, `kept` and `sum` by name, arrays without batch axis.
-    One group of rows is held at a time. len, `ids`, `failed` (the reason by id), `manifest`; `to_numpy` of a column,
-    `to_arrow`, `to_pandas`, `to_polars` of some columns or all. Raises InputError where the folder is no job's.
+    One group of rows is held at a time. len, `ids`, `failed` (the reason by id), `manifest`; `rows` of some columns;
+    `to_numpy` of one, `to_arrow`, `to_pandas`, `to_polars` of some or all. Raises InputError where the folder is no
+    job's.
     """
 
     def __init__(self, directory: str | Path) -> None:
@@ -40,7 +41,13 @@ class Results:
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         """A mapping for each row."""
-        for group in self.groups():
+        return self.rows()
+
+    def rows(self, columns: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
+        """A mapping for each row, of some columns. Raises UsageError for an unknown one."""
+        if columns is not None:
+            columns = [*columns, *(f"{n}.{SHAPE}" for n in columns if f"{n}.{SHAPE}" in self.columns)]
+        for group in self.groups(columns):
             yield from _rows(group)
 
     def __getitem__(self, name: str) -> dict[str, Any]:

@@ -40,22 +40,32 @@ def thumb(e: Explanation, name: str, sample: int = 0, picture: Array | None = No
     """The cell of one sample: what the model was shown, and its relevance over it; of a sequence the relevance. None
     for what has no such picture, as a table has none, or is not finite."""
     (first, *_) = e.relevance
-    relevance = e.relevance[first][sample]
-    layout = layout_of(relevance.shape)
-    if layout in (None, "NF") or not relevance.size or not np.isfinite(relevance).all():
-        return None
     fired = [finding["name"] for finding in e.findings if finding["fired"]]
     lines: tuple[str, ...] = (name, f"{asked(e, sample)}, {unit(e, sample)} {e.target_value[sample]:.4g}")
     lines += (f"fired: {', '.join(fired)}",) if fired else ()
+    return cell(lines, e.relevance[first][sample], e.inputs[first][sample], picture)
+
+
+def cell(
+    lines: tuple[str, ...], relevance: Array, values: Array | None = None, picture: Array | None = None
+) -> Thumb | None:
+    """The relevance of one sample as a cell: over `picture`, else over what its input's `values` look like, else
+    alone. None where it has no picture, or is not finite."""
+    layout = layout_of(relevance.shape)
+    if layout in (None, "NF") or not relevance.size or not np.isfinite(relevance).all():
+        return None
     assert layout is not None
     if layout in ("NCT", "NTC", "NT"):
         rows = time_rows(relevance, layout)
         return Thumb(lines, (_small(Scale.of(rows, 99.5).colours(rows), (SIDE // 2, 2 * SIDE)),))
     flat = channels_last(relevance, layout).sum(axis=-1, dtype=np.float64)
-    shown = picture_of(e.inputs[first][sample], layout) if picture is None else np.asarray(picture)
     height, width = flat.shape
     size = (max(1, SIDE * height // max(flat.shape)), max(1, SIDE * width // max(flat.shape)))
     scale = Scale.of(flat, 99.5)
+    shown = picture if picture is not None or values is None else picture_of(values, layout)
+    if shown is None:
+        return Thumb(lines, (_small(scale.colours(flat), size),))
+    shown = np.asarray(shown)
     return Thumb(lines, (_small(shown / 255.0, size), _small(over(flat, shown / 255.0, scale), size)))
 
 

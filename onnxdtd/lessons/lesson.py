@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from onnxdtd.datasets.results import Results
+from onnxdtd.datasets import Results
 from onnxdtd.errors import InputError
 
 CELLS = 7
@@ -76,10 +76,10 @@ def summarise(results: Results | str | Path) -> Lesson:
     )  # fmt: skip
 
 
-def class_of(row: dict[str, Any]) -> str:
-    """The class that a row is counted with."""
-    named = next((row[key] for key in ("label", "prediction") if row[key] is not None), row["target_name"])
-    return str(named)
+def class_of(row: dict[str, Any], by: str | None = None) -> str:
+    """The class that a row is counted with. by: the column that says it, by default the first that does."""
+    keys = ("label", "prediction") if by is None else (by,)
+    return str(next((row[key] for key in keys if row[key] is not None), row["target_name"]))
 
 
 def parts_of(r: Any) -> dict[str, Any]:

@@ -1,0 +1,107 @@
+"""Spectral clustering (von Luxburg 2007, Ng, Jordan and Weiss 2001), as spectral relevance analysis takes it.
+
+    W_ij = 1 where i is among the k nearest neighbours of j, or j of i
+    L    = I - D^-1/2 W D^-1/2,    D_ii = sum_j W_ij,    eigenvalues 0 = l_1 <= l_2 <= ... <= 2
+
+The number of clusters is where the largest gap l_(c+1) - l_c lies; each of the c first eigenvectors gives every row a
+coordinate, and the rows, each made 1 long, are clustered by k-means.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from onnxdtd.lessons.library import scipy, sklearn
+from onnxdtd.types import Array
+
+DENSE = 256
+"""Rows up to which all eigenvalues are computed."""
+
+
+@dataclass(frozen=True)
+class Spectrum:
+    """labels: the cluster of each row, the largest cluster being 0. eigenvalues: the least ones, ascending. vectors:
+    of them, (N, count of eigenvalues)."""
+
+    labels: Array
+    eigenvalues: Array
+    vectors: Array
+
+
+def spectral(rows: Array, neighbours: int, most: int, count: int | None = None, seed: int = 0) -> Spectrum:
+    """The clusters of rows (N, F). neighbours: of each row. most: clusters. count: of clusters, instead of where the
+    gap is."""
+    neighbours, most = min(neighbours, len(rows) - 1), min(most, len(rows) - 1)
+    values, vectors = _eigen(_affinity(rows, neighbours), min(max(most, count or 0) + 1, len(rows)), seed)
+    clusters = eigengap(values[: most + 1]) if count is None else min(count, len(rows))
+    places = vectors[:, :clusters]
+    places = places / np.maximum(np.linalg.norm(places, axis=1, keepdims=True), 1e-12)
+    if clusters == 1:
+        labels = np.zeros(len(rows), np.int64)
+    else:
+        labels = sklearn("cluster").KMeans(clusters, n_init=10, random_state=seed).fit_predict(places)
+    return Spectrum(_by_size(labels), values, vectors)
+
+
+def eigengap(eigenvalues: Array) -> int:
+    """The number of clusters: c where l_(c+1) - l_c is largest, the least of several."""
+    return int(np.argmax(np.round(np.diff(eigenvalues), 9))) + 1
+
+
+def flattened(vectors: Array, seed: int = 0) -> Array:
+    """Rows (N, K) in the plane, by t-SNE (van der Maaten and Hinton 2008)."""
+    perplexity = min(30.0, (len(vectors) - 1) / 3)
+    way = sklearn("manifold").TSNE(2, perplexity=perplexity, init="random", random_state=seed)
+    return np.asarray(way.fit_transform(np.asarray(vectors, np.float32)), np.float32)
+
+
+def _affinity(rows: Array, neighbours: int) -> Array:
+    """W, sparse."""
+    near = sklearn("neighbors").kneighbors_graph(rows, neighbours, mode="connectivity")
+    either: Array = near.maximum(near.T)
+    return either
+
+
+def _eigen(affinity: Array, count: int, seed: int) -> tuple[Array, Array]:
+    """The least eigenvalues of L and their vectors: those of D^-1/2 W D^-1/2 are the largest."""
+    sums = np.asarray(affinity.sum(axis=1)).ravel()
+    scale = scipy("sparse").diags(1 / np.sqrt(sums))
+    normal = scale @ affinity @ scale
+    if normal.shape[0] <= max(DENSE, 3 * count):
+        largest, vectors = np.linalg.eigh(normal.toarray())
+    else:
+        start = np.random.default_rng(seed).normal(size=normal.shape[0])
+        largest, vectors = scipy("sparse.linalg").eigsh(normal, count, which="LA", v0=start)
+    order = np.argsort(-largest, kind="stable")[:count]
+    return np.maximum(1 - largest[order], 0), vectors[:, order]
+
+
+def _by_size(labels: Array) -> Array:
+    """The same clusters, numbered from the largest; of equal ones, the one with the first row first."""
+    names, first, sizes = np.unique(labels, return_index=True, return_counts=True)
+    order = sorted(range(len(names)), key=lambda i: (-sizes[i], first[i]))
+    ranks = {names[i]: rank for rank, i in enumerate(order)}
+    return np.array([ranks[label] for label in labels], np.int64)
+
+
+def outlying(rows: Array, labels: Array) -> list[float]:
+    """How much each cluster is a thing of its own, 0 to 1.
+
+        score = (1 - n / N) F / (1 + F),    F = |m - m'|^2 / (s + s')
+
+    n of N rows are in it; m and m' are the means of its rows and of all others, s and s' their mean squared distances
+    to these: F is Fisher's criterion. Small and far away is 1; the only cluster 0.
+    """
+    scores = []
+    for label in range(int(labels.max()) + 1):
+        inside = labels == label
+        if inside.all():
+            scores.append(0.0)
+            continue
+        ours, others = rows[inside], rows[~inside]
+        apart = float(((ours.mean(axis=0) - others.mean(axis=0)) ** 2).sum())
+        spread = sum(float(((some - some.mean(axis=0)) ** 2).sum(axis=1).mean()) for some in (ours, others))
+        scores.append((1 - inside.mean()) * (apart / (apart + spread) if apart else 0.0))
+    return [float(score) for score in scores]
