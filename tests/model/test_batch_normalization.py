@@ -281,3 +281,26 @@ def test_a_variance_below_minus_epsilon_stays():
     arrays = statistics(4) | {"v": np.float32([1, -1, 1, 1]), "w": normal(3, 4)}
     text = f"(float[N, 3] x) => (float[N, 4] y) {{ h = MatMul(x, w) y = {BN}(h, s, o, m, v) }}"
     unchanged(graph(text, **arrays), batch_normalization)
+
+
+@pytest.mark.parametrize("op", ["Add", "Sub", "Mul", "Sum"])
+@pytest.mark.parametrize("order", ["h, c", "c, h"])
+@pytest.mark.parametrize(("kind", "shape", "place"), [
+    ("N, 1, 2, 3", (1, 4, 2, 3), "in front"), ("N, 1, 2, 3", (4, 1, 1), "in front"), ("N, 2", (4, 2), "in front"),
+    ("N, 1", (3,), "behind"),
+])  # fmt: skip
+def test_a_constant_that_copies_x_stays(op, order, kind, shape, place):
+    """x has one element along an axis where the constant has several: y is larger than x."""
+    sizes = [int(n) for n in kind.split(", ")[1:]]
+    width = int(np.prod(np.broadcast_shapes((1, *sizes), shape)))
+    if place == "behind":
+        text = f"(float[N, 2] x) => (float[N, 3] y) {{ h = MatMul(x, w) y = {op}({order}) }}"
+        arrays = {"w": normal(2, 1)}
+    else:
+        text = f"""(float[{kind}] x) => (float[M, 2] y) {{
+            h = Relu(x) g = {op}({order}) f = Reshape(g, flat) y = Gemm(f, w) }}"""
+        arrays = {"w": normal(width, 2), "flat": np.array([-1, width])}
+    net = graph(text, c=normal(*shape), **arrays)
+    if sizes == [2]:  # which has as many rows as the constant, or one
+        net = graph(text.replace("float[N", "float[1"), c=normal(*shape), **arrays)
+    unchanged(net, batch_normalization)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from onnx import TensorProto, numpy_helper, parser
+from onnx import TensorProto, helper, numpy_helper, parser
 
 from onnxdtd import Explainer
 from onnxdtd.errors import UnsupportedError
@@ -12,7 +12,7 @@ from onnxdtd.model.canonise import canonise
 from onnxdtd.model.definitions.table import INTEGERS, STANDARD_INTEGERS
 from onnxdtd.model.load import load
 from onnxdtd.walk.forward import Forward
-from tests.support.integer_models import CASES, Case, draw, f32, model_of
+from tests.support.integer_models import CASES, DOMAIN, Case, draw, f32, model_of
 from tests.support.single_op import run_ort
 
 _WHOLE = {TensorProto.INT8, TensorProto.UINT8, TensorProto.INT32}
@@ -116,6 +116,25 @@ def test_what_is_not_known_is_refused_by_name(op: str, attributes: dict, said: s
     model = model_of(Case(**{**vars(case), "attributes": attributes, "domain": "com.microsoft"}))
     with pytest.raises(UnsupportedError, match=said):
         Explainer(model).plan()
+
+
+@pytest.mark.parametrize("case", ["attention", "to float", "gemm to floats", "dynamic matmul", "lstm"])
+def test_what_reads_the_floats_that_integers_make_knows_their_type_and_rank(case: str) -> None:
+    """An operator of onnxruntime behind it, whose definition asks for both."""
+    model, x = model_of(CASES[case]), draw(CASES[case])
+    last = 2 if case == "lstm" else run_ort(model, {"x": x}).shape[-1]
+    model.graph.node[-1].output[0] = "h"
+    tail = [
+        ("Gelu", ["h"], ["a"], DOMAIN),
+        ("FusedMatMul", ["a", "w"], ["y"], DOMAIN),
+        ("Neg", ["y"], ["z"], ""),
+    ]
+    model.graph.node.extend(helper.make_node(op, i, o, op, domain=domain) for op, i, o, domain in tail)
+    model.graph.output[0].name = "z"
+    w = np.linspace(-1, 1, last * 3, dtype=np.float32).reshape(last, 3)
+    model.graph.initializer.append(numpy_helper.from_array(w, "w"))
+    e = Explainer(model, "gradient_x_input", verify=True)(x, (0,) * (run_ort(model, {"x": x}).ndim - 1))
+    assert e.relevance["x"].any()
 
 
 def test_integers_move_and_select_as_floats() -> None:

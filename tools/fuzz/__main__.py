@@ -1,7 +1,7 @@
 """Try the command line with hostile files for some minutes: counts by class and exit code, and each fault.
 
     python -m tools.fuzz --minutes 10 [--seed 0] [--out docs/figures/fuzz.json]
-    python -m tools.fuzz graphs --minutes 10       both engines, batches and the file's own output on random graphs
+    python -m tools.fuzz graphs --count 1000       both engines, batches and the file's own output on random graphs
 
 Needs the extra `dev` and a Unix. The exit code is 1 where anything was at fault.
 """
@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 import time
 from collections import Counter
 from pathlib import Path
 
 from tools.fuzz.attack import CLASSES, attack
-from tools.fuzz.graphs import compare
+from tools.fuzz.graphs import METHODS, compare
 
 
 def attacks(minutes: float, seed: int) -> dict[str, object]:
@@ -36,23 +37,37 @@ def attacks(minutes: float, seed: int) -> dict[str, object]:
     return {"runs": counts.total(), "counts": table, "longest_seconds": round(longest, 1), "faults": faults}
 
 
-def graphs(minutes: float, seed: int) -> dict[str, object]:
-    """How many random graphs agree, how many are refused, and which differ."""
-    end, counts, ops, faults = time.monotonic() + 60 * minutes, Counter[str](), Counter[str](), []
-    while time.monotonic() < end:
+def graphs(minutes: float, seed: int, count: int | None) -> dict[str, object]:
+    """How many random graphs agree, how many are refused and why, and which differ."""
+    end, first, faults = time.monotonic() + 60 * minutes, seed, []
+    counts, ops, reasons = Counter[str](), Counter[str](), Counter[str]()
+    while seed - first < count if count is not None else time.monotonic() < end:
         verdict = compare(seed)
-        counts["refused" if verdict.refused else "wrong" if verdict.differences else "equal"] += 1
-        ops.update(verdict.ops)
+        kind = "wrong" if verdict.differences else "refused" if verdict.refused else "equal"
+        counts[kind] += 1
+        counts["differences that float64 settles"] += verdict.rounded
+        if kind != "refused":
+            ops.update(set(verdict.ops))
+        if verdict.refused:
+            reasons[_reason(verdict.refused)] += 1
         if verdict.differences:
             faults.append({"seed": seed, "differences": verdict.differences, "ops": verdict.ops})
             print(seed, verdict, file=sys.stderr)
         seed += 1
     return {
-        "graphs": counts.total(),
+        "graphs": seed - first,
+        "methods": METHODS,
         "counts": dict(counts),
+        "refused": dict(reasons.most_common()),
+        "least": min(ops.values(), default=0),
         "ops": dict(ops.most_common()),
         "faults": faults,
     }
+
+
+def _reason(refused: str) -> str:
+    """The operator and why, without the node's name and shapes."""
+    return re.sub(r"^.*?'[^']*' (\w+) \(.*?\): ", r"\1: ", refused)[:120]
 
 
 def run() -> int:
@@ -60,10 +75,14 @@ def run() -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.fuzz", description=__doc__)
     parser.add_argument("what", nargs="?", choices=("attacks", "graphs"), default="attacks")
     parser.add_argument("--minutes", type=float, default=1.0)
+    parser.add_argument("--count", type=int, help="of graphs, instead of minutes")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path)
     asked = parser.parse_args()
-    report = (graphs if asked.what == "graphs" else attacks)(asked.minutes, asked.seed)
+    if asked.what == "graphs":
+        report = graphs(asked.minutes, asked.seed, asked.count)
+    else:
+        report = attacks(asked.minutes, asked.seed)
     text = json.dumps(report, indent=1)
     if asked.out:
         asked.out.write_text(text + "\n", "utf-8")

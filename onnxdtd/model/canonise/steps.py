@@ -21,14 +21,15 @@ _LARGEST = 1 << 24
 
 @dataclass(frozen=True)
 class Step:
-    """scale and shift: float64, broadcast to x as NumPy does."""
+    """scale and shift: float64, broadcast to x as NumPy does, and never x to them."""
 
     scale: Array
     shift: Array
 
     @classmethod
     def read(cls, node: Node, rank: int | None, draft: Draft) -> Step | None:
-        """The node's step over an x of this rank; None for another op, and where a number is not finite."""
+        """The node's step over an x of this rank; None for another op, where a number is not finite, and where the
+        constants copy x along an axis."""
         if draft.opset < 7 or node.domain or node.bias or not is_step(node, draft.constants):
             return None
         if node.op == "BatchNormalization":
@@ -36,7 +37,9 @@ class Step:
         else:
             step = _of_arithmetic(node, draft)
         fits = step is not None and (rank is None or max(step.scale.ndim, step.shift.ndim) <= rank)
-        return step if step is not None and fits and step.is_finite else None
+        if step is None or not fits or not step.is_finite or _copies(step, node, draft):
+            return None
+        return step
 
     @property
     def is_finite(self) -> bool:
@@ -47,6 +50,16 @@ class Step:
     def only_shifts(self) -> bool:
         """Whether the scale is 1."""
         return bool((self.scale == 1).all())
+
+
+def _copies(step: Step, node: Node, draft: Draft) -> bool:
+    """Whether x has one element, or a number of them by a name, along an axis where a constant has several."""
+    sizes = draft.value(data_of(node, draft)).shape or ()
+    return any(
+        size > 1 and (own == 1 or isinstance(own, str))
+        for part in (step.scale, step.shift)
+        for size, own in zip(part.shape[::-1], sizes[::-1], strict=False)
+    )
 
 
 def may_give_way(node: Node, draft: Draft) -> bool:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from onnx import FunctionProto, NodeProto, TypeProto, helper
+import numpy as np
+from onnx import FunctionProto, NodeProto, TensorProto, TypeProto, helper
+from onnx.numpy_helper import from_array
 
 from onnxdtd.errors import UnsupportedError
 from onnxdtd.model.definitions import (
@@ -30,6 +32,8 @@ SUMS = {"SkipGroupNorm": 1, "SkipLayerNormalization": 3, "SkipSimplifiedLayerNor
 """The output that is the sum before the norm."""
 LIKE = {"QLinearConcat": 2, "QLinearWhere": 1}
 """The input that has the rank of the output, if not the first."""
+FLOATS = {"MatMulIntegerToFloat": 2, "QAttention": 3, "QGemm": 1}
+"""Of operators that make floats of integers, the input that has their type."""
 ANY = "onnxdtd.any"
 """A graph input of unknown values that `stand_ins` read."""
 DEFINITIONS: dict[str, Definition] = {
@@ -172,11 +176,28 @@ def stand_ins(nodes: Iterable[NodeProto], opset: int) -> list[NodeProto]:
             made.append(helper.make_node("Gather", node.input, node.output))
         else:
             alike = [name for i, name in enumerate(node.output) if name and i in (0, SUMS.get(node.op_type))]
-            made += [
-                helper.make_node("Tile", [node.input[LIKE.get(node.op_type, 0)], ANY], [name])
-                for name in alike
-            ]
+            for name in alike:
+                made += _stand_in(node, name)
     return made
+
+
+def _stand_in(node: NodeProto, output: str) -> list[NodeProto]:
+    """Nodes that make a value of the same type and rank, of sizes that nothing says."""
+    like = node.input[LIKE.get(node.op_type, 0)]
+    if node.op_type == "DynamicQuantizeLSTM":  # steps, directions, batch, features
+        one = helper.make_node("Constant", [], [f"{output}/one"])
+        one.attribute.append(helper.make_attribute("value", from_array(np.zeros((1, 1, 1, 1), np.float32))))
+        tiled = helper.make_node("Tile", [like, ANY], [f"{output}/like"])
+        return [one, tiled, helper.make_node("Add", [f"{output}/one", f"{output}/like"], [output])]
+    slot = FLOATS.get(node.op_type, 0)
+    if not slot or (node.op_type == "QGemm" and len(node.input) > 7 and node.input[7]):
+        return [helper.make_node("Tile", [like, ANY], [output])]
+    scale, same, chosen = node.input[slot], f"{output}/like", f"{output}/chosen"
+    return [
+        helper.make_node("Tile", [like, ANY], [same]),
+        helper.make_node("Cast", [same], [chosen], to=TensorProto.BOOL),
+        helper.make_node("Where", [chosen, scale, scale], [output]),
+    ]
 
 
 def _axis(node: NodeProto) -> int:
