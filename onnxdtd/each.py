@@ -85,11 +85,11 @@ def single(explainer: Explainer, e: Explanation, i: int) -> Explanation:
         nodes=tuple(node if node.samples is None else node.sample(i) for node in e.nodes),
         extras={key: value[i : i + 1] if _is_each(value, count) else value for key, value in e.extras.items()},
     )  # fmt: skip
-    return dataclasses.replace(one, warnings=_warnings(explainer, e, one))
+    return dataclasses.replace(one, warnings=warnings_of(explainer, e, one))
 
 
-def _warnings(explainer: Explainer, e: Explanation, one: Explanation) -> tuple[str, ...]:
-    """Those of the batch, where they name samples as they are of this one."""
+def warnings_of(explainer: Explainer, e: Explanation, one: Explanation) -> tuple[str, ...]:
+    """The warnings of a part of a batch: those of the batch, where they name samples as they are of this part."""
     here = explainer.at(e.inputs)
     plan = here.plan(e.output)
 

@@ -31,6 +31,7 @@ from onnxdtd.cli import (
     report,
     roots,
     run,
+    serve,
     tables,
 )  # fmt: skip
 from onnxdtd.cli.stopping import INTERRUPTED, bounded, signals
@@ -66,6 +67,10 @@ _COMMANDS: list[tuple[str, Any, str, str | None]] = [
 ]
 for _name, _command, _help, _examples in _COMMANDS:
     app.command(_name, short_help=_help, epilog=_examples)(bounded(_command))
+# It runs until it is told to stop: its --timeout is that of a request.
+app.command("serve", short_help="Serve models and explanations over HTTP.", epilog=serve.EXAMPLES)(
+    serve.serve
+)
 app.command("ops", short_help="Show the operators.")(tables.ops)
 app.command("rules", short_help="Show the rules.", epilog=tables.RULES_FILE)(tables.rules)
 app.command("methods", short_help="Show the methods.")(tables.methods)

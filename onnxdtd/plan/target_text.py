@@ -21,10 +21,12 @@ _NAMES_SHOWN = 8
 
 @dataclass(frozen=True)
 class Names:
-    """outputs: of the model. classes: along its class axis, where they have names."""
+    """outputs: of the model. classes: along its class axis, where they have names. files: whether a text may name a
+    file (`mask:`), as that of a stranger may not."""
 
     outputs: Sequence[str]
     classes: Sequence[str] = ()
+    files: bool = True
 
 
 def read_target(text: str, names: Names) -> Target:
@@ -103,7 +105,7 @@ def _form(text: str, names: Names) -> Target | None:
         if which != "best" and not (whole(which) and int(which) >= 0):
             raise TargetError(f"target '{text}': give box:best, or box:0, box:1, ... by score")
         return Target(form=Box(0 if which == "best" else int(which)))
-    if text.startswith("mask:"):
+    if text.startswith("mask:") and names.files:
         return Target(form=_mask(text.removeprefix("mask:")))
     return None
 
