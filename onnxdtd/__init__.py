@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from onnxdtd.each import explain_each
     from onnxdtd.explanation import Explanation
     from onnxdtd.inputs import IMAGE_SUFFIXES, PRESETS, Preprocess, open_data, read_inputs
-    from onnxdtd.lessons import Clusters, Lesson, cluster, summarise
+    from onnxdtd.lessons import Clusters, Concepts, Lesson, cluster, concepts, summarise
     from onnxdtd.methods import METHODS
     from onnxdtd.metrics import METRICS, Evaluation, evaluate
     from onnxdtd.ops import OPS
@@ -73,6 +73,7 @@ _LATER = {
     "Clusters": "onnxdtd.lessons",
     "Comparison": "onnxdtd.comparison",
     "CompiledModel": "onnxdtd.compiled.explainer_model",
+    "Concepts": "onnxdtd.lessons",
     "Conservation": "onnxdtd.conservation",
     "Decomposition": "onnxdtd.theory.recursion",
     "Evaluation": "onnxdtd.metrics",
@@ -95,6 +96,7 @@ _LATER = {
     "compare": "onnxdtd.comparison",
     "compare_models": "onnxdtd.comparison",
     "compile": "onnxdtd.compiled.explainer_model",
+    "concepts": "onnxdtd.lessons",
     "evaluate": "onnxdtd.metrics",
     "explain": "onnxdtd.passes",
     "explain_each": "onnxdtd.each",
@@ -117,6 +119,7 @@ __all__ = [
     "Clusters",
     "Comparison",
     "CompiledModel",
+    "Concepts",
     "Conservation",
     "Decomposition",
     "Evaluation",
@@ -154,6 +157,7 @@ __all__ = [
     "compare",
     "compare_models",
     "compile",
+    "concepts",
     "evaluate",
     "explain",
     "explain_each",

@@ -65,13 +65,16 @@ class Reopened:
     data: DataSet | None
 
 
-def reopened(folder: Path, explainer: Explainer | None = None, data: Any = None) -> Reopened:
-    """What a job was made of. explainer, data: instead of what the manifest names. Raises InputError where the model
-    is not found or is another one, or settings could not be written down; and what `Explainer` and `open_data` do."""
+def reopened(
+    folder: Path, explainer: Explainer | None = None, model: str | Path | None = None, data: Any = None
+) -> Reopened:
+    """What a job was made of. explainer, model, data: instead of what the manifest names. Raises InputError where
+    the model is not found or is another one, or settings could not be written down; and what `Explainer` and
+    `open_data` do."""
     manifest = read_manifest(folder)
     source = manifest.get(SOURCE) or {}
     if explainer is None:
-        explainer = _explainer(folder, manifest, source)
+        explainer = _explainer(folder, manifest, source, model)
     elif explainer.engine == "auto":
         explainer = explainer.by(engine=manifest["engine"])
     target = source.get("target", manifest["target"])
@@ -86,8 +89,10 @@ def reopened(folder: Path, explainer: Explainer | None = None, data: Any = None)
     return Reopened(explainer, target, opened)
 
 
-def _explainer(folder: Path, manifest: Mapping[str, Any], source: Mapping[str, Any]) -> Explainer:
-    path, lost = source.get("model"), source.get("lost", ())
+def _explainer(
+    folder: Path, manifest: Mapping[str, Any], source: Mapping[str, Any], model: str | Path | None
+) -> Explainer:
+    path, lost = model or source.get("model"), source.get("lost", ())
     if path is None or lost:
         reason = f"its {', '.join(lost)} cannot be written down" if lost else "its model was no file"
         raise InputError(f"'{folder}' does not say all of how it was explained, {reason}: give the explainer")

@@ -1,11 +1,13 @@
 """What a data set teaches: the rows that `batch` has explained, read together.
 
 Read `lesson` (`summarise`: means by class), `clustering` (`cluster`, by `features` and
-`spectral`).
+`spectral`),
+`concept` (`concepts`, by `layers` and `channels`).
 """
 
 from onnxdtd.lessons.clustering import cluster
 from onnxdtd.lessons.clusters import Clusters
+from onnxdtd.lessons.concept import Concepts, concepts
 from onnxdtd.lessons.lesson import Lesson, summarise
 
-__all__ = ["Clusters", "Lesson", "cluster", "summarise"]
+__all__ = ["Clusters", "Concepts", "Lesson", "cluster", "concepts", "summarise"]

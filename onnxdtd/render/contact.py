@@ -69,12 +69,12 @@ def cell(
     return Thumb(lines, (_small(shown / 255.0, size), _small(over(flat, shown / 255.0, scale), size)))
 
 
-def sheet(thumbs: Sequence[Thumb], title: str, caption: str = "") -> Figure:
-    """The cells row by row, as many across as have room."""
+def sheet(thumbs: Sequence[Thumb], title: str, caption: str = "", across: int | None = None) -> Figure:
+    """The cells row by row; across: how many in a row, by default as many as have room."""
     wide = max(sum(p.shape[1] for p in t.pictures) + 6 for t in thumbs)
     text = _LINE * max(len(t.lines) for t in thumbs) + 8
     tall = text + max(p.shape[0] for t in thumbs for p in t.pictures)
-    across = max(1, min(ACROSS, len(thumbs), 2600 // (wide + _GAP)))
+    across = across or max(1, min(ACROSS, len(thumbs), 2600 // (wide + _GAP)))
     down = -(-len(thumbs) // across)
     page = Page(max(2 * MARGIN + across * (wide + _GAP), 900), down * (tall + _GAP), title, caption)
     for k, cell in enumerate(thumbs):
