@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from onnxdtd.comparison import NEIGHBOURS, Comparison, compare, compare_models
     from onnxdtd.compiled.explainer_model import CompiledModel, compile
     from onnxdtd.conservation import Conservation, NodeReport
-    from onnxdtd.datasets import Results, Store, Tally, batch
+    from onnxdtd.datasets import Ray, Results, Store, Tally, batch
     from onnxdtd.each import explain_each
     from onnxdtd.explanation import Explanation
     from onnxdtd.inputs import IMAGE_SUFFIXES, PRESETS, Preprocess, open_data, read_inputs
@@ -84,6 +84,7 @@ _LATER = {
     "Lesson": "onnxdtd.lessons",
     "NodeReport": "onnxdtd.conservation",
     "Preprocess": "onnxdtd.inputs",
+    "Ray": "onnxdtd.datasets",
     "Results": "onnxdtd.datasets",
     "Root": "onnxdtd.theory.root",
     "Roots": "onnxdtd.theory.root",
@@ -142,6 +143,7 @@ __all__ = [
     "Preprocess",
     "ProviderError",
     "RULES",
+    "Ray",
     "Results",
     "Root",
     "Roots",

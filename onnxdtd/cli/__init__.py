@@ -96,7 +96,7 @@ def root(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code; the user's own mistakes never show a traceback."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    words = batch.with_address(sys.argv[1:] if arguments is None else arguments)
     with signals() as received:
         try:
             result = app(args=words, prog_name="onnxdtd", standalone_mode=False)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,9 +17,20 @@ Examples:
   onnxdtd batch model.onnx photos/ -o job --preset imagenet --workers 2
   onnxdtd batch model.onnx rows.npz -o job --dtype float16 --shard-rows 1024
   onnxdtd batch model.onnx table.csv -o job --dry-run
+  onnxdtd batch model.onnx photos/ -o job --preset imagenet --ray auto
 
 The folder holds manifest.json, shards/ (Parquet) and failed.jsonl; onnxdtd.Results reads it. Interrupted, the
 same command goes on where it stopped. Exit code 6: finished, and some rows failed."""
+
+_ADDRESS = re.compile(r"local|auto|ray://.+|[^/]+:\d+")
+
+
+def with_address(words: Sequence[str]) -> list[str]:
+    """The words of the command line, where --ray has an address: the next word, if it is one, else `local`."""
+    return [
+        f"{word}=local" if word == "--ray" and not _ADDRESS.fullmatch(follower) else word
+        for word, follower in zip_longest(words, words[1:], fillvalue="")
+    ]
 
 
 @options.takes_image
@@ -58,7 +72,29 @@ def batch(
         bool,
         typer.Option("--audit", help="All quick findings of each row: some walks more, one row at a time."),
     ] = False,
-    workers: Annotated[int, typer.Option(metavar="N", help="Processes, which share the cores.")] = 1,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Processes, which share the cores; with --ray actors. [default: 1; as many as the cluster holds]",
+            show_default=False,
+        ),
+    ] = None,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            metavar="[ADDRESS]",
+            help="On a Ray cluster: host:port, auto (the one that this machine belongs to), or local (the default).",
+        ),
+    ] = None,
+    cpus: Annotated[
+        float | None,
+        typer.Option(metavar="N", help="With --ray: cores, and threads, of an actor. [default: 1]"),
+    ] = None,
+    gpus: Annotated[
+        float | None,
+        typer.Option(metavar="N", help="With --ray: GPUs of an actor, such as .25. [default: 0]"),
+    ] = None,
     limit: Annotated[
         int | None, typer.Option(metavar="N", help="Only the first rows. [default: all]", show_default=False)
     ] = None,
@@ -103,6 +139,7 @@ def batch(
         store={"what": store, "dtype": dtype, "keep": tuple(keep or ()), "audit": audit, "overlays": overlays},
         shard_rows=shard_rows,
         workers=workers,
+        ray={"address": ray, "cpus": cpus, "gpus": gpus},
         limit=limit,
         retry_failed=retry_failed,
         dry_run=dry_run,

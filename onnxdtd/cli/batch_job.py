@@ -15,9 +15,10 @@ from onnxdtd.cli.text import message, say
 from onnxdtd.datasets import Store, Tally
 from onnxdtd.datasets.foretell import Forecast, foretell
 from onnxdtd.datasets.job import plan_job, run_job
+from onnxdtd.datasets.ray import Ray
 from onnxdtd.datasets.record import FAILED
 from onnxdtd.datasets.results import Results
-from onnxdtd.errors import Faults, PartialError
+from onnxdtd.errors import Faults, PartialError, UsageError
 
 
 def explain(
@@ -31,7 +32,8 @@ def explain(
     *,
     store: Mapping[str, Any],
     shard_rows: int,
-    workers: int,
+    workers: int | None,
+    ray: Mapping[str, Any],
     limit: int | None,
     retry_failed: bool,
     dry_run: bool,
@@ -40,10 +42,11 @@ def explain(
     """Explain all rows, telling how far it is; the last line says how many of what. Raises PartialError for rows that
     could not be explained, when all the others are written."""
     faults = Faults()
-    kept = None
+    kept = place = None
     explainer = explainer_for(faults, model, preprocess=preprocess, image=image, inputs=data, **options)
     with faults:
         kept = Store(**store)
+        place = _place(ray)
     faults.stop()
     assert explainer is not None  # or there was a fault
     job = plan_job(
@@ -53,10 +56,10 @@ def explain(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of NumPy and matplotlib
         if dry_run:
-            forecast = foretell(job, workers)
+            forecast = foretell(job, workers or 1)
             return json.dumps(dataclasses.asdict(forecast)) if as_json else _foretold(forecast)
         try:
-            tally = run_job(job, workers, retry_failed, _teller(as_json))
+            tally = run_job(job, workers, retry_failed, _teller(as_json), place)
         except BaseException as error:
             if not isinstance(error, Exception):
                 message(f"what is done is kept in '{output}': the same command goes on from there")
@@ -75,6 +78,14 @@ def explain(
             f"{reason.splitlines()[0]}"
         )
     return end
+
+
+def _place(options: Mapping[str, Any]) -> Ray | None:
+    """The cluster that the options name. UsageError where they speak of actors without one."""
+    stated = {name: value for name, value in options.items() if value is not None}
+    if stated and "address" not in stated:
+        raise UsageError(f"--{next(iter(stated))} is what an actor takes: give --ray too")
+    return Ray(**stated) if stated else None
 
 
 def _teller(as_json: bool) -> Callable[[Tally], object] | None:

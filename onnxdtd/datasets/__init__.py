@@ -1,12 +1,13 @@
 """Whole data sets: explained in shards that survive what machines do, and read back row by row.
 
 Read `job` (`batch`), `work` (what is done with a shard), `columns` (what is stored of a row), `record` (which rows
-are done, for which settings), `pool` (several processes), `results` (reading).
+are done, for which settings), `pool` (several processes), `actors` (several machines), `results` (reading).
 """
 
 from onnxdtd.datasets.columns import Store
 from onnxdtd.datasets.job import batch
+from onnxdtd.datasets.ray import Ray
 from onnxdtd.datasets.results import Results
 from onnxdtd.datasets.tally import Tally
 
-__all__ = ["Results", "Store", "Tally", "batch"]
+__all__ = ["Ray", "Results", "Store", "Tally", "batch"]

@@ -13,8 +13,10 @@ from typing import Any
 import numpy as np
 
 from onnxdtd.arrow import arrow
+from onnxdtd.datasets.actors import outcomes as outcomes_on
 from onnxdtd.datasets.columns import Store
 from onnxdtd.datasets.pool import outcomes
+from onnxdtd.datasets.ray import Ray
 from onnxdtd.datasets.recipe import recipe
 from onnxdtd.datasets.record import MANIFEST, Record, check_place, read_manifest
 from onnxdtd.datasets.results import Results
@@ -42,7 +44,8 @@ def batch(
     *,
     store: Store | None = None,
     shard_rows: int = SHARD_ROWS,
-    workers: int = 1,
+    workers: int | None = None,
+    ray: Ray | str | bool | None = None,
     limit: int | None = None,
     retry_failed: bool = False,
     labels: Any = None,
@@ -53,18 +56,21 @@ def batch(
 
     model: as for `Explainer`, which `settings` go to (engine `auto` if none is named), or an explainer. data: as for
     `open_data`, or an iterable of (id, inputs). target: the same for all rows. store: what is kept of a row.
-    shard_rows: rows of a file. workers: processes, among which the cores are divided. limit: only the first rows. A
-    job that was interrupted goes on by the same call: rows that are done are left out, by their ids, as are those
-    that failed, unless `retry_failed`. progress: told a `Tally` after each shard.
+    shard_rows: rows of a file. workers: processes, among which the cores are divided, by default one. ray: a cluster
+    on which the job runs, a `Ray` or its address; workers are then its actors, by default as many as it has room for.
+    limit: only the first rows. A job that was interrupted goes on by the same call, here or on a cluster: rows that
+    are done are left out, by their ids, as are those that failed, unless `retry_failed`. progress: told a `Tally`
+    after each shard.
 
     Rows that cannot be explained are in `Results.failed`, with their reason. Raises UsageError for another job's
     folder, one that is being written, a full disk, short memory; and what `Explainer` and `open_data` raise.
     """
+    place = Ray.of(ray)
     job = plan_job(
         model, data, out, target, method, store=store, shard_rows=shard_rows, workers=workers, limit=limit,
         labels=labels, **settings,
     )  # fmt: skip
-    run_job(job, workers, retry_failed, progress)
+    run_job(job, workers, retry_failed, progress, place)
     return Results(job.folder)
 
 
@@ -88,12 +94,12 @@ class Job:
 
 def plan_job(
     model: Model | Explainer, data: Any, out: str | Path, target: Any = None, method: Method | None = None, *,
-    store: Store | None = None, shard_rows: int = SHARD_ROWS, workers: int = 1, limit: int | None = None,
-    labels: Any = None, **settings: Any,
+    store: Store | None = None, shard_rows: int = SHARD_ROWS, workers: int | None = None,
+    limit: int | None = None, labels: Any = None, **settings: Any,
 ) -> Job:  # fmt: skip
     """A job from the arguments of `batch`. Raises what stands against it."""
     arrow()
-    for name, number in (("shard_rows", shard_rows), ("workers", workers)):
+    for name, number in (("shard_rows", shard_rows), ("workers", 1 if workers is None else workers)):
         if isinstance(number, bool) or not isinstance(number, (int, np.integer)) or number < 1:
             raise UsageError(f"{name} is a number of 1 or more, not {number!r}")
     folder, store = Path(out).resolve(), store or Store()
@@ -127,12 +133,15 @@ def plan_job(
     )
 
 
-def run_job(job: Job, workers: int = 1, retry_failed: bool = False, progress: OnTally | None = None) -> Tally:
+def run_job(
+    job: Job, workers: int | None = None, retry_failed: bool = False, progress: OnTally | None = None,
+    ray: Ray | None = None,
+) -> Tally:  # fmt: skip
     """Do what is left of a job. Raises UsageError, OnnxdtdError; what is done is kept."""
     try:
         job.folder.mkdir(parents=True, exist_ok=True)
         with locked(job.folder):
-            return _run(job, workers, retry_failed, progress)
+            return _run(job, workers, retry_failed, progress, ray)
     except MemoryError as error:
         raise UsageError(f"memory is short ({error or 'out of memory'}); {KEPT}") from None
     except OSError as error:
@@ -144,7 +153,9 @@ def run_job(job: Job, workers: int = 1, retry_failed: bool = False, progress: On
 KEPT = "what is done is kept, and the same command goes on from there"
 
 
-def _run(job: Job, workers: int, retry_failed: bool, progress: OnTally | None) -> Tally:
+def _run(
+    job: Job, workers: int | None, retry_failed: bool, progress: OnTally | None, ray: Ray | None
+) -> Tally:
     record = Record(job.folder, job.settled, job.recipe)
     retried = dict(record.failed) if retry_failed else {}
     record.failed = {} if retry_failed else record.failed
@@ -155,7 +166,12 @@ def _run(job: Job, workers: int, retry_failed: bool, progress: OnTally | None) -
         return Tally(len(record.done), len(record.failed), earlier, total, time.monotonic() - began, tried)
 
     settled_ids = record.done | record.failed.keys()
-    for task, outcome in outcomes(job.work, tasks(job, settled_ids), workers):
+    left = tasks(job, settled_ids)
+    if ray is None:
+        ended = outcomes(job.work, left, workers or 1)
+    else:
+        ended = outcomes_on(job.work, left, workers, ray, job.settled)
+    for task, outcome in ended:
         _note(record, task, outcome)
         tried += len(task.ids)
         if progress is not None:
@@ -163,6 +179,7 @@ def _run(job: Job, workers: int, retry_failed: bool, progress: OnTally | None) -
     untried = {name: why for name, why in retried.items() if name not in record.done | record.failed.keys()}
     record.failed |= untried  # beyond the limit
     record.forget()
+    record.sweep()
     record.write({"state": "finished", "rows": len(record.done), "failed": len(record.failed)})
     return tally()
 

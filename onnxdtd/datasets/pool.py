@@ -70,6 +70,14 @@ def _ended(running: dict[Future[Outcome], Task]) -> Iterator[tuple[Task, Outcome
         yield running.pop(future), future.result()
 
 
+def deadly(task: Task) -> UsageError:
+    """What is told where process after process dies over a task."""
+    return UsageError(
+        f"{DEATHS} processes died over the {len(task.ids)} rows from '{task.ids[0]}' on: where memory is short, take "
+        "fewer workers or smaller shards"
+    )
+
+
 class Hand:
     """A process that does one task after the other. work: pickled. threads: of its sessions and of NumPy."""
 
@@ -91,10 +99,7 @@ class Hand:
             if kind == "raised":
                 raise result
             return result  # type: ignore[no-any-return]
-        raise UsageError(
-            f"{DEATHS} processes died over the {len(task.ids)} rows from '{task.ids[0]}' on: where memory is short, "
-            "take fewer workers or smaller shards"
-        )
+        raise deadly(task)
 
     def stop(self) -> None:
         """End the process at once."""

@@ -59,8 +59,7 @@ class Record:
         self.folder, self._source = folder, source
         for name in (SHARDS, OVERLAYS) if settled["store"]["overlays"] else (SHARDS,):
             (folder / name).mkdir(parents=True, exist_ok=True)
-        for place in (folder, *(path for path in folder.iterdir() if path.is_dir())):
-            sweep(place)
+        self.sweep()
         self._settled = plain(settled)
         if (folder / MANIFEST).exists():
             self._refuse_another()
@@ -74,6 +73,11 @@ class Record:
         document = {"schema": SCHEMA, **self._settled, SOURCE: self._source, **facts}
         with whole(self.folder / MANIFEST) as file:
             file.write((json.dumps(plain(document), indent=1, allow_nan=False) + "\n").encode())
+
+    def sweep(self) -> None:
+        """Delete what processes that are no more have left unfinished."""
+        for place in (self.folder, *(path for path in self.folder.iterdir() if path.is_dir())):
+            sweep(place)
 
     def fail(self, failed: Mapping[str, str]) -> None:
         """Add rows that could not be explained; they are on the disk when this returns."""

@@ -14,11 +14,13 @@ from onnxdtd.errors import OnnxdtdError
 
 def main() -> None:
     """Work until there are no more tasks."""
+    parent = os.getppid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; who handed out the tasks decides
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what anybody prints is no answer
     try:
         work = pickle.load(sys.stdin.buffer)
+        work.orphaned = lambda: os.getppid() != parent
         while True:
             task = pickle.load(sys.stdin.buffer)
             try:
