@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -24,8 +24,11 @@ from onnxdtd.web.faults import RequestError, as_json, refused
 from onnxdtd.web.guard import App, Guard
 from onnxdtd.web.running import Leaving
 
+T = TypeVar("T")
 HEALTH = ("/v2/health/live", "/v2/health/ready", "/")
 """Answered without a token: probes have none, and learn nothing else."""
+_AT_ONCE = 1 << 16
+"""Bytes that are read or written in less than a millisecond or two."""
 _LATE = 5.0
 """Seconds beyond the limit of time for which a pass that does not look at the clock is waited for."""
 
@@ -132,11 +135,10 @@ class Service:
 
     async def _infer(self, line: Line, request: Any) -> Response:
         body = await body_of(request, self.limits.body)
-        asked = await run_in_threadpool(
-            v2.read_request, line.served, body, request.headers.get(v2.HEAD_LENGTH)
-        )
+        head = request.headers.get(v2.HEAD_LENGTH)
+        asked = await _beside(len(body), lambda: v2.read_request(line.served, body, head))
         answer = await self._wait(line, asked.question)
-        content, headers = await run_in_threadpool(v2.written_answer, line.served, asked, answer)
+        content, headers = await _beside(answer.nbytes, lambda: v2.written_answer(line.served, asked, answer))
         return Response(content, headers=headers)
 
     async def v1_ask(self, request: Any) -> Response:
@@ -147,10 +149,10 @@ class Service:
 
         async def ask(line: Line, request: Any) -> Response:
             body = await body_of(request, self.limits.body)
-            question = await run_in_threadpool(v1.read_request, line.served, body, verb == "explain")
+            question = await _beside(len(body), lambda: v1.read_request(line.served, body, verb == "explain"))
             answer = await self._wait(line, question)
             write = v1.explanations if verb == "explain" else v1.predictions
-            return await run_in_threadpool(lambda: as_json(write(line.served, answer)))
+            return await _beside(answer.nbytes, lambda: as_json(write(line.served, answer)))
 
         return await self._answered(request, verb, ask, name)
 
@@ -203,6 +205,12 @@ class Service:
             await app(scope, receive, sending)
 
         return counted
+
+
+async def _beside(size: int, work: Callable[[], T]) -> T:
+    """What work makes of so many bytes: of many in a thread of its own, so that others are not kept waiting; of few
+    at once, since a change of threads takes longer."""
+    return await run_in_threadpool(work) if size > _AT_ONCE else work()
 
 
 async def _no_such_page(_request: Any, error: Any) -> Response:

@@ -39,6 +39,11 @@ class Answer:
     tensors: Arrays
     notes: dict[str, Any]
 
+    @property
+    def nbytes(self) -> int:
+        """Of all tensors."""
+        return sum(array.nbytes for array in self.tensors.values())
+
 
 class Served:
     """A model under its name. explainer: by the method that is taken where a request names none.

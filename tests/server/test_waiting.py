@@ -2,17 +2,9 @@
 
 from __future__ import annotations
 
-import http.client
-import json
-import os
-import re
-import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,7 +16,7 @@ import onnxdtd
 from onnxdtd.deadline import check
 from onnxdtd.errors import InputError, TargetError, TimeLimitError
 from onnxdtd.plan.target import Target
-from tests.support.command_line import DIGIT_MODEL, dense
+from tests.support.command_line import dense
 from tests.support.model_text import model
 
 pytest.importorskip("starlette", reason="the extra `serve` is not installed")
@@ -195,42 +187,3 @@ def test_metrics_are_written_as_prometheus_reads_them() -> None:
     assert 'onnxdtd_request_seconds_bucket{model="a",kind="infer",le="+Inf"} 3\n' in text
     assert 'onnxdtd_request_seconds_sum{model="a",kind="infer"} 99.302\n' in text
     assert '# TYPE onnxdtd_waiting gauge\nonnxdtd_waiting{model="a"} 3\n' in text
-
-
-@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
-def test_sigterm_loses_no_request_that_was_accepted() -> None:
-    command = [sys.executable, "-m", "onnxdtd", "serve", str(DIGIT_MODEL), "--port", "0"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert process.stderr is not None
-    try:
-        address = re.search(r"http://([\d.]+):(\d+)", first_line := process.stderr.readline())
-        assert address, first_line
-        body = json.dumps({"instances": np.zeros((1, 1, 28, 28)).tolist()})
-
-        def client(_: int) -> tuple[int, int, bool]:
-            """Answers, others, and whether the last one was told that the connection ends."""
-            connection = http.client.HTTPConnection(address[1], int(address[2]), timeout=PATIENCE)  # type: ignore[index]
-            statuses = []
-            while True:
-                try:
-                    connection.request("POST", "/v1/models/mnist_cnn:explain", body)
-                    reply = connection.getresponse()
-                    statuses.append(reply.status)
-                    reply.read()
-                except OSError:
-                    return statuses.count(200), len(statuses), False
-                if reply.getheader("connection") == "close":
-                    return statuses.count(200), len(statuses), True
-
-        with ThreadPoolExecutor(4) as pool:
-            clients = [pool.submit(client, i) for i in range(4)]
-            time.sleep(0.5)
-            process.send_signal(signal.SIGTERM)
-            ends = [own.result(PATIENCE) for own in clients]
-        out, err = process.communicate(timeout=PATIENCE)
-    finally:
-        process.kill()
-        process.wait()
-    answered = sum(good for good, _, _ in ends)
-    assert [good == count > 0 and told for good, count, told in ends] == [True] * 4
-    assert (process.returncode, out.strip(), err) == (0, f"stopped: {answered} requests, all answered", "")
