@@ -8,18 +8,22 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from onnxdtd.disk import RESULT, open_regular, parsed_json, read_json
 from onnxdtd.durable import locked
-from onnxdtd.errors import InputError, UsageError
+from onnxdtd.errors import InputError, UsageError, one_line
 from onnxdtd.folder import check_folder, plain
+from onnxdtd.registry import METRICS
 
 SCHEMA = "onnxdtd.evaluation/1"
 MANIFEST, RESULTS, PICTURE = "evaluation.json", "results.jsonl", "curves.png"
 FILES = [PICTURE, MANIFEST, RESULTS]
+STATES = ("finite", "zero", "not finite")
+"""What relevance may be; where it is not finite, nothing is measured."""
 
 
 class Journal:
@@ -58,17 +62,26 @@ class Journal:
         self.done.add((record["method"], record["input"]))
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        """Every record, in the order of writing."""
-        with (self.folder / RESULTS).open(encoding="utf-8") as file:
-            for number, line in enumerate(file, 1):
-                try:
-                    record = json.loads(line)
-                    record["scores"] = {name: float(value) for name, value in record["scores"].items()}
-                    record["method"], record["input"], record["curves"]
-                except (ValueError, KeyError, TypeError, AttributeError):
-                    where = f"'{self.folder / RESULTS}', line {number}"
-                    raise InputError(f"{where} is damaged: choose another folder") from None
-                yield record
+        """Every record, in the order of writing; of two for one input and method the first. InputError for a line
+        that `append` has not written."""
+        seen: set[tuple[str, int]] = set()
+        try:
+            with open_regular(self.folder / RESULTS, RESULT) as file:
+                for number, line in enumerate(file, 1):
+                    record = self._read(line, number)
+                    key = record["method"], record["input"]
+                    if key not in seen:
+                        seen.add(key)
+                        yield record
+        except OSError as error:
+            raise InputError(f"'{self.folder / RESULTS}' cannot be read: {one_line(error)}") from None
+
+    def _read(self, line: bytes, number: int) -> dict[str, Any]:
+        try:
+            return checked(parsed_json(line), self._settled["data"]["count"], self._settled["metrics"])
+        except ValueError:
+            where = f"'{self.folder / RESULTS}', line {number}"
+            raise InputError(f"{where} is damaged: choose another folder") from None
 
     def finish(self, document: Mapping[str, Any]) -> None:
         """Write evaluation.json, whole or not at all."""
@@ -90,7 +103,12 @@ class Journal:
         """The manifest of an earlier run; UsageError where it was another evaluation."""
         if not (self.folder / MANIFEST).exists():
             return None
-        earlier: dict[str, Any] = json.loads((self.folder / MANIFEST).read_text("utf-8"))
+        try:
+            earlier = read_json(self.folder / MANIFEST)
+        except ValueError as error:
+            raise InputError(f"'{self.folder / MANIFEST}' is damaged: {one_line(error)}") from None
+        if not isinstance(earlier, dict):
+            raise InputError(f"'{self.folder / MANIFEST}' is damaged: it is no object")
         for name, now in {"schema": SCHEMA, **self._settled}.items():
             if (before := earlier.get(name)) != now:
                 raise UsageError(
@@ -105,6 +123,44 @@ class Journal:
             file.seek(0)
             whole = sum(len(line) for line in file if line.endswith(b"\n"))
             file.truncate(whole)
+
+
+def checked(record: Any, count: int, metrics: Sequence[str]) -> dict[str, Any]:
+    """A record as `Work` makes it: numbers for the scores, of metrics that are measured, at least one of each that
+    was to be. ValueError for anything else. count: of inputs."""
+    if not isinstance(record, dict):
+        raise ValueError("no object")
+    method, number, relevance = (record.get(name) for name in ("method", "input", "relevance"))
+    if not isinstance(method, str) or type(number) is not int or not 0 <= number < count:
+        raise ValueError("no method and input")
+    scores, curves = record.get("scores"), record.get("curves")
+    if relevance not in STATES or not isinstance(scores, dict) or not isinstance(curves, dict):
+        raise ValueError("no scores")
+    numbers = {name: _number(value) for name, value in scores.items()}
+    points = {name: _numbers(values) for name, values in curves.items()}
+    of = {name.partition(".")[0] for name in (*numbers, *points)}
+    due = {
+        name for name in metrics if relevance != STATES[-1] and not METRICS[name].needs.startswith("another")
+    }
+    if not due <= of <= {*metrics}:
+        raise ValueError("scores of other metrics")
+    return {**record, "scores": numbers, "curves": points}
+
+
+def _number(value: Any) -> float:
+    """A number, or one of the words that JSON has instead of some."""
+    if type(value) not in (int, float) and value not in ("nan", "inf", "-inf"):
+        raise ValueError("no number")
+    try:
+        return float(value)
+    except OverflowError:
+        raise ValueError("too large") from None
+
+
+def _numbers(values: Any) -> list[float]:
+    if not isinstance(values, list) or not values:
+        raise ValueError("no list of numbers")
+    return [_number(value) for value in values]
 
 
 def _difference(name: str, before: Any, now: Any) -> str:

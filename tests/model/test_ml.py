@@ -142,7 +142,7 @@ def test_support_vector_regressors(kernel):
 
 
 @pytest.mark.parametrize("norm", ["L1", "L2", "MAX"])
-@pytest.mark.parametrize("opset", [11, 13, 17, 18])
+@pytest.mark.parametrize("opset", [7, 9, 11, 13, 17, 18])
 def test_normalisers(norm, opset):
     x = X.copy()
     x[1], x[2] = 0, -abs(x[2])

@@ -140,9 +140,11 @@ class Draft:
             total = self.add("Add", total, name)
         act = self.add(pick(self.rng, ("Relu", "Tanh", "Identity")), total)
         y = self.add("Gemm", act, self.weight(4, 6), self.weight(4), transB=1)
-        return self._model(self.nodes, {n: self.values[n] for n in self.inputs}, [y], self.weights), {
-            name: self.values[name] for name in self.inputs
-        }
+        feeds = {name: self.values[name] for name in self.inputs}
+        model = self._model(self.nodes, feeds, [y], self.weights)
+        sizes = ["N" if self.open else 1, 4]
+        model.graph.output[0].CopyFrom(helper.make_tensor_value_info(y, TensorProto.FLOAT, sizes))
+        return model, feeds
 
     def mark(self) -> tuple[int, int, int, dict[str, None]]:
         """Where the graph stands, for `back`."""
@@ -151,6 +153,9 @@ class Draft:
     def back(self, mark: tuple[int, int, int, dict[str, None]]) -> None:
         """Take away what was added since."""
         nodes, weights, stock, self.loose = mark
+        for node in self.nodes[nodes:]:
+            for name in node.output:
+                self.values.pop(name, None)
         del self.nodes[nodes:], self.weights[weights:], self.stock[stock:]
 
     def _reshaped(self, name: str, shape: tuple[int, ...], size: int) -> str:
@@ -195,11 +200,6 @@ class Draft:
             for name, x in feeds.items()
         ]
         outs = [onnx.ValueInfoProto(name=name) for name in outputs]
-        if outputs and outputs[0] not in self.values and len(outputs) == 1:
-            outs = [onnx.ValueInfoProto(name=outputs[0])]
-        elif outputs[0] in self.values:
-            sizes = ["N" if self.open else 1, *self.values[outputs[0]].shape[1:]]
-            outs = [helper.make_tensor_value_info(outputs[0], TensorProto.FLOAT, sizes)]
         graph = helper.make_graph(nodes, "random", ins, outs, weights)
         opsets = {"": self.opset} | {node.domain: 1 for node in nodes if node.domain}
         opsets |= {ML: self.ml} if ML in opsets else {}

@@ -159,7 +159,7 @@ def _ml_of(opset: int) -> int:
     return 5 if opset in (20, 26) else 3
 
 
-def random_draft(seed: int, count: int = 8) -> tuple[Draft, list[Key]]:
+def random_draft(seed: int, count: int = 7) -> tuple[Draft, list[Key]]:
     """A graph of so many operators, and which ones. Raises UnfitError."""
     rng = np.random.default_rng(seed)
     single = bool(rng.random() < 0.55)

@@ -63,8 +63,13 @@ def _normalizer(w: Writer) -> bool:
         last = (np.array([-1]),) if opset >= 18 else ()
         axes = {} if last else {"axes": [-1]}
         largest = w.emit("ReduceMax", x, *last, shape=column, attributes={"keepdims": 1} | axes)
-        zero = w.emit("Equal", largest, np.zeros((), np.float32), shape=column, kind=TensorProto.BOOL)
-        w.emit("Div", x, w.emit("Where", zero, np.ones((), np.float32), largest, shape=column), out=out)
+        # Before opset 11 Equal takes no floats, before 9 there is no Where: 1 is added where the norm is 0.
+        some = w.emit(
+            "Cast", largest, shape=column, kind=TensorProto.BOOL, attributes={"to": TensorProto.BOOL}
+        )
+        zero = w.emit("Not", some, shape=column, kind=TensorProto.BOOL)
+        one = w.emit("Cast", zero, shape=column, attributes={"to": TensorProto.FLOAT})
+        w.emit("Div", x, w.emit("Add", largest, one, shape=column), out=out)
     w.draft.remove(w.node)
     return True
 
