@@ -9,7 +9,15 @@ from onnxdtd.audit.finding import Finding, honest
 from onnxdtd.audit.many import AuditSet, Rate
 from onnxdtd.audit.probe import Probe
 from onnxdtd.audit.report import AuditReport
-from onnxdtd.audit.runner import audited, quick, run_audit, with_findings
+from onnxdtd.audit.runner import (
+    audited,
+    audited_each,
+    quick,
+    quick_each,
+    run_audit,
+    with_findings,
+    with_findings_each,
+)
 from onnxdtd.registry import AUDITS, autoload
 
 autoload(__name__)
@@ -22,8 +30,11 @@ __all__ = [
     "Probe",
     "Rate",
     "audited",
+    "audited_each",
     "honest",
     "quick",
+    "quick_each",
     "run_audit",
     "with_findings",
+    "with_findings_each",
 ]

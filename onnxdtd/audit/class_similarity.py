@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,28 +31,47 @@ OPPOSITE = (
 )  # fmt: skip
 def class_similarity(plan: Plan, explanation: Explanation, probe: Probe) -> Finding:
     """Similarity of the target's heatmap with that of a far class; that of the runner-up is reported beside."""
+    if not _has_rival(probe):
+        return _against(explanation, probe, None, {})
+    rival = seeds.rival(probe)
     more = {"runner-up": seeds.runner_up(probe)} if seeds.classes(probe) > 2 else {}
-    return _against(explanation, probe, more)
+    classes = {"far": rival[0], **more}
+    walked = probe.relevances([_seed(probe, which) for which in classes.values()])
+    others = {name: (classes[name], r) for name, r in zip(classes, walked, strict=True)}
+    return _against(explanation, probe, rival, others)
 
 
-def against_far_class(explanation: Explanation, probe: Probe) -> Finding:
-    """The same with the far class alone: one walk less."""
-    return _against(explanation, probe, {})
+def against_far_class(explanations: Sequence[Explanation], probes: Sequence[Probe]) -> list[Finding]:
+    """The same with the far class alone, for explanations of one input: one walk for all."""
+    rivals = [seeds.rival(probe) if _has_rival(probe) else None for probe in probes]
+    asked = [_seed(p, rival[0]) for p, rival in zip(probes, rivals, strict=True) if rival is not None]
+    walked = iter(probes[0].relevances(asked) if asked else ())
+    made = [{} if rival is None else {"far": (rival[0], next(walked))} for rival in rivals]
+    return [_against(*each) for each in zip(explanations, probes, rivals, made, strict=True)]
 
 
-def _against(explanation: Explanation, probe: Probe, more: Mapping[str, Array]) -> Finding:
-    """A class of the same kind may rightly have the same heatmap; one that has nothing to do with it may not."""
-    alone = seeds.classes(probe) < 2
-    if alone or seeds.one_margin(probe):
+def _has_rival(probe: Probe) -> bool:
+    return seeds.classes(probe) > 1 and not seeds.one_margin(probe)
+
+
+def _against(
+    explanation: Explanation,
+    probe: Probe,
+    rival: tuple[Array, str] | None,
+    others: Mapping[str, tuple[Array, Mapping[str, Array]]],
+) -> Finding:
+    """A class of the same kind may rightly have the same heatmap; one that has nothing to do with it may not. others:
+    the classes to compare with, and their heatmaps."""
+    if rival is None:
+        alone = seeds.classes(probe) < 2
         return Finding("class_similarity", None, LIMIT, "above", ALONE if alone else OPPOSITE)
-    which, chosen = seeds.rival(probe)
-    details = {}
-    for name, index in {"far": which, **more}.items():
-        alike = compare(probe.original, probe.relevance(_seed(probe, index)), probe.samples)
+    chosen, details = rival[1], {}
+    for name, (index, relevance) in others.items():
+        alike = compare(probe.original, relevance, probe.samples)
         details[name] = {**_medians(alike), "class": _named(explanation, index, probe)}
     details["far"]["by"] = chosen
-    value, rival = details["far"]["cosine"], details["far"]["class"]
-    whom = f"{rival}, which was asked for" if chosen == "asked" else f"{rival}, a far one"
+    value, far = details["far"]["cosine"], details["far"]["class"]
+    whom = f"{far}, which was asked for" if chosen == "asked" else f"{far}, a far one"
     if value is None:
         sentence = "One of the heatmaps to compare is all zero, so their likeness is not defined."
     elif value > LIMIT:

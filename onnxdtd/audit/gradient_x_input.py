@@ -30,7 +30,12 @@ CELLS = 14
 )  # fmt: skip
 def gradient_x_input(plan: Plan, explanation: Explanation, probe: Probe) -> Finding:
     """Similarity with the gradient of the target times the input; where there is little, whom the model follows."""
-    local = probe.by("gradient_x_input").original
+    return beside(plan, explanation, probe, probe.by("gradient_x_input"))
+
+
+def beside(plan: Plan, explanation: Explanation, probe: Probe, gradient: Probe) -> Finding:
+    """The same with that of a probe by gradient x input."""
+    local = gradient.original
     if plan.seed == "value":  # a share of a negative value has the other sign
         sign = np.where(explanation.seed[: probe.samples] < 0, -1.0, 1.0)
         local = {
@@ -92,7 +97,7 @@ def _fall(probe: Probe, relevance: Arrays) -> float | None:
         x = feeds[name]
         part = marked[:, start : start + x[0].size].reshape(x.shape)
         feeds[name], start = np.where(part, np.zeros((), x.dtype), x), start + x[0].size
-    before, after = probe.logits, probe.at(feeds).logits
+    before, after = probe.logits, probe.answer(feeds)
     sign = np.where(before < 0, -1.0, 1.0) if probe.plan.seed == "value" else 1.0
     fall = float(np.sum(probe.mask * sign * (before.astype(np.float64) - after)) / samples)
     return fall if np.isfinite(fall) else None

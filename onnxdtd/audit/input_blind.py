@@ -23,14 +23,24 @@ LIMIT = 0.999
 )  # fmt: skip
 def input_blind(plan: Plan, explanation: Explanation, probe: Probe) -> Finding:
     """Similarity with the heatmap of the same input, its values shuffled, for the same explained element."""
+    return beside(probe, shuffled(probe))
+
+
+def shuffled(probe: Probe) -> Probe | None:
+    """At the same input, its values shuffled; None where that changes nothing."""
     rng = np.random.default_rng(0)
-    shuffled = {
-        name: _shuffled(x, probe.samples, rng) if name in plan.floats else x
+    feeds = {
+        name: _shuffled(x, probe.samples, rng) if name in probe.plan.floats else x
         for name, x in probe.feeds.items()
     }
-    if all(np.array_equal(x, probe.feeds[name]) for name, x in shuffled.items()):
+    same = all(np.array_equal(x, probe.feeds[name]) for name, x in feeds.items())
+    return None if same else probe.at(feeds)
+
+
+def beside(probe: Probe, other: Probe | None) -> Finding:
+    """The same with the heatmap of a probe at the shuffled input."""
+    if other is None:
         return _silent("The input has no values that could stand in another order.")
-    other = probe.at(shuffled)
     value = middle(cosine(*(side_by_side(r, probe.samples) for r in (probe.original, other.original))))
     if value is None:
         return _silent("One of the heatmaps to compare is all zero, so their likeness is not defined.")

@@ -17,10 +17,10 @@ import numpy.typing as npt
 
 from onnxdtd.audit.similarity import cosines, side_by_side
 from onnxdtd.audit.sketch import fold
+from onnxdtd.audit.steps import free_of_seed, spread
 from onnxdtd.explainer import Explainer
 from onnxdtd.explanation import Explanation
 from onnxdtd.model.graph import Graph
-from onnxdtd.plan.assign import prune
 from onnxdtd.plan.batch import rows, samples, samples_first
 from onnxdtd.plan.boxes import class_rows
 from onnxdtd.plan.plan import Plan, make_plan, needed
@@ -29,7 +29,7 @@ from onnxdtd.plan.step import Step, everywhere
 from onnxdtd.runs.batches import fixed_batch
 from onnxdtd.runs.masks import mask_of
 from onnxdtd.types import Array, Arrays
-from onnxdtd.walk.backward import Observer, walk, watch_nothing
+from onnxdtd.walk.backward import Observer, Strand, walk, walk_all, watch_nothing
 from onnxdtd.walk.forward import Forward
 from onnxdtd.walk.run import Snapshot, reads
 from onnxdtd.walk.stepping import Reading
@@ -38,8 +38,6 @@ Tick = Callable[[int, int], None]
 
 SAMPLES = 4
 """Of a larger batch, so many are walked again."""
-DEEPEST = 64
-"""Of more layers, so many are looked at, evenly spread."""
 
 
 def tell_nobody(done: int, total: int) -> None:
@@ -83,9 +81,12 @@ class Probe:
         def remake(graph: Graph, wanted: str) -> Plan:
             overrides = [o for o in explainer.overrides if wanted == method or o.rule is None]
             own = callable(explainer.method) and wanted == method
+            name = explainer.method if own else wanted
+            if len(overrides) == len(explainer.overrides) and not explainer.strict_rules:
+                return free_of_seed(explainer.plan_for(graph, name, output))
             return free_of_seed(
                 make_plan(
-                    graph, explainer.method if own else wanted, output,
+                    graph, name, output,
                     input_range=explainer.input_range, bias=explainer.bias, overrides=overrides,
                 )
             )  # fmt: skip
@@ -111,6 +112,10 @@ class Probe:
         """The same point, another method's rules."""
         return dataclasses.replace(self, plan=self.remake(self.plan.graph, method), explained=None)
 
+    def asking(self, other: Probe) -> Probe:
+        """The same point, the elements that another probe explains."""
+        return dataclasses.replace(self, mask=other.mask, explained=None)
+
     def at(self, feeds: Arrays) -> Probe:
         """Other inputs of the same shapes."""
         return dataclasses.replace(self, feeds=feeds, values=self.forward(feeds), sums=None, explained=None)
@@ -125,6 +130,16 @@ class Probe:
         return dataclasses.replace(
             self, plan=plan, values=values, forward=forward, kept={}, sums=None, explained=None
         )
+
+    def answer(self, feeds: Arrays) -> Array:
+        """The explained value at other inputs of the same shapes, without what is inside."""
+        return np.asarray(self.forward.only([self.plan.target], feeds)[self.plan.target])
+
+    def relevances(self, seeds: Sequence[Array]) -> list[dict[str, Array]]:
+        """Relevance of each input for several seeds at the plan's target, by one walk."""
+        dtype = self.values[self.plan.target].dtype
+        strands = [Strand(seed.astype(dtype)) for seed in seeds]
+        return walk_all(self.plan, dict(self.values), strands, kept=self.kept, free=False, sums=self.sums)
 
     def relevance(
         self, seed: Array, observe: Observer = watch_nothing, plan: Plan | None = None
@@ -153,7 +168,7 @@ class Probe:
 
     @cached_property
     def layers(self) -> tuple[Step, ...]:
-        """Convolutions and dense ops from the output to the input, at most `DEEPEST`, evenly spread."""
+        """Convolutions and dense ops from the output to the input, at most `steps.DEEPEST`, evenly spread."""
         return spread([step for step in reversed(self.plan.steps) if step.op.family in LAYERS])
 
     @cached_property
@@ -187,29 +202,14 @@ class Probe:
         return {name: cosines(np.stack([t[name] for t in traces], axis=1)) for name in traces[0]}
 
 
-def spread(steps: Sequence[Step]) -> tuple[Step, ...]:
-    """At most `DEEPEST` of the steps, evenly spread."""
-    chosen = np.unique(np.linspace(0, len(steps) - 1, min(DEEPEST, len(steps))).round().astype(int))
-    return tuple(steps[i] for i in chosen)
-
-
-def free_of_seed(plan: Plan) -> Plan:
-    """The plan, pruned only by what holds for every seed: a method that explains max(0, logit) starts with
-    nothing at a negative logit, but an audit asks there too."""
-    steps = prune(plan.graph, plan.steps, plan.domains, None)
-    return dataclasses.replace(plan, steps=steps)
-
-
-def below(plan: Plan, value: str) -> Plan:
-    """The part of a plan between its inputs and an inner value."""
-    wanted, steps = {value}, []
-    for step in reversed(plan.steps):
-        if not wanted.isdisjoint(step.node.outputs):
-            steps.append(step)
-            wanted.update(step.node.inputs[slot] for slot in step.slots)
-    inputs = tuple(name for name in plan.inputs if name in wanted)
-    part = dataclasses.replace(plan, target=value, steps=tuple(reversed(steps)), inputs=inputs)
-    return free_of_seed(part)
+def at_once(probes: Sequence[Probe]) -> list[Probe]:
+    """Probes that differ in what they explain, their `original` known by one walk."""
+    asked = [probe.mask for probe in probes if probe.explained is None]
+    walked = iter(probes[0].relevances(asked) if asked else ())
+    return [
+        dataclasses.replace(probe, explained=next(walked)) if probe.explained is None else probe
+        for probe in probes
+    ]
 
 
 def few(graph: Graph, count: int) -> bool:

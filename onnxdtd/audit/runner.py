@@ -9,8 +9,9 @@ from typing import Any, Unpack
 
 from onnxdtd.audit import class_similarity, conservation, gradient_x_input, input_blind, quantisation, seeds
 from onnxdtd.audit.finding import Finding, honest
-from onnxdtd.audit.probe import Probe, few
+from onnxdtd.audit.probe import Probe, at_once, few
 from onnxdtd.audit.report import AuditReport
+from onnxdtd.calls import by_output
 from onnxdtd.entries import AuditEntry
 from onnxdtd.errors import UsageError
 from onnxdtd.explainer import Explainer
@@ -18,6 +19,7 @@ from onnxdtd.explanation import Explanation
 from onnxdtd.folder import plain
 from onnxdtd.plan.focus import Asks
 from onnxdtd.plan.plan import Plan
+from onnxdtd.plan.target import Function, Target
 from onnxdtd.registry import AUDITS, METHODS, PASSES
 from onnxdtd.runs.progress import Ticker
 from onnxdtd.settings import passes_entry
@@ -93,54 +95,92 @@ def quick(explainer: Explainer, explanation: Explanation, snapshot: Snapshot | N
     """The four cheapest findings: conservation, similarity with a far class, with another input, and with gradient x
     input; of a quantised model also what rounding does. None for a method of many passes, which gives no node a
     rule. snapshot: of the pass that made the explanation."""
-    if explanation.method in PASSES:
-        return []
-    explainer = explainer.at(explanation.inputs)
-    plan, probe = explainer.plan(explanation.output), Probe.of(explainer, explanation, snapshot)
-    findings = {
-        "conservation": conservation.conservation(plan, explanation),
-        "class_similarity": class_similarity.against_far_class(explanation, probe),
-        "input_blind": input_blind.input_blind(plan, explanation, probe),
-        "gradient_x_input": gradient_x_input.gradient_x_input(plan, explanation, probe),
-    }
-    if is_quantised(plan.graph):
-        findings["quantisation"] = quantisation.quantisation(plan, explanation, probe)
-    return [_signed(AUDITS[name], finding) for name, finding in findings.items()]
+    return quick_each(explainer, [explanation], snapshot)[0]
 
 
-def audited(
+def quick_each(
+    explainer: Explainer, explanations: Sequence[Explanation], snapshot: Snapshot | None = None
+) -> list[list[Finding]]:
+    """The same for explanations of one input and output: what they ask alike is walked at once."""
+    first = explanations[0]
+    if first.method in PASSES:
+        return [[] for _ in explanations]
+    explainer, inside = explainer.at(first.inputs), snapshot or Snapshot()
+    plan = explainer.plan(first.output)
+    probes = at_once([Probe.of(explainer, e, inside) for e in explanations])
+    shuffled = input_blind.shuffled(probes[0])
+    others = [None] * len(probes) if shuffled is None else at_once([shuffled.asking(p) for p in probes])
+    by_gradient = probes[0].by("gradient_x_input")
+    gradients = at_once([by_gradient.asking(p) for p in probes])
+    alike = class_similarity.against_far_class(explanations, probes)
+    each = []
+    for e, probe, other, gradient, far in zip(explanations, probes, others, gradients, alike, strict=True):
+        findings = {
+            "conservation": conservation.conservation(plan, e),
+            "class_similarity": far,
+            "input_blind": input_blind.beside(probe, other),
+            "gradient_x_input": gradient_x_input.beside(plan, e, probe, gradient),
+        }
+        if is_quantised(plan.graph):
+            findings["quantisation"] = quantisation.quantisation(plan, e, probe)
+        each.append([_signed(AUDITS[name], finding) for name, finding in findings.items()])
+    return each
+
+
+def audited(explainer: Explainer, x: Inputs, target: Any = None, **ways: Any) -> Explanation:
+    """The explanation of x with its `quick` findings, as documents, and the honest sentence that follows from them.
+
+    A walk that is restricted (`only`) or starts inside has no findings: audits speak of whole ones. ways: as of a
+    call of the explainer.
+    """
+    return audited_each(explainer, x, [target], **ways)[0]
+
+
+def audited_each(
     explainer: Explainer,
     x: Inputs,
-    target: Any = None,
+    targets: Sequence[Any],
     *,
     progress: OnProgress = None,
     **inside: Unpack[Asks],
-) -> Explanation:
-    """The explanation of x with its `quick` findings, as documents, and the honest sentence that follows from them.
-
-    The forward pass, the plan and the sums that rules make are those of the explanation: three walks more, one of
-    them at another input.
-    A walk that is restricted (`only`) or starts inside has no findings: audits speak of whole ones.
+) -> list[Explanation]:
+    """The same for several targets. The forward pass, the plan and the sums that rules make are those of the
+    explanations, and those of one output share their walks: three more, one of them at another input.
     """
     feeds = explainer.feeds(x)
-    explainer = explainer.at(feeds)
-    snapshot = Snapshot() if few(explainer.graph, samples(feeds)) else None
-    output = explainer.loaded.question(target).output
-    if passes_entry(explainer.method) or explainer.at(feeds).plan(output).passes:
-        return explainer(feeds, target, progress=progress, **inside)
-    explanation = explainer.one_pass(feeds, target, progress=progress, snapshot=snapshot, **inside)
-    return with_findings(explainer, explanation, snapshot)
+    here = explainer.at(feeds)
+
+    def explained(targets: Sequence[Target]) -> list[Explanation]:
+        weighs = isinstance(targets[0].form, Function)
+        if weighs or passes_entry(here.method) or here.plan(targets[0].output).passes:
+            asked = [None if target == Target() else target for target in targets]
+            return [here(feeds, target, progress=progress, **inside) for target in asked]
+        snapshot = Snapshot() if few(here.graph, samples(feeds)) else None
+        made = here.one_walk(feeds, targets, progress=progress, snapshot=snapshot, **inside)
+        return with_findings_each(here, made, snapshot)
+
+    return by_output([*map(here.loaded.question, targets)], explained)
 
 
-def with_findings(
-    explainer: Explainer, explanation: Explanation, snapshot: Snapshot | None = None
-) -> Explanation:
+def with_findings(explainer: Explainer, explanation: Explanation) -> Explanation:
     """An explanation with its `quick` findings, if it can have any, and the honest sentence."""
-    if explanation.only or explanation.start or explanation.method in PASSES:
-        return explanation
-    findings = quick(explainer.at(explanation.inputs), explanation, snapshot)
-    documents = tuple(plain(finding.document()) for finding in findings)
-    return dataclasses.replace(explanation, findings=documents, sentence=honest(findings))
+    return with_findings_each(explainer, [explanation])[0]
+
+
+def with_findings_each(
+    explainer: Explainer, explanations: Sequence[Explanation], snapshot: Snapshot | None = None
+) -> list[Explanation]:
+    """The same for explanations of one input and output."""
+    first = explanations[0]
+    if first.only or first.start or first.method in PASSES:
+        return [*explanations]
+    made = quick_each(explainer, explanations, snapshot)
+    return [
+        dataclasses.replace(
+            e, findings=tuple(plain(f.document()) for f in findings), sentence=honest(findings)
+        )
+        for e, findings in zip(explanations, made, strict=True)
+    ]
 
 
 def check_method(method: str) -> None:

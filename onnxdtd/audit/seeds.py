@@ -6,7 +6,8 @@ from functools import reduce
 
 import numpy as np
 
-from onnxdtd.audit.probe import Probe, below
+from onnxdtd.audit.probe import Probe
+from onnxdtd.audit.steps import below
 from onnxdtd.model.point import Point
 from onnxdtd.plan.batch import rows, samples
 from onnxdtd.plan.plan import Plan

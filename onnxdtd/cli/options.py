@@ -115,7 +115,10 @@ FailOn = Annotated[
     ),
 ]
 NoAudit = Annotated[
-    bool, typer.Option("--no-audit", help="Leave out what says how far to trust it: four walks less.")
+    bool,
+    typer.Option(
+        "--no-audit", help="Leave out what says how far to trust it: the walks of four findings less."
+    ),
 ]
 Occlude = Annotated[
     int | None,

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from onnxdtd.audit import audited
+from onnxdtd.audit import audited_each
 from onnxdtd.cli import many_job
 from onnxdtd.cli.audit_job import check_names
 from onnxdtd.cli.coloured import coloured, shows_colour
@@ -68,14 +68,19 @@ def explain(
     asked = ask(model, input, targets, options, preprocess, image, *checks)
     explainer, shown = asked.explainer, picture_shown(asked.prepare, input)
     x = asked.x if sample is None else _chosen(asked.x, sample)
-    made = partial(audited, explainer) if audit else explainer
     results, fired = list[Any](), list[str]()
-    for folder, target in zip(folders, asked.targets, strict=True):
+    # NumPy and matplotlib warn of what does not matter to the user, who finds in e.warnings what does.
+    with warnings.catch_warnings(), Progress(quiet=as_json) as progress:
+        warnings.simplefilter("ignore")
+        ways: dict[str, Any] = {"progress": progress, "keep": keep, "only": restrictions(only)}
+        made = (
+            audited_each(explainer, x, asked.targets, **ways)
+            if audit
+            else explainer(x, targets=asked.targets, **ways)
+        )
+    for folder, e in zip(folders, made, strict=True):
         with warnings.catch_warnings():
-            # Of NumPy and matplotlib; what matters to the user is in e.warnings.
             warnings.simplefilter("ignore")
-            with Progress(quiet=as_json) as progress:
-                e = made(x, target, progress=progress, keep=keep, only=restrictions(only))
             saved = e.save(folder, picture=shown, extras=partial(many_job.parquet_of, e) if parquet else None)
         written = json.loads((folder / MANIFEST).read_text("utf-8"))
         for warning in unfitting(e):

@@ -166,14 +166,15 @@ class Forward:
         vars(self).update(state)
         self._start()
 
-    def __call__(self, feeds: Arrays) -> dict[str, npt.NDArray[Any]]:
-        """The chosen values by name, float16 and bfloat16 as they are."""
-        values = self._run(feeds) if self._outputs else {}
+    def __call__(self, feeds: Arrays, only: Sequence[str] | None = None) -> dict[str, npt.NDArray[Any]]:
+        """The chosen values by name, float16 and bfloat16 as they are. only: no other is kept while it runs."""
+        outputs = self._outputs if only is None else [name for name in self._outputs if name in only]
+        values = self._run(feeds, outputs) if outputs else {}
         return values | self._stored | {name: feeds[name] for name in self._inputs}
 
-    def _run(self, feeds: Arrays) -> dict[str, npt.NDArray[Any]]:
+    def _run(self, feeds: Arrays, outputs: Sequence[str]) -> dict[str, npt.NDArray[Any]]:
         try:
-            return run_session(self._session, self._outputs, feeds)
+            return run_session(self._session, outputs, feeds)
         except InputError as error:
             if fails_anyway(self._graph, feeds, str(error)):
                 raise ModelError(str(error).replace(ON_INPUT, "on any input")) from None

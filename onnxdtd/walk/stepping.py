@@ -26,6 +26,10 @@ class Reading:
     ) -> None:
         self._forward, self._stepper = forward, Stepper(graph, steps, providers)
 
+    def only(self, names: Sequence[str], feeds: Arrays) -> dict[str, Any]:
+        """Some of the values that the forward pass gives."""
+        return self._forward(feeds, names)
+
     def __call__(self, feeds: Arrays) -> dict[str, Any]:
         """The values, by name."""
         values: dict[str, Any] = self._forward(feeds)

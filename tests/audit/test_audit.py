@@ -5,20 +5,23 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import onnxdtd
-from onnxdtd.audit import AUDITS, Finding, Probe, audited, honest, quick, run_audit
+from onnxdtd.audit import AUDITS, Finding, Probe, audited, audited_each, honest, quick, run_audit
 from onnxdtd.audit import seeds as seeding
 from onnxdtd.audit.finding import interval
-from onnxdtd.audit.probe import SAMPLES, below
+from onnxdtd.audit.probe import SAMPLES
 from onnxdtd.audit.randomisation import redrawn
 from onnxdtd.audit.rank import ratio_of
+from onnxdtd.audit.steps import below
 from onnxdtd.errors import UsageError
 from onnxdtd.explainer import Explainer
-from onnxdtd.walk.backward import walk_all
+from onnxdtd.walk.backward import Course, Strand
+from onnxdtd.walk.forward import Forward
 from tests.support.audit_models import deep_convolutions, deep_stack, linear_model
 from tests.support.paths import DOCS, MODELS
 
@@ -237,13 +240,38 @@ def test_run_walks_four_times_and_runs_the_model_at_two_inputs(monkeypatch: pyte
     session = explainer.run().forward  # type: ignore[attr-defined]
     call = type(session).__call__
     monkeypatch.setattr(type(session), "__call__", lambda *arguments: forwards.append(1) or call(*arguments))
-    walks = [0]
+    walks, back = [0], Course.back
 
-    def counted(*arguments: object, **more: object) -> list[dict[str, np.ndarray]]:
-        walks[0] += 1
-        return walk_all(*arguments, **more)  # type: ignore[arg-type]
+    def counted(course: Course, strands: list[Strand], values: Any) -> None:
+        walks[0] += len(strands)
+        back(course, strands, values)
 
-    monkeypatch.setattr("onnxdtd.walk.run.walk_all", counted)
-    monkeypatch.setattr("onnxdtd.walk.backward.walk_all", counted)
+    monkeypatch.setattr(Course, "back", counted)
     audited(explainer, DIGIT)
     assert (len(forwards), walks[0]) == (2, 4)
+
+
+@pytest.mark.parametrize("method", ["composite", "dtd", "attnlrp"])
+def test_audits_of_several_targets_are_those_of_each(method: str) -> None:
+    explainer = mnist(method)
+    targets = [7, 3, "7 - 3"] if method != "dtd" else [7, 3]
+    for together, target in zip(audited_each(explainer, DIGIT, targets), targets, strict=True):
+        alone = audited(explainer, DIGIT, target)
+        assert together.sentence == alone.sentence
+        for one, other in zip(together.findings, alone.findings, strict=True):
+            assert one["name"] == other["name"]
+            assert (one["value"] or 0) == pytest.approx(other["value"] or 0, rel=1e-4, abs=1e-6)
+
+
+def test_audits_of_several_targets_run_the_model_at_two_inputs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What finds out whom the model follows aside, which asks for outputs alone."""
+    explainer, inside = mnist("composite"), [0]
+    call = Forward.__call__
+
+    def counted(self: Forward, feeds: Any, only: Any = None) -> Any:
+        inside[0] += only is None
+        return call(self, feeds, only)
+
+    monkeypatch.setattr(Forward, "__call__", counted)
+    audited_each(explainer, DIGIT, [7, 3, 1])
+    assert inside[0] == 2
