@@ -13,12 +13,24 @@ from onnxdtd.plan.target import Function, Target
 from onnxdtd.types import OnProgress
 
 T = TypeVar("T")
+Positions = Literal["absorb", "token"]
 Engine = Literal["numpy", "onnx", "auto"]
 CACHE = "ONNXDTD_CACHE"
-SHARED = ("engine", "bias", "providers", "cache_dir", "verify", "strict_rules")
+SHARED = ("engine", "bias", "providers", "cache_dir", "verify", "strict_rules", "positions")
 """What an explainer made from another takes over as it is."""
 OF_PLANS = frozenset(
-    {"input_range", "preprocess", "bias", "rules", "strict_rules", "fixed", "background", "max_steps"}
+    {
+        "input_range",
+        "preprocess",
+        "bias",
+        "rules",
+        "strict_rules",
+        "fixed",
+        "background",
+        "max_steps",
+        "mask",
+        "positions",
+    }
 )
 """What of an explainer's arguments plans depend on."""
 

@@ -55,7 +55,9 @@ class OpEntry:
     makes, of ops whose every piece is linear without a constant. flat: it is piecewise constant, so its derivative
     is zero wherever it exists. rounds: it steps between floats and integers, which go on carrying; its scale and zero
     point count as constants, whatever they are made of. normalises: what it makes are weights that sum to one.
-    constant: what its site's constant is called in results, where it is another thing than in its kind (`CONSTANTS`).
+    of_shape: of its input only the shape counts. chooses: its first input says which of the others stands where.
+    periodic: it is a wave. constant: what its site's constant is called in results, where it is another thing than in
+    its kind (`CONSTANTS`).
     """
 
     name: str
@@ -79,6 +81,9 @@ class OpEntry:
     own: str = ""
     rounds: bool = False
     normalises: bool = False
+    of_shape: bool = False
+    chooses: bool = False
+    periodic: bool = False
     constant: str = ""
     range: Callable[..., Any] | None = None
     pieces: Callable[..., Any] | None = None

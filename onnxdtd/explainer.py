@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Unpack, overload
 
-from onnxdtd.calls import OF_PLANS, SHARED, Engine, Ways, by_output, cache_of
+from onnxdtd.calls import OF_PLANS, SHARED, Engine, Positions, Ways, by_output, cache_of
 from onnxdtd.compiled.sessions import CacheDir
 from onnxdtd.domains.propagation import Range
 from onnxdtd.engines import Engines
@@ -45,7 +45,7 @@ class Explainer:
     cache_dir: where what engine `onnx` compiles is kept on disk, by content; by default where ONNXDTD_CACHE says,
     else in the user's folder for caches; False: nowhere. fixed: inputs that are the same for good, such as
     {"sr": 16000}: they are no longer asked for, and not explained. max_steps: at which a loop without a bound ends.
-    preprocess, labels, features: docs/inputs.md; by default the metadata's. tokenizer: docs/text.md.
+    preprocess, labels, features: docs/inputs.md; by default the metadata's. tokenizer, mask, positions: docs/text.md.
 
     It pickles and copies, used or not; its sessions are then started anew. Raises ModelError, UnsupportedError,
     UsageError, ProviderError, with a line for every fault; see `onnxdtd.errors`.
@@ -72,10 +72,12 @@ class Explainer:
         labels: Names | None = None,
         features: Names | None = None,
         tokenizer: Tokenizer | None = None,
+        mask: Sequence[str] | str | None = None,
+        positions: Positions = "absorb",
     ) -> None:
         faults = Faults()
         with faults:
-            check_names(method, engine, bias)
+            check_names(method, engine, bias, positions)
         with faults:
             self.options = check_options(method, options or {})
         with faults:
@@ -83,7 +85,7 @@ class Explainer:
         with faults:
             self.overrides = overrides(rules)
         with faults:
-            named = loaded(model, fixed, max_steps).named(names_of(labels), names_of(features))
+            named = loaded(model, fixed, max_steps, mask).named(names_of(labels), names_of(features))
             self.loaded = named.reading(reader_of(tokenizer))
             self.preprocess = preparation(self.graph, preprocess)
             self.input_range = input_range_of(self.graph, input_range, self.preprocess)
@@ -91,7 +93,7 @@ class Explainer:
                 self.loaded = self.loaded.counting(self.feeds(background), self.providers)
         faults.stop()
         self.method, self.engine, self.bias, self.verify = method, engine, bias, verify
-        self.strict_rules, self.cache_dir = strict_rules, cache_of(cache_dir)
+        self.strict_rules, self.cache_dir, self.positions = strict_rules, cache_of(cache_dir), positions
         self._stated_range, self._prepares = input_range, preprocess
         self._plans: dict[str | None, Plan] = {}
         self._ways: dict[Loaded, Explainer] = {}
@@ -100,15 +102,13 @@ class Explainer:
         self._engines = Engines(self.loaded, engine, self.providers, self.cache_dir, many)
 
     def by(self, method: Method | None = None, **changes: Any) -> Explainer:
-        """An explainer of the same loaded model: by another method, or with other arguments of the constructor.
-
-        What is not named stays as it is here, the options only with the method. Nothing is read again, and sessions,
-        derived weights and plans are shared where they are the same. Raises UsageError, ProviderError.
-        """
+        """An explainer of the same loaded model: by another method, or with other arguments of the constructor. What
+        is not named stays as it is here, the options only with the method. Nothing is read again, and sessions,
+        derived weights and plans are shared where they are the same. Raises UsageError, ProviderError."""
         options = self.options if method in (None, self.method) else None
         settings = {**self._settings, "options": options, **changes}
         other = Explainer(self.loaded, method or self.method, **settings)
-        if not changes.keys() & OF_PLANS - {"bias", "strict_rules"}:
+        if not changes.keys() & OF_PLANS - {"bias", "strict_rules", "positions"}:
             other._ground = self._ground
         if other._one_walk == self._one_walk and not changes.keys() & OF_PLANS:
             other._plans = self._plans
@@ -151,10 +151,8 @@ class Explainer:
         return entry.base if entry else self.method
 
     def plan(self, output: str | None = None) -> Plan:
-        """The assignment of rules for an output (None: the first one that the float inputs reach).
-
-        For a method of many passes, the plan of its gradient passes.
-        """
+        """The assignment of rules for an output (None: the first one that the float inputs reach); for a method of
+        many passes, that of its gradient passes."""
         if output not in self._plans:
             plan = self.plan_for(self.graph, self._one_walk, output)
             self._plans[output] = self._plans[plan.output] = plan
@@ -165,7 +163,7 @@ class Explainer:
         return make_plan(
             graph, method, output,
             input_range=self.input_range, bias=self.bias, overrides=self.overrides, strict=self.strict_rules,
-            ground=self._ground if graph is self.graph else None,
+            ground=self._ground if graph is self.graph else None, positions=self.positions,
         )  # fmt: skip
 
     def activations(self, x: Any, names: str | Sequence[str] | None = None) -> Arrays:

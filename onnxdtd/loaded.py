@@ -29,7 +29,7 @@ from onnxdtd.plan.forests import read_by_trees
 from onnxdtd.plan.plan import Plan
 from onnxdtd.plan.target import Target, parse_target
 from onnxdtd.plan.target_text import Names, read_target
-from onnxdtd.settings import Model, check_steps, graph_of
+from onnxdtd.settings import Model, check_steps, graph_of, masked
 from onnxdtd.types import Arrays
 from onnxdtd.version import __version__
 from onnxdtd.walk.branches import conditions_at
@@ -48,12 +48,17 @@ MOST_WAYS = 16
 """Ways through the open branches of one level that are kept for further inputs."""
 
 
-def loaded(model: Model | Loaded, fixed: Fixed = None, max_steps: int | None = None) -> Loaded:
+def loaded(
+    model: Model | Loaded,
+    fixed: Fixed = None,
+    max_steps: int | None = None,
+    mask: Sequence[str] | str | None = None,
+) -> Loaded:
     """The model read, or what is read already with these settings. Raises ModelError, UsageError."""
     check_steps(max_steps)
     if isinstance(model, Loaded):
-        return model.fixing(fixed).limiting(max_steps)
-    return Loaded(model, fixed, max_steps)
+        return model.fixing(fixed).limiting(max_steps).masking(mask)
+    return Loaded(model, fixed, max_steps).masking(mask)
 
 
 class Loaded:
@@ -108,6 +113,14 @@ class Loaded:
         other = copy.copy(self)
         other.first_input = self.first_input.fixing(arrays)
         other._become(canonise(graph))
+        return other
+
+    def masking(self, masks: Sequence[str] | str | None) -> Loaded:
+        """The model whose masks are these inputs, and no others; itself, where nothing is said. Raises UsageError."""
+        if masks is None:
+            return self
+        other = copy.copy(self)
+        other._become(masked(self.graph, masks))
         return other
 
     def counting(self, background: Arrays, providers: Sequence[str]) -> Loaded:

@@ -86,6 +86,7 @@ def printed(e: Any) -> str:
         total = np.sum(r, dtype=np.float64)
         spread = f"from {r.min():.3g} to {r.max():.3g}, sum {total:.4g}" if r.size else "empty"
         lines.append(f"  relevance     '{name}' {r.dtype} {r.shape}: {spread}")
+    lines += [f"  mask          '{name}' says what counts" for name in e.masks]
     lines.append(f"  conservation  {e.conservation}")
     if e.nodes:
         rules = Counter(e.rules.values()).most_common(6)

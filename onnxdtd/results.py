@@ -14,7 +14,7 @@ from onnxdtd.explanation import Explanation
 from onnxdtd.inputs import spelled
 from onnxdtd.loaded import VERSIONS, Loaded
 from onnxdtd.plan.focus import Focus
-from onnxdtd.plan.masks import masks, texts
+from onnxdtd.plan.masks import counted, masks, texts
 from onnxdtd.plan.past import past
 from onnxdtd.plan.plan import Plan
 from onnxdtd.plan.seed import start_of
@@ -91,7 +91,14 @@ def explanation_of(
         start=plan.inside.starts,
         masks=masks(loaded.graph),
         texts=spelled(
-            loaded.reader, texts(loaded.graph, loaded.features, outcome.relevance), feeds, masks(loaded.graph)
+            loaded.reader,
+            texts(loaded.graph, loaded.features, outcome.relevance),
+            feeds,
+            [
+                here
+                for name in masks(loaded.graph)
+                if (here := counted(loaded.graph, name, feeds[name])) is not None
+            ],
         ),
         past=tuple(name for name in past(loaded.graph) if name in outcome.relevance),
         output=plan.output,

@@ -6,6 +6,7 @@ import inspect
 import math
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any
 
@@ -28,6 +29,7 @@ Model = Source | Graph
 Rules = str | os.PathLike[str] | Sequence[Mapping[str, Any] | Override] | None
 ENGINES = ("numpy", "onnx", "auto")
 BIASES = ("absorb", "redistribute")
+POSITIONS = ("absorb", "token")
 MOST_PASSES = 100_000
 """Steps or samples beyond which no method of many passes gains anything."""
 # What an option is checked against, by its annotation; methods check what is more involved themselves.
@@ -39,11 +41,14 @@ def graph_of(model: Model) -> Graph:
     return model if isinstance(model, Graph) else load(model)
 
 
-def check_names(method: Method, engine: str, bias: str | None) -> None:
-    """UsageError, a line for each of them that is no method (of one walk or of many passes, or a callable), engine or
-    bias."""
+def check_names(method: Method, engine: str, bias: str | None, positions: str = "absorb") -> None:
+    """UsageError, a line for each of them that is no method (of one walk or of many passes, or a callable), engine,
+    bias or policy for positions."""
     faults = Faults()
-    words: list[tuple[str, Any, tuple[str, ...]]] = [("engine", engine, ENGINES)]
+    words: list[tuple[str, Any, tuple[str, ...]]] = [
+        ("engine", engine, ENGINES),
+        ("positions", positions, POSITIONS),
+    ]
     if not callable(method):
         words.insert(0, ("method", method, ("auto", *sorted({*METHODS, *PASSES}))))
     for what, word, choice in [*words, *([("bias", bias, BIASES)] if bias is not None else [])]:
@@ -99,6 +104,16 @@ def overrides(rules: Rules) -> tuple[Override, ...]:
     if rules is None:
         return ()
     return read_overrides(rules) if isinstance(rules, (str, os.PathLike)) else parse_overrides(rules)
+
+
+def masked(graph: Graph, masks: Sequence[str] | str | None) -> Graph:
+    """The graph whose masks are these inputs, and no others; itself, where nothing is said. Raises UsageError."""
+    if masks is None:
+        return graph
+    names = (masks,) if isinstance(masks, str) else tuple(masks)
+    if unknown := [name for name in names if name not in graph.inputs]:
+        raise UsageError(f"mask names '{unknown[0]}'; the model's inputs are {', '.join(graph.inputs)}")
+    return replace(graph, masks=names)
 
 
 def input_range_of(graph: Graph, stated: Range, prepare: Preprocess | None) -> Range:

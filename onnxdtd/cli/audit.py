@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from onnxdtd.cli import options
+from onnxdtd.cli import options, texts
 
 EXAMPLES = """\b
 Examples:
@@ -64,6 +64,8 @@ def audit(
     background: options.Background = None,
     input_range: options.InputRange = None,
     fixed: options.Fixed = None,
+    mask: texts.Mask = None,
+    positions: texts.Positions = "absorb",
     max_steps: options.MaxSteps = None,
     provider: options.Provider = None,
     preprocess: options.Preprocess = None,
@@ -79,7 +81,8 @@ def audit(
         output,
         options.one(target),
         {"method": method, "bias": bias, "rules": rules, "providers": provider, "input_range": input_range,
-         "fixed": fixed or (), "background": background, "max_steps": max_steps},
+         "fixed": fixed or (), "mask": texts.masks_of(mask), "positions": positions,
+         "background": background, "max_steps": max_steps},
         preprocess,
         image,
         against=against,

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from onnxdtd.cli import options
+from onnxdtd.cli import options, texts
 
 EXAMPLES = """\b
 Examples:
@@ -112,6 +112,8 @@ def batch(
     background: options.Background = None,
     input_range: options.InputRange = None,
     fixed: options.Fixed = None,
+    mask: texts.Mask = None,
+    positions: texts.Positions = "absorb",
     max_steps: options.MaxSteps = None,
     engine: Annotated[
         str, typer.Option(metavar="E", help="numpy, onnx, or auto: onnx where it can be had and pays.")
@@ -132,7 +134,8 @@ def batch(
         output,
         options.one(target),
         {"method": method, "engine": engine, "bias": bias, "rules": rules, "providers": provider,
-         "input_range": input_range, "fixed": fixed or (), "settings": settings or (),
+         "input_range": input_range, "fixed": fixed or (), "mask": texts.masks_of(mask), "positions": positions,
+         "settings": settings or (),
          "strict_rules": strict_rules, "background": background, "max_steps": max_steps},
         preprocess,
         image,

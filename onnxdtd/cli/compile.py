@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from onnxdtd.cli import options
+from onnxdtd.cli import options, texts
 
 EXAMPLES = """\b
 Examples:
@@ -47,6 +47,8 @@ def compile(
     background: options.Background = None,
     input_range: options.InputRange = None,
     fixed: options.Fixed = None,
+    mask: texts.Mask = None,
+    positions: texts.Positions = "absorb",
     like: options.Like = None,
     weights: Annotated[
         str,
@@ -71,6 +73,8 @@ def compile(
             "bias": bias,
             "input_range": input_range,
             "fixed": fixed or (),
+            "mask": texts.masks_of(mask),
+            "positions": positions,
             "background": background,
         },
         weights,

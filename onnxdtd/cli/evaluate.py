@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from onnxdtd.cli import options
+from onnxdtd.cli import options, texts
 
 EXAMPLES = """\b
 Examples:
@@ -78,6 +78,8 @@ def evaluate(
     draws: Annotated[int, typer.Option(metavar="N", help="Noisy inputs that stability asks about.")] = 10,
     input_range: options.InputRange = None,
     fixed: options.Fixed = None,
+    mask: texts.Mask = None,
+    positions: texts.Positions = "absorb",
     max_steps: options.MaxSteps = None,
     engine: Annotated[str, typer.Option(metavar="E", help="numpy, onnx or auto, as for `run`.")] = "auto",
     provider: options.Provider = None,
@@ -95,7 +97,7 @@ def evaluate(
         output,
         {"methods": methods, "metrics": metrics, "target": target, "limit": limit, "seed": seed, "batch": batch,
          "steps": steps, "patch": patch, "fills": fills, "constant": constant, "draws": draws,
-         "input_range": input_range, "fixed": fixed or (),
+         "input_range": input_range, "fixed": fixed or (), "mask": texts.masks_of(mask), "positions": positions,
          "max_steps": max_steps, "engine": engine, "providers": provider,
          "cache_dir": False if no_cache else None},
         preprocess,

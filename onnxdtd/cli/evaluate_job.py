@@ -21,6 +21,9 @@ from onnxdtd.passes import Explainer
 
 LEGEND = "mean [95 % interval]; * best, = not told apart from it (paired difference, 95 %)"
 
+OF_MODEL = ("max_steps", "cache_dir", "mask", "positions")
+"""What is the explainer's, whatever the method."""
+
 
 def evaluate(
     model: Path,
@@ -41,7 +44,7 @@ def evaluate(
         warnings.simplefilter("ignore")  # of NumPy and matplotlib
         with Progress(quiet=as_json) as progress:
             names = {name: image[name] for name in NAMES}
-            own: dict[str, Any] = {name: chosen.pop(name) for name in ("max_steps", "cache_dir")}
+            own: dict[str, Any] = {name: chosen.pop(name) for name in OF_MODEL}
             explainer = Explainer(model, fixed=fixed_inputs(chosen.pop("fixed")), **own, **names)
             prepare = _prepared(explainer.graph, data, preprocess, image)
             try:

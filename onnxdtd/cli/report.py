@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from onnxdtd.cli import options
+from onnxdtd.cli import options, texts
 
 EXAMPLES = """\b
 Examples:
@@ -50,6 +50,8 @@ def report(
     background: options.Background = None,
     input_range: options.InputRange = None,
     fixed: options.Fixed = None,
+    mask: texts.Mask = None,
+    positions: texts.Positions = "absorb",
     max_steps: options.MaxSteps = None,
     provider: options.Provider = None,
     preprocess: options.Preprocess = None,
@@ -66,7 +68,8 @@ def report(
         output,
         options.one(target),
         {"method": method, "bias": bias, "rules": rules, "providers": provider, "input_range": input_range,
-         "fixed": fixed or (), "settings": settings or (), "background": background, "max_steps": max_steps},
+         "fixed": fixed or (), "mask": texts.masks_of(mask), "positions": positions,
+         "settings": settings or (), "background": background, "max_steps": max_steps},
         preprocess,
         image,
         audit=not no_audit,

@@ -52,6 +52,8 @@ def run(
     background: options.Background = None,
     input_range: options.InputRange = None,
     fixed: options.Fixed = None,
+    mask: texts.Mask = None,
+    positions: texts.Positions = "absorb",
     max_steps: options.MaxSteps = None,
     engine: Annotated[
         str,
@@ -92,7 +94,7 @@ def run(
         output,
         target,
         {"method": method, "engine": engine, "bias": bias, "rules": rules, "providers": provider,
-         "input_range": input_range, "fixed": fixed or (),
+         "input_range": input_range, "fixed": fixed or (), "mask": texts.masks_of(mask), "positions": positions,
          "settings": options.settings_of(settings, occlude=occlude), "verify": verify,
          "strict_rules": strict_rules, "background": background, "max_steps": max_steps,
          "cache_dir": False if no_cache else None,

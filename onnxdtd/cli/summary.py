@@ -28,6 +28,7 @@ def summary(e: Explanation, directory: Path, files: Sequence[str], names: Sequen
         *_predicted(e),
         ("target", _each(e, _target)),
         ("method", [e.method + (f", picked by auto: {e.reason}" if e.reason else "")]),
+        ("mask", [f"'{name}' says what counts, and is not explained" for name in e.masks]),
         ("found", _extras(e)),
         ("rounding", _rounding(e)),
         ("audit", aligned(_findings(e), "<<<") if e.findings else []),

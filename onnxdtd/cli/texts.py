@@ -36,6 +36,28 @@ Pair = Annotated[
     ),
 ]
 
+Mask = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME",
+        help="This input says what counts, such as attention_mask, and is not explained; may be repeated; none: no "
+        "input does. By default what the model does with an input tells.",
+    ),
+]
+Positions = Annotated[
+    str,
+    typer.Option(
+        metavar="P",
+        help="absorb: position embeddings are constants, or token: the token at a place gets what its position "
+        "embedding would take.",
+    ),
+]
+
+
+def masks_of(names: list[str] | None) -> list[str] | None:
+    """What `--mask` names; None for what the model tells."""
+    return [] if names == ["none"] else names or None
+
 
 def texts_of(
     inputs: list[Path], texts: list[str] | None, pair: str | None, tokenizer: Path | None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -24,7 +24,16 @@ from onnxdtd.model.graph import Graph
 from onnxdtd.plan.plan import Plan, make_plan
 from onnxdtd.plan.target import Target, check_target, described, parse_target
 from onnxdtd.plan.target_text import Names, read_target
-from onnxdtd.settings import Model, Rules, check_names, graph_of, input_range_of, overrides, passes_entry
+from onnxdtd.settings import (
+    Model,
+    Rules,
+    check_names,
+    graph_of,
+    input_range_of,
+    masked,
+    overrides,
+    passes_entry,
+)
 from onnxdtd.version import __version__
 from onnxdtd.walk.branches import settled
 
@@ -69,6 +78,8 @@ def compile(
     bias: Literal["absorb", "redistribute"] | None = None,
     rules: Rules = None,
     fixed: Fixed = None,
+    mask: Sequence[str] | str | None = None,
+    positions: Literal["absorb", "token"] = "absorb",
     like: Like = None,
 ) -> CompiledModel:
     """Write (x, target) -> (outputs, relevance) as one ONNX model that needs onnxruntime and nothing else.
@@ -85,9 +96,9 @@ def compile(
     Where the model has a value of that name, the input is called `onnxdtd/target`, and so on.
     output: which one is explained; a model of several float outputs needs it. weights: what rules make of weights
     (such as W+) is stored, or derived in the graph from the model's own, which takes no room. method, input_range,
-    bias, rules, fixed: as in `Explainer`. like: an input, or the file of one; where the model has branches that an
-    input decides, those that it takes are compiled, and the file returns `onnxdtd/valid` as well: one boolean, true
-    where its own input takes them too.
+    bias, rules, fixed, mask, positions: as in `Explainer`. like: an input, or the file of one; where the model has
+    branches that an input decides, those that it takes are compiled, and the file returns `onnxdtd/valid` as well:
+    one boolean, true where its own input takes them too.
 
     The model is written in canonical form, as it is explained: constants folded, BatchNormalization merged into its
     neighbour (outputs agree to rounding). All other nodes and names are the model's; what is added starts with
@@ -97,8 +108,8 @@ def compile(
     Raises UnsupportedError for what cannot be compiled: methods of many passes, ops that branch on values; UsageError
     for a path that holds something else; and what `Explainer` raises. Nothing is written then.
     """
-    check_names(method, "onnx", bias)
-    graph = canonise(fix(graph_of(model), fixed)[0])
+    check_names(method, "onnx", bias, positions)
+    graph = masked(canonise(fix(graph_of(model), fixed)[0]), mask)
     if like is not None:
         graph = settled(graph, read_like(like, graph))
     source = Path(model) if isinstance(model, (str, os.PathLike)) else None
@@ -107,7 +118,7 @@ def compile(
         return make_plan(
             graph, method, output,
             input_range=input_range_of(graph, input_range, preparation(graph, None)), bias=bias,
-            overrides=overrides(rules),
+            overrides=overrides(rules), positions=positions,
         )  # fmt: skip
 
     _refuse_passes(method)

@@ -11,6 +11,7 @@ import numpy as np
 from onnxdtd.compiled.asked import asked
 from onnxdtd.errors import TargetError, UsageError
 from onnxdtd.model.graph import Graph
+from onnxdtd.plan.masks import LOWEST, counting_of
 from onnxdtd.plan.plan import Plan
 from onnxdtd.plan.positions import masks_of, vocabularies
 from onnxdtd.plan.seed import NO_DIFFERENCE
@@ -19,11 +20,14 @@ from onnxdtd.primitives import (
     Traced,
     Tracer,
     at_hand,
+    cast_like,
     count_up,
     equal,
     expand_like,
+    greater,
     less,
     product,
+    reduce_max,
     relu,
     reshape,
     sizes,
@@ -121,9 +125,21 @@ def _weighed(
 
 
 def _masks(plan: Plan, tracer: Tracer) -> list[Traced]:
-    """The inputs that say which tokens count."""
-    values = [plan.graph.value(name) for name in masks_of(plan.graph, plan.output)]
-    return [tracer.value(value.name, value.dtype, value.shape or ()) for value in values]
+    """What the inputs say of each token (N, S): 0 where it does not count."""
+    masks = []
+    for name in masks_of(plan.graph, plan.output):
+        value = plan.graph.value(name)
+        mask: Any = tracer.value(name, value.dtype, value.shape or ())
+        match counting_of(plan.graph, name):
+            case "zero":
+                mask = equal(mask, np.zeros((), mask.dtype))
+            case "summand":
+                mask = greater(mask, np.asarray(LOWEST, mask.dtype))
+        if mask.ndim > 2:  # of scores (N, heads, queries, S): where any query sees it
+            number = cast_like(mask, np.zeros((), np.float32))
+            mask = reshape(reduce_max(number, axes=tuple(range(1, mask.ndim - 1))), shape=[0, -1])
+        masks.append(mask)
+    return masks
 
 
 def starts_inside(plan: Plan, tracer: Tracer, values: Mapping[str, Traced]) -> dict[str, Traced]:

@@ -36,7 +36,9 @@ def upgrade(graph: Graph, least: int = LOWEST_OPSET) -> Graph:
     note = f"opset {opset} converted to {least}, outputs checked"
     # The conditions were outputs, so that they were kept.
     newer = newer.replace(outputs=graph.outputs, conditions=graph.conditions, background=graph.background)
-    newer = newer.replace(metadata=graph.metadata, sha256=graph.sha256, max_steps=graph.max_steps)
+    newer = newer.replace(
+        metadata=graph.metadata, sha256=graph.sha256, max_steps=graph.max_steps, masks=graph.masks
+    )
     newer = newer.replace(notes=graph.notes).noting(note)
     _check(graph, newer, opset, least)
     return newer

@@ -226,16 +226,16 @@ def spelling_of(tokenizer: Tokenizer, ids: Array, padding: Sequence[bool]) -> Sp
 
 
 def spelled(
-    reader: Reader | None, names: Sequence[str], feeds: Mapping[str, Array], masks: Sequence[str]
+    reader: Reader | None, names: Sequence[str], feeds: Mapping[str, Array], counted: Sequence[Array]
 ) -> dict[str, tuple[Spelling, ...]]:
-    """By input, how the tokens of each sample are written. names: the inputs of tokens; masks: those that say which
-    are padding."""
+    """By input, how the tokens of each sample are written. names: the inputs of tokens; counted: what masks say, True
+    where a token is no padding."""
     texts = feeds.texts if isinstance(feeds, Spelled) else {}
     spellings = {}
     for name in names:
         rows = feeds[name]
-        alike = [feeds[mask] for mask in masks if feeds[mask].shape == rows.shape]
-        padding = alike[0] == 0 if alike else np.zeros(rows.shape, bool)
+        alike = [here for here in counted if here.shape == rows.shape]
+        padding = ~alike[0] if alike else np.zeros(rows.shape, bool)
         spellings[name] = texts.get(name) or tuple(
             by_ids(row).padded(gone.tolist()) if reader is None else reader.spell(row, gone.tolist())
             for row, gone in zip(rows, padding, strict=True)

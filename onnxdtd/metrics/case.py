@@ -14,6 +14,7 @@ from onnxdtd.errors import UsageError
 from onnxdtd.metrics.scorer import Scorer
 from onnxdtd.metrics.sources import Ask, Source
 from onnxdtd.metrics.view import View
+from onnxdtd.plan.masks import counts
 from onnxdtd.types import Array
 
 FILLS = ("mean", "blur", "constant")
@@ -110,7 +111,8 @@ class Case:
     @cached_property
     def counted(self) -> Array:
         """(D,): whether an element counts; of tokens, those that a mask of their shape lets through."""
-        masks = [self.feeds[name][0].ravel() != 0 for name in self.scorer.masks]
+        graph = self.scorer.graph
+        masks = [counts(graph, name, self.feeds[name])[0].ravel() for name in self.scorer.masks]
         fitting = [mask for mask in masks if mask.shape == self.x.shape]
         return np.asarray(np.all([np.ones(self.x.shape, bool), *fitting], axis=0))
 

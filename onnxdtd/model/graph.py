@@ -51,6 +51,7 @@ class Graph:
     place. heads: by output, what makes it. conditions: what was so where a branch was written out, and must be so for
     the graph to stand for the model. notes: one line per thing that a pass did. metadata: the model's metadata_props.
     sha256: digest of the model file as it was read. max_steps: of a loop whose number of steps the model leaves open.
+    masks: the inputs that say what counts, where the user has named them; None: what they are used for tells.
     """
 
     name: str
@@ -70,6 +71,7 @@ class Graph:
     sha256: str = ""
     background: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
     max_steps: int = MAX_STEPS
+    masks: tuple[str, ...] | None = None
 
     @cached_property
     def network(self) -> nx.MultiDiGraph:

@@ -22,7 +22,7 @@ STEPS = "piecewise constant: its derivative is zero wherever it exists"
 
 without_site(
     "barrier", "Shape", "Size", "EyeLike",
-    reason=SHAPES, pieces=still,
+    reason=SHAPES, pieces=still, of_shape=True,
 )  # fmt: skip
 without_site("barrier", "ConstantOfShape", reason=SHAPES, range=_of_constant_of_shape, pieces=still)
 without_site("barrier", "Range", reason=SHAPES)
@@ -57,7 +57,7 @@ without_site(
 )  # fmt: skip
 without_site(
     "barrier", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike",
-    reason="random: of its inputs only the shape counts", pieces=still,
+    reason="random: of its inputs only the shape counts", pieces=still, of_shape=True,
 )  # fmt: skip
 without_site(
     "barrier", "SequenceEmpty", "SequenceLength", "OptionalHasElement",

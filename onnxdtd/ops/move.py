@@ -161,7 +161,7 @@ def expand(point: Point) -> Site:
     return point.site(LinearMap(None, lambda w, v: expand_like(v, y), lambda w, r: unbroadcast(r, x)))
 
 
-@op("Where", kind="route", data=(1, 2), range=lambda at: at.domain(1) | at.domain(2))
+@op("Where", kind="route", data=(1, 2), chooses=True, range=lambda at: at.domain(1) | at.domain(2))
 def choose(point: Point) -> Site:
     """a where the condition holds, else b."""
     condition, nothing = point.value(0), np.zeros((), point.output.dtype)

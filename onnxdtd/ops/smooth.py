@@ -38,13 +38,13 @@ def error_function(point: Point) -> Site:
     return diagonal(point, lambda: exp(-(point.x * point.x)) * (2 / math.sqrt(math.pi)))
 
 
-@op("Sin", kind="elementwise", range=within(SIGNED_UNIT), pieces=smooth)
+@op("Sin", kind="elementwise", periodic=True, range=within(SIGNED_UNIT), pieces=smooth)
 def sine(point: Point) -> Site:
     """y = sin x; slope cos x."""
     return diagonal(point, lambda: cos(point.x))
 
 
-@op("Cos", kind="elementwise", offset=True, range=within(SIGNED_UNIT), pieces=smooth)
+@op("Cos", kind="elementwise", offset=True, periodic=True, range=within(SIGNED_UNIT), pieces=smooth)
 def cosine(point: Point) -> Site:
     """y = cos x; slope -sin x."""
     return diagonal(point, lambda: -sin(point.x), 1.0)

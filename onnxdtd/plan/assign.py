@@ -13,11 +13,12 @@ from onnxdtd.methods import Options, Place
 from onnxdtd.methods.overrides import Override
 from onnxdtd.model.graph import Graph, Node
 from onnxdtd.model.loops import Layout, State, layout, steady_sizes
-from onnxdtd.plan.constants import constant_of
+from onnxdtd.plan.constants import POSITION, constant_of, features_axis
 from onnxdtd.plan.facts import facts
 from onnxdtd.plan.reach import Way
 from onnxdtd.plan.step import Step, Trail, read_by
 from onnxdtd.rules import Rule
+from onnxdtd.rules.credited import Credited
 from onnxdtd.rules.inner import Inner
 from onnxdtd.rules.passing import passing
 
@@ -59,12 +60,13 @@ class Stage:
 
 @dataclass
 class Assignment:
-    """A method with the user's options and rules. places: of all nodes that were given a rule; faults: of rules that
-    do not fit."""
+    """A method with the user's options and rules. credits: what position embeddings take goes to the tokens there.
+    places: of all nodes that were given a rule; faults: of rules that do not fit."""
 
     entry: MethodEntry
     options: Options
     overrides: Sequence[Override]
+    credits: bool = False
     places: list[Place] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
 
@@ -79,13 +81,14 @@ class Assignment:
             inner = Inner(tuple(step.rule for step in trail.steps))
             return Step(node, place.op, slots, place, inner, inner, trail, place.op.called)
         self.places.append(place)
-        rule = self._rule(place)
+        rule, constant = self._rule(place), constant_of(stage.graph, node, place.op, slots)
+        if self.credits and constant == POSITION and not rule.differentiates:
+            rule = Credited(rule, features_axis(stage.graph, node))
         if not rule.serves(place.op):
             self.faults.append(
                 f"rule {rule} cannot serve {node} (kind {place.op.kind}, family {place.op.family}); "
                 "give it another rule in --rules"
             )
-        constant = constant_of(stage.graph, node, place.op, slots)
         return Step(node, place.op, slots, place, rule, rule, constant=constant)
 
     def _rule(self, place: Place) -> Rule:

@@ -3,7 +3,7 @@ up, bytes that are cast, categories that are encoded)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from onnx import TensorProto
@@ -15,7 +15,7 @@ from onnxdtd.ops import OPS
 from onnxdtd.ops.gated import as_marked
 from onnxdtd.plan.categories import categories
 from onnxdtd.plan.faults import UNSERVED, op_fault, reading_fault
-from onnxdtd.plan.masks import masks
+from onnxdtd.plan.masks import masks, places
 
 INTEGERS = {TensorProto.DataType.Value(f"{sign}INT{bits}") for sign in ("", "U") for bits in (8, 16, 32, 64)}
 TOKENS = {*INTEGERS, TensorProto.STRING}
@@ -188,9 +188,11 @@ class Carried:
             self.behind.update(filter(None, node.outputs))
 
 
-def carry(graph: Graph, stops: Stops, holds_weights: bool = False) -> Carried:
-    """Follow the graph's inputs, its attention masks aside, to wherever relevance can come from; what a node that
-    `stops` makes is a constant, and with holds_weights what weighs other values."""
-    tokens = {name for name in graph.inputs if graph.value(name).elem_type in TOKENS} - {*masks(graph)}
-    floats = {name for name in graph.inputs if graph.value(name).is_float}
+def carry(graph: Graph, stops: Stops, holds_weights: bool = False, others: Sequence[str] = ()) -> Carried:
+    """Follow the graph's inputs, masks and places of tokens aside, to wherever relevance can come from; what a node
+    that `stops` makes is a constant, and with holds_weights what weighs other values. others: further inputs that
+    are set aside."""
+    aside = {*masks(graph), *places(graph), *others}
+    tokens = {name for name in graph.inputs if graph.value(name).elem_type in TOKENS} - aside
+    floats = {name for name in graph.inputs if graph.value(name).is_float} - aside
     return Carried(graph, floats, tokens, stops, holds_weights, codes=categories(graph)).follow()

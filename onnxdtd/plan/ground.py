@@ -11,6 +11,7 @@ from onnxdtd.methods.overrides import Override
 from onnxdtd.model.graph import Graph, Node
 from onnxdtd.model.units import units
 from onnxdtd.plan.carry import Carried, carry
+from onnxdtd.plan.masks import numbered
 
 
 class Ground:
@@ -18,13 +19,15 @@ class Ground:
 
     def __init__(self, graph: Graph, input_range: Range = None, overrides: Sequence[Override] = ()) -> None:
         self.graph, self._input_range, self._overrides = graph, input_range, tuple(overrides)
-        self._carried: dict[bool, Carried] = {}
+        self._carried: dict[tuple[bool, bool], Carried] = {}
 
-    def carried(self, holds_weights: bool = False) -> Carried:
-        """What relevance can go along; holds_weights: see `MethodEntry`."""
-        if holds_weights not in self._carried:
-            self._carried[holds_weights] = carry(self.graph, self._stops, holds_weights)
-        return self._carried[holds_weights]
+    def carried(self, holds_weights: bool = False, credits: bool = False) -> Carried:
+        """What relevance can go along; holds_weights: see `MethodEntry`; credits: inputs of positions get none of
+        their own, since tokens do."""
+        if (key := (holds_weights, credits)) not in self._carried:
+            aside = numbered(self.graph) if credits else ()
+            self._carried[key] = carry(self.graph, self._stops, holds_weights, aside)
+        return self._carried[key]
 
     def _stops(self, node: Node) -> bool:
         return any(override.stops(node) for override in self._overrides)

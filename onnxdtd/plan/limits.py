@@ -11,11 +11,13 @@ from onnxdtd.methods import Place
 from onnxdtd.methods.overrides import Override
 from onnxdtd.model.graph import Graph
 from onnxdtd.model.loops import all_nodes
+from onnxdtd.plan.constants import POSITION
 from onnxdtd.plan.forests import uncounted
-from onnxdtd.plan.masks import masks
+from onnxdtd.plan.masks import masks, places
 from onnxdtd.plan.moved import moved_by
 from onnxdtd.plan.reach import Reach
-from onnxdtd.plan.step import Step
+from onnxdtd.plan.step import Step, everywhere
+from onnxdtd.plan.uses import uses
 
 
 def idle_rules(overrides: Sequence[Override], places: Sequence[Place], graph: Graph) -> list[str]:
@@ -42,8 +44,15 @@ def limits(
         if name not in graph.consumers and name not in graph.outputs
     ]
     warnings += [
-        f"input '{name}' is shaped as the tokens and not looked up: it is taken for their mask and given no relevance"
+        f"input '{name}' is shaped as the tokens and multiplies other values or chooses among them: it is taken "
+        "for a mask and given no relevance"
         for name in masks(graph)
+        if graph.masks is None and not uses(graph)[name].masks
+    ]
+    warnings += [
+        f"input '{name}' says where a token stands, by which its parts are turned (rotary positions): nothing of it "
+        "is added, so it is given no relevance"
+        for name in places(graph)
     ]
     moving = moved_by(graph, way.inputs, graph.conditions)
     warnings += [
@@ -69,6 +78,21 @@ def limits(
             "AttnLRP's rules serve, and relevance may be negative; see --method attnlrp"
         )
     return (*warnings, *_flat(steps), *_uncounted(graph, steps))
+
+
+def uncredited(steps: Sequence[Step], method: str, absorbs: bool) -> tuple[str, ...]:
+    """A warning where positions were to be credited to tokens, and nothing is. absorbs: constants get relevance."""
+    summed = [step for step in everywhere(steps) if step.constant == POSITION]
+    if not summed:
+        return (
+            "positions 'token' credits nothing: no position embedding is added on the way; positions that turn "
+            "queries and keys (rotary) or change attention scores have no summand of their own",
+        )
+    if not absorbs or all(step.rule.differentiates for step in summed):
+        return (
+            f"positions 'token' credits nothing: {method} gives constants no relevance that tokens could get",
+        )
+    return ()
 
 
 def _uncounted(graph: Graph, steps: Sequence[Step]) -> list[str]:

@@ -19,7 +19,7 @@ from onnxdtd.methods.overrides import Override
 from onnxdtd.model.graph import Graph
 from onnxdtd.plan.assign import Assignment, Stage, prune
 from onnxdtd.plan.ground import Ground
-from onnxdtd.plan.limits import idle_rules, limits
+from onnxdtd.plan.limits import idle_rules, limits, uncredited
 from onnxdtd.plan.network import heads, network, own_method
 from onnxdtd.plan.reach import reach
 from onnxdtd.plan.step import Step, everywhere, read_by
@@ -100,18 +100,21 @@ def make_plan(
     overrides: Sequence[Override] = (),
     strict: bool = False,
     ground: Ground | None = None,
+    positions: Literal["absorb", "token"] = "absorb",
 ) -> Plan:
     """Assign a rule to every node between the inputs and an output.
 
     output: a name, or None for the first output that the float inputs reach. input_range: (low, high) of the
     input, numbers or arrays that broadcast to it, or a dict by input name. strict: refuse overrides that match
-    nothing, instead of warning of them. ground: of the same graph, range and overrides, from another plan. Raises
+    nothing, instead of warning of them. ground: of the same graph, range and overrides, from another plan. positions:
+    who is given the relevance of position embeddings: they absorb it, or the tokens that stand there get it. Raises
     UnsupportedError listing every op without an entry and every rule that does not fit its op; UsageError for
     unknown names.
     """
     holds_weights = method != "auto" and method_entry(method).holds_weights
     ground = ground or Ground(graph, input_range, overrides)
-    reached = reach(ground.carried(holds_weights), output)
+    credits = positions == "token"
+    reached = reach(ground.carried(holds_weights, credits), output)
     reason = passes = ""
     # What the user sets of rules is meant for a walk.
     ruled = bool(overrides) or bias is not None
@@ -128,7 +131,7 @@ def make_plan(
     ranges = ground.ranges
     options = Options(bias or entry.bias, chosen=bias is not None)
     stage = Stage(graph, reached, ranges, ground.boxes, heads(reached), frozenset(ground.units))
-    assignment = Assignment(entry, options, overrides)
+    assignment = Assignment(entry, options, overrides, credits)
     whole = assignment.steps(stage)
     if assignment.faults:
         raise UnsupportedError(assignment.faults)
@@ -147,7 +150,11 @@ def make_plan(
         inputs=reached.inputs,
         seed=entry.seed,
         finish=entry.finish,
-        warnings=(*idle, *limits(graph, reached, ranges, entry, steps)),
+        warnings=(
+            *idle,
+            *limits(graph, reached, ranges, entry, steps),
+            *(uncredited(steps, entry.name, options.bias == "absorb") if credits else ()),
+        ),
         domains=ranges,
         passes=passes,
     )

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from onnxdtd.inputs.tokenizer import role
 from onnxdtd.model.graph import Graph
 from onnxdtd.ops import OPS
-from onnxdtd.plan.masks import masks, moved
+from onnxdtd.plan.masks import counted, masks, moved
 from onnxdtd.types import Array
 
 
@@ -39,13 +39,15 @@ def masks_of(graph: Graph, output: str) -> tuple[str, ...]:
     a decoder's output. A mask may have names of its own, as exporters give them and where it counts a cache, too."""
     integers = [name for name in graph.inputs if not graph.value(name).is_float]
     lengths = {n: shape[1] for n in integers if (shape := graph.value(n).shape) and len(shape) == 2}
-    counting = {*masks(graph), *(name for name in lengths if role(name) == "mask")}
+    of_scores = {n: shape[-1] for n in masks(graph) if (shape := graph.value(n).shape) and len(shape) > 1}
+    counting = {*masks(graph), *(name for name in lengths if graph.masks is None and role(name) == "mask")}
     sequences = {size for n, size in lengths.items() if n not in counting and role(n) == "ids"}
     shape = graph.value(graph.target(output)).shape or ()
     own = sequences & {*shape[1:2]} or sequences
     if len(own) != 1:
         return ()
     others = sequences - own
+    lengths |= of_scores
     return tuple(
         n for n in lengths if n in counting and lengths[n] not in others and "encoder" not in n.lower()
     )
@@ -59,7 +61,7 @@ def last_positions(
     count, size = shape[:2]
     last = np.full(count, size - 1)
     for name in masks_of(graph, output):
-        counts = feeds[name][:, -size:] != 0
-        if counts.shape == (count, size):
+        here = counted(graph, name, feeds[name])
+        if here is not None and (counts := here[:, -size:]).shape == (count, size):
             last = np.where(counts.any(axis=1), size - 1 - counts[:, ::-1].argmax(axis=1), last)
     return last

@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+import functools
+import weakref
+from collections.abc import Callable
+from typing import TypeVar
 
 from onnxdtd.entries import OpEntry
 from onnxdtd.model.graph import Graph, Node
 from onnxdtd.ops import OPS
 
-_KEEPS = ("sum", "scale", "route")
+T = TypeVar("T")
+KEEPS = ("sum", "scale", "route")
 """Families through which scores stay scores: masks are added, factors divided out, heads moved apart."""
 
 
-@lru_cache(maxsize=64)
+def per_graph(tell: Callable[[Graph], T]) -> Callable[[Graph], T]:
+    """What is told of a graph, found out once and forgotten with it."""
+    told: weakref.WeakKeyDictionary[Graph, T] = weakref.WeakKeyDictionary()
+
+    @functools.wraps(tell)
+    def once(graph: Graph) -> T:
+        if graph not in told:
+            told[graph] = tell(graph)
+        return told[graph]
+
+    return once
+
+
+@per_graph
 def scores(graph: Graph) -> frozenset[str]:
     """The inputs of what normalises weights (a Softmax whose results are factors of other values, not one that makes
     an output), and the values of which they are made by sums with, products with, and choices of something else."""
@@ -24,7 +41,7 @@ def scores(graph: Graph) -> frozenset[str]:
         if entry.normalises:
             if any(_weighs(graph, value) for value in filter(None, node.outputs)):
                 made.update(node.inputs[:1])
-        elif not made.isdisjoint(node.outputs) and entry.family in _KEEPS:
+        elif not made.isdisjoint(node.outputs) and entry.family in KEEPS:
             made.update(v for v in node.inputs if v and graph.value(v).is_float)
     return frozenset(made)
 
@@ -46,7 +63,7 @@ def _weighs(graph: Graph, value: str) -> bool:
             factors = [node.inputs[slot] for slot in entry.factors if slot < len(node.inputs)]
             if name in factors and any(v not in graph.constants and v != name for v in factors):
                 return True
-            if entry.family in _KEEPS and node.output not in seen:
+            if entry.family in KEEPS and node.output not in seen:
                 seen.add(node.output)
                 waiting.append(node.output)
     return False

@@ -35,6 +35,7 @@ CONSTANTS = {
     "softmax constant": "the constant part of Softmax",
     "curve constant": "what curves such as a Sigmoid make of zero",
     "position embedding": "position embeddings",
+    "token type embedding": "embeddings of the tokens' type",
     "attention bias": "what is added to attention scores",
     "class token": "class tokens",
     "joined constant": "constants in the place of an input",

@@ -75,7 +75,8 @@ class Passing(Rule):
     def through(self, site: Site, q: Any) -> tuple[Any, ...]:
         """R / x = q y / x: the ratio moves with its value, or is multiplied by the secant."""
         if self.bias == "absorb" and site.at_zero is None and site.has_bias:
-            site.lost("bias", q, lambda: where(_finite(site.output), site.bias, 0.0), 1.0)
+            zero = np.zeros((), site.output.dtype)
+            site.lost("bias", q, lambda: where(_finite(site.output), site.bias, zero), 1.0)
         elif site.fills:
             y = site.output
             site.lost("border", q, lambda: site.filled() * where(_finite(y), y, 0.0), 1.0)

@@ -145,10 +145,37 @@ def test_the_command_line_reads_texts(cli: Cli, tmp_path: Path) -> None:
     code, out, _ = cli("run", "m.onnx", "--tokenizer", "tokenizer.json", "--text", TEXT, "-o", "out")
     assert code == 0
     assert "'unbelievably' (+6)" in out
+    assert "'attention_mask' says what counts" in out
     assert "special tokens ([CLS], [SEP]) +5" in out
     assert "\x1b" not in out
     code, out, _ = cli("run", "m.onnx", "--tokenizer", "tokenizer.json", "--text", "a", "-o", "out", "--json")
     assert json.loads(out)["texts"]["input_ids"][0]["tokens"] == ["[CLS]", "[UNK]", "[SEP]"]
+
+
+def test_masks_are_named_and_positions_credited(cli: Cli, tmp_path: Path) -> None:
+    """Without a mask the number that multiplies each token has half of the product; the position embedding of 1 is
+    credited to the token."""
+    (tmp_path / "m.onnx").write_bytes(bag().SerializeToString())
+    np.savez("x.npz", input_ids=[[10, 11]], attention_mask=[[1, 1]], token_type_ids=[[0, 0]])
+
+    def relevance(*options: str) -> dict[str, Any]:
+        code, out, _ = cli("run", "m.onnx", "x.npz", "-o", "out", "--json", *options)
+        assert code == 0
+        return {name: r["sum"] for name, r in json.loads(out)["relevance"].items()}
+
+    assert relevance() == relevance("--mask", "attention_mask") == {"input_ids": -1.0, "token_type_ids": 0.0}
+    assert relevance("--mask", "none")["attention_mask"] == pytest.approx(-0.5)
+    placed = model(
+        "(int64[N, 2] ids) => (float[N, 2] y) { e = Gather(table, ids) h = Add(e, p) r = Relu(h) "
+        "y = ReduceSum<keepdims = 0>(r, one) }",
+        table=np.array([[1, 2], [3, 4]], np.float32), p=np.array([[1, 1], [2, 2]], np.float32), one=ONE,
+    )  # fmt: skip
+    (tmp_path / "m.onnx").write_bytes(placed.SerializeToString())
+    np.savez("x.npz", ids=[[0, 1]])
+    assert relevance("--target", "0")["ids"] == pytest.approx(4, rel=1e-5)
+    assert relevance("--target", "0", "--positions", "token")["ids"] == pytest.approx(7, rel=1e-5)
+    assert cli("run", "m.onnx", "x.npz", "-o", "out", "--positions", "no")[0] == 2
+    assert cli("run", "m.onnx", "x.npz", "-o", "out", "--mask", "no")[0] == 2
 
 
 def test_the_command_line_writes_ids(cli: Cli, tmp_path: Path) -> None:
