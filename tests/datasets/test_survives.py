@@ -68,6 +68,66 @@ def test_a_job_that_is_killed_and_told_to_end(job: dict[str, Any], tmp_path: Pat
     assert list((tmp_path / "job" / "shards").glob(".*")) == []
 
 
+FORKS = """
+import os, sys, onnxdtd
+from onnxdtd import batch
+for workers in sys.stdin:
+    if not (pid := os.fork()):
+        try:
+            batch("net.onnx", "rows.npy", "job", engine="numpy", shard_rows=20, workers=int(workers))
+        except onnxdtd.UsageError as error:
+            print(error, file=sys.stderr)
+            os._exit(2)
+        os._exit(0)
+    print(pid, flush=True)
+    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+"""
+"""Jobs in a process each, which needs no start: a number of workers a line in; its pid, then its exit code out."""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked")
+def test_ten_kills_at_random_moments_lose_and_double_nothing(job: dict[str, Any], tmp_path: Path) -> None:
+    """Of the process that hands out the tasks, once with workers that outlive it; then two writers at once."""
+    whole = list(onnxdtd.batch(out=tmp_path / "whole", **job))
+    rng = np.random.default_rng(17)
+    server = [
+        subprocess.Popen(
+            [sys.executable, "-c", FORKS], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, bufsize=1,
+        )
+        for _ in range(2)
+    ]  # fmt: skip
+
+    def begin(which: int, workers: int) -> int:
+        print(workers, file=server[which].stdin)
+        return int(server[which].stdout.readline())  # type: ignore[union-attr]
+
+    def end(which: int) -> int:
+        return int(server[which].stdout.readline())  # type: ignore[union-attr]
+
+    counts = []
+    for number in range(10):
+        pid = begin(0, 1 + (number == 5))  # two workers are slow to start
+        before, more = written(tmp_path), int(rng.integers(1, 6))
+        until = time.monotonic() + 30
+        while written(tmp_path) < before + more and time.monotonic() < until:
+            time.sleep(0.001)
+        time.sleep(float(rng.uniform(0, 0.01)))
+        os.kill(pid, signal.SIGKILL)
+        assert end(0) == -signal.SIGKILL
+        counts.append(len(onnxdtd.Results(tmp_path / "job")))
+    assert counts == sorted(counts)
+    assert 200 <= counts[-1] < len(ROWS)
+    pid = begin(0, 1)
+    while f'"pid": {pid}' not in (tmp_path / "job" / LOCK).read_text():
+        time.sleep(0.001)
+    begin(1, 1)
+    assert (end(1), end(0)) == (2, 0)
+    for process in server:
+        process.communicate()
+    same(read(tmp_path / "job"), whole)
+
+
 def test_workers_that_are_killed_are_replaced(
     job: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
