@@ -41,7 +41,7 @@ def batch(
         typer.Argument(
             metavar="DATA...",
             help="A folder of images (its sub-folders are labels), or files: images, .npy or .npz "
-            "(rows), .csv, .parquet, or a list of files (.txt).",
+            "(rows), .csv, .parquet, a WebDataset .tar, or a list of files (.txt).",
             readable=False,
             show_default=False,
         ),

@@ -23,7 +23,7 @@ from onnxdtd.errors import CheckError, Faults, InputError, OnnxdtdError, Partial
 from onnxdtd.explanation import Explanation
 from onnxdtd.folder import check_folder, plain, write_folder
 from onnxdtd.inputs import Row, open_data
-from onnxdtd.inputs.files import ARRAYS, TABLES
+from onnxdtd.inputs.files import ARCHIVE, ARRAYS, TABLES
 from onnxdtd.inputs.parts import part_of
 from onnxdtd.model.load import load
 from onnxdtd.reading import column_names
@@ -40,7 +40,7 @@ SHOWN = 20
 def are_many(model: Path, inputs: Sequence[Path], sample: str | None) -> bool:
     """Whether there is more than one input to read: several paths, a folder, or rows of one file that a model takes
     only so many of at a time."""
-    if len(inputs) > 1 or inputs[0].is_dir():
+    if len(inputs) > 1 or inputs[0].is_dir() or inputs[0].suffix.lower() == ARCHIVE:
         return True
     if inputs[0].suffix.lower() not in (*ARRAYS, *TABLES):
         return False

@@ -10,6 +10,7 @@ import numpy as np
 
 from onnxdtd.errors import Faults, InputError, UsageError
 from onnxdtd.inputs import IMAGE_SUFFIXES, Preprocess, preparation
+from onnxdtd.inputs.files import ARCHIVE
 from onnxdtd.inputs.members import members
 from onnxdtd.inputs.preprocess import metadata_fields, read_fields
 from onnxdtd.inputs.presets import fields_of
@@ -62,10 +63,10 @@ def preparing(graph: Graph, fields: Mapping[str, Any] | None) -> Preprocess | No
 
 
 def _may_be_pictures(path: Path) -> bool:
-    """Whether the path can hold pictures: a folder, an image, an array of uint8, or what nobody can read."""
+    """Whether the path can hold pictures: a folder, an archive, an image, uint8, or what nobody can read."""
     suffix = path.suffix.lower()
     if suffix not in (".npy", ".npz") or not path.is_file():
-        return suffix in IMAGE_SUFFIXES or path.is_dir()
+        return suffix in (*IMAGE_SUFFIXES, ARCHIVE) or path.is_dir()
     try:
         return any(member.dtype == np.uint8 for member in members(path, ("",)).values())
     except InputError:

@@ -23,9 +23,9 @@ from onnxdtd.memory import beyond, limit
 from onnxdtd.model.graph import Value
 from onnxdtd.types import Array
 
-ARRAYS, TABLES = (".npy", ".npz"), (".csv", PARQUET)
+ARRAYS, TABLES, ARCHIVE = (".npy", ".npz"), (".csv", PARQUET), ".tar"
 LARGEST_TENSOR = 2**31  # bytes that protobuf can hold
-SUFFIXES = (*ARRAYS, *TABLES, ".pb", *IMAGE_SUFFIXES)
+SUFFIXES = (*ARRAYS, *TABLES, ARCHIVE, ".pb", *IMAGE_SUFFIXES)
 
 
 def read_inputs(
@@ -45,6 +45,8 @@ def read_inputs(
     suffix = path.suffix.lower()
     if suffix in TABLES:
         return check_inputs(open_table(path, values, features).whole(), values)
+    if suffix == ARCHIVE:
+        raise InputError(f"'{path}' is an archive of many samples: give one that is taken out of it")
     if suffix != ".npz" and len(values) != 1:
         keywords = ", ".join(f"'{name}': ..." for name in values)
         cure = f"put them into one .npz by name: np.savez('inputs.npz', **{{{keywords}}})"

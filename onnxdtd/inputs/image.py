@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from io import BytesIO
 from os import PathLike, fspath
 
 import numpy as np
@@ -13,8 +14,8 @@ from onnxdtd.disk import open_regular
 from onnxdtd.errors import InputError, one_line
 
 Size = int | tuple[int, int]
-Picture = str | PathLike[str] | Image.Image | npt.NDArray[np.uint8]
-"""A path, a PIL image, or pixels (H, W) or (H, W, C) of uint8."""
+Picture = str | PathLike[str] | BytesIO | Image.Image | npt.NDArray[np.uint8]
+"""A path, the bytes of a file, a PIL image, or pixels (H, W) or (H, W, C) of uint8."""
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 
@@ -32,9 +33,9 @@ def open_image(image: Picture) -> Image.Image:
         image = Image.fromarray(image[..., 0] if image.shape[2:] == (1,) else image)
     if isinstance(image, Image.Image):
         return _upright_rgb(image, "the image")
-    name = f"'{fspath(image)}'"
+    name = "the picture" if isinstance(image, BytesIO) else f"'{fspath(image)}'"
     try:
-        with warnings.catch_warnings(), open_regular(image) as file:
+        with warnings.catch_warnings(), image if isinstance(image, BytesIO) else open_regular(image) as file:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(file) as picture:
                 return _upright_rgb(picture, name)

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from io import BytesIO
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,13 @@ from typing import Any
 import numpy as np
 
 from onnxdtd.errors import InputError
-from onnxdtd.inputs.files import ARRAYS, TABLES, input_file, read_inputs, read_tensor
-from onnxdtd.inputs.image import IMAGE_SUFFIXES
+from onnxdtd.inputs.archive import Archive, Sample, open_archive
+from onnxdtd.inputs.files import ARCHIVE, ARRAYS, TABLES, input_file, read_inputs, read_tensor
+from onnxdtd.inputs.image import IMAGE_SUFFIXES, open_image
 from onnxdtd.inputs.members import LABELS, Member, members
 from onnxdtd.inputs.pixels import is_one_picture, is_pixels, one_picture
 from onnxdtd.inputs.preprocess import Preprocess
+from onnxdtd.inputs.presets import refuse_unprepared
 from onnxdtd.inputs.table import Table, open_table
 from onnxdtd.model.graph import Value
 from onnxdtd.types import Array
@@ -73,6 +76,15 @@ def part_of(
         stored = members(path, tuple(values))
         labels = stored.pop(LABELS, None) if LABELS not in values else None
         return _stacked(name, stored, values, preprocess, None if labels is None else labels.whole())
+    if suffix == ARCHIVE:
+        archive = open_archive(path)
+        return Part(
+            name,
+            len(archive.samples),
+            partial(_samples, archive, values, preprocess),
+            archive.labels,
+            archive.ids,
+        )
     if suffix not in IMAGE_SUFFIXES:
         return in_memory(read_tensor(path), values, name)
     label = Path(name).parent.name or None
@@ -112,6 +124,28 @@ def _table_rows(table: Table, start: int) -> Iterator[Read]:
 def _table_row(table: Table, line: int, cells: Sequence[str]) -> Row:
     arrays, label = table.row(line, cells)
     return Row("", {name: array[None] for name, array in arrays.items()}, label)
+
+
+def _samples(
+    archive: Archive, values: Mapping[str, Value], preprocess: Preprocess | None, start: int
+) -> Iterator[Read]:
+    for sample in archive.samples[start:]:
+        yield partial(_sample, archive, sample, values, preprocess)
+
+
+def _sample(
+    archive: Archive, sample: Sample, values: Mapping[str, Value], preprocess: Preprocess | None
+) -> Row:
+    arrays: dict[str, Array] = {}
+    pixels: dict[str, Preprocess] = {}
+    for key, content in archive.contents(sample, tuple(values)).items():
+        shown = isinstance(content, BytesIO)
+        if shown and preprocess is None:
+            raise refuse_unprepared(sample.key)
+        arrays[key] = np.asarray(open_image(content)) if isinstance(content, BytesIO) else content
+        if preprocess and (shown or is_pixels(arrays[key].shape, arrays[key].dtype, values[key])):
+            pixels[key] = preprocess
+    return _array_row(arrays, pixels, sample.label)
 
 
 def _stacked(

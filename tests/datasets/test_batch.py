@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -111,6 +112,12 @@ def test_parquet_rows_and_lists_of_files(net: Path, tmp_path: Path) -> None:
     for name in ("one", "two"):
         np.save(tmp_path / f"{name}.npy", ROWS[:2])
     (tmp_path / "list.txt").write_text("two.npy\n\none.npy\n")
+    with tarfile.open(tmp_path / "rows.tar", "w") as tar:
+        for name in ("one", "two"):
+            np.save(tmp_path / "row.npy", ROWS[len(name)])
+            tar.add(tmp_path / "row.npy", f"{name}.npy")
+    results = onnxdtd.batch(net, tmp_path / "rows.tar", tmp_path / "tar", workers=2, shard_rows=1)
+    assert [(row["id"], row["label"]) for row in results] == [("one", None), ("two", None)]
     results = onnxdtd.batch(net, tmp_path / "list.txt", tmp_path / "listed")
     assert results.ids == ["two.npy[0]", "two.npy[1]", "one.npy[0]", "one.npy[1]"]
 
