@@ -38,10 +38,11 @@ class Trial:
 
 def drawn(graph: Graph, first: int, other: int, seed: int = 0, apart: bool = False) -> Arrays:
     """Random inputs: floats from 0 to 1, integers and texts 0 or 1. first, other: lengths of the axes that are left
-    open; those of one name have one length. apart: those of different names have different ones."""
+    open; those of one name have one length. apart: those of different names have different ones, none of them 1: an
+    axis of length 1 is repeated along another, and a result as long as that says nothing of its own size."""
     rng = np.random.default_rng(seed)
     sizes: dict[Dimension, int] = {}
-    feeds = {}
+    taken, feeds = set[int](), {}
     for name in graph.inputs:
         value = graph.value(name)
         shape = []
@@ -49,10 +50,11 @@ def drawn(graph: Graph, first: int, other: int, seed: int = 0, apart: bool = Fal
             if isinstance(size, int):
                 shape.append(size)
                 continue
-            # Networks that halve often want multiples of 32.
-            length = other if axis else first
-            length += len(sizes) * (32 if length >= 32 else 1) * apart
+            length = other if axis else first + apart
+            while apart and length in taken:  # networks that halve often want multiples of 32
+                length += 32 if length >= 32 else 1
             shape.append(sizes.setdefault(size, length) if size else length)
+            taken.add(shape[-1])
         x = rng.random(shape) if value.is_float else rng.integers(0, 2, shape)
         feeds[name] = x.astype(str).astype(object) if value.dtype == object else np.asarray(x, value.dtype)
     return feeds

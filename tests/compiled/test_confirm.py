@@ -193,3 +193,22 @@ def test_names_of_unknown_sizes_do_not_collide() -> None:
     assert [size for size, all_of_it in lengths.items() if size is not None and len(all_of_it) > 1] == []
     compiled = compile_plan(confirmed(make_plan(source, "gradient")))
     assert "unk__" not in str(compiled.model.graph.output)
+
+
+def test_a_size_of_one_that_is_repeated_does_not_fix_another() -> None:
+    """A batch of 1 along a mask of 3 is as long as the mask, which says nothing of batches of 2."""
+    text = """(int64[N, T] ids, int64[M, S] attention_mask) => (float[N, T, 3] y) {
+        e = Gather(table, ids) m = Cast<to = 1>(attention_mask) s = ReduceSum<keepdims = 1>(m, one)
+        k = Unsqueeze(s, one) h = Mul(e, k) y = MatMul(h, w)
+    }"""
+    constants = {
+        "table": np.eye(3, 2, dtype=np.float32), "w": np.ones((2, 3), np.float32), "one": np.array([1]),
+    }  # fmt: skip
+    shown = confirmed(make_plan(graph(text, **constants), "gradient")).graph.value("y").shape
+    assert shown == ("N", "T", 3)
+    x = {"ids": np.array([[1, 0, 2], [2, 2, 1]]), "attention_mask": np.ones((2, 3), int)}
+    first, other = (
+        Explainer(model(text, **constants), "gradient_x_input", engine)(x, "y[last],1").relevance["ids"]
+        for engine in ("numpy", "onnx")
+    )
+    np.testing.assert_allclose(other, first, rtol=1e-6)
