@@ -73,10 +73,10 @@ class Body(Protocol):
 class Node:
     """One operator application. An empty input name is an optional input left out, as in ONNX.
 
-    bias: the name of a constant that is added to the output, where the operator itself takes none such; in a file the
-    sum is a node of its own. spelled: the nodes that compute it in a file whose opset lacks the operator; there its
-    input is `SPELLED_X`, and what they make has names of its own, of which the last is the output. body: of a loop in
-    canonical form, see `loops`; in a file it is an attribute.
+    bias: the name of a constant, or of a value that follows from sizes, which is added to the output where the
+    operator itself takes none such; in a file the sum is a node of its own. spelled: the nodes that compute it in a
+    file whose opset lacks the operator; there its input is `SPELLED_X`, and what they make has names of its own, of
+    which the last is the output. body: of a loop in canonical form, see `loops`; in a file it is an attribute.
     """
 
     name: str

@@ -105,12 +105,13 @@ class Point:
         """The node's site: one map per data slot, in the order of `slots`; see `Site`."""
         inputs = tuple(self.value(slot) for slot in self.slots)
         if self.node.bias:
-            constant = self.graph.constants[self.node.bias]
+            name = self.node.bias
+            more = self.graph.constants[name] if name in self.graph.constants else self.values[name]
             own = bias  # made when it is asked for, if it is a function
             if callable(own):
-                bias = lambda: own() + constant  # noqa: E731
+                bias = lambda: own() + more  # noqa: E731
             else:
-                bias = constant if own is None else own + constant
+                bias = more if own is None else own + more
         return Site(
             f"{self.node.name}:{self.which}" if self.which else self.node.name,
             maps,

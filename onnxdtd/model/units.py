@@ -23,6 +23,15 @@ def units(graph: Graph) -> frozenset[str]:
 
     They say in which unit x is written (pixels, standard deviations): nothing is explained by them.
     """
+    return frozenset(_units(graph)[1])
+
+
+def inputs_in_units(graph: Graph) -> set[str]:
+    """The inputs, and what such steps and moves make of them alone."""
+    return _units(graph)[0]
+
+
+def _units(graph: Graph) -> tuple[set[str], set[str]]:
     raw, steps = set(graph.inputs), set()
     for node in graph.nodes:
         data = [value for value in node.inputs if value and value not in graph.constants]
@@ -31,7 +40,7 @@ def units(graph: Graph) -> frozenset[str]:
         if data and raw.issuperset(data) and (scales or moves):
             raw.update(node.outputs)
             steps.update([node.name] * scales)
-    return frozenset(steps)
+    return raw, steps
 
 
 def is_step(node: Node, constants: Container[str]) -> bool:

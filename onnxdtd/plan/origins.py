@@ -50,7 +50,7 @@ def adds(graph: Graph, way: Reach, trees: bool = False) -> bool:
         return False
     if looks_up(way.nodes, way.ops):
         return False
-    read = {v for node in way.nodes for v in (*node.inputs, node.output) if v} - set(graph.constants)
+    read = {v for node in way.nodes for v in (*needs(node), node.output) if v} - set(graph.constants)
     try:
         values = _at_zero(graph, sorted(read))
         refuse_moved_samples(way.nodes, way.inputs, way.target, values)

@@ -68,10 +68,10 @@ class Trail:
 
 
 def read_by(steps: Sequence[Step]) -> Iterator[str]:
-    """The values that the walk reads: of a node its inputs and the outputs that carry, of one that rounds its scale,
-    of a loop its records too."""
+    """The values that the walk reads: of a node its inputs, its bias and the outputs that carry, of one that rounds
+    its scale, of a loop its records too."""
     for step in steps:
-        yield from filter(None, step.node.inputs)
+        yield from filter(None, (*step.node.inputs, step.node.bias))
         if step.trail is None:
             yield from filter(
                 None, step.node.outputs if step.op.rounds else step.op.carried(step.node.outputs)

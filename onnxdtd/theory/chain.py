@@ -126,6 +126,8 @@ def layers_of(
     constants = {
         k: v.astype(np.float64) if v.dtype.kind == "f" else v for k, v in plan.graph.constants.items()
     }
+    # For this sample, what follows from sizes is a constant.
+    constants |= {step.node.bias: values[step.node.bias] for step in plan.steps if step.node.bias in values}
     graph = plan.graph.replace(constants=constants)
     shapes = {name: value.shape[1:] for name, value in values.items()}
     layers = [_layer(graph, affine, bend, shapes) for affine, bend in _grouped(plan.steps)]

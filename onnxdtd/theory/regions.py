@@ -17,7 +17,7 @@ from typing import Literal
 import numpy as np
 from onnx import helper
 
-from onnxdtd.model.graph import Value
+from onnxdtd.model.graph import Value, needs
 from onnxdtd.plan.plan import needed
 from onnxdtd.theory.felt import gradient_plan
 from onnxdtd.theory.line import Break, Downstream, Scope
@@ -94,7 +94,7 @@ class _Expansion:
         nodes = tuple(part.node for part in down.parts)
         made = {v for node in nodes for v in node.outputs}
         self._scene, self._cut = scene, down.cut
-        read = dict.fromkeys(v for node in nodes for v in node.inputs if v)
+        read = dict.fromkeys(v for node in nodes for v in needs(node) if v)
         outside = [v for v in (*down.cut, *read) if v not in made and v not in plan.graph.constants]
         self._feeds = {v: scene.values[v] for v in outside}
         typed = {

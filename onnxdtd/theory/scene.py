@@ -14,7 +14,7 @@ import numpy.typing as npt
 from onnxdtd.errors import InputError, UnsupportedError
 from onnxdtd.explainer import Explainer
 from onnxdtd.linear import Site
-from onnxdtd.model.graph import Graph, Node
+from onnxdtd.model.graph import Graph, Node, needs
 from onnxdtd.model.point import Point
 from onnxdtd.plan.moved import moved_by
 from onnxdtd.plan.plan import Plan, needed
@@ -112,7 +112,7 @@ class Scene:
         made = (
             v
             for node in moved_by(plan.graph, plan.inputs, {plan.target})
-            for v in (*node.inputs, node.output)
+            for v in (*needs(node), node.output)
         )
         beside = dict.fromkeys(v for v in made if v and v not in plan.graph.constants)
         usual = reads(plan)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from functools import cache
-
 import numpy as np
 import pytest
 
-import onnxdtd
-from onnxdtd.methods import METHODS
 from tests.support.model_text import model, run
+from tests.support.spellings import Function
 
 RNG = np.random.default_rng(5)
 W = RNG.normal(size=(3, 4)).astype(np.float32)
@@ -106,36 +103,22 @@ CONSTANTS |= {
 ROWS = "(float[N, 2, 3] x) => (float[N, 2, 4] y)"
 IMAGE = "(float[N, 2, 4, 4] x) => (float[N, 2, 4, 4] y)"
 FUNCTIONS = {
-    "dense": ("(float[N, 3] x) => (float[N, 4] y)", DENSE_FORMS, (2, 3), (1,)),
-    "step behind a convolution": (IMAGE, BEHIND_FORMS, (2, 2, 4, 4), (1, 0, 2)),
-    "step before a convolution": (IMAGE, BEFORE_FORMS, (2, 2, 4, 4), (1, 0, 2)),
-    "shift by pixel": (IMAGE, PIXEL_FORMS, (2, 2, 4, 4), (1, 0, 2)),
-    "step behind rows": (ROWS, ROWS_BEHIND_FORMS, (2, 2, 3), (1, 1)),
-    "step before rows": (ROWS, ROWS_BEFORE_FORMS, (2, 2, 3), (1, 1)),
-    "scale by row": (ROWS, BY_ROW_FORMS, (2, 2, 3), (0, 1)),
+    "dense": Function.behind_relu("(float[N, 3] x) => (float[N, 4] y)", DENSE_FORMS, (2, 3), (1,), CONSTANTS),
+    "step behind a convolution": Function.behind_relu(
+        IMAGE, BEHIND_FORMS, (2, 2, 4, 4), (1, 0, 2), CONSTANTS
+    ),
+    "step before a convolution": Function.behind_relu(
+        IMAGE, BEFORE_FORMS, (2, 2, 4, 4), (1, 0, 2), CONSTANTS
+    ),
+    "shift by pixel": Function.behind_relu(IMAGE, PIXEL_FORMS, (2, 2, 4, 4), (1, 0, 2), CONSTANTS),
+    "step behind rows": Function.behind_relu(ROWS, ROWS_BEHIND_FORMS, (2, 2, 3), (1, 1), CONSTANTS),
+    "step before rows": Function.behind_relu(ROWS, ROWS_BEFORE_FORMS, (2, 2, 3), (1, 1), CONSTANTS),
+    "scale by row": Function.behind_relu(ROWS, BY_ROW_FORMS, (2, 2, 3), (0, 1), CONSTANTS),
 }
-TRACED = ["dtd", "epsilon_gamma", "gradient"]
-CASES = [(function, form) for function, (_, forms, *_) in FUNCTIONS.items() for form in list(forms)[1:]]
-
-
-@cache
-def explainer(function: str, form: str) -> onnxdtd.Explainer:
-    """Of the function, spelled so, behind a ReLU."""
-    head, forms, *_ = FUNCTIONS[function]
-    return onnxdtd.Explainer(
-        model(f"{head} {{ a = Relu(x) {forms[form]} }}", **CONSTANTS), input_range=(-4, 4)
-    )
+CASES = [(name, form) for name, function in FUNCTIONS.items() for form in list(function.forms)[1:]]
 
 
 @pytest.mark.parametrize("engine", ["numpy", "onnx"])
 @pytest.mark.parametrize(("function", "form"), CASES)
 def test_every_spelling_gives_one_answer(function: str, form: str, engine: str) -> None:
-    _, forms, shape, target = FUNCTIONS[function]
-    x = np.random.default_rng(1).normal(size=shape).astype(np.float32)
-    for method in sorted(METHODS) if engine == "numpy" else TRACED:
-        first, other = (
-            explainer(function, name).by(method, engine=engine)(x, target).relevance["x"]
-            for name in (next(iter(forms)), form)
-        )
-        scale = 1e-5 * np.abs(first).max()
-        np.testing.assert_allclose(other, first, rtol=1e-5, atol=scale, err_msg=method)
+    FUNCTIONS[function].check(form, engine)

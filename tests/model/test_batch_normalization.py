@@ -99,11 +99,20 @@ def test_a_shift_in_front_of_padding_is_a_bias_by_position(padding):
     assert (ops(after), after.nodes[1].bias) == (["Relu", "Conv"], "")
 
 
-def test_a_shift_in_front_of_padding_stays_where_sizes_are_open():
-    text = f"""(float[N, 4, H, W] x) => (float[N, 2, H, W] y) {{
-        a = Relu(x) h = {BN}(a, s, o, m, v) y = Conv<pads = [1, 1, 1, 1]>(h, w)
+@pytest.mark.parametrize(("op", "group"), [("Conv", 1), ("Conv", 2), ("ConvTranspose", 2)])
+def test_a_shift_in_front_of_padding_follows_from_open_sizes(op, group):
+    text = f"""(float[N, 4, H, W] x) => (float[N, 2, A, B] y) {{
+        a = Relu(x) h = {BN}(a, s, o, m, v)
+        p = {op}<group = {group}, pads = [1, 0, 1, 1]>(h, w) y = {BN}(p, r, q, q, u)
     }}"""
-    unchanged(graph(text, w=normal(2, 4, 3, 3), **statistics(4)), batch_normalization)
+    shape = (2, 4 // group, 3, 3) if op == "Conv" else (4, 2 // group, 3, 3)
+    more = {"r": normal(2), "q": normal(2), "u": np.ones(2, np.float32)}
+    net = graph(text, w=normal(*shape), **statistics(4), **more)
+    after = changed(net, batch_normalization)
+    [convolution] = [node for node in after.nodes if "a" in node.inputs and node.op == op]
+    assert convolution.bias
+    assert convolution.bias not in after.constants
+    assert "BatchNormalization" not in ops(after)
 
 
 def test_a_change_of_units_stays():

@@ -14,6 +14,7 @@ from onnxdtd.model.canonise.batch_first import batch_first
 from onnxdtd.model.canonise.batch_normalization import batch_normalization
 from onnxdtd.model.canonise.bias import bias
 from onnxdtd.model.canonise.branch import branch
+from onnxdtd.model.canonise.concat import concat
 from onnxdtd.model.canonise.constants import constants
 from onnxdtd.model.canonise.group_normalization import group_normalization
 from onnxdtd.model.canonise.head import head
@@ -22,6 +23,7 @@ from onnxdtd.model.canonise.inner_head import inner_head
 from onnxdtd.model.canonise.loops import loops as _loops
 from onnxdtd.model.canonise.loops import take_inside
 from onnxdtd.model.canonise.ml import ml
+from onnxdtd.model.canonise.padding import padding
 from onnxdtd.model.canonise.precision import precision
 from onnxdtd.model.canonise.products import products
 from onnxdtd.model.canonise.quantised import quantised
@@ -80,7 +82,10 @@ INNER: tuple[Callable[[Graph], Graph], ...] = (
     softmax,
     weighted_sum,
     bias,
+    padding,
+    concat,
     batch_normalization,
+    padding,  # again: in front of what no step stands between any more
     states,
     products,
 )

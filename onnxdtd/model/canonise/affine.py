@@ -107,12 +107,8 @@ class Affine:
         channel, or any array of another rank that broadcasts to x. None where onnx cannot compute it.
         """
         place, weight = dict(self.node.attributes), np.asarray(self.weight, np.float64)
-        if shift.ndim == 1:  # one channel of ones: a tap's weights are summed first
-            seen = self._seen(weight)
-            taps = np.einsum("goit,gi->got", seen, shift.reshape(len(seen), -1))
-            weight = taps.reshape(self.channels, 1, *weight.shape[2:])
-            weight = weight.swapaxes(0, 1) if self.node.op == "ConvTranspose" else weight
-            place["group"], x = 1, np.ones((1, 1, *sizes))
+        if shift.ndim == 1:
+            place["group"], x, weight = 1, np.ones((1, 1, *sizes)), self.taps(shift)
         else:
             x = np.broadcast_to(shift, (1, self.channels_in, *sizes))
         alone = helper.make_graph(
@@ -127,6 +123,13 @@ class Affine:
             return np.asarray(y, self.weight.dtype)
         except Exception:  # the reference implementation lacks this form of the op
             return None
+
+    def taps(self, shift: Array) -> Array:
+        """The weights by which one channel of ones is mapped to W c, c by channel: a tap's weights are summed."""
+        seen = self._seen(np.asarray(self.weight, np.float64))
+        summed = np.einsum("goit,gi->got", seen, shift.reshape(len(seen), -1))
+        taps = summed.reshape(self.channels, 1, *self.weight.shape[2:])
+        return np.asarray(taps.swapaxes(0, 1) if self.node.op == "ConvTranspose" else taps)
 
     def written(self, draft: Draft) -> Node:
         """The node with new constants (other nodes may share the old ones); a MatMul becomes a Gemm."""

@@ -8,6 +8,7 @@ import numpy as np
 
 from onnxdtd.model.canonise.affine import Affine, per_channel
 from onnxdtd.model.canonise.draft import Draft, free, nodes
+from onnxdtd.model.canonise.offset import offset_of, plus
 from onnxdtd.model.graph import Graph, Node
 from onnxdtd.types import Array
 
@@ -51,6 +52,7 @@ def _merged(maker: Node, added: Array, draft: Draft) -> Node | None:
         return None
     if any(n not in (1, size) for n, size in zip(added.shape[::-1], shape[::-1], strict=False)):
         return None
-    if maker.bias:
-        added = np.asarray(draft.constants[maker.bias] + added, added.dtype)
-    return replace(maker, bias=draft.constant(f"{maker.name}/bias", added))
+    offset = plus(offset_of(maker, draft), added, maker, draft)
+    if not isinstance(offset, str):
+        offset = draft.constant(f"{maker.name}/bias", np.asarray(offset, added.dtype))
+    return replace(maker, bias=offset)

@@ -9,6 +9,7 @@ import numpy as np
 from onnxdtd.model.canonise.affine import Affine, per_channel
 from onnxdtd.model.canonise.contraction import Contraction, fits
 from onnxdtd.model.canonise.draft import Draft, static
+from onnxdtd.model.canonise.offset import Offset, of_open_sizes, offset_of, plus, times
 from onnxdtd.model.canonise.steps import Step
 from onnxdtd.model.graph import Node
 from onnxdtd.types import Array
@@ -30,7 +31,7 @@ def after(node: Node, step: Step, draft: Draft) -> Node | None:
 
 def before(node: Node, step: Step, draft: Draft) -> Node | None:
     """node(scale * x + shift) as one node; None where the node is no weighted sum, the step does not fit it, or
-    padding meets the shift and the sizes are not known."""
+    padding meets a shift that varies from place to place and the sizes are not known."""
     affine = Affine.read(node, draft)
     merged = None if affine is None else _before(affine, step, draft)
     if merged is None and (contraction := Contraction.read(node, draft)) is not None:
@@ -47,11 +48,10 @@ def _after(affine: Affine, step: Step, draft: Draft) -> Node | None:
         return None
     own = np.zeros(affine.channels) if shift is None else shift
     merged = replace(affine, bias=affine.bias + own) if step.only_shifts else affine.after(scale, own)
+    column = scale.reshape(-1, *[1] * (affine.rank - 2))
+    offset = times(offset_of(affine.node, draft), column, affine.node, draft)
     by_position = np.zeros(()) if shift is not None else step.shift
-    if affine.node.bias:
-        column = scale.reshape(-1, *[1] * (affine.rank - 2))
-        by_position = by_position + draft.constants[affine.node.bias] * column
-    return _written(merged, by_position, draft)
+    return _written(merged, plus(offset, by_position, affine.node, draft), draft)
 
 
 def _before(affine: Affine, step: Step, draft: Draft) -> Node | None:
@@ -59,26 +59,34 @@ def _before(affine: Affine, step: Step, draft: Draft) -> Node | None:
     shift = per_channel(step.shift, affine.channels_in, affine.rank)
     if scale is None:
         return None
-    by_position = draft.constants[affine.node.bias] if affine.node.bias else np.zeros(())
+    offset = offset_of(affine.node, draft)
     if shift is not None and not (affine.pads and shift.any()):
-        return _written(affine.before(scale, shift), by_position, draft)
+        return _written(affine.before(scale, shift), offset, draft)
+    merged = affine.before(scale, np.zeros_like(scale))
+    by_pixel = step.shift.reshape((1,) * (affine.rank - step.shift.ndim) + step.shift.shape)
+    moved = _moved(affine, by_pixel if shift is None else shift, draft) if merged.is_finite else None
+    return None if moved is None else _written(merged, plus(moved, offset, affine.node, draft), draft)
+
+
+def _moved(affine: Affine, shift: Array, draft: Draft) -> Offset | None:
+    """W c by position, for c by channel (one axis) or by pixel (all axes of x); None where a size that counts is not
+    known, or onnx cannot compute it."""
     shape = draft.value(affine.node.inputs[0]).shape or (None,) * affine.rank
     sizes = static(shape[2:])
-    if affine.rank < 3 or sizes is None or (shift is None and not fits(step.shift.shape, shape)):
+    if affine.rank < 3 or (shift.ndim > 1 and (sizes is None or not fits(shift.shape, shape))):
         return None
-    by_pixel = step.shift.reshape((1,) * (affine.rank - step.shift.ndim) + step.shift.shape)
-    moved = affine.moved(by_pixel if shift is None else shift, sizes)
-    if moved is None:
-        return None
-    merged = affine.before(scale, np.zeros_like(scale))
-    return _written(merged, moved + by_position, draft)
+    return of_open_sizes(affine, shift, draft) if sizes is None else affine.moved(shift, sizes)
 
 
-def _written(merged: Affine, by_position: Array, draft: Draft) -> Node | None:
-    """The node of the map, with a bias by position unless that is zero."""
+def _written(merged: Affine, offset: Offset, draft: Draft) -> Node | None:
+    """The node of the map, with a bias beyond its operator unless that is zero."""
+    if not merged.is_finite:
+        return None
+    if isinstance(offset, str):
+        return replace(merged.written(draft), bias=offset)
     with np.errstate(over="ignore"):
-        stored = by_position.astype(merged.weight.dtype)
-    if not merged.is_finite or not np.isfinite(stored).all():
+        stored = offset.astype(merged.weight.dtype)
+    if not np.isfinite(stored).all():
         return None
     if not stored.any():
         return replace(merged.written(draft), bias="")

@@ -123,14 +123,42 @@ def back(move: Node, step: Step, draft: Draft) -> Step | None:
     return _through(move, step, y, x, draft)
 
 
-def forth(move: Node, step: Step, draft: Draft) -> Step | None:
-    """The step t' with move(t(x)) = t'(move(x)); None if the node is no move, or there is none."""
+def forth(move: Node, value: str, step: Step, draft: Draft) -> Step | None:
+    """The step t' with move(t(x)) = t'(move(x)), where t makes this value; None if the node is no move, or there is
+    none."""
     x, y = data_of(move, draft), move.output
-    if move.domain or draft.is_captured(y) or draft.is_captured(x):
+    if move.domain or draft.is_captured(y) or draft.is_captured(value):
         return None
+    if move.op == "Concat":
+        return _joined(move, value, step, draft)
     if move.op in _SCALING and (by := Step.read(move, draft.rank(x), draft)) is not None:
         return Step(step.scale, by.scale * step.shift)
     return _through(move, step, x, y, draft)
+
+
+def _joined(join: Node, value: str, step: Step, draft: Draft) -> Step | None:
+    """The step over what a Concat makes, of which other parts take nothing."""
+    shapes = [draft.value(part).shape for part in join.inputs]
+    if any(shape is None or len(shape) != len(shapes[0] or ()) for shape in shapes):
+        return None
+    rank = len(shapes[0] or ())
+    axis = join.attributes["axis"] % rank
+    lengths = static(shape[axis] for shape in shapes if shape is not None)
+    parts = []
+    for part, idle in ((step.scale, 1.0), (step.shift, 0.0)):
+        if (part == idle).all():
+            parts.append(np.full((1,) * rank, idle))
+            continue
+        aligned = part.reshape((1,) * (rank - part.ndim) + part.shape)
+        around = (aligned.shape[:axis], aligned.shape[axis + 1 :])
+        if lengths is None or math.prod((*around[0], sum(lengths), *around[1])) > _LARGEST:
+            return None
+        pieces = [
+            np.broadcast_to(aligned if name == value else idle, (*around[0], n, *around[1]))
+            for name, n in zip(join.inputs, lengths, strict=True)
+        ]
+        parts.append(np.concatenate(pieces, axis))
+    return Step(*parts)
 
 
 def _through(move: Node, step: Step, here: str, there: str, draft: Draft) -> Step | None:
