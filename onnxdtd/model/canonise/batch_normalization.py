@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
-from onnxdtd.model.canonise.chain import chain, reading, value_like
+from onnxdtd.model.canonise.chains import chain, reading, value_like
 from onnxdtd.model.canonise.composed import after, before, may_sum
 from onnxdtd.model.canonise.draft import Draft, free, nodes
 from onnxdtd.model.canonise.steps import Step, back, data_of, forth, may_give_way

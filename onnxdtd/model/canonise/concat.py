@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from onnxdtd.model.canonise.batch_normalization import behind_sums, step_of
-from onnxdtd.model.canonise.chain import chain, value_like
+from onnxdtd.model.canonise.chains import chain, value_like
 from onnxdtd.model.canonise.contraction import fits
 from onnxdtd.model.canonise.draft import Draft, free, nodes, static
 from onnxdtd.model.canonise.steps import Step, back, data_of, may_give_way

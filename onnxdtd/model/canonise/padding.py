@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from onnxdtd.model.canonise.chain import reading, value_like
+from onnxdtd.model.canonise.chains import reading, value_like
 from onnxdtd.model.canonise.draft import Draft, free, nodes
 from onnxdtd.model.graph import Graph, Node
 from onnxdtd.types import Dimension
