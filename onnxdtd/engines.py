@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from onnxdtd.compiled.run import OnnxWalker
-from onnxdtd.compiled.sessions import CacheDir
+from onnxdtd.compiled.sessions import CacheDir, is_ready
 from onnxdtd.errors import OpsetError, UnsupportedError
 from onnxdtd.loaded import Loaded
 from onnxdtd.model.graph import Graph
@@ -38,9 +38,10 @@ class Engines:
         self._runs: dict[tuple[str, Inside, str], Walker] = {}
         self._asked: dict[str, int] = {}
         self._uncompilable: dict[str, str] = {}
+        self._ready: dict[tuple[str, Inside], bool] = {}
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "_runs": {}}
+        return {**vars(self), "_runs": {}, "_ready": {}}
 
     def run(self, plan: Plan, samples: int, remake: Callable[[Graph], Plan]) -> Walker:
         """An engine ready for the plan. samples: how many more it is to explain, for `auto`. remake: the same plan of
@@ -54,6 +55,8 @@ class Engines:
         """What `auto` takes: numpy where it must, which it says, since not every walk can be compiled."""
         name = plan.output
         engine, why = choose(plan, MANY if self._many else self._asked[name])
+        if engine == "numpy" and self.is_ready(plan):
+            engine, why = "onnx", "this walk is compiled already"
         if name in self._uncompilable:
             engine, why = "numpy", self._uncompilable[name]
         try:
@@ -63,6 +66,13 @@ class Engines:
             return self._chosen(plan, remake)
         self.notes[name] = f"engine {engine} taken by auto: {why}"
         return run
+
+    def is_ready(self, plan: Plan) -> bool:
+        """Whether the compiled walk of a plan is at hand, so that it costs nothing but its start."""
+        key = (plan.output, plan.inside)
+        if key not in self._ready:
+            self._ready[key] = is_ready(plan, self._providers, self._cache_dir)
+        return self._ready[key]
 
     def _start(self, plan: Plan, engine: str, remake: Callable[[Graph], Plan]) -> Walker:
         key = (plan.output, plan.inside, engine)

@@ -168,7 +168,7 @@ class AuditEntry:
     """One audit: `perform(plan, explanation, probe)` returns its findings.
 
     cost: `quick` (a few walks) or `full` (many). source: where the test and its threshold come from. findings:
-    the names of what it returns.
+    the names of what it returns. books: whether it looks at the books of nodes, which only the NumPy engine keeps.
     """
 
     name: str
@@ -177,6 +177,7 @@ class AuditEntry:
     source: str
     findings: tuple[str, ...]
     doc: str
+    books: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,12 +111,21 @@ def many_passes(name: str, *, base: str = "gradient", adds_up: bool = False) -> 
 
 
 def audit(
-    name: str, *, cost: Literal["quick", "full"], source: str, findings: tuple[str, ...] = ()
+    name: str,
+    *,
+    cost: Literal["quick", "full"],
+    source: str,
+    findings: tuple[str, ...] = (),
+    books: bool = False,
 ) -> Callable[[T], T]:
     """Register an audit, whose one finding has its name unless others are given; see `AuditEntry`."""
 
     def register(perform: T) -> T:
-        _add(AUDITS, name, AuditEntry(name, perform, cost, source, findings or (name,), _summary(perform)))
+        _add(
+            AUDITS,
+            name,
+            AuditEntry(name, perform, cost, source, findings or (name,), _summary(perform), books),
+        )
         return perform
 
     return register

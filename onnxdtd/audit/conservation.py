@@ -17,7 +17,7 @@ ERROR = 0.01
 
 
 @audit(
-    "conservation", cost="quick",
+    "conservation", cost="quick", books=True,
     source="Montavon et al. 2017, Definition 1: sum_p R_p = f(x), constants aside; the limits, 1 % and tenfold, are "
     "onnxdtd's",
 )  # fmt: skip

@@ -67,7 +67,16 @@ def audit(
     mask: texts.Mask = None,
     positions: texts.Positions = "absorb",
     max_steps: options.MaxSteps = None,
+    engine: Annotated[
+        str,
+        typer.Option(
+            metavar="E",
+            help="What makes the explanation: numpy, onnx or auto: by what is faster, and numpy where an audit looks "
+            "into the books of nodes, which it alone keeps. Audits walk by numpy.",
+        ),
+    ] = "auto",
     provider: options.Provider = None,
+    no_cache: options.NoCache = False,
     preprocess: options.Preprocess = None,
     image: Any = None,
     json_: options.Json = False,
@@ -81,8 +90,8 @@ def audit(
         output,
         options.one(target),
         {"method": method, "bias": bias, "rules": rules, "providers": provider, "input_range": input_range,
-         "fixed": fixed or (), "mask": texts.masks_of(mask), "positions": positions,
-         "background": background, "max_steps": max_steps},
+         "fixed": fixed or (), "mask": texts.masks_of(mask), "positions": positions, "background": background,
+         "max_steps": max_steps, "engine": engine, "cache_dir": False if no_cache else None},
         preprocess,
         image,
         against=against,

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from onnxdtd.audit import AuditReport, Finding, junit, run_audit, sarif
+from onnxdtd.audit import AUDITS, AuditReport, Finding, junit, run_audit, sarif
 from onnxdtd.audit.ci_file import check_for_ci, write_for_ci
 from onnxdtd.audit.report import MANIFEST, SCHEMA
 from onnxdtd.audit.runner import check_method, chosen
@@ -43,6 +43,7 @@ def audit(
 ) -> str:
     """Explain, audit, write the folder, and tell of it. Raises CheckError if a finding of `fail_on` fired. Of many
     inputs each is audited, and each finding has a rate."""
+    options = {**options, "engine": engine_for(options["engine"], only)}
     if audit_many_job.is_set(model, inputs, options, preprocess, image):
         for option, file in (("--junit", junit_file), ("--sarif", sarif_file)):
             if file is not None:
@@ -81,6 +82,12 @@ def audit(
         say(text)
         raise CheckError("\n".join(f"{f.name} fired: {_value(f)} is {_side(f)}" for f in failed))
     return text
+
+
+def engine_for(engine: str, only: Sequence[str] | None) -> str:
+    """What `auto` means where nodes' books are audited: no finding depends on what pays on a machine."""
+    books = any(entry.books for name, entry in AUDITS.items() if only is None or name in only)
+    return "numpy" if engine == "auto" and books else engine
 
 
 def words_of(report: AuditReport, directory: Path, files: Sequence[str]) -> str:

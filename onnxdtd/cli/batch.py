@@ -119,6 +119,7 @@ def batch(
         str, typer.Option(metavar="E", help="numpy, onnx, or auto: onnx where it can be had and pays.")
     ] = "auto",
     provider: options.Provider = None,
+    no_cache: options.NoCache = False,
     preprocess: options.Preprocess = None,
     image: Any = None,
     json_: Annotated[
@@ -135,8 +136,8 @@ def batch(
         options.one(target),
         {"method": method, "engine": engine, "bias": bias, "rules": rules, "providers": provider,
          "input_range": input_range, "fixed": fixed or (), "mask": texts.masks_of(mask), "positions": positions,
-         "settings": settings or (),
-         "strict_rules": strict_rules, "background": background, "max_steps": max_steps},
+         "settings": settings or (), "strict_rules": strict_rules, "background": background,
+         "max_steps": max_steps, "cache_dir": False if no_cache else None},
         preprocess,
         image,
         store={"what": store, "dtype": dtype, "keep": tuple(keep or ()), "audit": audit, "overlays": overlays},

@@ -25,9 +25,19 @@ function by that name, or the same one with other code."""
 
 _numbers: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
 _next = itertools.count()
+_digests: dict[int, str] = {}
 
 
 def digest(plan: Plan) -> str:
+    """Of a plan, worked out once; see `_digest`."""
+    key = id(plan)
+    if key not in _digests:
+        _digests[key] = _digest(plan)
+        weakref.finalize(plan, _digests.pop, key, None)
+    return _digests[key]
+
+
+def _digest(plan: Plan) -> str:
     """sha256 over the graph, its weights, the op and the rule of every node, the target, and the versions of what
     compiles.
 

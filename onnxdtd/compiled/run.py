@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from onnx import helper
 
-from onnxdtd.compiled.sessions import CacheDir, Ready, ready
+from onnxdtd.compiled.ready import Ready
+from onnxdtd.compiled.sessions import CacheDir, ready
 from onnxdtd.compiled.start import COEFFICIENTS
 from onnxdtd.plan.batch import batch_axis
 from onnxdtd.plan.coefficients import seed_mask

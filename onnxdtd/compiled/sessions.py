@@ -6,177 +6,26 @@ import os
 import threading
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
-from functools import cached_property, partial
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-import numpy as np
-import numpy.typing as npt
-import onnx
-import onnxruntime as ort
-
-from onnxdtd.compiled.chunks import Chunks, separable
 from onnxdtd.compiled.confirm import confirmed
 from onnxdtd.compiled.digest import digest, lasting
-from onnxdtd.compiled.stacked import Stacked
+from onnxdtd.compiled.ready import Ready
 from onnxdtd.compiled.start import RUNTIME, Start
-from onnxdtd.compiled.stored import default_folder, load, save
-from onnxdtd.compiled.trace import Compiled, compile_plan
-from onnxdtd.errors import ModelError, UnsupportedError, UsageError
+from onnxdtd.compiled.stored import SUFFIX, default_folder, holds, load, save
+from onnxdtd.compiled.trace import LOWEST_OPSET, Compiled, compile_plan
+from onnxdtd.errors import UsageError
 from onnxdtd.model.guard import guard
 from onnxdtd.plan.choice import multiplications
 from onnxdtd.plan.plan import Plan
-from onnxdtd.types import Arrays
-from onnxdtd.walk.forward import LARGE, start_session
-from onnxdtd.walk.session import run_session
 
-SMALL = 4_000_000  # multiplications in the forward pass of a sample
 KEPT = 4
 KEPT_BYTES = 512 * 2**20  # of weights
 
 CacheDir = str | os.PathLike[str] | Literal[False] | None
-
-
-class Ready:
-    """A compiled walk and its sessions. names: of their outputs; the explained value is among them. work: the
-    multiplications of a sample's forward pass; of few, other threads take longer to wake than it takes. anew:
-    compiles the walk, where what the disk kept cannot be started."""
-
-    def __init__(
-        self,
-        compiled: Compiled,
-        providers: Sequence[str],
-        work: int = SMALL,
-        anew: Callable[[], Compiled] | None = None,
-    ) -> None:
-        self.compiled, self.small, self._work = compiled, work < SMALL, work
-        self._anew = anew
-        self._providers, self._starting = providers, threading.Lock()
-
-    @property
-    def names(self) -> list[str]:
-        """Of the sessions' outputs."""
-        outputs = (output.name for output in self.compiled.model.graph.output)
-        return list(dict.fromkeys([*outputs, self.compiled.logits]))
-
-    def run(self, feeds: Arrays) -> dict[str, Any]:
-        """The outputs by name, of many samples in chunks where they stand apart."""
-        # One target may serve all samples.
-        split = {name for name in self._split & feeds.keys() if len(feeds[name]) > 1}
-        made = self._chunks(feeds, split) if self._chunks else None
-        return self._ran(feeds, 0) if made is None else made
-
-    def run_each(self, feeds: Arrays, name: str, targets: Sequence[npt.NDArray[Any]]) -> list[dict[str, Any]]:
-        """The outputs for each of several targets, which are fed to the input of that name."""
-        if len(targets) > 1 and self._stacked and all(len(feeds[n]) == 1 for n in self._split & feeds.keys()):
-            made = self._stacked(feeds, name, np.concatenate(targets))
-            if made is not None:
-                return made
-        return [self.run({**feeds, name: target}) for target in targets]
-
-    def _ran(self, feeds: Arrays, threads: int) -> dict[str, Any]:
-        with self._starting:  # a session once, whoever asks first
-            session = self._beside(feeds) if threads else self.session_for(feeds)
-        return run_session(session, self.names, feeds)
-
-    def _beside(self, feeds: Arrays) -> ort.InferenceSession:
-        """The one on a single thread, beside others of its kind."""
-        if not _single(feeds) or not (self.small or self._light):
-            return self._many
-        return self.alone if self.small else self._lone
-
-    def session_for(self, feeds: Arrays) -> ort.InferenceSession:
-        """The one for a single sample, or the one for any number of them."""
-        return self.alone if _single(feeds) and (self.small or self._light) else self.session
-
-    @cached_property
-    def session(self) -> ort.InferenceSession:
-        """For any number of samples."""
-        return self._start()
-
-    @cached_property
-    def alone(self) -> ort.InferenceSession:
-        """For a single sample: where onnxruntime knows the batch it reorders less, which heavy products hide."""
-        sizes, threads = dict.fromkeys(self._batch, 1), int(self.small)
-        return self._start(threads=threads, sizes=sizes)
-
-    @cached_property
-    def _many(self) -> ort.InferenceSession:
-        """For any number of samples, on one thread beside others."""
-        return self._start(threads=1)
-
-    @cached_property
-    def _lone(self) -> ort.InferenceSession:
-        """For a single sample, on one thread beside others."""
-        return self._start(threads=1, sizes=dict.fromkeys(self._batch, 1))
-
-    @cached_property
-    def _split(self) -> frozenset[str]:
-        """The inputs that have the batch axis, or one number for each sample."""
-        shaped = {v.name: v.type.tensor_type.shape.dim for v in self.compiled.model.graph.input}
-        named = {name for name, shape in shaped.items() if shape and shape[0].dim_param in self._batch}
-        return frozenset(named)
-
-    @cached_property
-    def _chunks(self) -> Chunks | None:
-        """On a CPU; elsewhere whole batches keep the device busy."""
-        here = not self._providers or self._providers[0] == "CPUExecutionProvider"
-        return Chunks(self._ran, self._work) if here and self._separable else None
-
-    @cached_property
-    def _stacked(self) -> Stacked | None:
-        """Of one sample with several targets."""
-        asks = self.compiled.target_input in self._split
-        return Stacked(partial(self._ran, threads=0)) if asks and self._separable else None
-
-    @cached_property
-    def _separable(self) -> bool:
-        model = self.compiled.model
-        shapes: dict[str, Sequence[Any]] = {
-            o.name: [d.dim_param for d in o.type.tensor_type.shape.dim] for o in model.graph.output
-        }
-        shapes[self.compiled.logits] = self.compiled.shape
-        return separable(model, self._batch, shapes)
-
-    def _start(self, **options: Any) -> ort.InferenceSession:
-        try:
-            return start_session(self._model(), self.compiled.constants, self._providers, **options)
-        except ModelError as error:
-            if self._anew is not None:
-                self.compiled, self._anew = self._anew(), None
-                return self._start(**options)
-            raise UnsupportedError(f"the compiled walk: {error}; use engine='numpy'") from None
-
-    def _model(self) -> onnx.ModelProto:
-        model = onnx.ModelProto()
-        model.CopyFrom(self.compiled.model)
-        if len(self.names) > len(model.graph.output):
-            model.graph.output.append(onnx.ValueInfoProto(name=self.compiled.logits))
-        return model
-
-    @cached_property
-    def _light(self) -> bool:
-        return bool(self._batch) and self.nbytes < LARGE
-
-    @cached_property
-    def _batch(self) -> frozenset[str]:
-        """The names that the batch axis goes by, if no other axis has one of them."""
-        graph = self.compiled.model.graph
-        shapes = [value.type.tensor_type.shape.dim for value in (*graph.input, *graph.output)]
-        first = {shape[0].dim_param for shape in shapes[: len(graph.input)] if shape} - {""}
-        others = {dimension.dim_param for shape in shapes for dimension in shape[1:]}
-        return frozenset(first) if not first & others else frozenset()
-
-    @property
-    def nbytes(self) -> int:
-        """The size of its weights."""
-        return sum(array.nbytes for array in self.compiled.constants.values())
-
-
-def _single(feeds: Arrays) -> bool:
-    return all(array.shape[:1] in ((), (1,)) for array in feeds.values())
-
 
 _in_use: weakref.WeakValueDictionary[tuple[str, ...], Ready] = weakref.WeakValueDictionary()
 _latest: OrderedDict[tuple[str, ...], Ready] = OrderedDict()
@@ -213,17 +62,43 @@ def ready(
     return entry
 
 
+def is_ready(plan: Plan, providers: Sequence[str], cache_dir: CacheDir = None) -> bool:
+    """Whether the plan is compiled already, in this process or by an earlier one that has left it on the disk.
+
+    Weights are looked at only where a walk of a model with this sum lies there.
+    """
+    if plan.graph.opsets.get("", 0) < LOWEST_OPSET:  # converted first, and known by what comes of it
+        return False
+    folder = _folder(cache_dir)
+    here = folder is not None and holds(folder, _model(plan))
+    if not here and not _in_use:
+        return False
+    made = digest(plan)
+    stored = folder is not None and lasting(plan) and holds(folder, _model(plan) + made + SUFFIX)
+    return stored or (made, *providers) in _in_use
+
+
+def _folder(cache_dir: CacheDir) -> Path | None:
+    """Where compiled walks are kept."""
+    return (default_folder() if cache_dir is None else Path(cache_dir)) if cache_dir is not False else None
+
+
+def _model(plan: Plan) -> str:
+    """What names of files of a model begin with."""
+    return f"{plan.graph.sha256[:16]}-"
+
+
 def _made(plan: Plan, made: str, cache_dir: CacheDir, what: Start, providers: Sequence[str]) -> Ready:
     """From disk, or compiled and written there."""
-    folder = (default_folder() if cache_dir is None else Path(cache_dir)) if cache_dir is not False else None
+    folder, name = _folder(cache_dir), _model(plan) + made
     work, constants = sum(multiplications(plan)), plan.graph.constants
     if folder is None or not lasting(plan):
         return Ready(_compiled(plan, what), providers, work)
-    if stored := load(folder, made, constants):
+    if stored := load(folder, name, constants):
         return Ready(stored, providers, work, partial(_compiled, plan, what))
     compiled = _compiled(plan, what)
     try:
-        save(folder, made, compiled, constants)
+        save(folder, name, compiled, constants)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         if cache_dir is not None:
             reason = getattr(error, "strerror", None) or error

@@ -67,6 +67,13 @@ def load(folder: Path, name: str, constants: Arrays) -> Compiled | None:
         return None
 
 
+def holds(folder: Path, start: str) -> bool:
+    """Whether there is a file whose name begins so, by the folder's list alone."""
+    with suppress(OSError), os.scandir(folder) as entries:
+        return any(entry.name.startswith(start) for entry in entries)
+    return False
+
+
 def save(folder: Path, name: str, compiled: Compiled, constants: Arrays) -> None:
     """Keep a walk. Raises OSError where the folder is not there to be written to, or others may write into it."""
     own = {n: a for n, a in compiled.constants.items() if constants.get(n) is not a}

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from onnxdtd.compiled.digest import PROCESS, spelled
+from onnxdtd.compiled.sessions import is_ready
 from onnxdtd.datasets.columns import Store
 from onnxdtd.errors import UnsupportedError
 from onnxdtd.explainer import Explainer
@@ -64,7 +65,8 @@ def with_engine(explainer: Explainer, target: Any, earlier: str | None, count: i
         return explainer.by(engine="numpy")
     output = explainer.loaded.question(target).output
     samples = MANY if passes_entry(explainer.method) else 1 << 20 if count is None else count
-    if choose(explainer.plan(output), samples)[0] == "numpy":
+    plan = explainer.plan(output)
+    if choose(plan, samples)[0] == "numpy" and not is_ready(plan, explainer.providers, explainer.cache_dir):
         return explainer.by(engine="numpy")
     compiled = explainer.by(engine="onnx")
     try:

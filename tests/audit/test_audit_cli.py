@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from onnxdtd.audit import AUDITS
+from onnxdtd.cli.audit_job import engine_for
 from onnxdtd.explanation import Explanation
 from tests.support.command_line import DIGIT, DIGIT_MODEL, PHOTO, PHOTO_MODEL, Cli, command_line
 
@@ -127,3 +128,20 @@ def test_run_tells_nothing_where_no_rule_stands_behind(cli: Cli) -> None:
     code, out, err = cli("run", DIGIT_MODEL, DIGIT, "--method", "smoothgrad")
     assert (code, err) == (0, "")
     assert "class_similarity" not in out
+
+
+def test_the_engine_changes_no_finding(cli: Cli, tmp_path: Path) -> None:
+    """By itself it is the one that keeps books, where an audit looks into them."""
+    tables = []
+    for engine in ("auto", "numpy", "onnx"):
+        arguments = ("--only", "class_similarity", "--engine", engine, "--no-cache")
+        code, out, _ = cli("audit", DIGIT_MODEL, DIGIT, *RANGE, *arguments)
+        assert code == 0
+        tables.append(out)
+    assert tables[0] == tables[1] == tables[2]
+    assert [engine_for("auto", only) for only in (None, ["conservation"], ["rank"])] == [
+        "numpy",
+        "numpy",
+        "auto",
+    ]
+    assert engine_for("onnx", ["conservation"]) == "onnx"

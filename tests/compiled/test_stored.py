@@ -204,3 +204,34 @@ def test_the_oldest_go_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     stored._make_room(tmp_path)
     left = {file.name for file in tmp_path.iterdir()}
     assert left == {f"2{stored.SUFFIX}", f"3{stored.SUFFIX}", "a note of someone's"}
+
+
+def test_auto_takes_at_once_what_lies_there(tmp_path: Path, made: list[Any]) -> None:
+    def engine(**options: Any) -> str:
+        sessions._in_use.clear()
+        sessions._latest.clear()
+        return Explainer(MNIST, "dtd", "auto", cache_dir=tmp_path, **options)(DIGIT).engine
+
+    assert engine() == "numpy"
+    assert not made
+    relevance(cache_dir=tmp_path)
+    assert engine() == "onnx"
+    assert len(made) == 1
+    assert engine(input_range=(0, 9)) == "numpy"  # another plan of the same model
+    e = Explainer(MNIST, "dtd", "auto", cache_dir=tmp_path)(DIGIT)
+    assert "engine onnx taken by auto: this walk is compiled already" in e.notes
+    np.testing.assert_allclose(
+        e.relevance["image"], Explainer(MNIST, "dtd")(DIGIT).relevance["image"], rtol=1e-4, atol=1e-6
+    )
+
+
+def test_weights_are_looked_at_only_where_a_walk_of_the_model_lies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sessions._in_use.clear()
+    sessions._latest.clear()
+    summed: list[Any] = []
+    monkeypatch.setattr(sessions, "digest", lambda plan: summed.append(plan) or "")
+    assert Explainer(MNIST, "dtd", "auto", cache_dir=tmp_path)(DIGIT).engine == "numpy"
+    assert Explainer(MNIST, "dtd", "auto", cache_dir=tmp_path / "missing")(DIGIT).engine == "numpy"
+    assert not summed
