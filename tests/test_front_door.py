@@ -23,7 +23,7 @@ pytestmark = pytest.mark.quick
 
 MODEL, DIGIT, WINE = MODELS / "mnist_cnn.onnx", MODELS / "mnist_digit.npy", MODELS / "wine_mlp.onnx"
 # Of the extra `serve`, which not everybody has.
-SERVING = ("onnxdtd.web", "onnxdtd.server", "onnxdtd.cli.serve_job")
+SERVING = ("onnxdtd.web", "onnxdtd.server", "onnxdtd.viewer", "onnxdtd.cli.serve_job", "onnxdtd.cli.view_job")
 SUBMODULES = [
     m.name
     for m in pkgutil.walk_packages(onnxdtd.__path__, "onnxdtd.")

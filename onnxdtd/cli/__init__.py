@@ -34,6 +34,7 @@ from onnxdtd.cli import (
     run,
     serve,
     tables,
+    view,
 )  # fmt: skip
 from onnxdtd.cli.stopping import INTERRUPTED, bounded, signals
 from onnxdtd.cli.text import message, say
@@ -69,7 +70,8 @@ _COMMANDS: list[tuple[str, Any, str, str | None]] = [
 ]
 for _name, _command, _help, _examples in _COMMANDS:
     app.command(_name, short_help=_help, epilog=_examples)(bounded(_command))
-# It runs until it is told to stop: its --timeout is that of a request.
+# These run until they are told to stop: their --timeout is that of a request.
+app.command("view", short_help="Open a local page to explore with.", epilog=view.EXAMPLES)(view.view)
 app.command("serve", short_help="Serve models and explanations over HTTP.", epilog=serve.EXAMPLES)(
     serve.serve
 )

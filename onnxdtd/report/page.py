@@ -19,6 +19,7 @@ from onnxdtd.reading import asked
 from onnxdtd.report import facts
 from onnxdtd.report.drawing import graph
 from onnxdtd.report.flow import flow_of
+from onnxdtd.report.inside import inside
 from onnxdtd.report.markup import Markup, joined, tag, void
 from onnxdtd.report.parts import drawn
 from onnxdtd.version import __version__
@@ -86,6 +87,9 @@ def _sample(entry: Entry, sample: int, place: int, count: int) -> Markup:
         ),
         _section(f"shares-{place}", "How the number is shared out", *facts.made_of(e, sample)),
     ]
+    if e.kept:
+        kept = inside(e, sample, None if sample else entry.picture)
+        sections.insert(2, _section(f"inside-{place}", "Inside the model", *kept))
     if not sample:
         sections.append(_section(f"findings-{place}", "How far to trust it", *facts.findings(e)))
     return joined(*sections)
@@ -111,13 +115,13 @@ def _section(place: str, title: str, *content: object) -> Markup:
 
 
 def _document(title: str, body: Markup) -> str:
-    style, script = (files("onnxdtd.report").joinpath("assets", name).read_text("utf-8") for name in ASSETS)
+    style, script = assets()
     policy = "; ".join(
         [
             "default-src 'none'",
             "img-src data:",
-            f"style-src {_digest(style)}",
-            f"script-src {_digest(script)}",
+            f"style-src {digest(style)}",
+            f"script-src {digest(script)}",
             "base-uri 'none'",
             "form-action 'none'",
         ]
@@ -140,6 +144,12 @@ def _document(title: str, body: Markup) -> str:
 ASSETS = ("page.css", "page.js")
 
 
-def _digest(text: str) -> str:
+def assets() -> tuple[str, str]:
+    """The page's style and its script."""
+    style, script = (files("onnxdtd.report").joinpath("assets", name).read_text("utf-8") for name in ASSETS)
+    return style, script
+
+
+def digest(text: str) -> str:
     """As a policy names a style or a script."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
