@@ -21,20 +21,26 @@ from tools.fuzz.graphs import METHODS, compare
 
 
 def attacks(minutes: float, seed: int) -> dict[str, object]:
-    """Counts by class and exit code, and what is at fault."""
+    """Counts by class and exit code and by command, and what is at fault."""
     end, counts, faults = time.monotonic() + 60 * minutes, Counter[tuple[str, str]](), []
-    longest = 0.0
+    commands, longest, peak = Counter[str](), 0.0, 0
     while time.monotonic() < end:
         kind = CLASSES[seed % len(CLASSES)]
         outcome = attack(kind, seed)
         counts[kind, str(outcome.code)] += 1
-        longest = max(longest, outcome.seconds)
+        commands[outcome.command] += 1
+        longest, peak = max(longest, outcome.seconds), max(peak, outcome.peak)
         if outcome.faults:
             faults.append({"seed": seed, "class": kind, "command": outcome.command, "faults": outcome.faults})
-            print(seed, kind, outcome.command, outcome.faults, outcome.told[-1500:], file=sys.stderr)
+            print(
+                seed, kind, outcome.command, outcome.faults, outcome.told[-1500:], file=sys.stderr, flush=True
+            )
         seed += 1
     table = {kind: {code: n for (k, code), n in sorted(counts.items()) if k == kind} for kind in CLASSES}
-    return {"runs": counts.total(), "counts": table, "longest_seconds": round(longest, 1), "faults": faults}
+    return {
+        "runs": counts.total(), "counts": table, "commands": dict(sorted(commands.items())),
+        "longest_seconds": round(longest, 1), "peak_bytes": peak, "faults": faults,
+    }  # fmt: skip
 
 
 def graphs(minutes: float, seed: int, count: int | None) -> dict[str, object]:

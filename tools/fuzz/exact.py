@@ -10,7 +10,6 @@ from unittest import mock
 import numpy as np
 import onnx
 import onnx.reference
-import onnxruntime as ort
 from onnx import TensorProto, helper, numpy_helper
 
 from tools.fuzz.draft import session
@@ -52,22 +51,39 @@ def _tensor(tensor: onnx.TensorProto) -> None:
 
 
 class Evaluated:
-    """onnxruntime's session where it has the kernels, else onnx's own evaluation in NumPy."""
+    """A graph run node by node: by onnxruntime where it has the kernel, else by onnx's own evaluation in NumPy."""
 
     def __init__(self, model: onnx.ModelProto, constants: Mapping[str, Any]) -> None:
-        whole = onnx.ModelProto.FromString(model.SerializeToString())
-        whole.graph.initializer.extend(
-            numpy_helper.from_array(np.asarray(a), n) for n, a in constants.items()
-        )
-        self._run: ort.InferenceSession | onnx.reference.ReferenceEvaluator
-        try:
-            self._run = session(whole)
-        except Exception:  # onnxruntime's exceptions have no common base
-            self._run = onnx.reference.ReferenceEvaluator(whole)
+        self._model = model
+        held = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
+        self._constants: dict[str, Any] = {**held, **{name: np.asarray(a) for name, a in constants.items()}}
 
-    def run(self, outputs: list[str], feeds: dict[str, Any], options: Any = None) -> list[Any]:
+    def run(self, outputs: list[str] | None, feeds: dict[str, Any], options: Any = None) -> list[Any]:
         """As a session's."""
-        return list(self._run.run(outputs, feeds))
+        values = {**self._constants, **feeds}
+        for node in self._model.graph.node:
+            names = [name for name in node.output if name]
+            values |= zip(names, self._node(node, names, values), strict=True)
+        return [values[name] for name in outputs or [o.name for o in self._model.graph.output]]
+
+    def _node(self, node: onnx.NodeProto, names: list[str], values: dict[str, Any]) -> list[Any]:
+        read = {name: values[name] for name in _read(node) if name in values}
+        ins = [
+            helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(x.dtype), x.shape)
+            for name, x in read.items()
+        ]
+        graph = helper.make_graph([node], "one", ins, [onnx.ValueInfoProto(name=name) for name in names])
+        model = helper.make_model(graph, opset_imports=self._model.opset_import, ir_version=10)
+        try:
+            return list(session(model).run(names, read))
+        except Exception:  # onnxruntime's exceptions have no common base
+            return list(onnx.reference.ReferenceEvaluator(model).run(names, read))
+
+
+def _read(node: onnx.NodeProto) -> list[str]:
+    """What a node reads, also inside of its bodies."""
+    inner = [name for a in node.attribute if a.HasField("g") for n in a.g.node for name in _read(n)]
+    return list(dict.fromkeys(name for name in (*node.input, *inner) if name))
 
 
 def _start(model: onnx.ModelProto, constants: Mapping[str, Any], *_: Any, **__: Any) -> Evaluated:

@@ -162,3 +162,27 @@ def write_result(folder: Path, rng: np.random.Generator) -> None:
             manifest.write_text(json.dumps({"schema": "onnxdtd.explanation/1", "files": _value(rng)}))
         case _:
             (path / "a stranger's").write_text("file")
+
+
+def damage_one(folder: Path, rng: np.random.Generator) -> None:
+    """One file of a folder: cut, changed, a device, a pipe, gone, or JSON of another shape."""
+    path = pick(rng, sorted(p for p in folder.rglob("*") if p.is_file()))
+    content = path.read_bytes()
+    path.unlink()
+    match int(rng.integers(6)):
+        case 0:
+            os.mkfifo(path)
+        case 1:
+            path.symlink_to(pick(rng, ("/dev/zero", path.name, "/", "nowhere")))
+        case 2:
+            path.write_bytes(
+                pick(rng, (b"", b"[" * 100_000, b"null", b"[]", b"{}", b"\xff\xfe\0", b"PAR1PAR1"))
+            )
+        case 3 if path.suffix == ".json":
+            document = json.loads(content)
+            document[pick(rng, sorted(document))] = _value(rng)
+            path.write_text(json.dumps(document), "utf-8")
+        case 4:
+            pass
+        case _:
+            path.write_bytes(damaged(content, rng))
