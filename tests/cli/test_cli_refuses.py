@@ -54,7 +54,7 @@ INPUTS: list[tuple[str, Callable[[Path], object], list[str]]] = [
     ("empty.npy", lambda p: p.touch(), ["is empty"]),
     ("none.npy", lambda p: None, ["'none.npy' is not there"]),
     ("folder.npy", lambda p: p.mkdir(), ["'folder.npy' holds no inputs"]),
-    ("table.txt", lambda p: p.touch(), ["the suffix '.txt'", ".npy .npz .csv .parquet .pb .png"]),
+    ("table.txt", lambda p: p.touch(), ["the suffix '.txt'", ".npy .npz .csv .parquet .tar .pb .png"]),
     ("photo.png", lambda p: p.write_bytes(PHOTO.read_bytes()), ["--preprocess FILE", "--resize"]),
 ]  # fmt: skip
 
