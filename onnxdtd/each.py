@@ -12,6 +12,8 @@ from onnxdtd.errors import InputError, OnnxdtdError
 from onnxdtd.explainer import Explainer
 from onnxdtd.explanation import Explanation
 from onnxdtd.inputs import Row
+from onnxdtd.memory import limit
+from onnxdtd.plan.cost import cost
 from onnxdtd.remarks import remarks
 from onnxdtd.runs.batches import alike, fixed_batch
 from onnxdtd.types import Array
@@ -36,9 +38,8 @@ def explain_each(
     fault is raised.
     """
     fixed = fixed_batch(explainer.graph)
-    # A branch is taken for a whole batch, so rows that share one could change each other's.
-    most = MOST_ROWS if not explainer.graph.open_conditions else 1
-    for run in alike(rows, most if fixed is None else fixed, lambda row: row.inputs, MOST_ELEMENTS):
+    most = _held(explainer, target) if fixed is None else fixed
+    for run in alike(rows, most, lambda row: row.inputs, MOST_ELEMENTS):
         batch = [row for _, row in run]
         try:
             yield from _together(explainer, batch, fixed, target, inside)
@@ -52,6 +53,19 @@ def explain_each(
                     yield from _together(explainer, [row], fixed, target, inside)
                 except OnnxdtdError as own:
                     faulty(row.id, own)
+
+
+def _held(explainer: Explainer, target: Any) -> int:
+    """How many rows go into one pass by what `check` estimates: where their activations, thrice for the relevance and
+    what is shared out between, are in half of the memory that may be taken."""
+    if explainer.graph.open_conditions:
+        return 1  # a branch is taken for a whole batch, so rows that share one could change each other's
+    try:
+        estimate = cost(explainer.plan(explainer.loaded.question(target).output))
+    except OnnxdtdError:
+        return MOST_ROWS  # which each row is told
+    left = limit() // 2 - (estimate.memory - estimate.activations)
+    return min(max(left // (3 * max(estimate.activations, 1)), 1), MOST_ROWS)
 
 
 def _together(

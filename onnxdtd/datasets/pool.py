@@ -17,6 +17,7 @@ from typing import Any
 
 from onnxdtd.datasets.work import Outcome, Task, Work
 from onnxdtd.errors import UsageError
+from onnxdtd.memory import limit
 from onnxdtd.walk.forward import THREADS
 
 DEATHS = 3
@@ -29,6 +30,7 @@ def outcomes(work: Work, tasks: Iterable[Task], workers: int) -> Iterator[tuple[
         for task in tasks:
             yield task, work(task)
         return
+    work.memory = limit() // workers
     try:
         payload = pickle.dumps(work)
     except (pickle.PicklingError, AttributeError, TypeError) as error:

@@ -27,6 +27,7 @@ from onnxdtd.explanation import Explanation
 from onnxdtd.folder import plain
 from onnxdtd.inputs import DataSet, Row, check_inputs, open_data
 from onnxdtd.inputs.parts import free
+from onnxdtd.memory import limited
 from onnxdtd.registry import PASSES
 from onnxdtd.render import save_heatmap
 
@@ -62,7 +63,8 @@ class Outcome:
 
 class Work:
     """Explains tasks. source: the arguments of `open_data`, None where tasks bring their rows. It pickles, and opens
-    the data anew in the process where it arrives. orphaned: whether nobody waits for the shard any more."""
+    the data anew in the process where it arrives. orphaned: whether nobody waits for the shard any more. memory: of
+    this process, in bytes; None for what it has been told."""
 
     def __init__(
         self, explainer: Explainer, target: Any, store: Store, folder: Path,
@@ -74,6 +76,7 @@ class Work:
         self._reads: Iterator[Any] = iter(())
         self._at = 0
         self.orphaned: Callable[[], bool] = bool  # which says no
+        self.memory: int | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_data": None, "_reads": iter(()), "_at": 0}
@@ -82,7 +85,7 @@ class Work:
         """Explain the rows and write their shard, unless it holds none."""
         failed: dict[str, str] = {}
         path = self.folder / SHARDS / f"{task.name}.parquet"
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), limited(self.memory):
             warnings.simplefilter("ignore")  # of NumPy and matplotlib; results have their own
             groups = self._groups(task, failed)
             if (first := next(groups, None)) is None:

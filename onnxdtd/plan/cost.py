@@ -17,12 +17,13 @@ from onnxdtd.plan.step import Step, everywhere
 @dataclass(frozen=True)
 class Cost:
     """Estimates for one sample. forward, walk: multiplications of convolutions and matrix products in the model
-    and in the walk back. memory: bytes of weights, derived weights and kept activations. exact: no size but
-    the batch had to be guessed (as 1)."""
+    and in the walk back. memory: bytes of weights, derived weights and kept activations, which are `activations` of
+    it. exact: no size but the batch had to be guessed (as 1)."""
 
     forward: int
     walk: int
     memory: int
+    activations: int
     exact: bool
 
 
@@ -32,11 +33,11 @@ def cost(plan: Plan) -> Cost:
     sizes = dict(_sizes(graph, 1))
     walk = sum(sizes[step.node.name] * step.pruned.products for step in everywhere(plan.steps))
     activations = [*dict.fromkeys(needed(plan))]
-    memory = sum(_count(graph, name) * graph.value(name).dtype.itemsize for name in activations)
-    memory += sum(array.nbytes for array in graph.constants.values())
+    kept = sum(_count(graph, name) * graph.value(name).dtype.itemsize for name in activations)
+    memory = kept + sum(array.nbytes for array in graph.constants.values())
     memory += sum(_derived(graph, step) for step in plan.steps)
     exact = all(isinstance(d, int) for name in activations for d in (graph.value(name).shape or ("?",))[1:])
-    return Cost(sum(sizes.values()), walk, memory, exact)
+    return Cost(sum(sizes.values()), walk, memory, kept, exact)
 
 
 def _sizes(graph: Graph, times: int) -> Iterator[tuple[str, int]]:

@@ -13,6 +13,9 @@ import pytest
 
 import onnxdtd
 from onnxdtd.arrow import arrow
+from onnxdtd.inputs import Row
+from onnxdtd.memory import limited
+from onnxdtd.plan.cost import cost
 from tests.support.batches import read, same
 from tests.support.command_line import Cli, command_line, dense
 
@@ -133,6 +136,26 @@ def test_an_iterable_is_read_as_it_comes(net: Path, tmp_path: Path) -> None:
     assert len(onnxdtd.Results(tmp_path / "job")) == 23
     with pytest.raises(onnxdtd.InputError, match="'a' is there twice"):
         onnxdtd.batch(net, iter([("a", ROWS[0]), ("a", ROWS[1])]), tmp_path / "other")
+
+
+def test_a_pass_takes_as_many_rows_as_memory_holds(net: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half of the memory, less the weights, over thrice the activations of a row."""
+    explainer = onnxdtd.Explainer(net)
+    spent = cost(explainer.plan())
+    weights = spent.memory - spent.activations
+    called = onnxdtd.Explainer.__call__
+    rows = [Row(str(i), {"x": x[None]}) for i, x in enumerate(ROWS)]
+    for held, sizes in ((1, [1] * 23), (5, [5, 5, 5, 5, 3]), (70, [23])):
+        passes: list[int] = []
+
+        def counted(e: Any, x: Any, *rest: Any, passes: list[int] = passes, **more: Any) -> Any:
+            passes.append(len(x["x"]))
+            return called(e, x, *rest, **more)
+
+        with monkeypatch.context() as patch, limited(2 * (weights + 3 * held * spent.activations)):
+            patch.setattr(onnxdtd.Explainer, "__call__", counted)
+            assert len(list(onnxdtd.explain_each(explainer, rows))) == 23
+        assert passes == sizes
 
 
 def test_a_dry_run_foretells_and_writes_nothing(cli: Cli, net: Path, rows: Path, tmp_path: Path) -> None:

@@ -70,12 +70,14 @@ FILES: list[tuple[str, Any, str]] = [
     (
         "x.txt",
         None,
-        ": the suffix '.txt' is not one of .npy .npz .csv .parquet .tar .pb .png .jpg .jpeg .webp .bmp .tif .tiff .gif",
+        ": the suffix '.txt' is not one of .npy .npz .csv .parquet .tar .pb "
+        ".png .jpg .jpeg .webp .bmp .tif .tiff .gif",
     ),
     (
         "x",
         None,
-        ": the suffix '' is not one of .npy .npz .csv .parquet .tar .pb .png .jpg .jpeg .webp .bmp .tif .tiff .gif",
+        ": the suffix '' is not one of .npy .npz .csv .parquet .tar .pb "
+        ".png .jpg .jpeg .webp .bmp .tif .tiff .gif",
     ),
     ("x.npy", None, " is not there"),
     ("x.npy", Path.mkdir, " is not a file"),
