@@ -21,6 +21,7 @@ from onnxdtd.conservation import Conservation, NodeReport
 from onnxdtd.errors import TargetError, UsageError
 from onnxdtd.folder import write_folder
 from onnxdtd.inputs.tokenizer import Tokenizer, spelling_of
+from onnxdtd.kept import KeptTables, tables
 from onnxdtd.npz import write_arrays
 from onnxdtd.pictures import drawing_room
 from onnxdtd.records import ARRAYS, SCHEMA, document_of, printed, read_fields
@@ -87,12 +88,10 @@ class Explanation:
     @property
     def conservation(self) -> Conservation:
         """What started, arrived and was lost: in total, node by node, and of each sample."""
-        arrived = math.fsum(float(np.sum(r, dtype=np.float64)) for r in self.relevance.values())
+        arrays, count = [*self.relevance.values()], len(self.seed)
+        arrived = math.fsum(float(np.sum(r, dtype=np.float64)) for r in arrays)
         lost = math.fsum(amount for node in self.nodes for amount in node.lost.values())
-        count = len(self.seed)
-        each, sizes = (
-            sum(_by_sample(part(r), count) for r in self.relevance.values()) for part in (np.asarray, np.abs)
-        )
+        each, sizes = (sum(_by_sample(part(r), count) for r in arrays) for part in (np.asarray, np.abs))
         return Conservation(
             target=float(np.sum(self.seed, dtype=np.float64)),
             relevance=arrived,
@@ -100,7 +99,7 @@ class Explanation:
             nodes=self.nodes,
             targets=tuple(map(float, self.seed)),
             relevances=tuple(map(float, np.broadcast_to(each, count))),
-            size=math.fsum(float(np.sum(np.abs(r), dtype=np.float64)) for r in self.relevance.values()),
+            size=math.fsum(float(np.sum(np.abs(r), dtype=np.float64)) for r in arrays),
             sizes=tuple(map(float, np.broadcast_to(sizes, count))),
         )
 
@@ -120,10 +119,14 @@ class Explanation:
         if name not in self.texts:
             raise UsageError(f"input '{name}' is not of tokens" if name else "no input is of tokens")
         own = self.texts[name][self._sample(sample)]
-        spelling = (
-            own if tokenizer is None else spelling_of(tokenizer, self.inputs[name][sample], own.padding)
-        )
-        return spelling.rows(self.relevance[name][sample])
+        if tokenizer is not None:
+            own = spelling_of(tokenizer, self.inputs[name][sample], own.padding)
+        return own.rows(self.relevance[name][sample])
+
+    def tables(self, sample: int = 0) -> KeptTables:
+        """What was kept at values inside, of one sample: by layer, by head, by token (docs/inside.md)."""
+        length = next((self.inputs[name].shape[1] for name in self.texts), 0)
+        return tables(self.kept, self._sample(sample), len(self.target), length)
 
     @property
     def rules(self) -> dict[str, str]:
@@ -189,9 +192,8 @@ class Explanation:
 
     def document(self) -> dict[str, Any]:
         """The content of `explanation.json`: everything but the arrays, of which it holds the digests."""
-        return document_of(
-            {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}, self.conservation
-        )
+        fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        return document_of(fields, self.conservation)
 
     def save(
         self,
@@ -202,11 +204,10 @@ class Explanation:
         picture: Any = None,
     ) -> Path:
         """Write relevance.npz, inputs.npz, outputs.npz, kept.npz if there is any, explanation.json, heatmap.png, and
-        of tables and of several samples what docs/explanation.md lists, whole or not at all.
-
-        picture: what the first sample's heatmap is laid over, (H, W, 3) uint8. extras(folder) may write further files
-        into the unfinished folder. An earlier result is replaced if `overwrite`. UsageError, and nothing touched, if
-        the folder holds anything else.
+        of tables and of several samples what docs/explanation.md lists, whole or not at all. picture: what the first
+        sample's heatmap is laid over, (H, W, 3) uint8. extras(folder) may write further files into the unfinished
+        folder. An earlier result is replaced if `overwrite`. UsageError, and nothing touched, if the folder holds
+        anything else.
         """
 
         def fill(unfinished: Path) -> dict[str, Any]:

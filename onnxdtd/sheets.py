@@ -48,6 +48,16 @@ def relevance_lines(e: Explanation, first: Line | None = None) -> list[dict[str,
     return lines
 
 
+def kept_lines(e: Explanation) -> dict[str, list[dict[str, Any]]]:
+    """What was kept inside, of all samples, as the lines of a table by layer, by head and by token."""
+    made: dict[str, list[dict[str, Any]]] = {}
+    for i in range(len(e.target) if e.kept else 0):
+        names = tuple(token.token for token in e.tokens(sample=i)) if e.texts else ()
+        for kind, rows in e.tables(i).lines(names).items():
+            made.setdefault(kind, []).extend({"row": i, **row} for row in rows)
+    return made
+
+
 def write_csv(path: Path, lines: Sequence[Line]) -> None:
     """The lines under a header of all their columns, in the order in which they come up; missing ones are empty."""
     with path.open("w", encoding="utf-8", newline="") as file:

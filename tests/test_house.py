@@ -23,7 +23,7 @@ FLOORS = [
     {"demo", "disk", "entries", "errors", "pictures", "printing", "types", "version"},
     {"deadline", "durable", "memory", "registry"},
     {"npz", "primitives"}, {"linear"}, {"model"},
-    {"domains"}, {"ops", "rules"}, {"methods"}, {"arrow", "folder", "tokens"}, {"inputs"},
+    {"domains"}, {"ops", "rules"}, {"methods"}, {"arrow", "folder", "kept", "tokens"}, {"inputs"},
     {"conservation", "plan", "settings"}, {"records", "walk"},
     {"compiled"}, {"calls", "explanation", "loaded", "remarks", "runs"}, {"engines", "scaling", "weighed"},
     {"results"},

@@ -110,6 +110,7 @@ def arguments(manifest: Mapping[str, Any], source: Mapping[str, Any]) -> dict[st
         "features": manifest["features"], "labels": source["labels"], "rules": source["rules"],
         "strict_rules": source["strict_rules"], "max_steps": source["max_steps"],
         "fixed": source["fixed"], "options": source["options"],
+        "mask": manifest.get("mask"), "positions": manifest.get("positions", "absorb"),
         "input_range": None if span is None else tuple(span) if isinstance(span, list) else span,
         "preprocess": None if prepared is None else Preprocess.from_mapping(prepared),
     }  # fmt: skip

@@ -46,7 +46,15 @@ def settled(
         "store": dataclasses.asdict(store),
         "shard_rows": shard_rows,
         "whole_labels": whole_labels,
+        **_of_texts(explainer),
     }
+
+
+def _of_texts(explainer: Explainer) -> dict[str, Any]:
+    """Masks and the policy for positions, where they are not the usual: so jobs of before these settings go on."""
+    masks = explainer.graph.masks
+    told: dict[str, Any] = {} if masks is None else {"mask": list(masks)}
+    return told if explainer.positions == "absorb" else {**told, "positions": explainer.positions}
 
 
 def fingerprint(document: Mapping[str, Any]) -> str:

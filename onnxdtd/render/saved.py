@@ -20,13 +20,13 @@ from onnxdtd.render.heatmap import figure_of, save_heatmap
 from onnxdtd.render.painted import Painted
 from onnxdtd.render.waterfall import ranking
 from onnxdtd.render.words import coloured_html
-from onnxdtd.sheets import relevance_lines, summary_line, write_csv
+from onnxdtd.sheets import kept_lines, relevance_lines, summary_line, write_csv
 
 
 def fill(e: Explanation, folder: Path, picture: Any = None) -> None:
-    """heatmap.png of the first sample, one more for each further image, and relevance.csv of a table's rows; of
-    several samples summary.csv besides, and contact.png or, of a table, columns.png. picture: what the first sample's
-    heatmap is laid over.
+    """heatmap.png of the first sample, one more for each further image, relevance.csv of a table's rows, and
+    kept_layers.csv, kept_heads.csv and kept_tokens.csv of what was kept inside; of several samples summary.csv
+    besides, and contact.png or, of a table, columns.png. picture: what the first sample's heatmap is laid over.
 
     What is not finite, of which the result warns, is not drawn, nor what was given nothing.
     """
@@ -37,6 +37,8 @@ def fill(e: Explanation, folder: Path, picture: Any = None) -> None:
             save_heatmap(e, folder / f"heatmap-{place}{_spelled(name)}.png", name=name)
     if lines := relevance_lines(e):
         write_csv(folder / "relevance.csv", lines)
+    for kind, table in kept_lines(e).items():
+        write_csv(folder / f"kept_{kind}.csv", table)
     count = len(e.target)
     if count == 1:
         return
