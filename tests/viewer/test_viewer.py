@@ -146,7 +146,11 @@ def test_what_cannot_be_is_said_as_on_the_command_line(table: Page, tmp_path: Pa
         ({"input": "rows.npy", "method": "grad_cam"}, "Grad-CAM needs a spatial feature map"),
         ({"input": "/etc/passwd"}, "'/etc/passwd' was not dropped on the page"),
         ({"input": ""}, "nothing to explain was dropped yet"),
-        ({"input": "rows.npy", "layer": "none"}, "none"),
+        ({"input": "rows.npy", "layer": "none", "method": "attnlrp"}, "none"),
+        (
+            {"input": "rows.npy", "layer": "y"},
+            "natural takes many passes; keep, only and start go with one walk",
+        ),
     ):
         job = table.finished(table.ask("/api/explain", choice))
         assert (job["state"], words in job["error"]) == ("failed", True), job["error"]
