@@ -8,14 +8,41 @@ from typing import Any
 import numpy as np
 
 from onnxdtd.primitives.seam import Array, at_hand, primitive, vector
-from onnxdtd.primitives.sizes import Size, size
+from onnxdtd.primitives.sizes import Size, size, sizes
+from onnxdtd.primitives.stored import stored
 from onnxdtd.primitives.traced import tracer_of
 
 Ints = Sequence[int]
 Sizes = Sequence[Size]
 
 
-@primitive("MatMul")
+def _trace_matmul(a: Any, b: Any) -> Any:
+    tracer: Any = tracer_of(a, b)
+    if _is_turned(b) and a.ndim > 1 and 0 not in a.shape:
+        return _times_turned(tracer, a, b)
+    if _is_turned(a) and b.ndim == 2:
+        return tracer.emit("Gemm", swap_last(a), b, transA=1)
+    return tracer.emit("MatMul", a, b)
+
+
+def _is_turned(w: Any) -> bool:
+    """Whether the other order of a matrix of floats is the one that is stored."""
+    return at_hand(w) and w.ndim == 2 and w.dtype.kind == "f" and stored(w)[1:] == ((1, 0), ())
+
+
+def _times_turned(tracer: Any, a: Any, w: Any) -> Any:
+    """a @ w by the product that reads a matrix either way, which takes rows: else onnxruntime would hold the weights
+    a second time."""
+    lead, open_sizes = a.shape[:-1], [d for d in a.shape[:-1] if not isinstance(d, int)]
+    rows = a if a.ndim == 2 else tracer.emit("Reshape", a, np.array([-1, w.shape[0]], np.int64))
+    product = tracer.emit("Gemm", rows, swap_last(w), transB=1)
+    if a.ndim == 2:
+        return product
+    lengths = [-1 if d in open_sizes else d for d in lead] if len(open_sizes) < 2 else sizes(a)[:-1]
+    return tracer.emit("Reshape", product, vector([*lengths, w.shape[1]]), shape=(*lead, w.shape[1]))
+
+
+@primitive(trace=_trace_matmul)
 def matmul(a: Array, b: Array) -> Any:
     """a @ b, batched as in ONNX MatMul."""
     return np.matmul(a, b)
