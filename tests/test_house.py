@@ -21,7 +21,7 @@ PACKAGE = Path(onnxdtd.__file__).parent
 # From the ground up; entries on one floor may not import each other unless they are one folder.
 FLOORS = [
     {"demo", "disk", "entries", "errors", "pictures", "printing", "types", "version"},
-    {"deadline", "durable", "memory", "registry"},
+    {"deadline", "durable", "memory", "origin", "registry"},
     {"npz", "primitives"}, {"linear"}, {"model"},
     {"domains"}, {"ops", "rules"}, {"methods"}, {"arrow", "folder", "kept", "tokens"}, {"inputs"},
     {"conservation", "plan", "settings"}, {"records", "walk"},

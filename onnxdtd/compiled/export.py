@@ -13,8 +13,10 @@ from onnx import checker, helper, numpy_helper, shape_inference
 
 from onnxdtd.compiled.trace import Compiled
 from onnxdtd.errors import UnsupportedError, UsageError
+from onnxdtd.origin import Origin, origin_of
 from onnxdtd.types import Arrays
 from onnxdtd.version import __version__
+from onnxdtd.walk.references import outside
 
 PRODUCER = "onnxdtd"
 LIMIT = 2**31 - 2**20
@@ -49,11 +51,14 @@ def complete(compiled: Compiled, metadata: Mapping[str, str]) -> onnx.ModelProto
 
 
 def write(model: onnx.ModelProto, constants: Arrays, path: Path, *, apart: bool = False) -> list[Path]:
-    """Write the model with its weights, which go to FILE.data where they are large or to be `apart`; returns the
-    files. Whatever fails, an earlier FILE stays or is gone, never half new. Raises UsageError where it cannot be
-    written."""
+    """Write the model with its weights, which go to FILE.data where they are large or to be `apart`; those that lie
+    in a file of the same folder as they are stay there. Returns the files that were written. Whatever fails, an
+    earlier FILE stays or is gone, never half new. Raises UsageError where it cannot be written."""
     total = model.ByteSize() + sum(array.nbytes for array in constants.values())
     beside = path.with_name(path.name + ".data") if apart or total > LIMIT else None
+    origins = {} if beside is None else _beside(path, constants)
+    if beside is not None and any(origin.path == beside.resolve() for origin in origins.values()):
+        raise UsageError(f"'{beside}' holds the model's own weights: name another file")
     mark = secrets.token_hex(4)
     unfinished = path.with_name(f".{path.name}.{mark}")
     data = path.with_name(f".{path.name}.data.{mark}")
@@ -62,11 +67,11 @@ def write(model: onnx.ModelProto, constants: Arrays, path: Path, *, apart: bool 
         if beside is None:
             model.graph.initializer.extend(numpy_helper.from_array(a, name) for name, a in constants.items())
         else:
-            _write_data(model, constants, data, beside.name)
+            _write_data(model, constants, origins, data, beside.name)
         unfinished.write_bytes(model.SerializeToString())
         if beside is not None:
             path.unlink(missing_ok=True)  # an earlier model must not find the new weights
-            os.replace(data, beside)
+            os.replace(data, beside) if data.stat().st_size else beside.unlink(missing_ok=True)
         os.replace(unfinished, path)
     except OSError as error:
         raise UsageError(f"'{path}' cannot be written: {error.strerror or error}") from None
@@ -74,7 +79,7 @@ def write(model: onnx.ModelProto, constants: Arrays, path: Path, *, apart: bool 
         for left in (unfinished, data):
             with suppress(OSError):
                 left.unlink()
-    return [path] if beside is None else [path, beside]
+    return [path] if beside is None or not beside.exists() else [path, beside]
 
 
 def check_path(path: Path, source: Path | None) -> None:
@@ -93,17 +98,26 @@ def check_path(path: Path, source: Path | None) -> None:
         )
 
 
-def _write_data(model: onnx.ModelProto, constants: Arrays, data: Path, name: str) -> None:
+def _beside(path: Path, constants: Arrays) -> dict[str, Origin]:
+    """Where constants lie in the folder that the file is written to, by name."""
+    folder = path.parent.resolve()
+    origins = {name: origin for name, array in constants.items() if (origin := origin_of(array)) is not None}
+    holds = {path: origin.holds for path, origin in {o.path: o for o in origins.values()}.items()}
+    return {name: o for name, o in origins.items() if o.path.parent == folder and holds[o.path]}
+
+
+def _write_data(
+    model: onnx.ModelProto, constants: Arrays, origins: Mapping[str, Origin], data: Path, name: str
+) -> None:
     with data.open("wb") as stream:
         for label, array in constants.items():
             if array.nbytes <= SMALL or array.dtype == object:
                 model.graph.initializer.append(numpy_helper.from_array(array, label))
-                continue
-            raw = numpy_helper.from_array(array, label).raw_data
-            stream.seek(-stream.tell() % PAGE, os.SEEK_CUR)
-            tensor = onnx.TensorProto(name=label, dims=array.shape, data_location=onnx.TensorProto.EXTERNAL)
-            tensor.data_type = helper.np_dtype_to_tensor_dtype(array.dtype)
-            for key, value in (("location", name), ("offset", stream.tell()), ("length", len(raw))):
-                tensor.external_data.append(onnx.StringStringEntryProto(key=key, value=str(value)))
-            stream.write(raw)
-            model.graph.initializer.append(tensor)
+            elif label in origins:
+                model.graph.initializer.append(outside(label, array, *origins[label][:3]))
+            else:
+                raw = numpy_helper.from_array(array, label).raw_data
+                stream.seek(-stream.tell() % PAGE, os.SEEK_CUR)
+                place = (data.with_name(name), stream.tell(), len(raw))
+                stream.write(raw)
+                model.graph.initializer.append(outside(label, array, *place))

@@ -26,7 +26,7 @@ SMALL = 4_000_000  # multiplications in the forward pass of a sample
 class Ready:
     """A compiled walk and its sessions. names: of their outputs; the explained value is among them. work: the
     multiplications of a sample's forward pass; of few, other threads take longer to wake than it takes. anew:
-    compiles the walk, where what the disk kept cannot be started."""
+    compiles the walk, where what the disk kept cannot be started. packs: see `start_session`."""
 
     def __init__(
         self,
@@ -34,9 +34,10 @@ class Ready:
         providers: Sequence[str],
         work: int = SMALL,
         anew: Callable[[], Compiled] | None = None,
+        packs: bool = False,
     ) -> None:
         self.compiled, self.small, self._work = compiled, work < SMALL, work
-        self._anew = anew
+        self._anew, self._packs = anew, packs
         self._providers, self._starting = providers, threading.Lock()
 
     @property
@@ -126,7 +127,9 @@ class Ready:
 
     def _start(self, **options: Any) -> ort.InferenceSession:
         try:
-            return start_session(self._model(), self.compiled.constants, self._providers, **options)
+            return start_session(
+                self._model(), self.compiled.constants, self._providers, packs=self._packs, **options
+            )
         except ModelError as error:
             if self._anew is not None:
                 self.compiled, self._anew = self._anew(), None

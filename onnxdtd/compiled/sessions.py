@@ -19,7 +19,7 @@ from onnxdtd.compiled.stored import SUFFIX, default_folder, holds, load, save
 from onnxdtd.compiled.trace import LOWEST_OPSET, Compiled, compile_plan
 from onnxdtd.errors import UsageError
 from onnxdtd.model.guard import guard
-from onnxdtd.plan.choice import multiplications
+from onnxdtd.plan.choice import multiplications, multiplies_rows
 from onnxdtd.plan.plan import Plan
 
 KEPT = 4
@@ -91,11 +91,11 @@ def _model(plan: Plan) -> str:
 def _made(plan: Plan, made: str, cache_dir: CacheDir, what: Start, providers: Sequence[str]) -> Ready:
     """From disk, or compiled and written there."""
     folder, name = _folder(cache_dir), _model(plan) + made
-    work, constants = sum(multiplications(plan)), plan.graph.constants
+    work, constants, packs = sum(multiplications(plan)), plan.graph.constants, multiplies_rows(plan)
     if folder is None or not lasting(plan):
-        return Ready(_compiled(plan, what), providers, work)
+        return Ready(_compiled(plan, what), providers, work, packs=packs)
     if stored := load(folder, name, constants):
-        return Ready(stored, providers, work, partial(_compiled, plan, what))
+        return Ready(stored, providers, work, partial(_compiled, plan, what), packs)
     compiled = _compiled(plan, what)
     try:
         save(folder, name, compiled, constants)
@@ -103,7 +103,7 @@ def _made(plan: Plan, made: str, cache_dir: CacheDir, what: Start, providers: Se
         if cache_dir is not None:
             reason = getattr(error, "strerror", None) or error
             raise UsageError(f"the cache '{folder}' cannot be written: {reason}") from None
-    return Ready(compiled, providers, work)
+    return Ready(compiled, providers, work, packs=packs)
 
 
 def _compiled(plan: Plan, what: Start) -> Compiled:

@@ -20,6 +20,7 @@ from onnxdtd.disk import open_regular
 from onnxdtd.errors import ModelError, one_line
 from onnxdtd.memory import beyond, fits
 from onnxdtd.model.weights import nbytes, split
+from onnxdtd.origin import Origin, remember, stamp
 from onnxdtd.types import Array
 
 
@@ -61,6 +62,7 @@ def read(tensor: TensorProto, folder: Path | None) -> Array:
             data = np.empty(size, np.uint8)
             if file.readinto(data.data) < size:
                 raise ModelError(f"{where} changed while it was read")
+            remember(data, Origin(path, offset, size, stamp(status)))
             return data
     finally:
         os.close(descriptor)

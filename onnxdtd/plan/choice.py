@@ -11,6 +11,8 @@ import math
 from onnxdtd.plan.plan import Plan
 from onnxdtd.plan.reach import LAYERS
 
+REARRANGED = 1 << 29
+"""Bytes of weights that are held twice at most, for the sake of time."""
 MANY = 64
 """Samples that a method of many passes counts as."""
 
@@ -35,6 +37,17 @@ def break_even(plan: Plan) -> int:
     once = NODE_ONCE * len(plan.graph.nodes) + BYTE_ONCE * weights
     saved = NODE * len(plan.graph.nodes) + MULTIPLICATION * dense + GROUPED * grouped
     return math.ceil(once / saved)
+
+
+def multiplies_rows(plan: Plan) -> bool:
+    """Whether most weights are matrices that many rows are multiplied by (tokens, patches), and can be held twice:
+    then rearranging them once pays."""
+    constants, shared = plan.graph.constants, 0
+    for step in plan.steps:
+        if step.op.family == "dense" and len(plan.graph.value(step.node.output).shape or ()) > 2:
+            shared += sum(constants[v].nbytes for v in step.node.inputs if v in constants)
+    total = sum(array.nbytes for array in constants.values())
+    return total / 2 < shared <= REARRANGED
 
 
 def multiplications(plan: Plan) -> tuple[int, int]:

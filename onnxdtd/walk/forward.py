@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 import onnxruntime as ort
-from onnx import helper, numpy_helper
+from onnx import helper
 
 from onnxdtd.errors import InputError, ModelError, ProviderError
 from onnxdtd.model.graph import Graph
@@ -21,10 +21,9 @@ from onnxdtd.model.guard import guard
 from onnxdtd.model.loops import recording
 from onnxdtd.registry import OPS
 from onnxdtd.types import Arrays
+from onnxdtd.walk.references import refer
 from onnxdtd.walk.session import ON_INPUT, fails_anyway, first_line, run, run_session
 
-# Constants above this size are handed to onnxruntime by reference instead of inside the serialised model.
-BY_REFERENCE = 1024
 LARGE = 1 << 26
 """Bytes of constants from which memory is worth a twentieth of the time."""
 THREADS = "ONNXDTD_THREADS"
@@ -86,42 +85,34 @@ def start_session(
     spin: bool = True,
     threads: int = 0,
     sizes: Mapping[str, int] | None = None,
+    packs: bool = False,
 ) -> ort.InferenceSession:
     """A session on `model`, whose initializers are `constants` (added here, large ones by reference).
 
     spin: onnxruntime's idle threads wait busily for its next node, which takes cores from NumPy afterwards.
     threads: 0 for as many as `THREADS` says, else one per core. sizes: of symbolic dimensions, where they are known.
+    packs: weights of matrix products are held a second time, in the order in which they are multiplied.
 
-    The caller keeps `constants` alive as long as the session. Raises ModelError where onnxruntime refuses.
+    Large constants are read where they lie, so they stand in memory once. Raises ModelError where onnxruntime
+    refuses.
     """
     options = session_options(optimise, model)
     large = sum(array.nbytes for array in constants.values()) >= LARGE
     # A second run holds one large block beside the pieces of the first.
     options.enable_mem_pattern = not large
-    # Nor do weights packed beside those that are given.
-    options.add_session_config_entry("session.disable_prepacking", "1")
+    options.add_session_config_entry("session.disable_prepacking", str(int(not packs)))
     if not spin:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.intra_op_num_threads = threads or int(os.environ.get(THREADS, 0))
     for symbol, size in (sizes or {}).items():
         options.add_free_dimension_override_by_name(symbol, size)
-    names, tensors = [], []
-    for name, array in constants.items():
-        if array.nbytes <= BY_REFERENCE or array.dtype == object:
-            model.graph.initializer.append(numpy_helper.from_array(array, name))
-            continue
-        stub = onnx.TensorProto(name=name, dims=array.shape, data_location=onnx.TensorProto.EXTERNAL)
-        stub.data_type = helper.np_dtype_to_tensor_dtype(array.dtype)
-        stub.external_data.append(onnx.StringStringEntryProto(key="location", value="memory"))
-        model.graph.initializer.append(stub)
-        names.append(name)
-        tensors.append(ort.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(array)))
-    options.add_external_initializers(names, tensors)
+    weights = refer(model, constants, options)
     try:
         session = ort.InferenceSession(model.SerializeToString(), options, providers=list(providers))
     except Exception as error:
         # onnxruntime's exceptions have no common base of their own.
         raise ModelError(f"onnxruntime cannot load the model: {first_line(error)}") from None
+    session.weights = weights  # it reads them as long as it lives
     if large:
         _give_back()
     return session

@@ -64,7 +64,12 @@ class Builder:
 
     def batch_norm(self, x: str, name: str, channels: int) -> str:
         """A batch normalisation with random statistics."""
-        ranges = {"weight": (0.3, 0.9), "bias": (-0.3, 0.3), "running_mean": (-0.3, 0.3), "running_var": (0.5, 2)}
+        ranges = {
+            "weight": (0.3, 0.9),
+            "bias": (-0.3, 0.3),
+            "running_mean": (-0.3, 0.3),
+            "running_var": (0.5, 2),
+        }
         parts = [self.uniform(f"{name}.{part}", channels, *ends) for part, ends in ranges.items()]
         return self("BatchNormalization", x, *parts, epsilon=1e-5)
 
@@ -81,7 +86,10 @@ class Builder:
 
     def layer_norm(self, x: str, name: str, size: int) -> str:
         """A layer normalisation of the last axis."""
-        weight, bias = self.uniform(f"{name}.weight", size, 0.8, 1.2), self.normal(f"{name}.bias", (size,), 0.05)
+        weight, bias = (
+            self.uniform(f"{name}.weight", size, 0.8, 1.2),
+            self.normal(f"{name}.bias", (size,), 0.05),
+        )
         return self("LayerNormalization", x, weight, bias, axis=-1, epsilon=1e-12)
 
     def reshape(self, x: str, *shape: int) -> str:

@@ -41,10 +41,15 @@ def resnet50() -> onnx.ModelProto:
     """He et al. 2016, the stride in the 3x3 convolution; BatchNormalization as it stands, unfolded."""
     b = Builder()
 
-    def normal_conv(x: str, conv: str, norm: str, inputs: int, outputs: int, kernel: int, stride: int = 1) -> str:
+    def normal_conv(
+        x: str, conv: str, norm: str, inputs: int, outputs: int, kernel: int, stride: int = 1
+    ) -> str:
         return b.batch_norm(b.conv(x, conv, inputs, outputs, kernel, stride, bias=False), norm, outputs)
 
-    h = b("Relu", normal_conv(b.input("input", ("batch", 3, SIDE, SIDE)), "features.0", "features.1", 3, 64, 7, 2))
+    h = b(
+        "Relu",
+        normal_conv(b.input("input", ("batch", 3, SIDE, SIDE)), "features.0", "features.1", 3, 64, 7, 2),
+    )
     h = b("MaxPool", h, kernel_shape=[3, 3], strides=[2, 2], pads=[1] * 4)
     inputs, number = 64, 4
     for blocks, width, first in RESNET50:
@@ -84,7 +89,9 @@ def vit_b16() -> onnx.ModelProto:
     x = b.input("input", ("batch", 3, SIDE, SIDE))
     patches = (SIDE // PATCH) ** 2
     w = b.normal("patches.weight", (WIDTH, 3, PATCH, PATCH), math.sqrt(1 / (3 * PATCH**2)))
-    y = b("Conv", x, w, b.normal("patches.bias", (WIDTH,), 0.05), kernel_shape=[PATCH] * 2, strides=[PATCH] * 2)
+    y = b(
+        "Conv", x, w, b.normal("patches.bias", (WIDTH,), 0.05), kernel_shape=[PATCH] * 2, strides=[PATCH] * 2
+    )
     y = b("Transpose", b.reshape(y, 0, WIDTH, patches), perm=[0, 2, 1])
     batch = b("Slice", b("Shape", y), *(b.constant(np.array([n])) for n in (0, 1)))
     shape = b("Concat", batch, b.constant(np.array([1, WIDTH])), axis=0)
@@ -102,7 +109,11 @@ def _attention(b: Builder, x: str, at: str, length: int) -> str:
     size = WIDTH // HEADS
 
     def heads(name: str, perm: list[int]) -> str:
-        return b("Transpose", b.reshape(b.dense(x, f"{at}.{name}", WIDTH, WIDTH), 0, length, HEADS, size), perm=perm)
+        return b(
+            "Transpose",
+            b.reshape(b.dense(x, f"{at}.{name}", WIDTH, WIDTH), 0, length, HEADS, size),
+            perm=perm,
+        )
 
     q, k, v = (heads(n, p) for n, p in (("q", [0, 2, 1, 3]), ("k", [0, 2, 3, 1]), ("v", [0, 2, 1, 3])))
     scores = b("Div", b("MatMul", q, k), b.constant(math.sqrt(size)))
@@ -126,7 +137,8 @@ def llama() -> onnx.ModelProto:
     tokens = b("Slice", b("Shape", ids), numbers[1], b.constant(np.array([2])))
     angles = np.outer(np.arange(longest), 1e4 ** -(np.arange(0, size, 2) / size))
     turns = [
-        b("Slice", b.constant(f(np.concatenate([angles, angles], 1))), numbers[0], tokens) for f in (np.cos, np.sin)
+        b("Slice", b.constant(f(np.concatenate([angles, angles], 1))), numbers[0], tokens)
+        for f in (np.cos, np.sin)
     ]
     future = b.constant(np.triu(np.full((longest, longest), -1e4), 1))
     for axis in (0, 1):

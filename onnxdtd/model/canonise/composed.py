@@ -23,6 +23,8 @@ def may_sum(node: Node) -> bool:
 def after(node: Node, step: Step, draft: Draft) -> Node | None:
     """scale * node(x) + shift as one node; None where the node is no weighted sum, or the step does not fit it."""
     affine = Affine.read(node, draft)
+    if affine is not None and not step.only_shifts and draft.keeps(affine.weight):
+        return None
     merged = None if affine is None else _after(affine, step, draft)
     if merged is None and (contraction := Contraction.read(node, draft)) is not None:
         return contraction.after(step, draft)
@@ -33,6 +35,8 @@ def before(node: Node, step: Step, draft: Draft) -> Node | None:
     """node(scale * x + shift) as one node; None where the node is no weighted sum, the step does not fit it, or
     padding meets a shift that varies from place to place and the sizes are not known."""
     affine = Affine.read(node, draft)
+    if affine is not None and draft.keeps(affine.weight):
+        return None
     merged = None if affine is None else _before(affine, step, draft)
     if merged is None and (contraction := Contraction.read(node, draft)) is not None:
         return contraction.before(step, draft)

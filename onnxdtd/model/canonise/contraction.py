@@ -91,7 +91,9 @@ class Contraction:
         more = "".join(c for c in along if c not in own)
         grown = more + self.w
         size = math.prod(along[c] for c in more) * self.weight.size
-        if size > (_LARGEST_GROWN if more else _LARGEST) or (more and draft.opset < EINSUM_SINCE):
+        if size > (_LARGEST_GROWN if more else _LARGEST) or draft.keeps(self.weight):
+            return None
+        if more and draft.opset < EINSUM_SINCE:
             return None
         order = sorted(range(len(along)), key=lambda i: grown.index(list(along)[i]))
         factor = scale.reshape(tuple(along.values())).transpose(order)

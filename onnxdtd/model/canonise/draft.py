@@ -13,6 +13,9 @@ from onnx import helper
 from onnxdtd.model.graph import Graph, Node, Value, needs
 from onnxdtd.types import Array
 
+LARGE, HUGE = 1 << 20, 1 << 31
+"""Bytes of weights that are not written anew in a model of so many bytes, which no single file holds."""
+
 
 class Draft:
     """Edit by `put` and `remove`, read by `maker`, `users` and `only_user`, end with `graph`."""
@@ -23,6 +26,7 @@ class Draft:
         self.nodes: dict[str, Node] = {}
         self.constants = dict(graph.constants)
         self.values = dict(graph.values)
+        self.is_huge = sum(array.nbytes for array in graph.constants.values()) > HUGE
         self._places: dict[str, int] = {}
         self._makers: dict[str, str] = {}
         self._users: dict[str, dict[str, None]] = {}
@@ -104,6 +108,10 @@ class Draft:
         self._names.add(name)
         self.constants[name] = array
         self.values[name] = Value(name, helper.np_dtype_to_tensor_dtype(array.dtype), array.shape)
+
+    def keeps(self, weight: Array) -> bool:
+        """Whether the weights must stay where they lie, since a second copy would not fit in memory."""
+        return self.is_huge and weight.nbytes > LARGE
 
     def array(self, node: Node, slot: int) -> Array | None:
         """The constant in a node's input slot; None if it is left out or not constant."""
