@@ -59,12 +59,9 @@ def test_no_weights_are_transposed_for_the_way_back(sizes: tuple[int | str, ...]
     proto.CopyFrom(PROTO)
     for value in (*proto.graph.input, *proto.graph.output):
         for axis, size in enumerate(sizes):
-            value.type.tensor_type.shape.dim[axis].Clear()
-            setattr(
-                value.type.tensor_type.shape.dim[axis],
-                "dim_param" if isinstance(size, str) else "dim_value",
-                size,
-            )
+            dimension = value.type.tensor_type.shape.dim[axis]
+            dimension.Clear()
+            setattr(dimension, "dim_param" if isinstance(size, str) else "dim_value", size)
     x = X[:, :2] if sizes == ("K", "K") else X
     compiled = compile_plan(make_plan(canonise(load(proto)), method))
     assert transposed(compiled.model, dict(compiled.constants)) == []
@@ -113,7 +110,8 @@ def test_weights_that_changed_on_disk_are_those_that_were_read(path: Path) -> No
 def test_what_is_made_of_weights_lies_nowhere(path: Path) -> None:
     w = load(path).constants["w"]
     origin = origin_of(w)
-    assert origin is not None and origin.path == path.with_name("m.data").resolve()
+    assert origin is not None
+    assert origin.path == path.with_name("m.data").resolve()
     assert origin_of(w.reshape(4, 8, 48)) == origin
     assert [origin_of(a) for a in (w.T, w[1:], w + 0, w.copy(), np.maximum(w, 0))] == [None] * 5
 
@@ -124,8 +122,8 @@ def test_a_compiled_file_names_the_weights_of_its_model(path: Path, monkeypatch:
     feeds = {"x": X, "target": np.array([-1])}
     made = onnxdtd.compile(path, path.with_name("e.onnx"), method="gradient")
     assert [file.name for file in made.files] == ["e.onnx"]
-    places = {t.name: t.external_data[0].value for t in onnx.load(made.files[0], load_external_data=False).graph.initializer
-              if t.external_data}  # fmt: skip
+    stored = onnx.load(made.files[0], load_external_data=False).graph.initializer
+    places = {t.name: t.external_data[0].value for t in stored if t.external_data}
     assert places == {"w": "m.data", "v": "m.data"}
     expected = onnxdtd.explain(PROTO, X, "top", "gradient").relevance["x"]
     [relevance] = ort.InferenceSession(made.files[0], providers=CPU).run(["relevance/x"], feeds)
@@ -151,14 +149,17 @@ def test_the_weights_of_the_model_are_never_written_over(path: Path, monkeypatch
 def test_steps_stay_apart_where_weights_are_too_large_to_be_written_anew(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    proto = model("(float[N, T, 32] x) => (float[N, T, 48] y) { h = Mul(x, s)\n y = MatMul(h, w) }",
+    proto = model("(float[N, T, 32] x) => (float[N, T, 48] y) { p = Relu(x)\n h = Mul(p, s)\n y = MatMul(h, w) }",
                   w=W, s=RNG.random(32).astype(np.float32))  # fmt: skip
     folded = canonise(load(proto))
     expected = onnxdtd.explain(folded, X, (0, 1), "attnlrp").relevance["x"]
     monkeypatch.setattr(draft, "HUGE", 0)
     monkeypatch.setattr(draft, "LARGE", 0)
     apart = canonise(load(proto))
-    assert [[node.op for node in graph.nodes] for graph in (folded, apart)] == [["MatMul"], ["Mul", "MatMul"]]
+    assert [[node.op for node in graph.nodes] for graph in (folded, apart)] == [
+        ["Relu", "MatMul"],
+        ["Relu", "Mul", "MatMul"],
+    ]
     for engine in ("numpy", "onnx"):
         made = onnxdtd.explain(apart, X, (0, 1), "attnlrp", engine=engine).relevance["x"]
         np.testing.assert_allclose(made, expected, rtol=1e-5, atol=1e-7)
