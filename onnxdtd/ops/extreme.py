@@ -16,7 +16,7 @@ from onnxdtd.linear import LinearMap, Site
 from onnxdtd.model.point import Point
 from onnxdtd.ops.reduce import axes_of
 from onnxdtd.ops.scale import scaled, tangent
-from onnxdtd.primitives import cast_like, equal, greater, inverse, unbroadcast, where
+from onnxdtd.primitives import beyond, cast_like, equal, greater, inverse, ones_like, unbroadcast, where
 from onnxdtd.registry import op, without_site
 
 INPUT, LOW, HIGH = range(3)
@@ -71,20 +71,29 @@ def _of_clip(at: At) -> Domain:
 
 
 def _pieces_of_clip(point: Point) -> Pieces:
-    """The slope on the bounds is 1."""
-    if point.slots != (INPUT,):
+    """The slope on the bounds is 0."""
+    bounds = _fixed_bounds(point)
+    if bounds is None:
         raise UnsupportedError(f"{point.node}: its bounds move")
-    low, high = (
-        float(np.asarray(point.value(slot)).item() if point.has(slot) else point.attribute(name, default))
-        for slot, name, default in ((LOW, "min", -np.inf), (HIGH, "max", np.inf))
-    )
+    low, high = bounds
     if low >= high:
         return Pieces((), (0.0,), (high,), ())
     pieces = [(-np.inf, 0.0, low, False)] if np.isfinite(low) else []
-    pieces += [(low, 1.0, 0.0, True)]
-    pieces += [(high, 0.0, high, False)] if np.isfinite(high) else []
+    pieces += [(low, 1.0, 0.0, False)]
+    pieces += [(high, 0.0, high, True)] if np.isfinite(high) else []
     knots, slopes, offsets, upper = zip(*pieces, strict=True)
     return Pieces(knots[1:], slopes, offsets, upper[1:])
+
+
+def _fixed_bounds(point: Point) -> tuple[float, float] | None:
+    """None where a bound is a value."""
+    bounds = []
+    for slot, name, default in ((LOW, "min", -np.inf), (HIGH, "max", np.inf)):
+        if point.has(slot) and not point.is_constant(slot):
+            return None
+        bounds.append(point.constant(slot).item() if point.has(slot) else point.attribute(name, default))
+    low, high = map(float, bounds)
+    return low, high
 
 
 @op(
@@ -93,16 +102,30 @@ def _pieces_of_clip(point: Point) -> Pieces:
     pieces=_pieces_of_clip,
 )  # fmt: skip
 def clip(point: Point) -> Site:
-    """y = x within the bounds, where its slope is 1 (bounds included); else the bound, which takes all."""
-    x, y = point.value(INPUT), point.output
+    """y = x within the bounds, where its slope is 1; else, and on them, the bound, which takes all. Of bounds that are
+    values each shares only in what is beyond it."""
     if point.slots == (INPUT,):
-        return tangent(point, scaled(lambda: cast_like(equal(x, y), y), x))
-    shares, left = {}, 1.0
+        return tangent(point, scaled(lambda: _slope_of_clip(point), point.x))
+    y, shares, left = point.output, {}, 1.0
     for slot in (INPUT, HIGH, LOW):
         if point.has(slot):
             shares[slot] = cast_like(equal(point.value(slot), y), y) * left
             left = left - shares[slot]
     return _selection(point, shares)
+
+
+def _slope_of_clip(point: Point) -> Any:
+    """1 where y lies between the bounds. As of Relu the output tells, so that x may stay inside a fused convolution."""
+    y, bounds = point.output, _fixed_bounds(point)
+    wide = np.dtype(y.dtype).kind == "f" and bounds is not None
+    if not wide or (bounds[1] - bounds[0]) ** 2 < np.finfo(y.dtype).tiny / np.finfo(y.dtype).eps:
+        return cast_like(equal(point.x, y), y)
+    room: Any = None
+    for bound, sign in zip(bounds, (1, -1), strict=True):
+        if np.isfinite(bound):
+            part = (y - np.asarray(bound, y.dtype) if bound else y) if sign > 0 else np.asarray(bound, y.dtype) - y
+            room = part if room is None else room * part
+    return ones_like(y) if room is None else cast_like(beyond(room), y)
 
 
 def _selection(point: Point, shares: Mapping[int, Any]) -> Site:
