@@ -102,8 +102,8 @@ def _fixed_bounds(point: Point) -> tuple[float, float] | None:
     pieces=_pieces_of_clip,
 )  # fmt: skip
 def clip(point: Point) -> Site:
-    """y = x within the bounds, where its slope is 1; else, and on them, the bound, which takes all. Of bounds that are
-    values each shares only in what is beyond it."""
+    """y = x between the bounds, where its slope is 1; else the bound, which takes all. What is exactly on a bound that
+    is a value is x's."""
     if point.slots == (INPUT,):
         return tangent(point, scaled(lambda: _slope_of_clip(point), point.x))
     y, shares, left = point.output, {}, 1.0
@@ -115,7 +115,7 @@ def clip(point: Point) -> Site:
 
 
 def _slope_of_clip(point: Point) -> Any:
-    """1 where y lies between the bounds. As of Relu the output tells, so that x may stay inside a fused convolution."""
+    """1 where y lies between the bounds: as of Relu the output tells, so x may stay inside a fused convolution."""
     y, bounds = point.output, _fixed_bounds(point)
     wide = np.dtype(y.dtype).kind == "f" and bounds is not None
     if not wide or (bounds[1] - bounds[0]) ** 2 < np.finfo(y.dtype).tiny / np.finfo(y.dtype).eps:
@@ -123,7 +123,11 @@ def _slope_of_clip(point: Point) -> Any:
     room: Any = None
     for bound, sign in zip(bounds, (1, -1), strict=True):
         if np.isfinite(bound):
-            part = (y - np.asarray(bound, y.dtype) if bound else y) if sign > 0 else np.asarray(bound, y.dtype) - y
+            part = (
+                (y - np.asarray(bound, y.dtype) if bound else y)
+                if sign > 0
+                else np.asarray(bound, y.dtype) - y
+            )
             room = part if room is None else room * part
     return ones_like(y) if room is None else cast_like(beyond(room), y)
 

@@ -11,6 +11,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 OPSET = 17
+DRAWN = 1 << 20
 Dimension = int | str
 
 
@@ -43,9 +44,9 @@ class Builder:
         return name
 
     def normal(self, name: str, shape: Sequence[int], deviation: float) -> str:
-        """Add weights drawn from a normal distribution around 0."""
-        drawn = self._rng.standard_normal(shape, np.float32)
-        return self.constant(drawn * np.float32(deviation), name)
+        """Add weights drawn from a normal distribution around 0; the first million of them, again and again."""
+        drawn = self._rng.standard_normal(min(math.prod(shape), DRAWN), np.float32)
+        return self.constant(np.resize(drawn * np.float32(deviation), shape), name)
 
     def uniform(self, name: str, size: int, low: float, high: float) -> str:
         """Add a vector of weights between two numbers."""

@@ -1,6 +1,6 @@
 """The contenders: each prepares once, outside the clock, and returns the call that is timed.
 
-All start from the same input in [0, 1] and explain the arg-max of each sample. A package is imported only
+All start from the same input, in [0, 1] or tokens, and explain the arg-max of each sample. A package is imported only
 when its contender is prepared, so that one that is not installed is skipped by name.
 """
 
@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 INPUT_RANGE = (0.0, 1.0)
-SHAPE = (3, 224, 224)
+CONVOLUTIONAL = ("vgg16", "resnet50")  # in torch
 Call = Callable[[], object]
 
 
@@ -27,30 +27,35 @@ class SkippedError(Exception):
 
 @dataclass(frozen=True)
 class Case:
-    """One network at one batch size: the ONNX file, the same in torch (None without torch), and the input."""
+    """One network at one batch size: its ONNX file, the same in torch (None where there is none), and the input."""
 
+    name: str
     model: Path
     network: Any
     x: np.ndarray
 
-    def torch_network(self) -> Any:
-        """A private copy, so that the hooks of one contender do not slow down another."""
-        if self.network is None:
-            raise SkippedError("torch is not installed")
+    def torch_network(self, *names: str) -> Any:
+        """A private copy, so that the hooks of one contender do not slow down another. names: of the networks that
+        it is for, all where there are none."""
+        if self.network is None or (names and self.name not in names):
+            raise SkippedError(f"not for {self.name}")
         return copy.deepcopy(self.network)
+
+    def explainer(self, method: str, engine: str) -> Any:
+        """Ours, ready."""
+        import onnxdtd
+
+        known = INPUT_RANGE if self.x.dtype.kind == "f" else None
+        return onnxdtd.Explainer(str(self.model), method=method, engine=engine, input_range=known)
 
 
 def onnxdtd_numpy(case: Case, method: str) -> Call:
-    import onnxdtd
-
-    explainer = onnxdtd.Explainer(str(case.model), method=method, engine="numpy", input_range=INPUT_RANGE)
+    explainer = case.explainer(method, "numpy")
     return lambda: explainer(case.x)
 
 
 def onnxdtd_onnx(case: Case, method: str) -> Call:
-    import onnxdtd
-
-    explainer = onnxdtd.Explainer(str(case.model), method=method, engine="onnx", input_range=INPUT_RANGE)
+    explainer = case.explainer(method, "onnx")
     return lambda: explainer(case.x)
 
 
@@ -58,7 +63,7 @@ def zennit(case: Case, method: str) -> Call:
     """zennit's composite of that name, with its ResNetCanonizer; registered once, as for many images."""
     import torch
 
-    network, x = case.torch_network(), torch.from_numpy(case.x)
+    network, x = case.torch_network(*CONVOLUTIONAL), torch.from_numpy(case.x)
     import_zennit()
     from zennit.composites import COMPOSITES
     from zennit.torchvision import ResNetCanonizer
@@ -82,7 +87,7 @@ def zennit(case: Case, method: str) -> Call:
 def captum_lrp(case: Case) -> Call:
     import torch
 
-    network, x = case.torch_network(), torch.from_numpy(case.x)
+    network, x = case.torch_network(*CONVOLUTIONAL), torch.from_numpy(case.x)
     from captum.attr import LRP
 
     lrp, target = LRP(network), network(x).argmax(1)
@@ -93,7 +98,8 @@ def onnxruntime_forward(case: Case) -> Call:
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(case.model), providers=["CPUExecutionProvider"])
-    return lambda: session.run(None, {"input": case.x})
+    name = session.get_inputs()[0].name
+    return lambda: session.run(None, {name: case.x})
 
 
 def torch_forward(case: Case) -> Call:
@@ -112,9 +118,10 @@ def torch_gradient(case: Case) -> Call:
     import torch
 
     network, x = case.torch_network(), torch.from_numpy(case.x)
+    embed = (lambda x: x) if x.is_floating_point() else network.words
 
     def call() -> object:
-        leaf = x.clone().requires_grad_()
+        leaf = embed(x).clone().requires_grad_()
         return torch.autograd.grad(network(leaf).amax(1).sum(), leaf)
 
     return call
@@ -124,7 +131,7 @@ def import_zennit() -> None:
     """Import zennit without torchvision, of which its ResNetCanonizer needs nothing but two class names."""
     if "zennit" in sys.modules:
         return
-    from tools.bench.networks import Bottleneck
+    from tools.bench.twins import Bottleneck
 
     resnet = types.ModuleType("torchvision.models.resnet")
     resnet.Bottleneck, resnet.BasicBlock = Bottleneck, type("BasicBlock", (), {})  # type: ignore[attr-defined]

@@ -1,34 +1,73 @@
-"""How the time of one explanation grows with the batch and with the input's side, beside the multiplications."""
+"""Samples per second and peak memory by batch, and how the time grows with an image's side."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import onnx
 
-from tools.bench.contenders import INPUT_RANGE, SHAPE
+from tools.bench.contenders import INPUT_RANGE, Case, onnxruntime_forward
+from tools.bench.memory import drawn, measure
 
 METHOD = "epsilon_plus"
-BATCHES = (1, 2, 4, 8, 16)
+BATCHES = (1, 8, 32)
 SIDES = (112, 224, 448)
+ENGINES = ("numpy", "onnx")
 REPEATS = 3
+PATIENCE = 6.0  # seconds for the calls of one contender
 
 
-def fastest(path: Path, engine: str, shapes: list[tuple[int, ...]]) -> list[float]:
-    """Seconds for an input of each shape; the shapes take turns."""
-    import onnxdtd
-
-    explainer = onnxdtd.Explainer(str(path), method=METHOD, engine=engine, input_range=INPUT_RANGE)
-    inputs = [np.random.default_rng(0).random(shape, dtype=np.float32) for shape in shapes]
-    times: list[list[float]] = [[] for _ in inputs]
-    for _ in range(REPEATS + 1):
-        for x, found in zip(inputs, times, strict=True):
+def fastest(calls: Sequence[Callable[[], Any]]) -> list[float]:
+    """Seconds of each call; they take turns, after one that is not counted, fewer where they take long."""
+    best = [float("inf")] * len(calls)
+    for turn in range(REPEATS + 1):
+        for i, call in enumerate(calls):
+            if turn > 1 and turn * best[i] > PATIENCE:
+                continue
             start = time.perf_counter()
-            explainer(x)
-            found.append(time.perf_counter() - start)
-    return [min(found[1:]) for found in times]
+            call()
+            best[i] = min(best[i], time.perf_counter() - start) if turn else best[i]
+    return best
+
+
+def by_batch(path: Path, shape: Sequence[int]) -> dict[str, Any]:
+    """Samples per second of the forward pass and of both engines, and what each holds at most."""
+    inputs = [drawn((n, *shape), "float32") for n in BATCHES]
+    cases = [Case(path.stem, path, None, x) for x in inputs]
+    rows = []
+    for engine in ("forward", *ENGINES):
+        if engine == "forward":
+            calls = [onnxruntime_forward(case) for case in cases]
+        else:
+            explainer = cases[0].explainer(METHOD, engine)
+            calls = [lambda x=x: explainer(x) for x in inputs]
+        seconds = fastest(calls)
+        peaks = [measure(path, METHOD, engine, x).get("peak_bytes") for x in inputs]
+        rows.append({
+            "engine": engine, "batches": list(BATCHES), "peak_bytes": peaks,
+            "per_second": [round(n / s, 2) for n, s in zip(BATCHES, seconds, strict=True)],
+        })  # fmt: skip
+    return {"method": METHOD, "rows": rows}
+
+
+def by_side(path: Path, cache: Path) -> dict[str, Any]:
+    """Times as multiples of the first one's, and per multiplication: 1 is linear, less is better."""
+    resized, rows = of_any_side(path, cache), []
+    for engine in ENGINES:
+        case = Case(path.stem, resized, None, drawn((1, 3, SIDES[0], SIDES[0]), "float32"))
+        explainer = case.explainer(METHOD, engine)
+        inputs = [drawn((1, 3, side, side), "float32") for side in SIDES]
+        seconds = fastest([lambda x=x: explainer(x) for x in inputs])
+        multiples = [s / seconds[0] for s in seconds]
+        work = [(side / SIDES[0]) ** 2 for side in SIDES]
+        rows.append({
+            "engine": engine, "sides": list(SIDES), "of_first": [round(m, 2) for m in multiples],
+            "per_multiplication": [round(m / w, 3) for m, w in zip(multiples, work, strict=True)],
+        })  # fmt: skip
+    return {"method": METHOD, "input_range": INPUT_RANGE, "rows": rows}
 
 
 def of_any_side(path: Path, cache: Path) -> Path:
@@ -40,23 +79,3 @@ def of_any_side(path: Path, cache: Path) -> Path:
     resized = cache / f"{path.stem}_any_side.onnx"
     onnx.save(model, resized)
     return resized
-
-
-def growth(path: Path, cache: Path) -> dict[str, object]:
-    """For each engine, times as multiples of the first one, and per multiplication: 1 is linear, less is better."""
-    rows: list[dict[str, object]] = []
-    resized = of_any_side(path, cache)
-    for engine in ("numpy", "onnx"):
-        by_batch = fastest(path, engine, [(n, *SHAPE) for n in BATCHES])
-        by_side = fastest(resized, engine, [(1, SHAPE[0], side, side) for side in SIDES])
-        for what, sizes, work, seconds in (
-            ("batch", BATCHES, [n / BATCHES[0] for n in BATCHES], by_batch),
-            ("side", SIDES, [(side / SIDES[0]) ** 2 for side in SIDES], by_side),
-        ):
-            multiples = [s / seconds[0] for s in seconds]
-            rows.append({
-                "engine": engine, "grows": what, "sizes": list(sizes), "seconds": [round(s, 4) for s in seconds],
-                "of_first": [round(m, 2) for m in multiples],
-                "per_multiplication": [round(m / w, 3) for m, w in zip(multiples, work, strict=True)],
-            })  # fmt: skip
-    return {"method": METHOD, "rows": rows}

@@ -1,8 +1,9 @@
 """Peak memory of one explanation, measured in a fresh process, beside what the model itself needs.
 
-    python -m tools.bench.memory MODEL METHOD ENGINE BATCH      (one measurement: JSON with bytes)
+    python -m tools.bench.memory MODEL METHOD ENGINE SHAPE [TYPE]      (one measurement: JSON with bytes)
 
-ENGINE `forward` is onnxruntime's own forward pass alone, of the model file as it stands.
+ENGINE `forward` is onnxruntime's own forward pass alone, of the model file as it stands. SHAPE is that of the input,
+such as 1,3,224,224, TYPE float32 or int64.
 
 The peak is that of the process's own address space (`VmHWM` on Linux: `ru_maxrss` would start from the size
 of the process that launched it), minus the peak after the imports; it covers loading the model, planning and
@@ -12,15 +13,16 @@ one explanation.
 from __future__ import annotations
 
 import json
+import os
 import resource
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import onnx
 
-from tools.bench.contenders import INPUT_RANGE, SHAPE
+from tools.bench.contenders import INPUT_RANGE
 from tools.paths import ROOT
 
 
@@ -34,51 +36,46 @@ def peak() -> int:
     return largest if sys.platform == "darwin" else largest * 1024
 
 
-def use_once(model: str, method: str, engine: str, batch: int) -> dict[str, int]:
+def drawn(shape: Sequence[int], kind: str) -> np.ndarray:
+    """Pictures in [0, 1], or tokens."""
+    rng = np.random.default_rng(0)
+    return rng.random(shape, dtype=np.float32) if kind == "float32" else rng.integers(0, 1000, shape)
+
+
+def use_once(model: str, method: str, engine: str, shape: Sequence[int], kind: str) -> dict[str, int]:
     import onnxruntime  # part of the baseline, however late onnxdtd imports it
 
     import onnxdtd
 
     baseline = peak()
-    x = np.random.default_rng(0).random((batch, *SHAPE), dtype=np.float32)
+    x = drawn(shape, kind)
     if engine == "forward":
-        onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"]).run(None, {"input": x})
+        session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+        session.run(None, {session.get_inputs()[0].name: x})
         return {"baseline": baseline, "peak": peak()}
-    onnxdtd.Explainer(model, method=method, engine=engine, input_range=INPUT_RANGE)(x)
+    known = INPUT_RANGE if kind == "float32" else None
+    onnxdtd.Explainer(model, method=method, engine=engine, input_range=known)(x)
     return {"baseline": baseline, "peak": peak()}
 
 
-def sizes(path: Path, batch: int) -> tuple[int, int]:
-    """Bytes of the weights, and of all node outputs of the file as it stands, at this batch size."""
-    model = onnx.load(path)
-    weights = sum(onnx.numpy_helper.to_array(w).nbytes for w in model.graph.initializer)
-    model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = batch
-    del model.graph.output[:]  # their symbolic batch would contradict the fixed one
-    for weight in model.graph.initializer:
-        if len(weight.dims) > 1:
-            weight.ClearField("raw_data")  # shapes need no values, and a copy of the weights is large
-    inferred = {v.name: v.type.tensor_type for v in onnx.shape_inference.infer_shapes(model).graph.value_info}
-    outputs = [inferred[name] for node in model.graph.node for name in node.output]
-    return weights, sum(4 * int(np.prod([d.dim_value for d in t.shape.dim])) for t in outputs)
-
-
-def measure(path: Path, method: str, engine: str, batch: int) -> dict[str, object]:
-    """The peak of one explanation above the imports, and its ratio to 4 * weights + 1.5 * activations."""
-    command = [sys.executable, "-m", "tools.bench.memory", str(path.resolve()), method, engine, str(batch)]
-    child = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    case: dict[str, object] = {"method": method, "engine": engine, "batch": batch}
+def measure(path: Path, method: str, engine: str, x: np.ndarray) -> dict[str, object]:
+    """The peak of one explanation above the imports; every process compiles anew."""
+    command = [sys.executable, "-m", "tools.bench.memory", str(path.resolve()), method, engine]
+    command += [",".join(map(str, x.shape)), str(x.dtype)]
+    environment = {**os.environ, "XDG_CACHE_HOME": os.devnull}
+    child = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=environment)
+    row: dict[str, object] = {"method": method, "engine": engine, "batch": len(x)}
     if child.returncode != 0:
         last_line = (child.stderr.strip().splitlines() or [f"exit status {child.returncode}"])[-1]
-        missing = last_line == "ModuleNotFoundError: No module named 'onnxdtd'"
-        return case | ({"skipped": "onnxdtd is not installed"} if missing else {"error": last_line})
-    found = json.loads(child.stdout)
-    weights, activations = sizes(path, batch)
-    used, bound = found["peak"] - found["baseline"], int(4 * weights + 1.5 * activations)
-    return case | {
-        "peak_bytes": used, "baseline_bytes": found["baseline"], "weights_bytes": weights,
-        "activations_bytes": activations, "bound_bytes": bound, "peak_over_bound": round(used / bound, 3),
-    }  # fmt: skip
+        return row | {"error": last_line}
+    bytes_of = json.loads(child.stdout)
+    return row | {"peak_bytes": bytes_of["peak"] - bytes_of["baseline"]}
 
 
 if __name__ == "__main__":
-    print(json.dumps(use_once(*sys.argv[1:4], batch=int(sys.argv[4]))))
+    model, method, engine, shape, *kind = sys.argv[1:]
+    print(
+        json.dumps(
+            use_once(model, method, engine, [int(n) for n in shape.split(",")], *(kind or ["float32"]))
+        )
+    )

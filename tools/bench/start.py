@@ -1,26 +1,80 @@
-"""How long the onnx engine takes before its first explanation: planning, compiling, starting a session."""
+"""How long it takes before the first explanation: of the compiled engine, and of the command line."""
 
 from __future__ import annotations
 
 import itertools
+import os
+import resource
+import subprocess
+import sys
+import tempfile
 import time
-from pathlib import Path
+from typing import Any
 
-from tools.bench.contenders import INPUT_RANGE
+from tools.bench.contenders import Case
+from tools.paths import MODELS, ROOT
+
+REPEATS = 5
+RUNS = {
+    "digit": ("mnist_cnn.onnx", "mnist_digit.npy"),
+    "cat": ("efficientnet_lite0.onnx", "chelsea.png"),
+}
 
 
-def start_times(path: Path, method: str) -> dict[str, object]:
+def start_times(case: Case, method: str) -> dict[str, object]:
     """Seconds to read and plan, to write the explainer, and until onnxruntime has loaded it."""
-    import onnxdtd
     from onnxdtd.compiled.trace import compile_plan
     from onnxdtd.walk.forward import start_session
 
     marks = [time.perf_counter()]
-    plan = onnxdtd.Explainer(str(path), method=method, input_range=INPUT_RANGE).plan()
+    plan = case.explainer(method, "numpy").plan()
     marks.append(time.perf_counter())
     compiled = compile_plan(plan)
     marks.append(time.perf_counter())
     start_session(compiled.model, compiled.constants, ["CPUExecutionProvider"])
     marks.append(time.perf_counter())
     plan_s, compile_s, session_s = (round(b - a, 3) for a, b in itertools.pairwise(marks))
-    return {"method": method, "plan_s": plan_s, "compile_s": compile_s, "session_s": session_s}
+    nodes = {"nodes": len(plan.graph.nodes), "compiled_nodes": len(compiled.model.graph.node)}
+    return {"method": method, "plan_s": plan_s, "compile_s": compile_s, "session_s": session_s, **nodes}
+
+
+def floor(case: Case, method: str) -> float:
+    """Multiplications of an explanation, the forward pass in it included, over those of the forward pass."""
+    from onnxdtd.plan.cost import cost
+
+    spent = cost(case.explainer(method, "numpy").plan())
+    return round(1 + spent.walk / spent.forward, 2)
+
+
+def command_times() -> list[dict[str, Any]]:
+    """Wall and processor seconds of `onnxdtd run`: the fastest, after one that fills the caches of the disk."""
+    rows = []
+    for name, (model, data) in RUNS.items():
+        for extra in ([], ["--no-audit"]):
+            walls, cpus = [], []
+            for _ in range(REPEATS + 1):
+                with tempfile.TemporaryDirectory() as out:
+                    command = [
+                        sys.executable,
+                        "-m",
+                        "onnxdtd",
+                        "run",
+                        MODELS / model,
+                        MODELS / data,
+                        "-o",
+                        out,
+                    ]
+                    before, start = _children(), time.perf_counter()
+                    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+                    subprocess.run([*command, *extra], check=True, capture_output=True, env=environment)
+                    walls.append(time.perf_counter() - start)
+                    cpus.append(_children() - before)
+            rows.append({
+                "run": " ".join([name, *extra]), "wall_s": round(min(walls[1:]), 2), "cpu_s": round(min(cpus[1:]), 2)
+            })  # fmt: skip
+    return rows
+
+
+def _children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
