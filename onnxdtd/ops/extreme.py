@@ -102,8 +102,8 @@ def _fixed_bounds(point: Point) -> tuple[float, float] | None:
     pieces=_pieces_of_clip,
 )  # fmt: skip
 def clip(point: Point) -> Site:
-    """y = x between the bounds, where its slope is 1; else the bound, which takes all. What is exactly on a bound that
-    is a value is x's."""
+    """y = x between the bounds, where its slope is 1; else the bound, which takes all. What lies exactly on a bound
+    that is a value is x's."""
     if point.slots == (INPUT,):
         return tangent(point, scaled(lambda: _slope_of_clip(point), point.x))
     y, shares, left = point.output, {}, 1.0

@@ -5,11 +5,11 @@
     python -m tools.bench [--out FILE.json] [--cache FOLDER] [--repeats 5] [--threads 2] [--only resnet50/1,nodes]
     python -m tools.tables                               # README.md and docs/performance.md from the JSON
 
-Writes one JSON file (docs/figures/bench.json): machine facts, and a case for each row of `CASES`: every time of every
+Writes one JSON file (docs/figures/bench.json): machine facts, a case for each network and method: each time of each
 contender with the median, ratios, the floor (the multiplications of an explanation over those of its forward pass),
 the time to plan, compile and start, and peak memory; then samples per second and memory by batch, how the time grows
-with an image's side, a language model of 0.85 G weights, the command line, and long graphs by their nodes. A case that
-the file already holds is not run again unless `--only` names it, so that a run that was stopped goes on where it was.
+with an image's side, a language model of 0.85 G weights, the command line, and long graphs by their nodes. A case
+that the file holds is not run again unless `--only` names it, so that a run that was stopped goes on where it was.
 
 Contenders take turns, after one warm-up call each, so that noise hits all alike; absolute times do not carry over to
 another machine, the ratios do. torch runs on `--threads` threads, onnxruntime and NumPy on their defaults. torch,
@@ -43,6 +43,7 @@ from tools.paths import FIGURES, MODELS
 REST = 0.3
 IMAGE, SHORT = (3, SIDE, SIDE), 16
 CONVOLUTIONAL = ("gradient", "epsilon_plus", "dtd")
+PATTERNS = ("dense", "stages", "first_layers", "attention", "lstm")
 NAMED = {
     "vgg16/1": CONVOLUTIONAL, "resnet50/1": CONVOLUTIONAL, "efficientnet_lite0/1": CONVOLUTIONAL,
     "bert_base/1": ("attnlrp",), "vit_b16/1": ("attnlrp",),
@@ -174,7 +175,7 @@ def cases(cache: Path, options: argparse.Namespace) -> dict[str, Callable[[], di
     return rows | {
         "large": lambda: large(cache),
         "command": lambda: {"rows": command_times()},
-        "nodes": by_nodes,
+        "nodes": lambda: by_nodes(PATTERNS),
     }
 
 

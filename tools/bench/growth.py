@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ def by_batch(path: Path, shape: Sequence[int]) -> dict[str, Any]:
             calls = [onnxruntime_forward(case) for case in cases]
         else:
             explainer = cases[0].explainer(METHOD, engine)
-            calls = [lambda x=x: explainer(x) for x in inputs]
+            calls = [partial(explainer, x) for x in inputs]
         seconds = fastest(calls)
         peaks = [measure(path, METHOD, engine, x).get("peak_bytes") for x in inputs]
         rows.append({
@@ -60,7 +61,7 @@ def by_side(path: Path, cache: Path) -> dict[str, Any]:
         case = Case(path.stem, resized, None, drawn((1, 3, SIDES[0], SIDES[0]), "float32"))
         explainer = case.explainer(METHOD, engine)
         inputs = [drawn((1, 3, side, side), "float32") for side in SIDES]
-        seconds = fastest([lambda x=x: explainer(x) for x in inputs])
+        seconds = fastest([partial(explainer, x) for x in inputs])
         multiples = [s / seconds[0] for s in seconds]
         work = [(side / SIDES[0]) ** 2 for side in SIDES]
         rows.append({
