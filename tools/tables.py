@@ -1,6 +1,6 @@
 """Write the tables of methods, rules, operators and speed from the registries and from measured figures.
 
-python -m tools.tables            # rewrites README.md and docs/operators.md
+python -m tools.tables            # rewrites README.md and the pages of docs/ that have such tables
 python -m tools.tables --check    # exit 1 if they are not up to date
 """
 
@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 import re
 import sys
+from functools import partial
 from pathlib import Path
 
 from onnxdtd import METHODS, OPS, PASSES, RULES
 from onnxdtd.cli.tables import AUTO
+from tools.bench import page
 from tools.paths import DOCS, FIGURES, ROOT
 
 
@@ -49,28 +51,9 @@ def ops() -> str:
     return table(head, [(kind, more, ", ".join(names)) for (kind, more), names in rows])
 
 
-def speed() -> str:
-    """From docs/figures/bench.json: ratios of medians, and of peak memory, in one run of tools/bench."""
-    run = json.loads((FIGURES / "bench.json").read_text())
-    rows = []
-    for case in run["cases"]:
-        found = {(r["ratio"], r["method"]): f"{r['of_median']:.2f}" for r in case.get("ratios", ())}
-        peaks = {
-            (m["engine"], m["method"]): m["peak_bytes"] for m in case.get("memory", ()) if "peak_bytes" in m
-        }
-        plain = peaks.get(("forward", ""))
-        for method in dict.fromkeys(method for _, method in found):
-            other = "torch gradient" if method == "gradient" else "zennit"
-            pairs = (("numpy", other), ("onnx", other), ("onnx", "onnxruntime forward"))
-            cells = [found.get((f"onnxdtd {ours} / {theirs}", method), "") for ours, theirs in pairs]
-            memory = f"{peaks['onnx', method] / plain:.2f}" if plain and ("onnx", method) in peaks else ""
-            beside = " (beside torch autograd)" if method == "gradient" else ""
-            rows.append((f"{case['network']}, {case['batch']}", f"`{method}`{beside}", *cells, memory))
-    head = (
-        "network, batch", "method", "numpy engine / zennit", "onnx engine / zennit",
-        "onnx engine / onnxruntime forward", "peak memory, onnx engine / forward",
-    )  # fmt: skip
-    return table(head, rows)
+def measured(name: str) -> str:
+    """From docs/figures/bench.json, one run of tools/bench."""
+    return table(*page.TABLES[name](page.read(FIGURES / "bench.json")))
 
 
 def tables_check() -> str:
@@ -87,27 +70,28 @@ def tables_check() -> str:
 
 # Which tables stand in which page, between `<!-- name -->` and `<!-- end -->`.
 PAGES = {
-    ROOT / "README.md": {"methods": methods, "rules": rules, "speed": speed},
+    ROOT / "README.md": {"methods": methods, "rules": rules, "speed": partial(measured, "speed")},
     DOCS / "operators.md": {"ops": ops},
     DOCS / "tables.md": {"tables_check": tables_check},
+    DOCS / "performance.md": {name: partial(measured, name) for name in page.TABLES},
 }
 
 
-def filled(page: Path) -> str:
+def filled(path: Path) -> str:
     """The page as it should be."""
-    text = page.read_text("utf-8")
-    for name, written in PAGES[page].items():
+    text = path.read_text("utf-8")
+    for name, written in PAGES[path].items():
         body = written()
         pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end -->)", re.DOTALL)
         text, count = pattern.subn(lambda m, body=body: f"{m[1]}{body}\n{m[2]}", text)
         if count != 1:
-            raise SystemExit(f"{page.name} must have exactly one place for {name}")
+            raise SystemExit(f"{path.name} must have exactly one place for {name}")
     return text
 
 
 if __name__ == "__main__":
-    stale = {page: text for page in PAGES if (text := filled(page)) != page.read_text("utf-8")}
+    stale = {path: text for path in PAGES if (text := filled(path)) != path.read_text("utf-8")}
     if "--check" in sys.argv:
         raise SystemExit(bool(stale))
-    for page, text in stale.items():
-        page.write_text(text, "utf-8")
+    for path, text in stale.items():
+        path.write_text(text, "utf-8")
