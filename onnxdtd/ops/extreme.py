@@ -20,6 +20,7 @@ from onnxdtd.primitives import beyond, cast_like, equal, greater, inverse, ones_
 from onnxdtd.registry import op, without_site
 
 INPUT, LOW, HIGH = range(3)
+LEAST = 2.0**60  # Of the smallest normal numbers: then the product of the ways to both bounds is one.
 BOUNDED = ((LOW,), (HIGH,), (LOW, HIGH), (INPUT, LOW), (INPUT, HIGH), (INPUT, LOW, HIGH))
 
 without_site(
@@ -117,8 +118,8 @@ def clip(point: Point) -> Site:
 def _slope_of_clip(point: Point) -> Any:
     """1 where y lies between the bounds: as of Relu the output tells, so x may stay inside a fused convolution."""
     y, bounds = point.output, _fixed_bounds(point)
-    wide = np.dtype(y.dtype).kind == "f" and bounds is not None
-    if not wide or (bounds[1] - bounds[0]) ** 2 < np.finfo(y.dtype).tiny / np.finfo(y.dtype).eps:
+    is_float = np.dtype(y.dtype).kind == "f"
+    if bounds is None or not is_float or (bounds[1] - bounds[0]) ** 2 < LEAST * np.finfo(y.dtype).tiny:
         return cast_like(equal(point.x, y), y)
     room: Any = None
     for bound, sign in zip(bounds, (1, -1), strict=True):

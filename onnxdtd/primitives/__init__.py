@@ -21,6 +21,7 @@ from onnxdtd.primitives.arithmetic import (
     quotient,
     relu,
     stabilised,
+    unless_zero,
     where,
 )
 from onnxdtd.primitives.contraction import einsum
@@ -174,6 +175,7 @@ __all__ = [
     "unit",
     "unsample",
     "unslice",
+    "unless_zero",
     "unsqueeze",
     "vector",
     "where",

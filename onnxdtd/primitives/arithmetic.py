@@ -51,8 +51,10 @@ def less(x: Array, y: Array | float) -> Any:
 
 
 def _trace_beyond(x: Any, *, sign: int = 1) -> Any:
-    # In numbers, since onnxruntime is slow at comparing and casting: the smallest one is made 1.
+    # In numbers, since onnxruntime is slow at comparing, casting and choosing: the smallest one is made 1.
     tiny = np.finfo(x.dtype).tiny
+    if x.dtype == np.float32:
+        return x.tracer.emit("HardSigmoid", x, alpha=sign / float(tiny), beta=0.0)
     return _clip(x, *((0, tiny) if sign > 0 else (-tiny, 0))) * np.asarray(sign / tiny, x.dtype)
 
 
@@ -60,6 +62,17 @@ def _trace_beyond(x: Any, *, sign: int = 1) -> Any:
 def beyond(x: Array, *, sign: int = 1) -> Any:
     """1 where x is a (normal) number of that sign, else 0: booleans in NumPy, x's dtype when traced."""
     return np.greater(x, 0) if sign > 0 else np.less(x, 0)
+
+
+def _alive(z: Any) -> Any:
+    """1 where z is a (normal) number other than 0, else 0."""
+    return _trace_beyond(absolute(z)) if not at_hand(z) else np.asarray(~near_zero(z), z.dtype)
+
+
+@primitive(trace=lambda x, z: x * _alive(z))
+def unless_zero(x: Array, z: Array) -> Any:
+    """x, which is finite; 0 where z is."""
+    return np.where(z == 0, np.zeros((), x.dtype), x)
 
 
 @primitive("Equal")
@@ -161,8 +174,8 @@ def _trace_quotient(
             # Clip, unlike Max, goes into the convolution that made d.
             d = _clip(d, floor, np.inf) if sign > 0 else _clip(d, -np.inf, -floor)
     elif exact:
-        dead = less(absolute(d), np.asarray(np.finfo(d.dtype).tiny, d.dtype))
-        d = where(dead, np.asarray(np.inf, d.dtype), d)
+        alive = _alive(d)
+        r, d = r * alive, d + (1.0 - alive)  # 0 / 1 where d is zero
     if served is None:
         return r / d
     return r * cast_like(served, r) / d

@@ -15,12 +15,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-import numpy as np
-
 from onnxdtd.entries import OpEntry
 from onnxdtd.errors import UsageError
 from onnxdtd.linear import Site
-from onnxdtd.primitives import at_hand, beyond, equal, near_zero, quotient, where
+from onnxdtd.primitives import at_hand, beyond, equal, near_zero, quotient, unless_zero
 from onnxdtd.rules.algebra import Entries, by_weights, is_zero, plus, times, weighted
 from onnxdtd.rules.claims import claim_bias, claim_sum
 from onnxdtd.rules.maps import identity, negative, ones, positive, zero
@@ -160,7 +158,9 @@ class TermRule(Rule):
         (group,), ((served, d),) = self.groups, self._sums(site)
         q = quotient(r, d.value, served, exact=False, sign=d.sign, floor=self.epsilon)
         self._report_sum(site, r, q, served, d, group.coefficient)
-        return times(where(equal(site.output, 0.0), np.zeros((), q.dtype), q), self._counts(site))
+        if not self.facts.vanishes_below_zero:  # then nothing arrives there
+            q = unless_zero(q, site.output)
+        return times(q, self._counts(site))
 
     def through(self, site: Site, q: Any) -> tuple[Any, ...]:
         """A^T(w) q: the ratio at each data input."""
