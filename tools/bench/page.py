@@ -27,7 +27,8 @@ def times(cases: dict[str, dict[str, Any]]) -> Rows:
         }
         plain = seconds.get(("onnxruntime forward", None))
         peaks = _peaks(case)
-        for method, floor in case.get("floors", {}).items():
+        floors = case.get("floors", {})
+        for method in dict.fromkeys(m for contender, m in seconds if contender.startswith("onnxdtd")):
             ours = [_over(seconds.get((f"onnxdtd {engine}", method)), plain) for engine in ("onnx", "numpy")]
             others = [
                 f"{name} {_over(taken, plain)}"
@@ -37,9 +38,10 @@ def times(cases: dict[str, dict[str, Any]]) -> Rows:
             memory = [
                 _over(peaks.get((engine, method)), peaks.get(("forward", ""))) for engine in ("onnx", "numpy")
             ]
-            rows.append((case["network"], f"`{method}`", f"{floor:.2f}", *ours, ", ".join(others), *memory))
+            floor = f"{floors[method]:.2f}" if method in floors else ""
+            rows.append((case["case"], f"`{method}`", floor, *ours, ", ".join(others), *memory))
     head = (
-        "network", "method", "floor", "engine onnx", "engine numpy", "others", "memory, onnx", "memory, numpy"
+        "network / batch", "method", "floor", "engine onnx", "engine numpy", "others", "memory, onnx", "memory, numpy"
     )  # fmt: skip
     return head, rows
 
