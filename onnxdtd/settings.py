@@ -76,13 +76,16 @@ def check_options(method: Method, options: Mapping[str, Any]) -> dict[str, Any]:
 
 def _check_kind(method: str, name: str, value: Any) -> None:
     annotation = inspect.signature(PASSES[method].explain).parameters[name].annotation
-    kind, _, default = annotation.partition(" | ")
-    fits = (default == "None" and value is None) or isinstance(value, KINDS.get(kind, object))
-    if not fits or (isinstance(value, bool) and kind in ("int", "float")):
-        raise UsageError(f"{method} takes {name} as {kind}, not {value!r}")
-    if kind == "int" and name != "seed" and value is not None and value > MOST_PASSES:
+    kinds = annotation.split(" | ")
+    if value is None and "None" in kinds:
+        return
+    kinds = [kind for kind in kinds if kind != "None"]
+    fits = isinstance(value, tuple(KINDS.get(kind, object) for kind in kinds))
+    if not fits or (isinstance(value, bool) and kinds[0] in ("int", "float")):
+        raise UsageError(f"{method} takes {name} as {' or '.join(kinds)}, not {value!r}")
+    if kinds == ["int"] and name != "seed" and value > MOST_PASSES:  # a token's number may be larger
         raise UsageError(f"{method} takes {name} of at most {MOST_PASSES:,}, not {value!r}")
-    if kind == "float" and value is not None and not math.isfinite(value):
+    if kinds == ["float"] and not math.isfinite(value):
         raise UsageError(f"{method} takes {name} as a finite number, not {value!r}")
 
 

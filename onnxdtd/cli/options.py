@@ -121,10 +121,10 @@ NoAudit = Annotated[
     ),
 ]
 Occlude = Annotated[
-    int | None,
+    str | None,
     typer.Option(
         metavar="ID",
-        help="For occlusion of tokens: the number of the token that covers each, such as that of [MASK] or padding; "
+        help="For occlusion of tokens: the one that covers each, by number, or with a tokenizer mask, pad or unk; "
         "the same as --set occlude=ID.",
     ),
 ]

@@ -11,6 +11,7 @@ from onnxdtd.inputs.parts import Row
 from onnxdtd.inputs.preprocess import Preprocess, features, labels, read_metadata_range
 from onnxdtd.inputs.presets import PRESETS, Preparation, preparation
 from onnxdtd.inputs.rows import DataSet, open_data
+from onnxdtd.inputs.stand_ins import token_number
 from onnxdtd.inputs.tokenizer import Reader, Tokenizer, reader_of, spelled
 
 __all__ = [
@@ -40,5 +41,6 @@ __all__ = [
     "read_metadata_range",
     "reader_of",
     "spelled",
+    "token_number",
     "untakable",
 ]

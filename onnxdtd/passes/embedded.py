@@ -12,6 +12,7 @@ import numpy as np
 from onnxdtd.errors import TargetError, UsageError
 from onnxdtd.explainer import Explainer
 from onnxdtd.explanation import Explanation
+from onnxdtd.inputs import token_number
 from onnxdtd.inputs.tokenizer import role
 from onnxdtd.model.graph import Graph, needs
 from onnxdtd.ops import OPS
@@ -56,7 +57,7 @@ class Embedded:
         self.feeds = {name: every[name] for name in self.explainer.inputs}
         self.target = one_element(self.base)
 
-    def baseline(self, given: Any, token: int | None) -> dict[str, Any]:
+    def baseline(self, given: Any, token: int | str | None) -> dict[str, Any]:
         """What a user gives for the inputs that are floats, and for the others the vectors of one token at every
         place, or zero. Raises UsageError for a token that no input can take."""
         plan = self._whole.plan(self.base.output)
@@ -66,7 +67,8 @@ class Embedded:
         names = token_ids(plan)
         if not names:
             raise UsageError("baseline_token: no explained input holds the numbers of tokens")
-        return {**own, **self._vectors(replaced(self.base.inputs, names, token))}
+        number = token_number(self._whole.loaded.reader, token)
+        return {**own, **self._vectors(replaced(self.base.inputs, names, number))}
 
     def back(self, e: Explanation) -> Explanation:
         """An explanation of the model behind, as one of the tokens: each has what its vectors were given."""

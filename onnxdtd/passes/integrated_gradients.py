@@ -25,7 +25,7 @@ def integrated_gradients(
     *,
     progress: OnProgress = None,
     baseline: Any = 0.0,
-    baseline_token: int | None = None,
+    baseline_token: int | str | None = None,
     steps: int = 64,
     rule: Literal["midpoint", "trapezoid"] = "midpoint",
     batch: int | None = None,
@@ -35,9 +35,9 @@ def integrated_gradients(
     sum_i R_i = f(x) - f(b) up to the quadrature's error, which is reported for each sample as
     `completeness_error` (sum minus difference) beside `baseline_value`, f(b); `seed` is the difference. baseline: a
     number, an array that broadcasts to the input, or a dict by input name. Tokens are moved where they are vectors,
-    from zero, or from the vector of `baseline_token` at every place (padding, or unknown); each gets the sum over its
-    vector. steps: pieces of the path; rule:
-    `midpoint` (steps gradients) or `trapezoid` (steps + 1). batch: points of one pass, by default what fits.
+    from zero, or from the vector of `baseline_token` at every place (a number, or with a tokenizer mask, pad or unk);
+    each gets the sum over its vector. steps: pieces of the path; rule: `midpoint` (steps gradients) or `trapezoid`
+    (steps + 1). batch: points of one pass, by default what fits.
     """
     if steps < 1 or rule not in ("midpoint", "trapezoid"):
         raise UsageError(

@@ -35,7 +35,7 @@ def occlusion(
     patch: Size = None,
     stride: Size = None,
     baseline: Any = 0.0,
-    occlude: int | None = None,
+    occlude: int | str | None = None,
     channels: Literal["together", "each"] = "together",
     layout: str | None = None,
     batch: int | None = None,
@@ -47,8 +47,8 @@ def occlusion(
     longest axis and half of that; a table's columns one by one. Every element is covered: the last patch ends at
     the border. baseline: what covers it, as for integrated gradients. channels: `together` or `each` on its own.
     layout: such as NCHW, where the shape does not tell. occlude: for inputs of tokens, each of which is a patch, the
-    number of the token that covers it: of a mask, of padding, or of an unknown word. `sum_of_losses`: over all
-    patches, for each sample.
+    token that covers it, by number or, with a tokenizer, as mask, pad or unk. `sum_of_losses`: over all patches, for
+    each sample.
     """
     if channels not in ("together", "each"):
         raise UsageError(f"occlusion takes channels together or each, not {channels!r}")

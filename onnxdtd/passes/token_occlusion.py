@@ -11,6 +11,7 @@ import numpy as np
 from onnxdtd.errors import UnsupportedError, UsageError
 from onnxdtd.explainer import Explainer
 from onnxdtd.explanation import Explanation
+from onnxdtd.inputs import token_number
 from onnxdtd.passes.embedded import one_element, replaced, token_ids
 from onnxdtd.passes.passes import MOST_ROWS, fixed_rows
 from onnxdtd.plan.coefficients import seed_mask
@@ -20,7 +21,12 @@ from onnxdtd.types import Array, OnProgress, Rows
 
 
 def without_tokens(
-    explainer: Explainer, x: Any, target: Any, progress: OnProgress, occlude: int | None, batch: int | None
+    explainer: Explainer,
+    x: Any,
+    target: Any,
+    progress: OnProgress,
+    occlude: int | str | None,
+    batch: int | None,
 ) -> Explanation:
     """R_i = f(x) - f(x with the token `occlude` at place i), for every place of the inputs that say which token it
     is. Raises UsageError without such a token, UnsupportedError without such an input."""
@@ -31,9 +37,10 @@ def without_tokens(
         raise UnsupportedError("occlusion: no explained input holds the numbers of tokens")
     if occlude is None:
         raise UsageError(
-            "occlusion puts another token in the place of each: give its number, --occlude ID (that of [MASK], of "
-            "padding, or of an unknown word)"
+            "occlusion puts another token in the place of each: say which, --occlude ID by its number (that of "
+            "[MASK], of padding, or of an unknown word), or with a tokenizer --occlude mask, pad or unk"
         )
+    occlude = token_number(explainer.loaded.reader, occlude)
     question, count, fixed = one_element(base), len(base.target), fixed_rows(plan, base)
     covered = replaced(base.inputs, names, occlude)
     forward = explainer.forward([plan.target])

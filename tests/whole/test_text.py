@@ -178,6 +178,26 @@ def test_masks_are_named_and_positions_credited(cli: Cli, tmp_path: Path) -> Non
     assert cli("run", "m.onnx", "x.npz", "-o", "out", "--mask", "no")[0] == 2
 
 
+def test_tokens_that_stand_in_for_others_have_names(cli: Cli, tmp_path: Path) -> None:
+    """[UNK] is worth 1, [PAD] 0; this vocabulary has no mask. The film was good: .1, .2, .3, 4."""
+    (tmp_path / "m.onnx").write_bytes(bag().SerializeToString())
+    tokenizer().save(str(tmp_path / "tokenizer.json"))
+    words = ("run", "m.onnx", "--tokenizer", "tokenizer.json", "--text", "the film was good", "-o", "out")
+    for stand_in, worth in (("unk", 1), ("1", 1), ("pad", 0)):
+        code, _, _ = cli(*words, "--method", "occlusion", "--occlude", stand_in, "--no-audit")
+        ids = np.load("out/relevance.npz")["input_ids"][0, 1:-1]
+        assert (code, ids.tolist()) == (
+            0,
+            pytest.approx([0.1 - worth, 0.2 - worth, 0.3 - worth, 4 - worth], abs=1e-5),
+        )
+    code, _, _ = cli(*words, "--method", "integrated_gradients", "--set", "baseline_token=unk", "--no-audit")
+    assert (code, np.load("out/relevance.npz")["input_ids"][0, 4]) == (0, pytest.approx(3, rel=1e-5))
+    code, _, err = cli(*words, "--method", "occlusion", "--occlude", "mask")
+    assert (code, "no token for mask ([MASK], <mask>, <|mask|>)" in err) == (2, True)
+    code, _, err = cli(*words, "--method", "occlusion", "--occlude", "word")
+    assert (code, "give its number, or mask, pad or unk" in err) == (2, True)
+
+
 def test_the_command_line_writes_ids(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "m.onnx").write_bytes(bag().SerializeToString())
     (tmp_path / "vocab.txt").write_text("\n".join(VOCABULARY))
