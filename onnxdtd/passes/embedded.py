@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from onnx import TensorProto
 
 from onnxdtd.errors import TargetError, UsageError
 from onnxdtd.explainer import Explainer
@@ -102,15 +103,17 @@ def _values(plan: Plan) -> tuple[str, ...]:
     return tuple(
         value
         for step in plan.steps
-        if step.op.family == "embedding" and not _keeps(step)
+        if step.op.family == "embedding" and not _keeps(plan.graph, step)
         for value in step.op.carried(step.node.outputs)
         if plan.graph.value(value).is_float
     )
 
 
-def _keeps(step: Step) -> bool:
-    """Whether the op hands on the numbers that it reads, in another type."""
-    return bool({*step.slots}.intersection(OPS[step.node.domain, step.node.op].data or ()))
+def _keeps(graph: Graph, step: Step) -> bool:
+    """Whether the op hands on the numbers that it reads, in another type; what it reads of a comparison with all of
+    them are no numbers, and it makes a code of one place for each."""
+    slots = {*step.slots}.intersection(OPS[step.node.domain, step.node.op].data or ())
+    return any(graph.value(step.node.inputs[slot]).elem_type != TensorProto.BOOL for slot in slots)
 
 
 def _behind(graph: Graph, values: Sequence[str]) -> Graph:

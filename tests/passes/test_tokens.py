@@ -53,6 +53,22 @@ def test_occlusion_puts_the_token_in_each_place(engine: str) -> None:
     assert e.extras["sum_of_losses"] == pytest.approx([41, -9])
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+def test_tokens_compared_with_all_of_them(engine: str) -> None:
+    """A code of one place for each token, as JAX writes a look-up, times the table: the same numbers."""
+    coded = model(
+        "(int64[N, 3] ids) => (float[N, 1] y) { u = Unsqueeze(ids, last) q = Equal(u, all) c = Cast<to = 1>(q) "
+        "e = MatMul(c, table) s = ReduceSum(e, axis) f = Flatten(s) y = Mul(f, f) }",
+        table=TABLE, axis=np.array([1]), last=np.array([2]), all=np.arange(4),
+    )  # fmt: skip
+    e = explained("integrated_gradients", engine, coded)
+    np.testing.assert_allclose(e.relevance["ids"], [[5, 10, 10], [3, -1, -1]], rtol=1e-6)
+    e = explained("integrated_gradients", engine, coded, baseline_token=1)
+    np.testing.assert_allclose(e.relevance["ids"], [[0, 8, 8], [-8, 0, 0]], rtol=1e-6, atol=1e-6)
+    e = explained("occlusion", engine, coded, occlude=0)
+    np.testing.assert_allclose(e.relevance["ids"], [[9, 16, 16], [-3, -3, -3]], rtol=1e-6)
+
+
 def test_ids_in_another_shape_and_a_fixed_batch() -> None:
     """A Reshape before the table: relevance comes back to each token's place; chunks are filled up."""
     moved = model(
