@@ -202,7 +202,7 @@ class MetricEntry:
     doc: str
     better: Mapping[str, Literal["higher", "lower"]]
     source: str
-    needs: Literal["", "places", "probability", "tokens", "another explanation", "another class"] = ""
+    needs: Literal["", "places", "probability", "mask", "another explanation", "another class"] = ""
     order: int = 100
     panel: Panel = Panel()
 

@@ -27,7 +27,8 @@ def evaluate(
         Path,
         typer.Argument(
             metavar="DATA",
-            help=".npz (arrays by input name, and labels), .npy, or a folder of images.",
+            help="As for batch: .npz (arrays by input name, and labels), .npy, .csv, .parquet, .tar, a folder of "
+            "images, or a list of files.",
             readable=False,
             show_default=False,
         ),
@@ -43,8 +44,8 @@ def evaluate(
         str,
         typer.Option(
             metavar="A,B",
-            help="pixel_flipping, region_perturbation, deletion, insertion, sparseness, stability, "
-            "class_sensitivity; of tokens comprehensiveness, sufficiency; or all.",
+            help="pixel_flipping, region_perturbation, road, deletion, insertion, comprehensiveness, sufficiency, "
+            "irof, infidelity, sparseness, stability, localisation (needs --masks), class_sensitivity; or all.",
         ),
     ] = "all",
     target: Annotated[
@@ -75,7 +76,18 @@ def evaluate(
             metavar="C", help="The constant fill; of tokens the number of the one that stands in for others."
         ),
     ] = 0.0,
-    draws: Annotated[int, typer.Option(metavar="N", help="Noisy inputs that stability asks about.")] = 10,
+    draws: Annotated[
+        int, typer.Option(metavar="N", help="Noisy inputs of stability, removed parts of infidelity.")
+    ] = 10,
+    masks: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PATH",
+            help="Where the object is: .npy (N, H, W), .npz, or a folder of pictures with the names of DATA's.",
+            readable=False,
+            show_default=False,
+        ),
+    ] = None,
     input_range: options.InputRange = None,
     fixed: options.Fixed = None,
     mask: texts.Mask = None,
@@ -96,7 +108,7 @@ def evaluate(
         data,
         output,
         {"methods": methods, "metrics": metrics, "target": target, "limit": limit, "seed": seed, "batch": batch,
-         "steps": steps, "patch": patch, "fills": fills, "constant": constant, "draws": draws,
+         "steps": steps, "patch": patch, "fills": fills, "constant": constant, "draws": draws, "masks": masks,
          "input_range": input_range, "fixed": fixed or (), "mask": texts.masks_of(mask), "positions": positions,
          "max_steps": max_steps, "engine": engine, "providers": provider,
          "cache_dir": False if no_cache else None},

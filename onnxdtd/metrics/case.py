@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from onnxdtd.errors import UsageError
 from onnxdtd.metrics.scorer import Scorer
@@ -74,7 +75,8 @@ class Measured:
 class Case:
     """x, relevance: (D,), float inputs side by side. feeds: all inputs, batch axis of one. target: the explained
     class; logits: (K,) at x. seed: what relevance started with, NaN where that is not known. kept: what metrics of
-    this case share. index, entropy: of the input in the data, and the evaluation's seed."""
+    this case share. index, entropy: of the input in the data, and the evaluation's seed. mask: (H, W), where the
+    object is; None where nobody says."""
 
     index: int
     feeds: Mapping[str, Array]
@@ -89,6 +91,7 @@ class Case:
     background: Background
     settings: Settings
     entropy: int
+    mask: npt.NDArray[np.bool_] | None = None
     kept: dict[Any, Any] = field(default_factory=dict)
 
     def rng(self, purpose: str) -> np.random.Generator:
@@ -127,16 +130,25 @@ class Case:
         """(D,)."""
         return self.view.blurred(self.x)
 
+    @property
+    def emptied(self) -> str:
+        """The fill that a picture without its content has, from which parts are put back: its blur; of a table the
+        data's mean, of tokens the constant."""
+        return "constant" if self.scorer.tokens else "blur" if self.view.spatial else "mean"
+
     def values(self, points: Iterable[Array]) -> tuple[Array, Array]:
         """The target's logit (M,) and probability (M,), NaN where there is none, at M points (D,)."""
-        logits, chances = [], []
-        stream = iter(points)
+        logits = self.logits_at(points)
+        probable = self.scorer.probabilities(logits)
+        chances = np.full(len(logits), np.nan) if probable is None else probable[:, self.target]
+        return logits[:, self.target], chances
+
+    def logits_at(self, points: Iterable[Array]) -> Array:
+        """(M, K) logits at M points (D,), of which a pass is held at a time."""
+        stream, logits = iter(points), []
         while block := list(islice(stream, self.scorer.batch)):
-            rows = self.scorer.logits(self.at(np.stack(block)))
-            probable = self.scorer.probabilities(rows)
-            logits.append(rows[:, self.target])
-            chances.append(np.full(len(rows), np.nan) if probable is None else probable[:, self.target])
-        return np.concatenate(logits), np.concatenate(chances)
+            logits.append(self.scorer.logits(self.at(np.stack(block))))
+        return np.concatenate(logits)
 
     def at(self, points: Array) -> dict[str, Array]:
         """Feeds (M, ...) whose float inputs are the points (M, D)."""

@@ -34,6 +34,5 @@ def insertion(case: Case) -> Measured:
     A table, which has no blur, starts from the data's mean, tokens from the constant. Restoring the most relevant
     first is removing the least relevant first, read backwards. Source: Petsiuk, Das and Saenko 2018.
     """
-    fill = "constant" if case.scorer.tokens else "blur" if case.view.spatial else "mean"
-    _, chances = curves(case, 1, [("least", fill)])["least", fill]
+    _, chances = curves(case, 1, [("least", case.emptied)])["least", case.emptied]
     return Measured({"area": area(chances)}, {"most": chances[::-1]})

@@ -19,6 +19,7 @@ from onnxdtd.inputs import DataSet, Preprocess, open_data
 from onnxdtd.inputs.members import LABELS
 from onnxdtd.metrics.case import Settings
 from onnxdtd.metrics.journal import Journal
+from onnxdtd.metrics.masks import digest_of, read_masks
 from onnxdtd.metrics.methods import Methods, allowed, candidates
 from onnxdtd.metrics.result import Evaluation, gather
 from onnxdtd.metrics.scorer import Scorer
@@ -53,6 +54,7 @@ def evaluate(
     providers: Sequence[str] | str | None = None,
     input_range: Range = None,
     preprocess: Preprocess | None = None,
+    masks: Any = None,
     **settings: Any,
 ) -> Evaluation:
     """Score explanations of a data set.
@@ -64,7 +66,8 @@ def evaluate(
     of `METRICS`. target: `top`, `label`, or an index, the same for all. limit: only the first inputs. batch: rows
     of one pass; it bounds the memory and changes numbers by rounding only. out: a folder; interrupted, the same
     call goes on where it stopped. settings: those of `Settings`. preprocess: of images, by default what the
-    model's metadata say. Raises UsageError, InputError, TargetError, and what `Explainer` raises for a method
+    model's metadata say. masks: where the object is in each input, for `localisation`: (N, H, W), or a path
+    (docs/evaluate.md). Raises UsageError, InputError, TargetError, and what `Explainer` raises for a method
     that was named.
     """
     chosen = Settings(**_checked(settings))
@@ -97,7 +100,8 @@ def evaluate(
     if scorer.tokens and not float(chosen.constant).is_integer():
         raise UsageError(f"constant is the number of a token here, not {chosen.constant}")
     overview = survey(inputs, scorer.inputs, base.input_range, chosen.layout, scorer.tokens)
-    work = Work(inputs, overview, scorer, chosen, seed, question, by_label)
+    where = read_masks(masks, inputs, prepare)
+    work = Work(inputs, overview, scorer, chosen, seed, question, by_label, where)
     entries, left_out = work.applicable(_entries(metrics), named=metrics != "all")
     settled = {
         "onnxdtd": __version__,
@@ -110,6 +114,7 @@ def evaluate(
         "seed": seed,
         "metrics": [entry.name for entry in entries],
         "settings": dataclasses.asdict(chosen),
+        "masks": None if where is None else digest_of(where),
     }
     with ExitStack() as stack:
         folder = out if out is not None else Path(stack.enter_context(tempfile.TemporaryDirectory())) / "run"

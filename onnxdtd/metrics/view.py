@@ -109,6 +109,28 @@ class View:
             blurred[name] = array[None]
         return np.asarray(self.join(blurred)[0])
 
+    @cached_property
+    def places(self) -> dict[str, tuple[int, ...]]:
+        """By input, the axes of a sample along which places lie; none of a table."""
+        return {
+            name: () if self._tokens else tuple(i for i, letter in enumerate(meaning) if letter in SPATIAL)
+            for name, meaning in self._meanings.items()
+        }
+
+    def part(self, rng: np.random.Generator, side: int) -> npt.NDArray[np.bool_]:
+        """(D,): a square of this side at a random place, in all channels; of what has no places, half of it."""
+        parts = {}
+        for name, shape in self.shapes.items():
+            axes = self.places[name]
+            inside = np.ones(shape, bool) if axes else rng.random(shape) < 0.5
+            for axis in axes:
+                start = int(rng.integers(0, max(shape[axis] - side, 0) + 1))
+                along = np.arange(shape[axis])
+                chosen = (along >= start) & (along < start + side)
+                inside &= np.expand_dims(chosen, [i for i in range(len(shape)) if i != axis])
+            parts[name] = inside[None]
+        return np.asarray(self.join(parts)[0], bool)
+
     def _labelled(self, label: Any) -> Labels:
         """(D,) from labels of each input, those of one input behind those of the one before."""
         parts, start = [], 0

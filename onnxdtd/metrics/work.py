@@ -10,13 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from onnxdtd.entries import MetricEntry
-from onnxdtd.errors import TargetError, UsageError
+from onnxdtd.errors import InputError, TargetError, UsageError
 from onnxdtd.inputs import DataSet
 from onnxdtd.metrics.case import Case, Settings
 from onnxdtd.metrics.journal import Journal
 from onnxdtd.metrics.scorer import Scorer
 from onnxdtd.metrics.sources import Ask, Source
 from onnxdtd.metrics.survey import Survey
+from onnxdtd.metrics.view import View
 from onnxdtd.plan.coefficients import seed_mask
 from onnxdtd.plan.target import Target
 from onnxdtd.runs.batches import alike
@@ -30,7 +31,7 @@ DIGITS = 6
 
 @dataclass
 class Work:
-    """What does not change between methods. by_label: the target is each input's label."""
+    """What does not change between methods. by_label: the target is each input's label. masks: of each input."""
 
     data: DataSet
     survey: Survey
@@ -39,6 +40,7 @@ class Work:
     seed: int
     question: Target
     by_label: bool
+    masks: list[npt.NDArray[np.bool_]] | None = None
 
     def chunks(self) -> Iterator[Chunk]:
         """Inputs in their order, as many as one pass takes; a chunk ends where the shape changes.
@@ -59,18 +61,18 @@ class Work:
         self, entries: Sequence[MetricEntry], *, named: bool
     ) -> tuple[list[MetricEntry], dict[str, str]]:
         """The metrics that this model and data can have, and why not the others. UsageError if one was named."""
-        if not named and not self.scorer.tokens:  # of other inputs nobody would ask for them
-            entries = [entry for entry in entries if entry.needs != "tokens"]
+        if not named and self.masks is None:  # nobody would ask for them
+            entries = [entry for entry in entries if entry.needs != "mask"]
         chunk = next(self.chunks())[:1]
         _, logits = self.ask(chunk)
         lacking = {}
         if not self.survey.view(chunk[0][1], self.scorer.inputs).spatial:
             lacking["places"] = "a table has no regions"
         if self.scorer.probabilities(logits) is None:
-            lacking["probability"] = lacking["tokens"] = "the model has no class probabilities"
-        if not self.scorer.tokens:
-            lacking["tokens"] = "the inputs hold no tokens"
-        else:
+            lacking["probability"] = "the model has no class probabilities"
+        if self.masks is None:
+            lacking["mask"] = "nothing says where the object is (--masks)"
+        if self.scorer.tokens:
             lacking["places"] = "tokens have no regions"
             lacking["another explanation"] = "tokens cannot be moved by a little"
         if logits.shape[1] < 2:
@@ -127,8 +129,16 @@ class Work:
                     background=background,
                     settings=self.settings,
                     entropy=self.seed,
+                    mask=None if self.masks is None else self._mask(i, view),
                 ),
             )
+
+    def _mask(self, i: int, view: View) -> npt.NDArray[np.bool_]:
+        assert self.masks is not None
+        mask, pixels = self.masks[i], int(view.units(1).max()) + 1
+        if mask.size != pixels:
+            raise InputError(f"the mask of input {i} is {mask.shape}, the model sees {pixels} pixels")
+        return mask
 
     def _record(self, case: Case, entries: Sequence[MetricEntry]) -> Mapping[str, Any]:
         finite = bool(np.isfinite(case.relevance).all())

@@ -233,7 +233,9 @@ def test_one_input_has_no_interval() -> None:
 
 def test_what_a_table_or_a_single_output_cannot_have() -> None:
     result = evaluate(linear(WEIGHTS[:, :1]), TABLE, "gradient_x_input", **FAST)
-    assert set(result.left_out) == {"region_perturbation", "deletion", "insertion", "class_sensitivity"}
+    regions, chances = {"region_perturbation", "road", "irof"}, {"deletion", "insertion"}
+    rationale = {"comprehensiveness", "sufficiency"}
+    assert set(result.left_out) == regions | chances | rationale | {"class_sensitivity"}
     with pytest.raises(UsageError, match="metric deletion: the model has no class probabilities"):
         evaluate(linear(WEIGHTS[:, :1]), TABLE, "gradient", metrics="deletion")
     flat = model(

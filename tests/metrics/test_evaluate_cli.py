@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from PIL import Image
 
 from onnxdtd.metrics.journal import Journal
 from tests.support.command_line import DIGIT_MODEL, PHOTO, PHOTO_MODEL, Cli, command_line
@@ -33,7 +34,7 @@ def test_tables_and_files(cli: Cli, tmp_path: Path) -> None:
     assert (code, err) == (0, "")
     *tables, facts = out.strip().split("\n\n")
     assert [t.split()[1] for t in tables] == [
-        "pixel_flipping.mean", "region_perturbation.mean", "deletion", "stability",
+        "pixel_flipping.mean", "region_perturbation.mean", "road", "sufficiency", "infidelity.mean", "sparseness",
     ]  # fmt: skip
     assert "inputs   4" in facts
     assert "written  onnxdtd-evaluation: curves.png, evaluation.json, results.jsonl" in facts
@@ -41,6 +42,29 @@ def test_tables_and_files(cli: Cli, tmp_path: Path) -> None:
         "curves.png", "evaluation.json", "results.jsonl",
     ]  # fmt: skip
     assert cli("evaluate", *arguments) == (0, out, "")
+
+
+def test_masks_are_pictures_with_the_names_of_the_data(cli: Cli, tmp_path: Path) -> None:
+    """The left half of each digit, as a picture and as an array: one share of the relevance."""
+    digits = (np.load("digits.npz")["image"][:, 0] * 255).astype(np.uint8)
+    half = np.zeros((4, 28, 28), np.uint8)
+    half[:, :, :14] = 255
+    for folder, pictures in (("photos/a", digits), ("masks/a", half)):
+        (tmp_path / folder).mkdir(parents=True)
+        for i, picture in enumerate(pictures):
+            Image.fromarray(picture).save(tmp_path / folder / f"{i}.png")
+    np.savez("masks.npz", masks=half)
+    by_way = []
+    for data, masks, *more in (("photos", "masks", "--preset", "unit"), ("digits.npz", "masks.npz")):
+        words = ("-m", "gradient_x_input", "--metrics", "localisation", "--masks", masks, "-o", f"to {masks}")
+        code, out, err = cli("evaluate", DIGIT_MODEL, data, *words, *more, "--json")
+        assert (code, err) == (0, "")
+        by_way.append(json.loads(out)["scores"]["gradient_x_input"])
+    assert by_way[0]["localisation.mass"]["mean"] == pytest.approx(by_way[1]["localisation.mass"]["mean"])
+    code, _, err = cli(
+        "evaluate", DIGIT_MODEL, "digits.npz", "--metrics", "localisation", "--masks", "photos"
+    )
+    assert (code, "give masks as an .npy" in err) == (2, True)
 
 
 def test_json_is_the_manifest_and_nothing_else(cli: Cli, tmp_path: Path) -> None:

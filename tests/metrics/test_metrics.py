@@ -7,9 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from onnxdtd.errors import InputError, UsageError
 from onnxdtd.metrics import METRICS, evaluate
+from onnxdtd.metrics.impute import linear as imputed
 from onnxdtd.metrics.perturb import area, counts, ranking
 from onnxdtd.metrics.statistics import bootstrap
+from onnxdtd.metrics.superpixels import superpixels
 from onnxdtd.metrics.view import View
 from tests.support.metric_cases import TABLE, WEIGHTS, by_hand, linear, linear_image, scores, text_scores
 
@@ -143,6 +146,111 @@ def test_sufficiency_by_hand() -> None:
     """The same words alone: 3 and 5."""
     by_hand = sigmoid(4) - np.mean([sigmoid(3)] * 4 + [sigmoid(5)])
     assert text_scores("sufficiency") == pytest.approx({"sufficiency.mean": by_hand}, rel=1e-5)
+
+
+def test_what_texts_are_asked_is_asked_of_tables() -> None:
+    """Means (0, 1, 2) for what is removed: without a 1, without a and b 1; a alone 3, a and b alone 3."""
+    for metric, removed in (("comprehensiveness", 1), ("sufficiency", 3)):
+        by_score = scores(by_hand(metric), "gradient_x_input", metric)
+        assert by_score == pytest.approx({"mean": sigmoid(4) - sigmoid(removed)})
+
+
+def test_road_by_hand() -> None:
+    """Ten places in a row, 8 in the first, 1 in the last; f is the first, g four times the last: 8 against 4.
+
+    The most relevant first, the first place becomes what its nearest neighbour is, 0 or at last 1: class g. The least
+    first, the last place becomes 0, and at the ninth step 8: class g then only.
+    """
+    x, w = np.zeros((1, 1, 1, 10), np.float32), np.zeros((2, 1, 1, 10))
+    x[..., 0], x[..., 9], w[0, ..., 0], w[1, ..., 9] = 8, 1, 1, 4
+    falling = {"falling": np.arange(10.0, 0, -1).reshape(x.shape)}
+    result = evaluate(linear_image(w), x, falling, metrics="road", layout="NCHW")
+    by_score = scores(result, "falling", "road")
+    assert by_score == pytest.approx({"least_minus_most": 8 / 9, "most": 0, "least": 8 / 9})
+
+
+def test_removed_places_are_means_of_their_neighbours() -> None:
+    """Between 0 and 3: 1 and 2. The middle of nine: direct neighbours weigh 2, diagonal ones 1, of 12."""
+    row = imputed(np.array([[0.0], [9], [9], [3]]), np.array([False, True, True, False]))
+    np.testing.assert_allclose(row[:, 0], [0, 1, 2, 3], atol=1e-6)
+    square = np.array([[1.0, 2, 3], [4, 99, 5], [6, 7, 8]])[..., None]
+    middle = imputed(square, np.eye(3, dtype=bool) & (np.arange(3) == 1))[1, 1, 0]
+    assert middle == pytest.approx((2 * (2 + 4 + 5 + 7) + 1 + 3 + 6 + 8) / 12)
+    rng = np.random.default_rng(0)
+    hole = rng.random((30, 20)) < 0.8
+    v = imputed(rng.normal(size=(30, 20, 2)), hole)
+    weights = {(a, b): 1 + (a * b == 0) for a in (-1, 0, 1) for b in (-1, 0, 1) if (a, b) != (0, 0)}
+    for y, x in np.argwhere(hole)[:40]:
+        near = [(v[y + a, x + b], w) for (a, b), w in weights.items() if 0 <= y + a < 30 and 0 <= x + b < 20]
+        mean = sum(value * w for value, w in near) / sum(w for _, w in near)
+        np.testing.assert_allclose(v[y, x], mean, atol=1e-2)
+
+
+def test_irof_by_hand() -> None:
+    """The four squares of an even picture, f = 4 + 3 + 2 + 1, the mean of the data 0: 10, 6, 3, 1, 0."""
+    w = np.kron([[4, 1], [2, 3]], np.ones((2, 2))) / 4
+    images = np.stack([np.ones((1, 4, 4)), -np.ones((1, 4, 4))]).astype(np.float32)
+    result = evaluate(
+        linear_image([[w], [0 * w]]),
+        images,
+        "gradient_x_input",
+        metrics="irof",
+        patch=2,
+        target=0,
+        layout="NCHW",
+    )
+    kept = np.array([sigmoid(f) for f in (10, 6, 3, 1, 0)]) / sigmoid(10)
+    by_score = scores(result, "gradient_x_input", "irof")
+    assert by_score == pytest.approx({"area": 1 - area(kept)}, rel=1e-6)
+
+
+def test_pieces_follow_colours() -> None:
+    """A border in the middle of the squares: pieces end there."""
+    picture = np.zeros((8, 8, 1))
+    picture[:, 3:] = 1
+    labels = superpixels(picture, 4)
+    assert not set(labels[:, :3].ravel()) & set(labels[:, 3:].ravel())
+    assert labels.max() == 3
+
+
+def test_infidelity_by_hand() -> None:
+    """Zeros: the change is the sum of relevance, exactly. Means (0, 1, 2): said (3, 2, -1), changed (3, 0, 1)."""
+    result = by_hand("infidelity", seed=5)
+    draws = [np.random.default_rng([5, 0, *f"part {k}".encode()]).random(3) < 0.5 for k in range(10)]
+    said, change = np.array(draws) @ [3, 2, -1], np.array(draws) @ [3, 0, 1]
+    expected = {
+        "constant.scaled": 0,
+        "constant.error": 0,
+        "mean.scaled": 1 - (said @ change) ** 2 / (said @ said) / (change @ change),
+        "mean.error": np.mean((said - change) ** 2),
+    }
+    assert scores(result, "gradient_x_input", "infidelity") == pytest.approx(expected, abs=1e-6)
+    against = {"against": lambda x, t: -x * WEIGHTS[:, 0], "nothing": lambda x, t: 0 * x}
+    result = evaluate(linear(WEIGHTS), TABLE, against, metrics="infidelity", target=0)
+    assert [scores(result, m, "infidelity")["constant.scaled"] for m in against] == [1, 1]
+
+
+def test_localisation_by_hand() -> None:
+    """Relevance 3, 1, 2, -1, the first and the last inside: 3 of 6; of the two largest one; the largest."""
+    r = {"r": np.array([3.0, 1, 2, -1]).reshape(1, 1, 2, 2)}
+    model, x = linear_image(np.ones((2, 1, 2, 2))), np.ones((1, 1, 2, 2), np.float32)
+    options = {"metrics": "localisation", "layout": "NCHW"}
+    result = evaluate(model, x, r, masks=np.array([[[1, 0], [0, 1]]]), **options)
+    assert scores(result, "r", "localisation") == pytest.approx({"mass": 0.5, "rank": 0.5, "pointing": 1})
+    result = evaluate(model, x, r, masks=np.zeros((1, 2, 2)), **options)
+    assert all(np.isnan(value) for value in scores(result, "r", "localisation").values())
+    with pytest.raises(UsageError, match="metric localisation: nothing says where the object is"):
+        evaluate(model, x, r, **options)
+    with pytest.raises(InputError, match=r"the mask of input 0 is \(3, 2\), the model sees 4 pixels"):
+        evaluate(model, x, r, masks=np.ones((1, 3, 2)), **options)
+
+
+def test_a_square_is_removed_in_all_channels() -> None:
+    part = View({"x": (2, 5, 6), "t": (4,)}, "NCHW").part(np.random.default_rng(0), 3)
+    square = part[:60].reshape(2, 5, 6)
+    np.testing.assert_array_equal(square[0], square[1])
+    rows, columns = np.nonzero(square[0])
+    assert (square[0].sum(), np.ptp(rows), np.ptp(columns)) == (9, 2, 2)
 
 
 def test_every_metric_has_its_case() -> None:
