@@ -31,7 +31,20 @@ def explain_each(
     faulty: Callable[[str, OnnxdtdError], object] | None = None,
     **inside: Any,
 ) -> Iterator[tuple[Row, Explanation]]:
-    """Each row with its explanation, a batch of one, in their order; no more than one pass of rows is held.
+    """Each row with its explanation, a batch of one, in their order; see `explain_together`."""
+    for batch, e in explain_together(explainer, rows, target, faulty=faulty, **inside):
+        yield from ((row, single(explainer, e, i)) for i, row in enumerate(batch))
+
+
+def explain_together(
+    explainer: Explainer,
+    rows: Iterable[Row],
+    target: Any = None,
+    *,
+    faulty: Callable[[str, OnnxdtdError], object] | None = None,
+    **inside: Any,
+) -> Iterator[tuple[list[Row], Explanation]]:
+    """Rows that share a pass, with the explanation of all of them; no more than one pass of rows is held.
 
     Rows of equal shapes share a pass, but where branches are open, and a fixed batch is filled up with its last row.
     faulty: told the name and the fault of a row that cannot be explained, whose neighbours then go on; without it the
@@ -42,7 +55,7 @@ def explain_each(
     for run in alike(rows, most, lambda row: row.inputs, MOST_ELEMENTS):
         batch = [row for _, row in run]
         try:
-            yield from _together(explainer, batch, fixed, target, inside)
+            yield batch, _together(explainer, batch, fixed, target, inside)
         except OnnxdtdError as error:
             if faulty is None:
                 raise
@@ -50,7 +63,7 @@ def explain_each(
                 faulty(batch[0].id, error)
             for row in batch if len(batch) > 1 else ():
                 try:
-                    yield from _together(explainer, [row], fixed, target, inside)
+                    yield [row], _together(explainer, [row], fixed, target, inside)
                 except OnnxdtdError as own:
                     faulty(row.id, own)
 
@@ -70,15 +83,14 @@ def _held(explainer: Explainer, target: Any) -> int:
 
 def _together(
     explainer: Explainer, batch: Sequence[Row], fixed: int | None, target: Any, inside: dict[str, Any]
-) -> list[tuple[Row, Explanation]]:
+) -> Explanation:
+    """With a sample for each row, and further ones where a fixed batch was filled up."""
     filled = [*batch, *[batch[-1]] * ((fixed or len(batch)) - len(batch))]
     feeds = {name: np.concatenate([row.inputs[name] for row in filled]) for name in batch[0].inputs}
     e = explainer(feeds, target, **inside)
-    if len(e.target) != len(filled):
-        if len(batch) == 1:
-            return [(batch[0], e)]
+    if len(e.target) != len(filled) and len(batch) > 1:
         raise InputError("the model does not tell the rows of a batch apart")
-    return [(row, single(explainer, e, i)) for i, row in enumerate(batch)]
+    return e
 
 
 def single(explainer: Explainer, e: Explanation, i: int) -> Explanation:

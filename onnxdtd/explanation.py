@@ -91,7 +91,7 @@ class Explanation:
         arrays, count = [*self.relevance.values()], len(self.seed)
         arrived = math.fsum(float(np.sum(r, dtype=np.float64)) for r in arrays)
         lost = math.fsum(amount for node in self.nodes for amount in node.lost.values())
-        each, sizes = (sum(_by_sample(part(r), count) for r in arrays) for part in (np.asarray, np.abs))
+        each, sizes = (sum(sum_by_sample(part(r), count) for r in arrays) for part in (np.asarray, np.abs))
         return Conservation(
             target=float(np.sum(self.seed, dtype=np.float64)),
             relevance=arrived,
@@ -106,7 +106,7 @@ class Explanation:
     def of_past(self, sample: int = 0) -> float:
         """The relevance in one sample of what was read before; 0 where there is no past, or an empty one."""
         count, sample = len(self.seed), self._sample(sample)
-        each = [np.broadcast_to(_by_sample(self.relevance[name], count), count) for name in self.past]
+        each = [np.broadcast_to(sum_by_sample(self.relevance[name], count), count) for name in self.past]
         return math.fsum(float(amounts[sample]) for amounts in each)
 
     def tokens(self, tokenizer: Tokenizer | None = None, *, sample: int = 0, name: str = "") -> list[Token]:
@@ -242,7 +242,7 @@ class Explanation:
         return cls(**read_fields(directory, [f.name for f in dataclasses.fields(cls)]))
 
 
-def _by_sample(r: Array, count: int) -> Array:
+def sum_by_sample(r: Array, count: int) -> Array:
     """The sum of each sample; NaN where r has no batch axis."""
     if r.ndim and len(r) == count:
         return np.asarray(np.sum(r.reshape(count, -1), axis=1, dtype=np.float64))

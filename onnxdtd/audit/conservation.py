@@ -12,24 +12,25 @@ from onnxdtd.plan.plan import Plan
 from onnxdtd.reading import GROWS, grown
 from onnxdtd.registry import audit
 
+BALANCE, FULL = "conservation", 1.0
 # Of the target: less cannot be seen in a heatmap.
 ERROR = 0.01
 
 
 @audit(
-    "conservation", cost="quick", books=True,
+    BALANCE, cost="quick", books=True,
     source="Montavon et al. 2017, Definition 1: sum_p R_p = f(x), constants aside; the limits, 1 % and tenfold, are "
     "onnxdtd's",
 )  # fmt: skip
 def conservation(plan: Plan, explanation: Explanation, probe: Probe | None = None) -> Finding:
     """What no cause accounts for over 1 % of the target, or the growth of |relevance| over ten: the larger."""
+    account = explanation.conservation
+    value = unbalance(plan, account)
     if plan.seed == "one":
         return _silent(f"{plan.method} carries the gradient, not the value, so nothing is to be conserved.")
-    account = explanation.conservation
-    if not account.target:
+    if value is None:
         return _silent("No relevance started at the target, so none could get lost.")
     growth = account.growth
-    error = account.relative if account.nodes else 0.0
     details: dict[str, Any] = {
         "started": account.target,
         "arrived": account.relevance,
@@ -39,12 +40,22 @@ def conservation(plan: Plan, explanation: Explanation, probe: Probe | None = Non
         "causes": account.causes,
         "layers": [_entry(n) for n in sorted(filter(_keeps_less, account.nodes), key=_missing)],
     }
-    value = max(error / ERROR, growth.factor / GROWS)
-    return Finding("conservation", value, 1.0, "above", _sentence(account, error), details)
+    return Finding(BALANCE, value, FULL, "above", _sentence(account, _error(account)), details)
+
+
+def unbalance(plan: Plan, account: Conservation) -> float | None:
+    """The value of the finding for these books, such as those of one sample; None where it does not apply."""
+    if plan.seed == "one" or not account.target:
+        return None
+    return max(_error(account) / ERROR, account.growth.factor / GROWS)
+
+
+def _error(account: Conservation) -> float:
+    return account.relative if account.nodes else 0.0
 
 
 def _silent(sentence: str) -> Finding:
-    return Finding("conservation", None, 1.0, "above", sentence)
+    return Finding(BALANCE, None, FULL, "above", sentence)
 
 
 def _sentence(account: Conservation, error: float) -> str:

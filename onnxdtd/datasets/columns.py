@@ -12,8 +12,9 @@ import numpy.typing as npt
 
 from onnxdtd.arrow import arrow
 from onnxdtd.errors import OnnxdtdError, UsageError
-from onnxdtd.explanation import Explanation, Index
+from onnxdtd.explanation import Explanation, Index, sum_by_sample
 from onnxdtd.inputs import Row
+from onnxdtd.plan.batch import samples_first
 from onnxdtd.types import Array
 
 STORES, DTYPES = ("relevance", "sum", "none"), ("float32", "float16")
@@ -44,38 +45,60 @@ class Store:
             raise UsageError("keep stores relevance inside the model: leave it out, or store relevance")
 
 
-def tensors(e: Explanation, store: Store) -> dict[str, npt.NDArray[Any]]:
-    """The tensor columns of one row, without batch axis. OnnxdtdError where a number is beyond float16."""
+def tensors(e: Explanation, i: int, store: Store) -> dict[str, npt.NDArray[Any]]:
+    """The tensor columns of sample i, without batch axis. OnnxdtdError where a number is beyond float16."""
     if store.what != RELEVANCE:
         return {}
+    count = len(e.target)
     parts = {f"{RELEVANCE}.{name}": r for name, r in e.relevance.items()}
     parts |= {f"{KEPT}.{name}": r for name, r in e.kept.items()}
-    return {name: _stored(name, r, store.dtype) for name, r in parts.items()}
-
-
-def cells(e: Explanation, row: Row, place: int, label: int | str | None, store: Store) -> dict[str, Any]:
-    """The other columns of one row."""
-    sums = {name: float(r.sum(dtype=np.float64)) for name, r in e.relevance.items()}
-    started, came = (
-        float(e.seed[0]),
-        math.fsum(sums.values()) if all(map(math.isfinite, sums.values())) else math.nan,
-    )
-    top = e.top(1)[0][0] if e.outputs[e.output].size else ()
-    line: dict[str, Any] = {
-        "id": row.id,
-        "row": place,
-        "label": label,
-        "prediction": _class(e, top),
-        "prediction_name": _spelled(e, top),
-        "target": _class(e, e.target[0][0]) if len(e.target[0]) == 1 else None,
-        "target_name": e.label(),
-        "target_value": float(e.target_value[0]),
-        "arrived": came / started if started and math.isfinite(came) else None,
-        "findings": [finding["name"] for finding in e.findings if finding["fired"]],
+    return {
+        name: _stored(name, r[i] if r.ndim and len(r) == count else r, store.dtype)
+        for name, r in parts.items()
     }
-    if store.what != "none":
-        line |= {f"{SUM}.{name}": amount for name, amount in sums.items()}
-    return line
+
+
+def cells(
+    e: Explanation,
+    rows: Sequence[Row],
+    places: Sequence[int],
+    labels: Sequence[int | str | None],
+    fired: Sequence[Sequence[str]],
+    store: Store,
+) -> list[dict[str, Any]]:
+    """The other columns of rows that were explained together. fired: names of the findings that fired."""
+    count = len(e.target)
+    sums = {name: np.broadcast_to(sum_by_sample(r, count), count).tolist() for name, r in e.relevance.items()}
+    best, lines = _best(e), list[dict[str, Any]]()
+    for i, (row, place, label, names) in enumerate(zip(rows, places, labels, fired, strict=True)):
+        own = {name: amounts[i] for name, amounts in sums.items()}
+        came = math.fsum(own.values()) if all(map(math.isfinite, own.values())) else math.nan
+        started, elements = float(e.seed[i]), e.target[i]
+        line: dict[str, Any] = {
+            "id": row.id,
+            "row": place,
+            "label": label,
+            "prediction": _class(e, best[i]),
+            "prediction_name": _spelled(e, best[i]),
+            "target": _class(e, elements[0]) if len(elements) == 1 else None,
+            "target_name": e.label(i),
+            "target_value": float(e.target_value[i]),
+            "arrived": came / started if started and math.isfinite(came) else None,
+            "findings": [*names],
+        }
+        lines.append(line if store.what == "none" else line | {f"{SUM}.{n}": s for n, s in own.items()})
+    return lines
+
+
+def _best(e: Explanation) -> list[Index]:
+    """The index of the largest element of the explained output in each sample; of an empty output none."""
+    values = samples_first(e.outputs[e.output], e.batch_axis)
+    if values.ndim < 2 or not values.size:
+        return [()] * len(e.target)
+    rows = values.reshape(len(values), -1)
+    places = np.where(np.isnan(rows), -np.inf, rows).argmax(axis=1)
+    axes = np.unravel_index(places, values.shape[1:])
+    return [*zip(*(axis.tolist() for axis in axes), strict=True)]
 
 
 def table(lines: Sequence[Mapping[str, Any]], arrays: Sequence[Arrays], shapes: Shapes, whole: bool) -> Any:
@@ -121,7 +144,7 @@ def _tensor_columns(
 
 
 def _stored(name: str, r: Array, dtype: str) -> npt.NDArray[Any]:
-    one = np.asarray(r[0] if r.ndim and len(r) == 1 else r)
+    one = np.asarray(r)
     limit = float(np.finfo(dtype).max)
     if dtype == "float16" and one.size and np.abs(one[np.isfinite(one)]).max(initial=0) > limit:
         raise OnnxdtdError(f"{name} exceeds {limit:g}, the largest number of float16: store float32")
@@ -130,7 +153,7 @@ def _stored(name: str, r: Array, dtype: str) -> npt.NDArray[Any]:
 
 def _class(e: Explanation, index: Index) -> int | None:
     """The class of an index into a vector of scores; None for another output."""
-    several = e.outputs[e.output].size > 1
+    several = e.outputs[e.output].size > len(e.target)
     return index[0] if len(index) == 1 and several else None
 
 

@@ -17,14 +17,13 @@ import numpy as np
 
 from onnxdtd.arrow import arrow
 from onnxdtd.audit import with_findings
-from onnxdtd.audit.conservation import conservation
+from onnxdtd.audit.conservation import BALANCE, FULL, unbalance
 from onnxdtd.datasets.columns import KEPT, RELEVANCE, Arrays, Shapes, Store, cells, table, tensors
 from onnxdtd.durable import whole
-from onnxdtd.each import explain_each
+from onnxdtd.each import explain_together, single
 from onnxdtd.errors import OnnxdtdError
 from onnxdtd.explainer import Explainer
 from onnxdtd.explanation import Explanation
-from onnxdtd.folder import plain
 from onnxdtd.inputs import DataSet, Row, check_inputs, open_data
 from onnxdtd.inputs.parts import free
 from onnxdtd.memory import limited
@@ -93,9 +92,8 @@ class Work:
             count, size = self._written(path, task.places[0], first, groups)
         return Outcome(count, tuple(failed.items()), size)
 
-    def explained(self, task: Task, failed: dict[str, str]) -> Iterator[tuple[int, Row, Explanation]]:
-        """Each row with its place and its explanation; in `failed` the reason of each that has none."""
-        places = dict(zip(task.ids, task.places, strict=True))
+    def explained(self, task: Task, failed: dict[str, str]) -> Iterator[tuple[list[Row], Explanation]]:
+        """Rows that were explained together; in `failed` the reason of each that has no explanation."""
 
         def faulty(name: str, error: OnnxdtdError) -> None:
             failed[name] = str(error)
@@ -103,14 +101,13 @@ class Work:
         def rows() -> Iterator[Row]:
             for name, read in self._readers(task):
                 try:
-                    row = dataclasses.replace(read(), id=name)
+                    row = read()
                 except OnnxdtdError as error:
                     faulty(name, error)
                 else:
-                    yield row
+                    yield row if row.id == name else dataclasses.replace(row, id=name)
 
-        for row, e in explain_each(self.explainer, rows(), self.target, faulty=faulty, keep=self.store.keep):
-            yield places[row.id], row, e
+        return explain_together(self.explainer, rows(), self.target, faulty=faulty, keep=self.store.keep)
 
     def _readers(self, task: Task) -> Iterator[tuple[str, Any]]:
         if task.rows is not None:
@@ -146,21 +143,27 @@ class Work:
         """Arrow tables of a few rows each."""
         lines: list[dict[str, Any]] = []
         arrays: list[Arrays] = []
-        shapes = None
-        for place, row, e in self.explained(task, failed):
-            try:
-                stored = tensors(e, self.store)
-            except OnnxdtdError as error:
-                failed[row.id] = str(error)
-                continue
-            shapes = shapes or self._shapes(stored, e)
-            lines.append(cells(self._audited(e), row, place, self._label(row, place), self.store))
-            arrays.append(stored)
-            if self.store.overlays:
-                self._draw(row, e)
-            if sum(array.nbytes for each in arrays for array in each.values()) >= GROUP_BYTES:
-                yield table(lines, arrays, shapes, self.whole_labels)
-                lines, arrays = [], []
+        shapes, size = None, 0
+        places = dict(zip(task.ids, task.places, strict=True))
+        for rows, e in self.explained(task, failed):
+            where = [places[row.id] for row in rows]
+            labels = [self._label(row, place) for row, place in zip(rows, where, strict=True)]
+            made = cells(e, rows, where, labels, self._fired(e, len(rows)), self.store)
+            for i, (row, line) in enumerate(zip(rows, made, strict=True)):
+                try:
+                    stored = tensors(e, i, self.store)
+                except OnnxdtdError as error:
+                    failed[row.id] = str(error)
+                    continue
+                shapes = shapes or self._shapes(stored, e)
+                lines.append(line)
+                arrays.append(stored)
+                size += sum(array.nbytes for array in stored.values())
+                if self.store.overlays:
+                    self._draw(row, single(self.explainer, e, i))
+                if size >= GROUP_BYTES:
+                    yield table(lines, arrays, shapes, self.whole_labels)
+                    lines, arrays, size = [], [], 0
         if lines:
             yield table(lines, arrays, shapes or {}, self.whole_labels)
 
@@ -185,13 +188,17 @@ class Work:
         values |= {f"{KEPT}.{name}": graph.value(name) for name in e.kept}
         return {name: _stated(values[name].shape, array.shape) for name, array in stored.items()}
 
-    def _audited(self, e: Explanation) -> Explanation:
+    def _fired(self, e: Explanation, count: int) -> list[list[str]]:
+        """The findings that fired, of the first so many samples."""
         if self.store.audit:
-            return with_findings(self.explainer, e)
+            made = (with_findings(self.explainer, single(self.explainer, e, i)) for i in range(count))
+            return [[finding["name"] for finding in one.findings if finding["fired"]] for one in made]
         if e.method in PASSES:
-            return e
-        finding = conservation(self.explainer.at(e.inputs).plan(e.output), e)
-        return dataclasses.replace(e, findings=(plain(finding.document()),))
+            return [[] for _ in range(count)]
+        plan, books = self.explainer.at(e.inputs).plan(e.output), e.conservation
+        own = (books.sample(i) if len(e.target) > 1 else books for i in range(count))
+        values = [unbalance(plan, account) for account in own]
+        return [[BALANCE] if value is not None and value > FULL else [] for value in values]
 
     def _label(self, row: Row, place: int) -> int | str | None:
         label = row.label

@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,11 @@ class DataSet:
     values: Mapping[str, Value]
     count: int
     labels: Array | None = None
+
+    @cached_property
+    def _open(self) -> dict[str, Value]:
+        """What the model takes, its batch axis left open."""
+        return {name: free(value) for name, value in self.values.items()}
 
     @property
     def names(self) -> tuple[str, ...] | None:
@@ -90,10 +95,9 @@ class DataSet:
             at += part.count
 
     def _checked(self, name: str, read: Read) -> Row:
-        open_batch = {name: free(value) for name, value in self.values.items()}
         try:
             row = read()
-            return dataclasses.replace(row, id=name, inputs=check_inputs(row.inputs, open_batch))
+            return dataclasses.replace(row, id=name, inputs=check_inputs(row.inputs, self._open))
         except InputError as error:
             lines = [line if name in line else f"'{name}': {line}" for line in str(error).splitlines()]
             raise InputError("\n".join(lines)) from None

@@ -13,11 +13,13 @@ import pytest
 
 import onnxdtd
 from onnxdtd.arrow import arrow
+from onnxdtd.audit.conservation import conservation
 from onnxdtd.inputs import Row
 from onnxdtd.memory import limited
 from onnxdtd.plan.cost import cost
 from tests.support.batches import read, same
 from tests.support.command_line import Cli, command_line, dense
+from tests.support.paths import MODELS
 
 pytest.importorskip("pyarrow", reason="shards are Parquet")
 ROWS = np.random.default_rng(7).normal(size=(23, 2)).astype(np.float32)
@@ -182,3 +184,20 @@ def test_what_the_rows_have_in_common(cli: Cli, net: Path, rows: Path, tmp_path:
     assert len((tmp_path / "parts.csv").read_text().splitlines()) == 7
     assert cli("summary", tmp_path / "job")[0] == 0
     assert cli("summary", tmp_path)[0] == 2
+
+
+def test_what_is_stored_of_a_row_is_that_of_a_call_for_it_alone(
+    tmp_path: Path, rng: np.random.Generator
+) -> None:
+    """Rows share passes, and their columns are made of whole passes."""
+    x = rng.random((70, 1, 28, 28)).astype(np.float32)
+    explainer = onnxdtd.Explainer(MODELS / "mnist_cnn.onnx", "epsilon_plus")
+    stored = [*onnxdtd.batch(explainer, x, tmp_path / "out")]
+    for i in (0, 63, 64, 69):
+        e = explainer(x[i : i + 1])
+        row, balance = stored[i], conservation(explainer.plan(), e)
+        assert row["prediction"] == e.top(1)[0][0][0]
+        assert (row["target_name"], row["target"]) == (e.label(), e.target[0][0][0])
+        assert row["target_value"] == pytest.approx(e.target_value[0], rel=1e-5)
+        assert row["sum"]["image"] == pytest.approx(e.relevance["image"].sum(), rel=1e-4)
+        assert row["findings"] == [balance.name] * balance.fired
