@@ -68,7 +68,8 @@ def middle(values: npt.ArrayLike) -> float | None:
     """The median of the numbers among the values, None where there is none."""
     array = np.asarray(values, np.float64).ravel()
     numbers = array[~np.isnan(array)]
-    return float(np.median(numbers)) if numbers.size else None
+    half = np.sort(numbers)[(numbers.size - 1) // 2 : numbers.size // 2 + 1]
+    return float(half.mean()) if numbers.size else None
 
 
 def percent(share: float) -> str:

@@ -113,7 +113,9 @@ def _in_cells(r: Array) -> Array:
     if "C" in layout:
         cells = np.broadcast_to(cells.sum(axis=layout.index("C"), keepdims=True), r.shape)
     for axis in (layout.index("H"), layout.index("W")):
-        starts = np.unique(np.linspace(0, r.shape[axis], CELLS, endpoint=False).astype(int))
+        starts = np.array(
+            sorted({*np.linspace(0, r.shape[axis], CELLS, endpoint=False).astype(int).tolist()})
+        )
         lengths = np.diff([*starts, r.shape[axis]])
         cells = np.add.reduceat(cells, starts, axis=axis).repeat(lengths, axis=axis)
     return cells

@@ -75,8 +75,13 @@ def _unit(vectors: Array) -> Array:
 
 
 def _ranks(row: Array) -> Array:
-    _, which, counts = np.unique(row, return_inverse=True, return_counts=True)
-    return np.asarray((np.cumsum(counts) - (counts - 1) / 2)[which])
+    order = np.argsort(row)
+    ordered = row[order]
+    first = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
+    ends = np.append(first[1:], len(row))
+    ranks = np.empty(len(row))
+    ranks[order] = np.repeat((first + ends + 1) / 2, ends - first)
+    return ranks
 
 
 def _scaled(m: Array) -> Array:

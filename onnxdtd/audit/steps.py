@@ -17,8 +17,8 @@ DEEPEST = 64
 
 def spread(steps: Sequence[Step]) -> tuple[Step, ...]:
     """At most `DEEPEST` of the steps, evenly spread."""
-    chosen = np.unique(np.linspace(0, len(steps) - 1, min(DEEPEST, len(steps))).round().astype(int))
-    return tuple(steps[i] for i in chosen)
+    chosen = np.linspace(0, len(steps) - 1, min(DEEPEST, len(steps))).round().astype(int)
+    return tuple(steps[i] for i in dict.fromkeys(chosen.tolist()))
 
 
 def free_of_seed(plan: Plan) -> Plan:

@@ -44,13 +44,6 @@ from onnxdtd.version import __version__
 # The base of all usage errors that Typer raises, of which it makes only this subclass public.
 TYPER_USAGE: Any = typer.BadParameter.__mro__[1]
 
-app = typer.Typer(
-    no_args_is_help=True,
-    add_completion=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
 _COMMANDS: list[tuple[str, Any, str, str | None]] = [
     ("run", run.run, "Explain one input of a model.", run.EXAMPLES),
     ("report", report.report, "Write an explanation as one HTML page.", report.EXAMPLES),
@@ -68,24 +61,16 @@ _COMMANDS: list[tuple[str, Any, str, str | None]] = [
     ("check", check.check, "Say whether a model can be explained, and at what cost.", None),
     ("inspect", inspect_model.inspect, "Show a model's graph and every node's rule.", None),
 ]
-for _name, _command, _help, _examples in _COMMANDS:
-    app.command(_name, short_help=_help, epilog=_examples)(bounded(_command))
-# These run until they are told to stop: their --timeout is that of a request.
-app.command("view", short_help="Open a local page to explore with.", epilog=view.EXAMPLES)(view.view)
-app.command("serve", short_help="Serve models and explanations over HTTP.", epilog=serve.EXAMPLES)(
-    serve.serve
-)
-app.command("ops", short_help="Show the operators.")(tables.ops)
-app.command("rules", short_help="Show the rules.", epilog=tables.RULES_FILE)(tables.rules)
-app.command("methods", short_help="Show the methods.")(tables.methods)
+# These run until they are told to stop: their --timeout is that of a request. Those without one show lists.
+_FREE: list[tuple[str, Any, str, str | None]] = [
+    ("view", view.view, "Open a local page to explore with.", view.EXAMPLES),
+    ("serve", serve.serve, "Serve models and explanations over HTTP.", serve.EXAMPLES),
+    ("ops", tables.ops, "Show the operators.", None),
+    ("rules", tables.rules, "Show the rules.", tables.RULES_FILE),
+    ("methods", tables.methods, "Show the methods.", None),
+]
 
 
-@app.callback(
-    invoke_without_command=True,
-    epilog="Start with: onnxdtd run MODEL INPUT\n\n"
-    "Exit codes: 0 done, 1 a bug of ours, 2 usage or a bad input, 3 the model cannot be read, 4 an operator or "
-    "rule is missing, 5 a requested check failed, 6 some of many inputs failed, 130 interrupted, 143 terminated.",
-)
 def root(
     context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,
@@ -96,12 +81,38 @@ def root(
     return f"onnxdtd {__version__}"
 
 
+ENDING = (
+    "Start with: onnxdtd run MODEL INPUT\n\n"
+    "Exit codes: 0 done, 1 a bug of ours, 2 usage or a bad input, 3 the model cannot be read, 4 an operator or "
+    "rule is missing, 5 a requested check failed, 6 some of many inputs failed, 130 interrupted, 143 terminated."
+)
+
+
+def application(words: Sequence[str] = ()) -> typer.Typer:
+    """The command line; of one whose first word is a command that command alone, since Typer makes all options of all
+    commands before it runs one."""
+    app = typer.Typer(
+        no_args_is_help=True,
+        add_completion=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback(invoke_without_command=True, epilog=ENDING)(root)
+    names = [name for name, *_ in (*_COMMANDS, *_FREE) if [name] == [*words[:1]]]
+    for commands, made in ((_COMMANDS, bounded), (_FREE, lambda command: command)):
+        for name, command, about, examples in commands:
+            if not names or name in names:
+                app.command(name, short_help=about, epilog=examples)(made(command))
+    return app
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code; the user's own mistakes never show a traceback."""
     words = batch.with_address(sys.argv[1:] if arguments is None else arguments)
     with signals() as received:
         try:
-            result = app(args=words, prog_name="onnxdtd", standalone_mode=False)
+            result = application(words)(args=words, prog_name="onnxdtd", standalone_mode=False)
             if result != INTERRUPTED:  # which Typer returns after a KeyboardInterrupt
                 return say(result) if isinstance(result, str) else 0
         except BaseException as error:

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from onnx.reference import ReferenceEvaluator
 
 from onnxdtd.entries import OpEntry
 from onnxdtd.errors import UnsupportedError
+from onnxdtd.evaluator import evaluator
 from onnxdtd.linear import Site
 from onnxdtd.model.graph import Graph, Node, needs
 from onnxdtd.model.point import Point
@@ -113,7 +113,7 @@ def _at_zero(graph: Graph, names: Sequence[str]) -> dict[str, Array]:
         nodes=tuple(node for node in graph.nodes if not is_forest(node)),
         inputs=tuple(feeds), outputs=tuple(made), targets={},
     )  # fmt: skip
-    run: Any = ReferenceEvaluator(graph.to_proto())
+    run: Any = evaluator(graph.to_proto())
     with np.errstate(all="ignore"):
         return {**feeds, **dict(zip(made, run.run(None, feeds), strict=True))}
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 from onnx import helper
-from onnx.reference import ReferenceEvaluator
 
 from onnxdtd.errors import OpsetError
+from onnxdtd.evaluator import evaluator
 from onnxdtd.primitives.arithmetic import cast_like
 from onnxdtd.primitives.indexing import BODIES
 from onnxdtd.primitives.seam import Array, primitive
@@ -36,9 +36,9 @@ def operator(op: str, *arrays: Array | None, opset: int, **attributes: Any) -> A
     if op in BODIES:
         return BODIES[op](*arrays, **attributes)
     names = tuple("" if x is None else f"x{i}" for i, x in enumerate(arrays))
-    evaluator = _evaluator(op, names, opset, tuple(sorted((k, _frozen(v)) for k, v in attributes.items())))
+    run = _evaluator(op, names, opset, tuple(sorted((k, _frozen(v)) for k, v in attributes.items())))
     feeds = {name: np.asarray(x) for name, x in zip(names, arrays, strict=True) if name}
-    return np.asarray(evaluator.run(None, feeds, attributes={})[0])
+    return np.asarray(run.run(None, feeds, attributes={})[0])
 
 
 @functools.lru_cache(maxsize=256)
@@ -46,7 +46,7 @@ def _evaluator(op: str, names: tuple[str, ...], opset: int, attributes: tuple[tu
     node = helper.make_node(op, names, ["y"], **{k: _thawed(v) for k, v in attributes})
     inputs = [name for name in names if name]
     body = helper.make_function("onnxdtd", "One", inputs, ["y"], [node], [helper.make_opsetid("", opset)])
-    return ReferenceEvaluator(body)
+    return evaluator(body)
 
 
 def _frozen(value: Any) -> Any:

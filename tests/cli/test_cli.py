@@ -15,7 +15,7 @@ import onnx
 import pytest
 
 import onnxdtd
-from onnxdtd.cli import inspect_model, progress, run_job, tables
+from onnxdtd.cli import application, inspect_model, progress, run_job, tables
 from onnxdtd.cli.text import numbers, printable, sections, table
 from onnxdtd.model.graph import Graph
 from onnxdtd.reading import shares
@@ -484,3 +484,12 @@ def test_a_full_disk_is_told() -> None:
         )
     assert done.returncode == 2
     assert done.stderr == "onnxdtd: the result cannot be printed: No space left on device\n"
+
+
+def test_of_a_command_that_is_named_no_other_is_made() -> None:
+    """Typer makes the options of all commands that it has before it runs one."""
+    names = [command.name for command in application().registered_commands]
+    assert {"run", "audit", "serve", "methods"} < {*names}
+    assert [c.name for c in application(["run", "model.onnx"]).registered_commands] == ["run"]
+    for words in (["runn"], ["--version"], ["model.onnx"], []):
+        assert [command.name for command in application(words).registered_commands] == names

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 from onnx import TensorProto, helper
@@ -163,3 +165,18 @@ def test_subgraphs_are_not_run():
         y = Add(x, r)
     }"""
     unchanged(graph(text, yes=np.array(True)), constants)
+
+
+def test_weights_stored_in_halves_are_widened_as_the_reference_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each number of float16 is one of float32; nothing else is left to NumPy."""
+    asked: list[str] = []
+    folding = sys.modules["onnxdtd.model.canonise.constants"]  # whose function has its name
+    monkeypatch.setattr(folding, "evaluate", lambda node, *_: asked.append(node.op))
+    text = """(float[N, 3] x) => (float[N, 3] y) {
+        v = Cast<to = 1>(h) i = Cast<to = 7>(f) t = Cast<to = 1>(i) s = Mul(x, v) y = Add(s, t)
+    }"""
+    half = np.array([1 / 3, -65504, 6e-8], np.float16)
+    folded = constants(graph(text, h=half, f=np.float32([1.5, 2, 3])))
+    np.testing.assert_array_equal(folded.constants["v"], half.astype(np.float32))
+    assert folded.constants["v"].dtype == np.float32
+    assert asked == ["Cast"]  # the one to integers

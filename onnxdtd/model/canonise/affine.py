@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 from onnx import helper
-from onnx.reference import ReferenceEvaluator
 
+from onnxdtd.evaluator import evaluator
 from onnxdtd.model.canonise.draft import Draft
 from onnxdtd.model.graph import Node
 from onnxdtd.types import Array
@@ -118,7 +118,7 @@ class Affine:
             [helper.make_empty_tensor_value_info("y")],
         )
         try:
-            run: Any = ReferenceEvaluator(alone, opsets={"": REFERENCE})
+            run: Any = evaluator(alone, opsets={"": REFERENCE})
             [y] = run.run(None, {"x": x, "w": weight})
             return np.asarray(y, self.weight.dtype)
         except Exception:  # the reference implementation lacks this form of the op

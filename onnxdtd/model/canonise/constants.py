@@ -52,7 +52,17 @@ def _fold(node: Node, draft: Draft) -> dict[str, Array] | None:
         return _measure(node, draft)
     if node.op in _RANDOM or not all(v in draft.constants for v in node.inputs if v):
         return None
+    if node.op == "Cast" and (wider := _widened(node, draft.constants[node.inputs[0]])) is not None:
+        return {node.output: wider}
     return _evaluate(node, draft)
+
+
+def _widened(node: Node, array: Array) -> Array | None:
+    """A float cast to one that holds all of its numbers, as weights stored in halves are: NumPy does the same."""
+    wider = helper.tensor_dtype_to_np_dtype(node.attributes["to"])
+    if array.dtype.kind != "f" or wider.kind != "f" or wider.itemsize < array.dtype.itemsize:
+        return None
+    return array.astype(wider, copy=False)
 
 
 def _lift(node: Node) -> dict[str, Array] | None:
