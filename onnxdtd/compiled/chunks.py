@@ -56,10 +56,11 @@ def rows_of(feeds: Arrays, split: Collection[str], work: int) -> tuple[int, int]
 
 class Chunks:
     """Runs a batch in chunks. Whether samples stand apart is seen when the first batch is run: the first and the last
-    sample, as a pair of their own, must come out as they did among others."""
+    sample, as a pair of their own, must come out as they do among others. pair: runs them; True for chunks of one
+    sample, which need no session for several afterwards."""
 
-    def __init__(self, run: Run, work: int) -> None:
-        self._run, self._work, self.apart = run, work, True
+    def __init__(self, run: Run, work: int, pair: Callable[[Arrays, bool], dict[str, Any]]) -> None:
+        self._run, self._work, self._pair, self.apart = run, work, pair, True
         self._seen = False
 
     def __call__(self, feeds: Arrays, split: Collection[str]) -> dict[str, Any] | None:
@@ -67,6 +68,9 @@ class Chunks:
         count, rows = rows_of(feeds, split, self._work)
         if not self.apart or count <= rows:
             return None
+        ends, pair = np.array([0, count - 1]), dict[str, Any]()
+        if not self._seen:  # first, so that what it takes is free again
+            pair = self._pair({n: x[ends] if n in split else x for n, x in feeds.items()}, rows == 1)
         starts = list(range(0, count, rows))
         # What cores would be idle beside has them all.
         full = len(starts) - len(starts) % cores()
@@ -82,11 +86,7 @@ class Chunks:
                 pool.shutdown(wait=False, cancel_futures=True)
         parts += [self._run(_rows(feeds, split, s, s + rows), 0) for s in starts[full:]]
         whole = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-        if not self._seen:
-            ends = np.array([0, count - 1])
-            pair = self._run({n: x[ends] if n in split else x for n, x in feeds.items()}, 0)
-            self.apart = all(equal_to_rounding(whole[name][ends], pair[name]) for name in pair)
-            self._seen = True
+        self.apart, self._seen = all(equal_to_rounding(whole[n][ends], pair[n]) for n in pair), True
         return whole if self.apart else None
 
 

@@ -17,7 +17,7 @@ from onnxdtd.compiled.stacked import Stacked
 from onnxdtd.compiled.trace import Compiled
 from onnxdtd.errors import ModelError, UnsupportedError
 from onnxdtd.types import Arrays
-from onnxdtd.walk.forward import LARGE, start_session
+from onnxdtd.walk.forward import LARGE, give_back, start_session
 from onnxdtd.walk.session import run_session
 
 SMALL = 4_000_000  # multiplications in the forward pass of a sample
@@ -66,6 +66,17 @@ class Ready:
             session = self._beside(feeds) if threads else self.session_for(feeds)
         return run_session(session, self.names, feeds)
 
+    def _pair(self, feeds: Arrays, once: bool) -> dict[str, Any]:
+        """Two samples; once: nobody will ask for several at a time again."""
+        made = self._ran(feeds, 1)
+        if once and self._light and not self.small:
+            made = {
+                name: np.array(value) for name, value in made.items()
+            }  # which lie in the session's memory
+            vars(self).pop("_many", None)
+            give_back()
+        return made
+
     def _beside(self, feeds: Arrays) -> ort.InferenceSession:
         """The one on a single thread, beside others of its kind."""
         if not _single(feeds) or not (self.small or self._light):
@@ -108,7 +119,7 @@ class Ready:
     def _chunks(self) -> Chunks | None:
         """On a CPU; elsewhere whole batches keep the device busy."""
         here = not self._providers or self._providers[0] == "CPUExecutionProvider"
-        return Chunks(self._ran, self._work) if here and self._separable else None
+        return Chunks(self._ran, self._work, self._pair) if here and self._separable else None
 
     @cached_property
     def _stacked(self) -> Stacked | None:

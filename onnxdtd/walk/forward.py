@@ -26,6 +26,8 @@ from onnxdtd.walk.session import ON_INPUT, fails_anyway, first_line, run, run_se
 
 LARGE = 1 << 26
 """Bytes of constants from which memory is worth a twentieth of the time."""
+SOME = 1 << 22
+"""Bytes of constants whose preparation leaves memory that is worth giving back."""
 THREADS = "ONNXDTD_THREADS"
 """The environment variable that says how many threads a session takes, where several processes share the cores."""
 RUNTIME_VERSION: str = ort.__version__
@@ -97,9 +99,9 @@ def start_session(
     refuses.
     """
     options = session_options(optimise, model)
-    large = sum(array.nbytes for array in constants.values()) >= LARGE
-    # A second run holds one large block beside the pieces of the first.
-    options.enable_mem_pattern = not large
+    options.enable_mem_pattern = (
+        False  # a second run would hold one large block beside the pieces of the first
+    )
     options.add_session_config_entry("session.disable_prepacking", str(int(not packs)))
     if not spin:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
@@ -113,12 +115,12 @@ def start_session(
         # onnxruntime's exceptions have no common base of their own.
         raise ModelError(f"onnxruntime cannot load the model: {first_line(error)}") from None
     session.weights = weights  # it reads them as long as it lives
-    if large:
-        _give_back()
+    if sum(array.nbytes for array in constants.values()) >= SOME:
+        give_back()
     return session
 
 
-def _give_back() -> None:
+def give_back() -> None:
     """Return to the system what preparing the weights has freed: as much as they take, and glibc keeps it."""
     if sys.platform == "linux":
         with suppress(OSError, AttributeError):  # another C library

@@ -26,6 +26,8 @@ from onnxdtd.walk.verify import check_same, check_written_out
 
 LARGE = 1 << 28
 """Bytes of weights from which a second copy in memory is too dear to be made unasked."""
+FEW = 2
+"""Samples of a batch that are compared."""
 TOLERANCE, COARSE_TOLERANCE = 1e-3, 5e-2
 NOTHING: Arrays = MappingProxyType({})
 _TYPES = {"tensor(float)": np.float32, "tensor(double)": np.float64, "tensor(float16)": np.float16}
@@ -49,6 +51,8 @@ def compare_with_file(
         )
     try:
         run = _Original(source)
+        if _few_are_alike(run, feeds, outputs):
+            return ""
         expected = run(feeds)
     except Exception as error:  # onnxruntime's exceptions have no common base
         return (
@@ -71,6 +75,22 @@ def compare_with_file(
             "largest value, so the model was changed while it was read; please report this"
         )
     return ""
+
+
+def _few_are_alike(run: Callable[[Arrays], Arrays], feeds: Arrays, outputs: Arrays) -> bool:
+    """Whether the first samples, run without the others, come out the same: then a large batch need not be held by
+    onnxruntime as a whole. False where they do not, for whatever reason."""
+    counts = {array.shape[:1] for array in (*feeds.values(), *outputs.values())}
+    if len(counts) != 1 or () in counts or counts.pop()[0] <= FEW:
+        return False
+    try:
+        expected = run({name: array[:FEW] for name, array in feeds.items()})
+    except Exception:  # onnxruntime's exceptions have no common base; the batch may be fixed
+        return False
+    return bool(expected) and all(
+        name in outputs and _difference(array, outputs[name][:FEW]) <= TOLERANCE
+        for name, array in expected.items()
+    )
 
 
 def _overflows(source: Source, feeds: Arrays, name: str, array: npt.NDArray[Any]) -> bool:
