@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from onnxdtd import Explainer
-from onnxdtd.compiled import chunks
+from onnxdtd.compiled import chunks, ready
 from onnxdtd.compiled.run import OnnxWalker
 from tests.support.model_text import model
 from tests.support.paths import MODELS
@@ -27,16 +27,16 @@ def counted(explainer: Explainer, monkeypatch: pytest.MonkeyPatch) -> list[tuple
     """Filled with the samples and the threads of each run of a session."""
     walker = explainer.run()
     assert isinstance(walker, OnnxWalker)
-    ready, runs = walker._ready, list[tuple[int, int]]()
-    plain = ready._ran
+    made, runs = walker._ready, list[tuple[int, int]]()
+    plain = made._ran
 
     def ran(feeds: Any, threads: int) -> Any:
         runs.append((len(next(iter(feeds.values()))), threads))
         return plain(feeds, threads)
 
-    monkeypatch.setattr(ready, "_ran", ran)
-    if ready._chunks:
-        monkeypatch.setattr(ready._chunks, "_run", ran)
+    monkeypatch.setattr(made, "_ran", ran)
+    if made._chunks:
+        monkeypatch.setattr(made._chunks, "_run", ran)
     return runs
 
 
@@ -58,14 +58,32 @@ def test_cores_work_side_by_side_and_share_what_is_left(
     explainer = Explainer(MNIST, "dtd", "onnx")
     runs = counted(explainer, monkeypatch)
     explainer(rng.random((6, 1, 28, 28), np.float32))
-    # Two chunks on one thread each, the third one alone on both, and once the pair that is compared.
-    assert sorted(runs) == [(2, 0), (2, 0), (2, 1), (2, 1)]
+    # Once the pair that is compared, two chunks on one thread each, the third one alone on both.
+    assert runs[0] == (2, 1)
+    assert sorted(runs[1:]) == [(2, 0), (2, 1), (2, 1)]
     runs.clear()
     explainer(rng.random((3, 1, 28, 28), np.float32))
     assert sorted(runs) == [(1, 1), (2, 1)]
     runs.clear()
     explainer(rng.random((2, 1, 28, 28), np.float32))
     assert runs == [(2, 0)]
+
+
+def test_a_session_for_the_pair_alone_is_let_go(
+    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a network whose samples are chunks of their own; what the session made stays."""
+    monkeypatch.setattr(chunks, "WORK", 1)
+    monkeypatch.setattr(ready, "SMALL", 0)
+    explainer = Explainer(MNIST, "epsilon_plus_flat", "onnx")
+    x = rng.random((4, 1, 28, 28), np.float32)
+    r = explainer(x).relevance["image"]
+    walker = explainer.run()
+    assert isinstance(walker, OnnxWalker)
+    assert {name for name in ("session", "alone", "_many", "_lone") if name in vars(walker._ready)} == {
+        "_lone"
+    }
+    np.testing.assert_allclose(r, Explainer(MNIST, "epsilon_plus_flat", "numpy")(x).relevance["image"], atol=1e-4)
 
 
 MIXED = {

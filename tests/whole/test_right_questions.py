@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -29,6 +31,27 @@ def test_another_function_than_the_files_is_an_error(engine: str, monkeypatch: p
     explainer = onnxdtd.Explainer(model(DENSE, w=W), "epsilon_plus", engine)
     with pytest.raises(CheckError, match="output 'y' is not what onnxruntime computes for the file"):
         explainer(X, 0)
+
+
+@pytest.mark.parametrize(("rows", "runs"), [(2, [2]), (5, [2])])
+def test_of_a_batch_the_first_samples_are_compared(
+    rows: int, runs: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts, plain = list[int](), original._Original.__call__
+
+    def counted(self: Any, feeds: Any) -> Any:
+        counts.append(len(feeds["x"]))
+        return plain(self, feeds)
+
+    monkeypatch.setattr(original._Original, "__call__", counted)
+    x = np.repeat(X, rows, axis=0)
+    onnxdtd.explain(model(DENSE, w=W), x, 0)
+    assert counts == runs
+    # Of samples that share something the whole batch is; what differs there is an error as ever.
+    mixing = "(float[N, 3] x) => (float[N, 3] y) { m = ReduceMean<axes=[0], keepdims=1>(x) y = Sub(x, m) }"
+    counts.clear()
+    onnxdtd.explain(model(mixing), np.arange(12, dtype=np.float32).reshape(4, 3), 0, "gradient")
+    assert counts == [2, 4]
 
 
 def test_a_large_model_is_compared_only_when_asked(monkeypatch: pytest.MonkeyPatch) -> None:
