@@ -83,7 +83,9 @@ def test_a_session_for_the_pair_alone_is_let_go(
     assert {name for name in ("session", "alone", "_many", "_lone") if name in vars(walker._ready)} == {
         "_lone"
     }
-    np.testing.assert_allclose(r, Explainer(MNIST, "epsilon_plus_flat", "numpy")(x).relevance["image"], atol=1e-4)
+    np.testing.assert_allclose(
+        r, Explainer(MNIST, "epsilon_plus_flat", "numpy")(x).relevance["image"], atol=1e-4
+    )
 
 
 MIXED = {

@@ -17,6 +17,7 @@ import os
 import resource
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -62,8 +63,11 @@ def measure(path: Path, method: str, engine: str, x: np.ndarray) -> dict[str, ob
     """The peak of one explanation above the imports; every process compiles anew."""
     command = [sys.executable, "-m", "tools.bench.memory", str(path.resolve()), method, engine]
     command += [",".join(map(str, x.shape)), str(x.dtype)]
-    environment = {**os.environ, "XDG_CACHE_HOME": os.devnull}
-    child = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=environment)
+    with tempfile.TemporaryDirectory() as cache:
+        environment = {**os.environ, "XDG_CACHE_HOME": cache}
+        child = subprocess.run(
+            command, cwd=ROOT, capture_output=True, text=True, check=False, env=environment
+        )
     row: dict[str, object] = {"method": method, "engine": engine, "batch": len(x)}
     if child.returncode != 0:
         last_line = (child.stderr.strip().splitlines() or [f"exit status {child.returncode}"])[-1]
