@@ -18,6 +18,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper, shape_inference
 
 from onnxdtd.errors import UnsupportedError
+from onnxdtd.primitives.inferred import shape_of
 from onnxdtd.primitives.stored import fingerprint, stored
 from onnxdtd.types import Dimension
 
@@ -147,6 +148,10 @@ class Tracer:
     def _infer(
         self, node: onnx.NodeProto, tensors: list[Traced]
     ) -> list[tuple[int, tuple[Dimension, ...] | None]]:
+        if (shape := shape_of(node, [t.shape for t in tensors])) is not None and len(
+            {t.dtype for t in tensors}
+        ) == 1:
+            return [(helper.np_dtype_to_tensor_dtype(tensors[0].dtype), shape)]
         schema = onnx.defs.get_schema(node.op_type, self.opset)
         types = {t.name: t.type_proto for t in tensors}
         small = {
