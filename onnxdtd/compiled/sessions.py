@@ -107,6 +107,7 @@ def _made(plan: Plan, made: str, cache_dir: CacheDir, what: Start, providers: Se
 
 
 def _compiled(plan: Plan, what: Start) -> Compiled:
-    compiled = compile_plan(confirmed(plan), what)
+    # What rules make of weights onnxruntime makes as well while it starts, and lays it out in its own way at once.
+    compiled = compile_plan(confirmed(plan), what, "derive")
     guard(compiled.model.graph, compiled.constants, plan.graph.max_steps)
     return compiled
