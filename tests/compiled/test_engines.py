@@ -42,7 +42,7 @@ def compiled(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Grows by one with each walk that is compiled."""
     calls, compile_plan = [], sessions.compile_plan
     monkeypatch.setattr(
-        sessions, "compile_plan", lambda plan, what: calls.append(plan) or compile_plan(plan, what)
+        sessions, "compile_plan", lambda plan, *how: calls.append(plan) or compile_plan(plan, *how)
     )
     return calls
 
@@ -144,7 +144,7 @@ def test_auto_counts_by_the_measured_break_even() -> None:
 
 
 def test_auto_says_why_it_cannot_compile(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(plan: Any, what: Any) -> None:
+    def refuse(*plan_and_how: Any) -> None:
         raise UnsupportedError("'node' Loop: branches on values")
 
     monkeypatch.setattr(sessions, "compile_plan", refuse)

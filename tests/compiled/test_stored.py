@@ -27,7 +27,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Grows by one with each walk that is compiled."""
     calls, compile_plan = [], sessions.compile_plan
     monkeypatch.setattr(
-        sessions, "compile_plan", lambda plan, what: calls.append(plan) or compile_plan(plan, what)
+        sessions, "compile_plan", lambda plan, *how: calls.append(plan) or compile_plan(plan, *how)
     )
     return calls
 
