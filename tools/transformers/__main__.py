@@ -3,6 +3,7 @@
     python -m tools.transformers FOLDER                      # all architectures: environments first, an hour
     python -m tools.transformers FOLDER --only bert llama    # files that are there already are not written again
     python -m tools.transformers FOLDER --timm pit_ti_224 levit_128s                           # networks of timm
+    python -m tools.transformers FOLDER --lxt                                                  # LXT beside ours
 
 Networks of known architectures with random weights (tools/transformers/architectures.py: no download) are exported by
 both of PyTorch's exporters, by optimum with their caches and by the model builder of onnxruntime-genai, and fused by
@@ -11,13 +12,15 @@ on both engines with `verify`, so that every fused operator is compared with onn
 operators of onnxruntime in it, whether it is explained and compiled (or why not), and by how much its relevance
 deviates from the reference (tools/transformers/reference.py: the paper's rules in PyTorch's autograd, float64),
 relative to the largest. Of timm's networks it is told whether `attnlrp` explains and compiles them, and by how much
-`gradient` deviates from PyTorch's own in float64, or from central differences where PyTorch's misses them.
+`gradient` deviates from PyTorch's own in float64, or from central differences where PyTorch's misses them. LXT 2.1,
+in its efficient form, explains the same checkpoints: by AttnLRP, and with attention weights as constants (`cp_lrp`).
 """
 
 from __future__ import annotations
 
 import argparse
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -35,14 +38,17 @@ TITLES = {
     "convnext": "ConvNeXt", "clip": "CLIP", "whisper": "Whisper",
 }  # fmt: skip
 """Of each row of tools/transformers/architectures.py, which needs PyTorch and is not imported here."""
+LXT = {
+    "bert": ("attnlrp",), "vit_torch": ("cp_lrp",),
+    **dict.fromkeys(("gpt2", "llama", "qwen2", "qwen3", "gemma3"), ("attnlrp", "cp_lrp")),
+}  # fmt: skip
+"""The forms that LXT 2.1 has."""
 
 
-def explained(folder: Path, form: Form, engine: str, target: str) -> Arrays:
+def explained(folder: Path, form: Form, engine: str, target: str, method: str = "attnlrp") -> Arrays:
     """Relevance by the names of the plain export."""
     x = dict(np.load(folder / "inputs.npz"))
-    model = Explainer(
-        folder / form.file, "attnlrp", engine=engine, fixed=form.fixed, verify=engine == "numpy"
-    )
+    model = Explainer(folder / form.file, method, engine=engine, fixed=form.fixed, verify=engine == "numpy")
     renamed = form.renamed or {}
     e = model(feeds(model.inputs, x, folder, renamed), target=target)
     return {renamed.get(name, name): r for name, r in e.relevance.items()}
@@ -57,7 +63,7 @@ def deviation(one: Arrays, other: Arrays) -> float:
 
 def row(folder: Path, form: Form) -> list[str]:
     """The cells of one file."""
-    reference = dict(np.load(folder / "reference.npz"))
+    reference = dict(np.load(folder / form.reference))
     target = "logits:" + ",".join(str(i) for i in reference.pop("target"))
     nodes = onnx.load(folder / form.file, load_external_data=False).graph.node
     fused = Counter(node.op_type for node in nodes if node.domain == "com.microsoft")
@@ -102,14 +108,41 @@ def print_timm(folder: Path, names: list[str]) -> None:
         print(f"| {name} | {' | '.join(cells)} |", flush=True)
 
 
+def lxt_row(folder: Path, method: str) -> list[str]:
+    """The deviation of the plain export's relevance from LXT's, on both engines."""
+    form = Form(lambda folder, name: "", "script.onnx")
+    target = "logits:" + ",".join(str(i) for i in np.load(folder / "reference.npz")["target"])
+    other = dict(np.load(folder / f"lxt-{method}.npz"))
+    engines = ("numpy", "onnx")
+    return [f"{deviation(explained(folder, form, e, target, method), other):.0e}" for e in engines]
+
+
+def print_lxt(folder: Path, names: Iterable[str]) -> None:
+    print("| network | method | numpy | compiled |\n|---|---|---|---|")
+    for name in names:
+        for method in LXT.get(name, ()):
+            there = name == "vit_torch" or (folder / name / "script.onnx").exists()
+            problem = "" if there else FORMS["script"].make(folder, name)
+            if not problem and not (folder / name / f"lxt-{method}.npz").exists():
+                arguments = ["tools.transformers.lxt_form", str(folder), name, method]
+                problem = run(python(folder, "lxt"), arguments)
+            cells = [f"not written: {problem}", ""] if problem else lxt_row(folder / name, method)
+            print(
+                f"| {TITLES.get(name, 'ViT of torchvision')} | {method} | {' | '.join(cells)} |", flush=True
+            )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tools.transformers")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--only", nargs="*", default=TITLES, choices=TITLES)
     parser.add_argument("--forms", nargs="*", default=FORMS, choices=FORMS)
     parser.add_argument("--timm", nargs="+", metavar="NETWORK", help="networks of timm instead")
+    parser.add_argument("--lxt", action="store_true", help="LXT beside ours, on the networks that it knows")
     options = parser.parse_args()
     folder = options.folder.resolve()
+    if options.lxt:
+        return print_lxt(folder, LXT if options.only is TITLES else options.only)
     if options.timm:
         return print_timm(folder, options.timm)
     print("| network | file | operators of onnxruntime | numpy | compiled |\n|---|---|---|---|---|")

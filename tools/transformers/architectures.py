@@ -66,6 +66,7 @@ def architectures() -> dict[str, Architecture]:
     deberta = {**words, "relative_attention": True, "position_buckets": 8, "pos_att_type": ["c2p", "p2c"]}
     gpt2 = {"n_positions": 32, "n_embd": 64, "n_layer": 2, "n_head": 4, **ENDS}
     llama = {**SIZES, **ENDS, "num_key_value_heads": 2, "max_position_embeddings": 64}
+    phi3 = {**llama, "original_max_position_embeddings": llama["max_position_embeddings"]}
     mixtral = {**llama, "num_local_experts": 4, "num_experts_per_tok": 2}
     t5 = {"d_model": 64, "d_kv": 16, "d_ff": 96, "num_layers": 2, "num_heads": 4, "vocab_size": WORDS}
     t5 |= {"feed_forward_proj": "gated-gelu", "decoder_start_token_id": 0}
@@ -106,7 +107,7 @@ def architectures() -> dict[str, Architecture]:
         "gemma3": Architecture(
             of.Gemma3TextConfig, {**llama, "head_dim": 16}, "Gemma3ForCausalLM", text(), WORD
         ),
-        "phi3": Architecture(of.Phi3Config, llama, "Phi3ForCausalLM", text(), WORD),
+        "phi3": Architecture(of.Phi3Config, phi3, "Phi3ForCausalLM", text(), WORD),
         "mixtral": Architecture(of.MixtralConfig, mixtral, "MixtralForCausalLM", text(), WORD),
         "t5": Architecture(of.T5Config, t5, "T5ForConditionalGeneration", text(**answer), WORD),
         "vit": Architecture(of.ViTConfig, vit, "ViTForImageClassification", pixels, CLASS),

@@ -16,6 +16,7 @@ PACKAGES: dict[str, tuple[str, ...]] = {
     "export": (*COMMON, "transformers==5.24.0", "sympy", "coloredlogs"),
     "optimum": (*COMMON, "optimum-onnx==0.1.0", "transformers<4.58"),
     "genai": (*COMMON, "transformers==5.24.0", "onnxruntime-genai==0.18.0", "onnx_ir"),
+    "lxt": (*COMMON, "transformers==4.52.4", "lxt==2.1"),
     "timm": (*COMMON, "pyyaml", "huggingface_hub", "safetensors", "pillow"),
 }
 BARE = {"timm": ("torchvision==0.28.0", "timm==1.0.31")}

@@ -19,13 +19,15 @@ Arrays = dict[str, Array]
 @dataclass(frozen=True)
 class Form:
     """make(folder, name): write the file, "" or what went wrong. file: below the architecture's folder. only: the
-    architectures that have it. fixed: inputs that are constants. renamed: what the plain export calls its inputs."""
+    architectures that have it. fixed: inputs that are constants. renamed: what the plain export calls its inputs.
+    reference: what its relevance is compared with, below the same folder."""
 
     make: Callable[[Path, str], str]
     file: str
     only: tuple[str, ...] = ()
     fixed: Mapping[str, Array] | None = None
     renamed: Mapping[str, str] | None = None
+    reference: str = "reference.npz"
 
 
 def _exported(folder: Path, name: str) -> str:
@@ -41,9 +43,9 @@ def _fused(form: str) -> Callable[[Path, str], str]:
 
 def _optimum(*options: str) -> Callable[[Path, str], str]:
     def make(folder: Path, name: str) -> str:
-        task = "text2text-generation-with-past" if name == "t5" else "text-generation-with-past"
         out = folder / name / ("optimum" if options else "optimum-merged")
-        arguments = ["--model", str(folder / name / "checkpoint"), "--task", task, "--opset", "18", *options]
+        arguments = ["--model", str(folder / name / "checkpoint"), "--task", TASKS[name], "--opset", "18"]
+        arguments += options
         return run(
             python(folder, "optimum"),
             ["optimum.commands.optimum_cli", "export", "onnx", *arguments, str(out)],
@@ -52,33 +54,46 @@ def _optimum(*options: str) -> Callable[[Path, str], str]:
     return make
 
 
-def _genai(folder: Path, name: str) -> str:
-    paths = [
-        "-i",
-        str(folder / name / "checkpoint"),
-        "-o",
-        str(folder / name / "genai"),
-        "-c",
-        str(folder / "cache"),
-    ]
-    return run(
-        python(folder, "genai"), ["onnxruntime_genai.models.builder", *paths, "-p", "fp32", "-e", "cpu"]
-    )
+def _genai(precision: str) -> Callable[[Path, str], str]:
+    def make(folder: Path, name: str) -> str:
+        own = folder / name
+        out = own / ("genai" if precision == "fp32" else f"genai-{precision}")
+        paths = ["-i", str(own / "checkpoint"), "-o", str(out), "-c", str(folder / "cache")]
+        arguments = ["onnxruntime_genai.models.builder", *paths, "-p", precision, "-e", "cpu"]
+        problem = run(python(folder, "genai"), arguments)
+        if problem or precision == "fp32":
+            return problem
+        return run(python(folder, "export"), ["tools.transformers.rounded", str(folder), name, out.name])
+
+    return make
 
 
-_DECODERS, _PAIR = ("gpt2", "llama"), {"input_ids": "decoder_input_ids"}
+TASKS = {
+    **dict.fromkeys(("bert", "distilbert", "roberta", "modernbert", "deberta"), "text-classification"),
+    **dict.fromkeys(("gpt2", "llama", "qwen2", "qwen3", "gemma3", "phi3"), "text-generation-with-past"),
+    **dict.fromkeys(("vit", "swin", "convnext"), "image-classification"),
+    "t5": "text2text-generation-with-past", "clip": "zero-shot-image-classification",
+    "whisper": "audio-classification",
+}  # fmt: skip
+"""What optimum calls that which an architecture does; it has no Mixtral."""
+_WHOLE = tuple(name for name in TASKS if name not in ("t5", "clip"))
+_BUILT = ("llama", "qwen2", "qwen3", "gemma3", "phi3")
+_PAIR = {"input_ids": "decoder_input_ids"}
 _NO_PAST = {"use_cache_branch": np.array([False])}
 FORMS: dict[str, Form] = {
     "script": Form(_exported, "script.onnx"),
     "dynamo": Form(lambda folder, name: "", "dynamo.onnx"),  # written with the former
     "script, fused": Form(_fused("script"), "script-fused.onnx"),
     "dynamo, fused": Form(_fused("dynamo"), "dynamo-fused.onnx"),
-    "optimum": Form(_optimum("--no-post-process"), "optimum/model.onnx", _DECODERS),
+    "optimum": Form(_optimum("--no-post-process"), "optimum/model.onnx", _WHOLE),
     "optimum, decoder": Form(
         _optimum("--no-post-process"), "optimum/decoder_model.onnx", ("t5",), None, _PAIR
     ),
     "optimum, merged": Form(_optimum(), "optimum-merged/decoder_model_merged.onnx", ("t5",), _NO_PAST, _PAIR),
-    "genai": Form(_genai, "genai/model.onnx", ("llama",)),
+    "genai": Form(_genai("fp32"), "genai/model.onnx", _BUILT),
+    "genai, int4": Form(
+        _genai("int4"), "genai-int4/model.onnx", _BUILT, reference="genai-int4/reference.npz"
+    ),
 }
 
 
@@ -94,6 +109,8 @@ def feeds(values: Mapping[str, Value], x: Arrays, folder: Path, renamed: Mapping
             arrays[name] = _empty(value, len(ids), name)
         elif name == "position_ids":
             arrays[name] = np.broadcast_to(np.arange(ids.shape[1]), ids.shape)
+        elif name == "token_type_ids":
+            arrays[name] = np.zeros_like(ids)
         else:
             arrays[name] = x[{"encoder_attention_mask": "attention_mask", **renamed}.get(name, name)]
     return arrays

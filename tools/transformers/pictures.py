@@ -16,14 +16,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-operators = torch.library.Library("torchvision", "DEF")
-for name in (
-    "nms",
-    "qnms",
-):  # torchvision's compiled operators, which no network here calls, need another torch
-    operators.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+import tools.transformers.stubs  # noqa: F401 (before timm imports torchvision)
 
-import timm  # noqa: E402
+# isort: split
+import timm
 
 TARGET, DIRECTIONS, STEP = 2, 4, 1e-4
 

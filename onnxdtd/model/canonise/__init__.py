@@ -32,6 +32,7 @@ from onnxdtd.model.canonise.scan_axes import scan_axes
 from onnxdtd.model.canonise.selected import selected
 from onnxdtd.model.canonise.shapes import shapes
 from onnxdtd.model.canonise.sigmoid import sigmoid
+from onnxdtd.model.canonise.single import single
 from onnxdtd.model.canonise.softmax import softmax
 from onnxdtd.model.canonise.split import split
 from onnxdtd.model.canonise.stamp import stamp
@@ -75,6 +76,7 @@ INNER: tuple[Callable[[Graph], Graph], ...] = (
     scalars,
     quantised,
     ml,
+    single,
     identity,
     split,
     sigmoid,

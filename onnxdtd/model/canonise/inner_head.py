@@ -12,6 +12,8 @@ _MOVES = {
     "Cast", "Concat", "Flatten", "Gather", "Identity", "Reshape", "Slice", "Squeeze", "Transpose", "Unsqueeze",
 }  # fmt: skip
 
+_MEANS = {"ReduceMean", "GlobalAveragePool"}
+
 
 def inner_head(graph: Graph) -> Graph:
     """y = moves(a, sigmoid(z)), explained: moves(a, z). Where an output is put together of moved values and some come
@@ -29,10 +31,22 @@ def inner_head(graph: Graph) -> Graph:
             heads[output] = made_by(graph, finals[0], whole)
             names = ", ".join(f"{node.op} '{node.name}'" for node in finals)
             notes.append(f"final {names} set aside: '{targets[output]}' is explained")
+        elif (averaged := _averaged(graph, output)) is not None:
+            note = f"{_mean_of(output)}{averaged}: it is explained as it is, no logit stands for it"
+            notes += [note] if note not in graph.notes else []
     if not notes:
         return graph
     nodes = tuple(draft.nodes.values())
-    return graph.replace(nodes=nodes, values=draft.values, targets=targets, heads=heads).noting(*notes)
+    over = tuple(
+        _mean_of(output) for output in targets
+    )  # said before it was known that there is one place only
+    earlier = tuple(note for note in graph.notes if not note.startswith(over))
+    graph = graph.replace(nodes=nodes, values=draft.values, targets=targets, heads=heads, notes=earlier)
+    return graph.noting(*notes)
+
+
+def _mean_of(output: str) -> str:
+    return f"'{output}' is a mean of "
 
 
 def _ways_back(graph: Graph, output: str) -> tuple[list[Node], list[Node], bool]:
@@ -54,6 +68,17 @@ def _ways_back(graph: Graph, output: str) -> tuple[list[Node], list[Node], bool]
         else:
             whole = False
     return finals, [node for node in graph.nodes if node.name in moves], whole
+
+
+def _averaged(graph: Graph, output: str) -> Node | None:
+    """The Sigmoid or Softmax of which an output is a mean over several places, or an open number of them."""
+    maker, means = graph.producers.get(output), False
+    while maker is not None and not maker.domain:
+        if maker.op in HEADS:
+            return maker if means else None
+        means |= maker.op in _MEANS
+        maker = graph.producers.get(maker.inputs[0]) if maker.op in _MOVES | _MEANS else None
+    return None
 
 
 def _computed(graph: Graph, value: str) -> bool:
