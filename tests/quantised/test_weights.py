@@ -24,6 +24,19 @@ def packed(q: np.ndarray, bits: int) -> np.ndarray:
     return (q.astype(np.uint32) << (bits * np.arange(per, dtype=np.uint32))).sum(-1).astype(np.uint8)
 
 
+def product(arrays: dict[str, np.ndarray], names: list[str], **attributes: int) -> onnx.ModelProto:
+    """y = MatMulNBits(names), of which x is (N, 40), the others are arrays."""
+    sizes = {"K": K, "N": N, "block_size": BLOCK}
+    node = helper.make_node("MatMulNBits", names, ["y"], "n", domain=DOMAIN, **sizes, **attributes)
+    ends = [
+        helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in (("x", ["N", K]), ("y", ["N", N]))
+    ]
+    tensors = [numpy_helper.from_array(a, n) for n, a in arrays.items() if n in names]
+    graph = helper.make_graph([node], "g", ends[:1], ends[1:], tensors)
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid(DOMAIN, 1)]
+    return helper.make_model(graph, opset_imports=opsets, ir_version=8)
+
+
 @pytest.mark.parametrize("bits", [2, 4, 8])
 @pytest.mark.parametrize("zeros", ["left out", "packed", "floats"])
 def test_a_product_with_packed_weights(bits: int, zeros: str) -> None:
@@ -43,16 +56,7 @@ def test_a_product_with_packed_weights(bits: int, zeros: str) -> None:
         "z": packed(z, bits).reshape(-1) if zeros == "packed" else z.astype(np.float32),
     }  # fmt: skip
     names = ["x", "q", "s", "" if zeros == "left out" else "z", "", "b"]
-    node = helper.make_node(
-        "MatMulNBits", names, ["y"], "n", domain=DOMAIN, K=K, N=N, bits=bits, block_size=BLOCK
-    )
-    ends = [
-        helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in (("x", ["N", K]), ("y", ["N", N]))
-    ]
-    tensors = [numpy_helper.from_array(a, n) for n, a in arrays.items() if n in names]
-    graph = helper.make_graph([node], "g", ends[:1], ends[1:], tensors)
-    opsets = [helper.make_opsetid("", 17), helper.make_opsetid(DOMAIN, 1)]
-    model = helper.make_model(graph, opset_imports=opsets, ir_version=8)
+    model = product(arrays, names, bits=bits)
     x = rng.standard_normal((2, K)).astype(np.float32)
     for engine in ("numpy", "onnx"):
         e = Explainer(model, "attnlrp", engine=engine)(x, target=1)
@@ -60,6 +64,23 @@ def test_a_product_with_packed_weights(bits: int, zeros: str) -> None:
         np.testing.assert_allclose(e.relevance["x"], x * w[:, 1], atol=1e-4)
     if bits != 2 and (bits, zeros) != (8, "floats"):  # of which onnxruntime has no kernel
         np.testing.assert_allclose(run_ort(model, {"x": x}), x @ w + arrays["b"], atol=1e-3)
+
+
+@pytest.mark.parametrize("kind", ["in memory", "in one file", "weights beside it"])
+def test_what_onnxruntime_rounds_before_a_product_is_told(kind: str, tmp_path: Path) -> None:
+    """accuracy_level 4 lets it multiply bytes: x is 100 and 39 times .3, which 127 steps of .79 make .79 or 0."""
+    arrays = {"q": np.full((N, 3, BLOCK // 2), 0x99, np.uint8), "s": np.ones(9, np.float32)}
+    source: onnx.ModelProto | Path = product(arrays, ["x", "q", "s"], bits=4, accuracy_level=4)
+    if kind != "in memory":
+        beside = {"save_as_external_data": True, "location": "weights", "size_threshold": 0}
+        onnx.save(source, tmp_path / "m.onnx", **(beside if kind == "weights beside it" else {}))
+        source = tmp_path / "m.onnx"
+    x = np.full((1, K), 0.3, np.float32)
+    x[0, ::BLOCK] = 100
+    e = Explainer(source, "attnlrp")(x, target=0)
+    np.testing.assert_allclose(e.relevance["x"], x, rtol=1e-5)
+    rounded = [note for note in e.notes if "explained with products in floats" in note]
+    assert len(rounded) == 1, e.notes
 
 
 @pytest.mark.parametrize("kind", [TensorProto.INT4, TensorProto.UINT4])

@@ -45,7 +45,7 @@ def _optimum(*options: str) -> Callable[[Path, str], str]:
     def make(folder: Path, name: str) -> str:
         out = folder / name / ("optimum" if options else "optimum-merged")
         arguments = ["--model", str(folder / name / "checkpoint"), "--task", TASKS[name], "--opset", "18"]
-        arguments += options
+        arguments += (*options, *(("--nb_max_frames", FRAMES) if name == "whisper" else ()))
         return run(
             python(folder, "optimum"),
             ["optimum.commands.optimum_cli", "export", "onnx", *arguments, str(out)],
@@ -76,6 +76,8 @@ TASKS = {
     "whisper": "audio-classification",
 }  # fmt: skip
 """What optimum calls that which an architecture does; it has no Mixtral."""
+FRAMES = "32"
+"""Of the sound that the network of Whisper's kind takes, see tools/transformers/architectures.py."""
 _WHOLE = tuple(name for name in TASKS if name not in ("t5", "clip"))
 _BUILT = ("llama", "qwen2", "qwen3", "gemma3", "phi3")
 _PAIR = {"input_ids": "decoder_input_ids"}
