@@ -151,9 +151,9 @@ def main() -> None:
             form = FORMS[title]
             if form.only and name not in form.only:
                 continue
-            file = folder / name / form.file
-            problem = "" if file.exists() else form.make(folder, name)
-            if file.exists():
+            files = [folder / name / file for file in (form.file, form.reference)]
+            problem = "" if all(file.exists() for file in files) else form.make(folder, name)
+            if not problem and all(file.exists() for file in files):
                 cells = row(folder / name, form)
             else:
                 cells = [f"not written: {problem or 'see the plain export'}", "", ""]

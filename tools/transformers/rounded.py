@@ -48,8 +48,13 @@ def weights(path: Path) -> dict[str, torch.Tensor]:
 
 
 def put(network: torch.nn.Module, rounded: dict[str, torch.Tensor]) -> None:
-    """Give the network these weights; those of queries, keys and values may lie in one."""
+    """Give the network these weights; those of queries, keys and values may lie in one, and in the network those of a
+    gated layer."""
     modules = dict(network.named_modules())
+    for place in [place for place in rounded if place.endswith(".gate_proj") and place not in modules]:
+        before = place.removesuffix("gate_proj")
+        both = rounded.pop(place), rounded.pop(f"{before}up_proj")
+        rounded[f"{before}gate_up_proj"] = torch.cat(both)
     for place, weight in rounded.items():
         before, _, last = place.rpartition(".")
         names = [place] if place in modules else [f"{before}.{part}" for part in PARTS[last]]
