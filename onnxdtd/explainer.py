@@ -25,7 +25,8 @@ from onnxdtd.results import explanations
 from onnxdtd.settings import Model, Rules, check_names, check_options, input_range_of, overrides, passes_entry
 from onnxdtd.types import Arrays, OnProgress
 from onnxdtd.walk.forward import Forward, providers_for
-from onnxdtd.walk.run import Snapshot, Walker, samples
+from onnxdtd.walk.outcome import Snapshot
+from onnxdtd.walk.run import Walker, samples
 from onnxdtd.weighed import weighed
 
 

@@ -24,7 +24,8 @@ from onnxdtd.scaling import scaling
 from onnxdtd.types import Arrays, OnProgress
 from onnxdtd.walk.ledger import Ledger
 from onnxdtd.walk.original import refuse_not_finite
-from onnxdtd.walk.run import Asked, Outcome, Snapshot, Walker
+from onnxdtd.walk.outcome import Asked, Outcome, Snapshot
+from onnxdtd.walk.run import Walker
 
 
 def explanations(
@@ -46,7 +47,7 @@ def explanations(
     progress: of the last of them, with which the others go. verify: see `FirstInput`. notes: of engines, by output.
     """
     ledgers = [Ledger(plan, feeds, progress if i == len(targets) else None) for i, _ in enumerate(targets, 1)]
-    asked = [Asked(target, own.observe, own.listen) for target, own in zip(targets, ledgers, strict=True)]
+    asked = [Asked(target, ledger) for target, ledger in zip(targets, ledgers, strict=True)]
     outcomes = run(feeds, asked, snapshot, focus)
     loaded.first_input(loaded.graph, feeds, outcomes[0].outputs, verify)
     return [

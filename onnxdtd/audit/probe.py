@@ -31,7 +31,8 @@ from onnxdtd.runs.masks import mask_of
 from onnxdtd.types import Array, Arrays
 from onnxdtd.walk.backward import Observer, Strand, walk, walk_all, watch_nothing
 from onnxdtd.walk.forward import Forward
-from onnxdtd.walk.run import Snapshot, reads
+from onnxdtd.walk.outcome import Snapshot
+from onnxdtd.walk.run import reads
 from onnxdtd.walk.stepping import Reading
 
 Tick = Callable[[int, int], None]

@@ -25,7 +25,8 @@ from onnxdtd.runs.progress import Ticker
 from onnxdtd.settings import passes_entry
 from onnxdtd.types import Inputs, OnProgress
 from onnxdtd.walk.forward import is_quantised
-from onnxdtd.walk.run import Snapshot, samples
+from onnxdtd.walk.outcome import Snapshot
+from onnxdtd.walk.run import samples
 
 
 def run_audit(

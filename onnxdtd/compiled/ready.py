@@ -12,11 +12,11 @@ import numpy.typing as npt
 import onnx
 import onnxruntime as ort
 
-from onnxdtd.compiled.chunks import Chunks, separable
 from onnxdtd.compiled.stacked import Stacked
 from onnxdtd.compiled.trace import Compiled
 from onnxdtd.errors import ModelError, UnsupportedError
 from onnxdtd.types import Arrays
+from onnxdtd.walk.chunks import Chunks, batch_names, separable, side_by_side
 from onnxdtd.walk.forward import LARGE, give_back, start_session
 from onnxdtd.walk.session import run_session
 
@@ -50,7 +50,9 @@ class Ready:
         """The outputs by name, of many samples in chunks where they stand apart."""
         # One target may serve all samples.
         split = {name for name in self._split & feeds.keys() if len(feeds[name]) > 1}
-        made = self._chunks(feeds, split) if self._chunks else None
+        made = None
+        if self._chunks:
+            made = self._chunks(feeds, split, self._ran, self._pair, side_by_side, lambda values: values)
         return self._ran(feeds, 0) if made is None else made
 
     def run_each(self, feeds: Arrays, name: str, targets: Sequence[npt.NDArray[Any]]) -> list[dict[str, Any]]:
@@ -119,7 +121,7 @@ class Ready:
     def _chunks(self) -> Chunks | None:
         """On a CPU; elsewhere whole batches keep the device busy."""
         here = not self._providers or self._providers[0] == "CPUExecutionProvider"
-        return Chunks(self._ran, self._work, self._pair) if here and self._separable else None
+        return Chunks(self._work) if here and self._separable else None
 
     @cached_property
     def _stacked(self) -> Stacked | None:
@@ -129,12 +131,12 @@ class Ready:
 
     @cached_property
     def _separable(self) -> bool:
-        model = self.compiled.model
-        shapes: dict[str, Sequence[Any]] = {
-            o.name: [d.dim_param for d in o.type.tensor_type.shape.dim] for o in model.graph.output
+        graph = self.compiled.model.graph
+        inner = any(a.HasField("g") or len(a.graphs) for node in graph.node for a in node.attribute)
+        outputs = {output.name: _named(output) for output in graph.output} | {
+            self.compiled.logits: self.compiled.shape
         }
-        shapes[self.compiled.logits] = self.compiled.shape
-        return separable(model, self._batch, shapes)
+        return separable(inner, self._batch, outputs.values())
 
     def _start(self, **options: Any) -> ort.InferenceSession:
         try:
@@ -162,15 +164,17 @@ class Ready:
     def _batch(self) -> frozenset[str]:
         """The names that the batch axis goes by, if no other axis has one of them."""
         graph = self.compiled.model.graph
-        shapes = [value.type.tensor_type.shape.dim for value in (*graph.input, *graph.output)]
-        first = {shape[0].dim_param for shape in shapes[: len(graph.input)] if shape} - {""}
-        others = {dimension.dim_param for shape in shapes for dimension in shape[1:]}
-        return frozenset(first) if not first & others else frozenset()
+        return batch_names(map(_named, graph.input), map(_named, graph.output))
 
     @property
     def nbytes(self) -> int:
         """The size of its weights."""
         return sum(array.nbytes for array in self.compiled.constants.values())
+
+
+def _named(value: onnx.ValueInfoProto) -> list[str]:
+    """The names of its sizes, "" of those that have none."""
+    return [size.dim_param for size in value.type.tensor_type.shape.dim]
 
 
 def _single(feeds: Arrays) -> bool:

@@ -23,7 +23,8 @@ from onnxdtd.plan.seed import Seed, ask, start_of
 from onnxdtd.plan.target import Target
 from onnxdtd.types import Arrays, Dimension
 from onnxdtd.walk.forward import Forward
-from onnxdtd.walk.run import Asked, Outcome, Snapshot, seed_inside
+from onnxdtd.walk.outcome import Asked, Outcome, Snapshot
+from onnxdtd.walk.run import seed_inside
 
 TOP = np.full(1, -1, np.int64)
 

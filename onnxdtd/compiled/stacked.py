@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from onnxdtd.compiled.chunks import equal_to_rounding
 from onnxdtd.errors import InputError
 from onnxdtd.types import Arrays
+from onnxdtd.walk.chunks import equal_to_rounding
 
 MOST = 16
 """Targets that are held at one time."""

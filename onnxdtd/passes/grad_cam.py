@@ -17,7 +17,8 @@ from onnxdtd.passes.feature_map import above, feature_map
 from onnxdtd.plan.plan import Plan, make_plan
 from onnxdtd.registry import many_passes
 from onnxdtd.types import Array, OnProgress
-from onnxdtd.walk.run import Asked, NumpyWalker
+from onnxdtd.walk.outcome import Asked
+from onnxdtd.walk.run import NumpyWalker
 
 
 @many_passes("grad_cam")

@@ -19,7 +19,7 @@ from onnxdtd.plan.plan import Plan, needed
 from onnxdtd.plan.target import Target
 from onnxdtd.runs.batches import chunks, filled, taken
 from onnxdtd.types import Array, OnProgress, Rows
-from onnxdtd.walk.run import Asked
+from onnxdtd.walk.outcome import Asked
 
 MEMORY = 256 * 2**20  # of activations, in bytes, that the rows of one chunk may need
 MOST_ROWS = 32

@@ -6,7 +6,7 @@ A `Target` is the question; what it means for the values of one forward pass, `p
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -84,6 +84,22 @@ class Target:
     def per_sample(self) -> bool:
         """Whether each sample has its own index."""
         return self.index is not None and len(self.index) > 0 and isinstance(self.index[0], tuple)
+
+    @property
+    def by_sample(self) -> bool:
+        """Whether what is asked of a sample is known without the others."""
+        if isinstance(self.form, Against):
+            return self.form.plus.by_sample and (self.form.minus is None or self.form.minus.by_sample)
+        return self.form is None or isinstance(self.form, Part)
+
+    def of(self, samples: Sequence[int]) -> Target:
+        """The same question, put to some of the samples."""
+        if isinstance(form := self.form, Against):
+            minus = form.minus and form.minus.of(samples)
+            return replace(self, form=replace(form, plus=form.plus.of(samples), minus=minus))
+        if not self.per_sample or self.index is None:
+            return self
+        return replace(self, index=tuple(self.index[i] for i in samples))  # type: ignore[arg-type]
 
     @property
     def is_top(self) -> bool:

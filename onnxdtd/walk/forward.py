@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import ctypes
 import os
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -127,6 +129,9 @@ def give_back() -> None:
             ctypes.CDLL(None).malloc_trim(0)
 
 
+_starting = threading.Lock()
+
+
 class Forward:
     """The model with chosen values as outputs, ready to run; a copy, or what is unpickled, starts its own session."""
 
@@ -136,7 +141,8 @@ class Forward:
         names, graph = frozenset(values), recording(graph, values)
         self._inputs = [name for name in graph.inputs if name in names]
         computed = {v for node in graph.nodes for v in node.outputs}
-        self._providers, self._optimise = providers, optimise
+        self._providers, self._optimise, self._threads = providers, optimise, 0
+        self._twin: Forward | None = None
         self._outputs = [name for name in dict.fromkeys(values) if name in computed]
         self._stored = {name: graph.constants[name] for name in names if name in graph.constants}
         # onnxruntime computes what stands in the file, needed or not.
@@ -150,10 +156,23 @@ class Forward:
         self._constants = {k: np.asarray(v, order="C") for k, v in self._graph.constants.items()}
         bare = self._graph.to_proto(self._outputs, constants=False)
         guard(bare.graph, self._constants, self._graph.max_steps)
-        self._session = start_session(bare, self._constants, self._providers, self._optimise, spin=False)
+        self._session = start_session(
+            bare, self._constants, self._providers, self._optimise, spin=False, threads=self._threads
+        )
+
+    @property
+    def beside(self) -> Forward:
+        """The same with a session of one thread, for passes side by side."""
+        with _starting:
+            if self._twin is None:
+                self._twin = copy.copy(self)
+                self._twin._threads = 1
+                self._twin._start()
+        return self._twin
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: part for name, part in vars(self).items() if name not in ("_session", "_constants")}
+        kept = {name: part for name, part in vars(self).items() if name not in ("_session", "_constants")}
+        return {**kept, "_twin": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)

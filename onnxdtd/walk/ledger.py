@@ -8,7 +8,7 @@ are worked out even where nothing seems to be missing, since a wrong adjoint may
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import reduce
 from typing import Any, NamedTuple
 
@@ -22,6 +22,7 @@ from onnxdtd.plan.plan import Plan
 from onnxdtd.plan.step import Step
 from onnxdtd.types import Arrays
 from onnxdtd.walk.apart import axes_of_samples, by_sample
+from onnxdtd.walk.joined import report
 from onnxdtd.walk.totals import row_sizes, row_sums, sum_of_products
 
 # More of the target than this must not be missing without a cause.
@@ -94,7 +95,7 @@ class Ledger:
         for slot in step.slots:
             self._depths[node.inputs[slot]] = max(self._depths.get(node.inputs[slot], 0), depth + 1)
         rounding = self._lost.pop(ROUNDING, None)
-        report = NodeReport(
+        own = NodeReport(
             name=node.name,
             op=node.op,
             kind=step.op.kind,
@@ -118,9 +119,9 @@ class Ledger:
             outputs=tuple(filter(None, node.outputs)),
             constant=step.constant,
         )
-        if self.reports and self.reports[-1].name == report.name:  # another output of the same node
-            report = self.reports.pop().with_more(report)
-        self.reports.append(report)
+        if self.reports and self.reports[-1].name == own.name:  # another output of the same node
+            own = self.reports.pop().with_more(own)
+        self.reports.append(own)
         if self._progress is not None:
             self._progress(len(self.reports), len(self._plan.steps))
 
@@ -129,6 +130,17 @@ class Ledger:
             axis = batch_axis(self._plan.graph, self._value, first.shape, self._feeds)
             self._count = 1 if axis is None else first.shape[axis]
             self._axes = axes_of_samples(self._plan, self._value, axis) if self._count > 1 else {}
+
+    def part(self, feeds: Arrays) -> Ledger:
+        """Books of some of the samples."""
+        return Ledger(self._plan, feeds)
+
+    def join(self, parts: Sequence[Any]) -> None:
+        """The books of all samples from those of each part of them, in their order."""
+        nodes = zip(*(part.reports for part in parts), strict=True)
+        self.reports = [report(parts) for parts in nodes]
+        if self._progress is not None:
+            self._progress(len(self._plan.steps), len(self._plan.steps))
 
     def alarm(self, started: Any) -> list[str]:
         """A warning, if more than 1 % of what started in a sample, or in the batch, is lost and nobody claims it.

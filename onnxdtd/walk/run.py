@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,54 +13,12 @@ from onnxdtd.plan.batch import batch_axis, samples_first
 from onnxdtd.plan.focus import NOWHERE, Focus
 from onnxdtd.plan.plan import Plan, needed
 from onnxdtd.plan.seed import Seed, ask, start_of
-from onnxdtd.plan.target import Target
 from onnxdtd.types import Arrays
-from onnxdtd.walk.backward import Listener, Observer, Strand, tell_nobody, walk_all, watch_nothing
+from onnxdtd.walk.backward import Strand, walk_all
 from onnxdtd.walk.forward import Forward
+from onnxdtd.walk.outcome import Asked, Outcome, Snapshot
+from onnxdtd.walk.parted import apart
 from onnxdtd.walk.stepping import Reading
-
-SUMS_BYTES = 1 << 28
-"""Of activations, up to which the sums made of them are kept beside."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """outputs: of the model. logits: the explained value. seed: what of it is explained. relevance: of each float
-    input. kept: of each value that the plan keeps. begun: where relevance started inside, of each sample, how
-    much."""
-
-    outputs: dict[str, npt.NDArray[Any]]
-    logits: npt.NDArray[Any]
-    seed: Seed
-    relevance: dict[str, npt.NDArray[Any]]
-    kept: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
-    begun: npt.NDArray[np.float64] | None = None
-
-
-@dataclass
-class Snapshot:
-    """The inside of a model at one input, filled by the NumPy engine for further walks from there.
-
-    values: every activation that the walk reads. sums: what rules made of them, None where that takes much memory.
-    """
-
-    values: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
-    sums: dict[Any, Any] | None = None
-
-    def fill(self, values: dict[str, npt.NDArray[Any]]) -> None:
-        """Take the values, and room for sums, which are about as large."""
-        self.values = values
-        arrays = [a for value in values.values() for a in (value if isinstance(value, list) else [value])]
-        self.sums = {} if sum(array.nbytes for array in arrays) <= SUMS_BYTES else None
-
-
-@dataclass(frozen=True, eq=False)
-class Asked:
-    """A target, and who is told of the walk from it, see `backward.Strand`: by the NumPy engine only."""
-
-    target: Target
-    observe: Observer = watch_nothing
-    ledger: Listener = tell_nobody
 
 
 class Walker(Protocol):
@@ -100,6 +58,7 @@ class NumpyWalker:
         self.forward = forward or Forward(plan.graph, reads(plan), providers)
         self.values = Reading(self.forward, plan.graph, plan.steps, providers)
         self.kept: dict[Any, Any] = {} if kept is None else kept
+        self._apart = apart(plan)
 
     def __call__(
         self,
@@ -108,9 +67,25 @@ class NumpyWalker:
         snapshot: Snapshot | None = None,
         focus: Focus = NOWHERE,
     ) -> list[Outcome]:
-        """Explain several targets of one batch, by one forward pass and one walk."""
+        """Explain several targets of one batch, by one forward pass and one walk; many samples in chunks, where they
+        stand apart."""
+        plain = snapshot is None and not focus.only and not focus.start
+        if self._apart and plain and all(one.target.by_sample for one in asked):
+            made = self._apart(feeds, asked, partial(self._whole, focus=focus))
+            if made is not None:
+                return made
+        return self._whole(feeds, asked, snapshot, focus)
+
+    def _whole(
+        self,
+        feeds: Arrays,
+        asked: Sequence[Asked],
+        snapshot: Snapshot | None = None,
+        focus: Focus = NOWHERE,
+        threads: int = 0,
+    ) -> list[Outcome]:
         plan, sums = self.plan, None
-        values = self.values(feeds)
+        values = self.values(feeds, threads)
         if snapshot is not None:
             snapshot.fill(values)
             sums = snapshot.sums
@@ -126,7 +101,7 @@ class NumpyWalker:
                 seed = ask(one.target, plan.graph, plan.output, values, feeds)
                 begin = start_of(plan.seed, seed, logits)
             seeds.append(seed)
-            strands.append(Strand(begin, one.observe, one.ledger))
+            strands.append(Strand(begin, one.books.observe, one.books.listen))
         masks = focus.masks({name: values[name].shape for name in focus.only})
         arrived = walk_all(
             plan, values, strands, kept=self.kept, free=snapshot is None, sums=sums, masks=masks

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from onnxdtd import Explainer
-from onnxdtd.compiled import chunks, ready
+from onnxdtd.compiled import ready
 from onnxdtd.compiled.run import OnnxWalker
+from onnxdtd.walk import chunks
 from tests.support.model_text import model
 from tests.support.paths import MODELS
 
@@ -35,8 +36,6 @@ def counted(explainer: Explainer, monkeypatch: pytest.MonkeyPatch) -> list[tuple
         return plain(feeds, threads)
 
     monkeypatch.setattr(made, "_ran", ran)
-    if made._chunks:
-        monkeypatch.setattr(made._chunks, "_run", ran)
     return runs
 
 

@@ -16,7 +16,8 @@ from onnxdtd.model.canonise import canonise
 from onnxdtd.model.load import load
 from onnxdtd.plan.plan import make_plan
 from onnxdtd.plan.target import Target
-from onnxdtd.walk.run import Asked, NumpyWalker
+from onnxdtd.walk.outcome import Asked
+from onnxdtd.walk.run import NumpyWalker
 from tests.support.paths import GOLDENS, MODELS
 
 NETWORKS = [

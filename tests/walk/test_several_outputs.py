@@ -21,7 +21,8 @@ from onnxdtd.plan.target import parse_target
 from onnxdtd.registry import op
 from onnxdtd.walk.backward import walk
 from onnxdtd.walk.ledger import Ledger
-from onnxdtd.walk.run import Asked, NumpyWalker
+from onnxdtd.walk.outcome import Asked
+from onnxdtd.walk.run import NumpyWalker
 from tests.support.model_text import graph, normal
 
 CPU = ["CPUExecutionProvider"]

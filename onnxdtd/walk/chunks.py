@@ -8,24 +8,25 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-import onnx
 
-from onnxdtd.types import Arrays
+from onnxdtd.types import Arrays, Dimension
 
 WORK = 32_000_000
 """Multiplications of the forward pass that make a chunk: some milliseconds on one core."""
 ELEMENT = 50  # multiplications that a number of the input counts as at least
 TOLERANCE = 1e-3  # of the largest: what sums in another order leave stays far below
 
-Run = Callable[[Arrays, int], dict[str, Any]]
-"""Outputs by name; the second argument is how many threads there may be, 0 for one on each core."""
+Shape = Sequence[Dimension]
+T = TypeVar("T")
+Run = Callable[[Arrays, int], T]
+"""What comes of some samples; the second argument is how many threads there may be, 0 for one on each core."""
 
 
 def cores() -> int:
@@ -33,11 +34,18 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def separable(model: onnx.ModelProto, batch: Collection[str], outputs: Mapping[str, Sequence[Any]]) -> bool:
-    """Whether the model says that its samples lie side by side in all that comes out. batch: the names of the batch
-    axis, if it stands nowhere else. outputs: their shapes. A loop may run as often as its longest sample wants."""
-    inner = any(a.HasField("g") or len(a.graphs) for node in model.graph.node for a in node.attribute)
-    return bool(batch) and not inner and all(shape and shape[0] in batch for shape in outputs.values())
+def batch_names(inputs: Iterable[Shape], others: Iterable[Shape]) -> frozenset[str]:
+    """The names that the batch axis goes by, where none of them stands on another axis. inputs, others: shapes."""
+    shapes = [*inputs]
+    first = {shape[0] for shape in shapes if shape and isinstance(shape[0], str)} - {""}
+    behind = {size for shape in (*shapes, *others) for size in shape[1:]}
+    return frozenset(first) if not first & behind else frozenset()
+
+
+def separable(inner: bool, batch: Collection[str], outputs: Iterable[Shape]) -> bool:
+    """Whether samples lie side by side in all that comes out. inner: whether there are loops or branches, which may
+    run as often as their longest sample wants. batch: the names of the batch axis. outputs: their shapes."""
+    return bool(batch) and not inner and all(shape and shape[0] in batch for shape in outputs)
 
 
 def rows_of(feeds: Arrays, split: Collection[str], work: int) -> tuple[int, int]:
@@ -56,38 +64,53 @@ def rows_of(feeds: Arrays, split: Collection[str], work: int) -> tuple[int, int]
 
 class Chunks:
     """Runs a batch in chunks. Whether samples stand apart is seen when the first batch is run: the first and the last
-    sample, as a pair of their own, must come out as they do among others. pair: runs them; True for chunks of one
-    sample, which need no session for several afterwards."""
+    sample, as a pair of their own, must come out as they do among others."""
 
-    def __init__(self, run: Run, work: int, pair: Callable[[Arrays, bool], dict[str, Any]]) -> None:
-        self._run, self._work, self._pair, self.apart = run, work, pair, True
+    def __init__(self, work: int) -> None:
+        self._work, self.apart = work, True
         self._seen = False
 
-    def __call__(self, feeds: Arrays, split: Collection[str]) -> dict[str, Any] | None:
-        """The outputs by name; None where the batch is better run as a whole, or must be."""
+    def __call__(
+        self,
+        feeds: Arrays,
+        split: Collection[str],
+        run: Run[T],
+        pair: Callable[[Arrays, bool], T],
+        join: Callable[[list[T]], T],
+        arrays: Callable[[T], Mapping[str, npt.NDArray[Any]]],
+    ) -> T | None:
+        """What comes of all samples; None where the batch is better run as a whole, or must be. split: the inputs
+        that have a row for each sample. pair: runs two samples; True where chunks are of one sample, which need no
+        session for several afterwards. join: makes one result of several. arrays: of a result, by name."""
         count, rows = rows_of(feeds, split, self._work)
         if not self.apart or count <= rows:
             return None
-        ends, pair = np.array([0, count - 1]), dict[str, Any]()
+        ends, alone = np.array([0, count - 1]), dict[str, npt.NDArray[Any]]()
         if not self._seen:  # first, so that what it takes is free again
-            pair = self._pair({n: x[ends] if n in split else x for n, x in feeds.items()}, rows == 1)
+            alone = dict(arrays(pair({n: x[ends] if n in split else x for n, x in feeds.items()}, rows == 1)))
         starts = list(range(0, count, rows))
         # What cores would be idle beside has them all.
         full = len(starts) - len(starts) % cores()
         with ThreadPoolExecutor(cores()) as pool:
             # The limit of time is one of the caller's context.
             jobs = [
-                pool.submit(copy_context().run, self._run, _rows(feeds, split, s, s + rows), 1)
+                pool.submit(copy_context().run, run, _rows(feeds, split, s, s + rows), 1)
                 for s in starts[:full]
             ]
             try:
                 parts = [job.result() for job in jobs]
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)
-        parts += [self._run(_rows(feeds, split, s, s + rows), 0) for s in starts[full:]]
-        whole = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-        self.apart, self._seen = all(equal_to_rounding(whole[n][ends], pair[n]) for n in pair), True
+        parts += [run(_rows(feeds, split, s, s + rows), 0) for s in starts[full:]]
+        whole = join(parts)
+        made = arrays(whole)
+        self.apart, self._seen = all(equal_to_rounding(made[n][ends], alone[n]) for n in alone), True
         return whole if self.apart else None
+
+
+def side_by_side(parts: Sequence[Mapping[str, npt.NDArray[Any]]]) -> dict[str, npt.NDArray[Any]]:
+    """The arrays of several parts, by name."""
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def _rows(feeds: Arrays, split: Collection[str], start: int, end: int) -> dict[str, Any]:
