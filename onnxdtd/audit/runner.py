@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Unpack
 
 from onnxdtd.audit import class_similarity, conservation, gradient_x_input, input_blind, quantisation, seeds
@@ -26,6 +27,7 @@ from onnxdtd.settings import passes_entry
 from onnxdtd.types import Inputs, OnProgress
 from onnxdtd.walk.forward import is_quantised
 from onnxdtd.walk.outcome import Snapshot
+from onnxdtd.walk.parted import beside
 from onnxdtd.walk.run import samples
 
 
@@ -109,13 +111,14 @@ def quick_each(
     explainer, inside = explainer.at(first.inputs), snapshot or Snapshot()
     plan = explainer.plan(first.output)
     probes = at_once([Probe.of(explainer, e, inside) for e in explanations])
-    shuffled = input_blind.shuffled(probes[0])
-    others = [None] * len(probes) if shuffled is None else at_once([shuffled.asking(p) for p in probes])
-    by_gradient = probes[0].by("gradient_x_input")
-    gradients = at_once([by_gradient.asking(p) for p in probes])
-    alike = class_similarity.against_far_class(explanations, probes)
+    with beside(partial(_at_shuffled, probes)) as others:  # the longest walk, on a core of its own
+        by_gradient = probes[0].by("gradient_x_input")
+        gradients = at_once([by_gradient.asking(p) for p in probes])
+        alike = class_similarity.against_far_class(explanations, probes)
     each = []
-    for e, probe, other, gradient, far in zip(explanations, probes, others, gradients, alike, strict=True):
+    for e, probe, other, gradient, far in zip(
+        explanations, probes, others.result(), gradients, alike, strict=True
+    ):
         findings = {
             "conservation": conservation.conservation(plan, e),
             "class_similarity": far,
@@ -126,6 +129,11 @@ def quick_each(
             findings["quantisation"] = quantisation.quantisation(plan, e, probe)
         each.append([_signed(AUDITS[name], finding) for name, finding in findings.items()])
     return each
+
+
+def _at_shuffled(probes: Sequence[Probe]) -> Sequence[Probe | None]:
+    shuffled = input_blind.shuffled(probes[0])
+    return [None] * len(probes) if shuffled is None else at_once([shuffled.asking(p) for p in probes])
 
 
 def audited(explainer: Explainer, x: Inputs, target: Any = None, **ways: Any) -> Explanation:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import copy_context
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +23,7 @@ from onnxdtd.walk.outcome import Asked, Books, Outcome
 LARGER = 4
 """So many times as many samples make a chunk as of a compiled walk: each of its nodes costs Python's time."""
 ROWS = "onnxdtd/rows"
+T = TypeVar("T")
 Walk = Callable[..., list[Outcome]]
 
 
@@ -64,6 +68,13 @@ class Parted:
         for one, (_, books) in zip(asked, made, strict=True):
             one.books.join(books)
         return [whole for whole, _ in made]
+
+
+@contextmanager
+def beside(job: Callable[[], T]) -> Iterator[Future[T]]:
+    """A walk on another core while the block runs, which it does not outlive."""
+    with one_thread(), ThreadPoolExecutor(1) as pool:
+        yield pool.submit(copy_context().run, job)
 
 
 def _joined(parts: Sequence[list[tuple[Outcome, list[Books]]]]) -> list[tuple[Outcome, list[Books]]]:
