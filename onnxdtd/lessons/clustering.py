@@ -167,7 +167,8 @@ def _group(
         near = min(15, len(rows) - 1)
         way = library.UMAP(n_neighbors=near, random_state=seed, n_jobs=1)
         maps["umap"] = np.asarray(way.fit_transform(spectrum.vectors), np.float32)
+    scores = tuple(outlying(rows, spectrum.labels, spectrum.cuts, spectrum.gap))
     return Group(
         name, tuple(ids), np.array(places), spectrum.labels, spectrum.eigenvalues, spectrum.vectors, maps,
-        tuple(outlying(rows, spectrum.labels)), np.linalg.norm(rows - means[spectrum.labels], axis=1), total,
+        scores, np.linalg.norm(rows - means[spectrum.labels], axis=1), total,
     )  # fmt: skip

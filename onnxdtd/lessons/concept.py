@@ -23,16 +23,19 @@ from onnxdtd.explanation import Explanation
 from onnxdtd.folder import plain, write_folder
 from onnxdtd.inputs import Row, open_data
 from onnxdtd.lessons.channels import Channels, layer_at, reduced, tallied
+from onnxdtd.lessons.features import features
 from onnxdtd.lessons.gallery import draw_channel, draw_located
 from onnxdtd.lessons.layers import Layer, layer_of
-from onnxdtd.lessons.lesson import class_of
-from onnxdtd.lessons.references import Located, Reference
+from onnxdtd.lessons.references import Located, Reference, described
 from onnxdtd.lessons.reread import reread
+from onnxdtd.settings import passes_entry
 from onnxdtd.sheets import write_csv
 from onnxdtd.types import Array
 
 SCHEMA = "onnxdtd.concepts/1"
 REDUCTIONS = ("sum", "max")
+SIDE = 20
+"""Pixels along a heatmap that is compared with others."""
 
 
 @dataclass(frozen=True)
@@ -71,18 +74,44 @@ class Concepts:
         only = {self.layer.name: {self.layer.axis: [channel]}}
         return self.made.explainer(inputs, self.made.target, only=only)
 
+    def parts(self, channel: int) -> dict[str, tuple[Row, Explanation]]:
+        """By id, each reference row of one of the described channels with its conditional explanation."""
+        if self.made.data is None:
+            raise InputError(f"'{self.folder}' was explained from data in memory: name them (data)")
+        only = {self.layer.name: {self.layer.axis: [channel]}}
+        chosen = sorted({(r.place, r.id) for r in (*self.relevant[channel], *self.active[channel])})
+        rows = (replace(row, id=name) for name, row in reread(self.made.data, chosen))
+        explained = explain_each(self.made.explainer, rows, self.made.target, only=only)
+        return {row.id: (row, e) for row, e in explained}
+
+    def agreement(
+        self, channel: int, parts: Mapping[str, tuple[Row, Explanation]] | None = None
+    ) -> float | None:
+        """Whether the conditional heatmaps of a channel's RelMax rows are at the same place, -1 to 1: the mean cosine
+        of any two, made small as clusters take them. 1 is what an artefact does that never moves. None where fewer
+        than two rows can be compared."""
+        parts = self.parts(channel) if parts is None else parts
+        maps = [features(parts[r.id][1].relevance, SIDE) for r in self.relevant[channel]]
+        rows = [row for row in maps if row is not None]
+        if len(rows) < 2 or len({row.size for row in rows}) > 1:
+            return None
+        cosines = np.stack(rows) @ np.stack(rows).T
+        return float((cosines.sum() - np.trace(cosines)) / (len(rows) * (len(rows) - 1)))
+
     def save(self, directory: str | Path, pictures: bool = True, located: Located | None = None) -> Path:
-        """Write concepts.json, channels.csv, references.csv, and a grid of reference rows for each channel. located:
-        what `where` gave, drawn too. Raises UsageError where the folder holds something else."""
+        """Write concepts.json, channels.csv, references.csv, and with pictures a grid of reference rows for each
+        channel, whose `agreement` is then in the JSON too. located: what `where` gave, drawn too. Raises UsageError
+        where the folder holds something else."""
 
         def fill(folder: Path) -> dict[str, Any]:
             write_csv(folder / "channels.csv", self.lines)
             write_csv(folder / "references.csv", self.reference_lines)
-            if pictures:
-                self._draw(folder)
-            if located is not None and pictures:
-                draw_located(located, folder / "where.png", self.layer.name)
-            return self.document() | ({} if located is None else {"where": located.document()})
+            more: dict[str, Any] = {"agreement": self._draw(folder)} if pictures else {}
+            if located is not None:
+                more["where"] = located.document()
+                if pictures:
+                    draw_located(located, folder / "where.png", self.layer.name)
+            return self.document() | more
 
         return write_folder(directory, SCHEMA, fill)
 
@@ -113,20 +142,18 @@ class Concepts:
             for rank, r in enumerate(rows, 1)
         ]
 
-    def _draw(self, folder: Path) -> None:
-        """channel-C.png for each channel, where rows have pictures."""
+    def _draw(self, folder: Path) -> dict[str, float | None]:
+        """channel-C.png for each channel, where rows have pictures; the agreement of each."""
+        agreements = {}
         for c in self.relevant:
-            only = {self.layer.name: {self.layer.axis: [c]}}
-            chosen = sorted({(r.place, r.id) for r in (*self.relevant[c], *self.active[c])})
-            assert self.made.data is not None
-            rows = (replace(row, id=name) for name, row in reread(self.made.data, chosen))
-            explained = explain_each(self.made.explainer, rows, self.made.target, only=only)
-            parts = {row.id: (row, e) for row, e in explained}
+            parts = self.parts(c)
+            agreements[str(c)] = self.agreement(c, parts)
             of = [
                 name for name, entries in self.classes.items() if c in [entry["channel"] for entry in entries]
             ]
             heading = f"channel {c} of {self.layer.name}, of the most relevant ones for {', '.join(of)}"
             draw_channel(folder / f"channel-{c}.png", heading, self.relevant[c], self.active[c], parts)
+        return agreements
 
     def _row(self, row: Any) -> Row:
         results = Results(self.folder)
@@ -180,17 +207,23 @@ def concepts(
             raise UsageError(f"{what} is a number of 1 or more, not {number!r}")
     made = reopened(results.folder, explainer, model, data)
     question = made.explainer.loaded.question(made.target)
-    chosen = layer_of(made.explainer.plan(question.output), layer, axis)
+    plan = made.explainer.plan(question.output)
+    if many := passes_entry(made.explainer.method) or passes_entry(plan.passes):
+        raise UsageError(
+            f"'{results.folder}' was explained by {many.name}, which takes many passes, and concepts need one walk: "
+            "run batch with another method, such as epsilon_plus"
+        )
+    chosen = layer_of(plan, layer, axis)
     counted = tallied(
         results, made, chosen, classes=classes, references=references, relmax=relmax, actmax=actmax
     )
     ranked = {name: _ranked(counted, name, top) for name in sorted(counted.rows)}
     channels = sorted({entry["channel"] for entries in ranked.values() for entry in entries})
-    described = _described(results, counted, channels)
+    relevant, active = described(results, counted, channels)
     settings = {"layer": chosen.name, "axis": chosen.axis, "channels": chosen.channels, "why": chosen.why,
                 "classes": list(classes), "top": top, "references": references, "relmax": relmax, "actmax": actmax,
                 "batch": str(results.folder)}  # fmt: skip
-    return Concepts(results.folder, chosen, ranked, *described, counted.left_out, settings, made)
+    return Concepts(results.folder, chosen, ranked, relevant, active, counted.left_out, settings, made)
 
 
 def _ranked(counted: Channels, name: str, top: int) -> tuple[Mapping[str, Any], ...]:
@@ -201,19 +234,3 @@ def _ranked(counted: Channels, name: str, top: int) -> tuple[Mapping[str, Any], 
          "positive": float(counted.positive[name][c] / rows), "rows": rows}
         for c in np.argsort(-shares, kind="stable")[:top].tolist()
     )  # fmt: skip
-
-
-def _described(
-    results: Results, counted: Channels, channels: Sequence[int]
-) -> tuple[dict[int, tuple[Reference, ...]], dict[int, tuple[Reference, ...]]]:
-    """The reference rows of these channels, by relevance and by activation."""
-    kinds = [{c: highest.of(c) for c in channels} for highest in (counted.relevant, counted.active)]
-    positions = {at for kind in kinds for pairs in kind.values() for at, _ in pairs}
-    columns = ["id", "row", "label", "prediction", "target", "target_name"]
-    rows = {at: row for at, row in enumerate(results.rows(columns)) if at in positions}
-    relevant, active = (
-        {c: tuple(Reference(rows[at]["id"], rows[at]["row"], class_of(rows[at]), x) for at, x in pairs)
-         for c, pairs in kind.items()}
-        for kind in kinds
-    )  # fmt: skip
-    return relevant, active

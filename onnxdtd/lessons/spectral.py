@@ -9,6 +9,7 @@ coordinate, and the rows, each made 1 long, are clustered by k-means.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,18 +24,31 @@ DENSE = 256
 @dataclass(frozen=True)
 class Spectrum:
     """labels: the cluster of each row, the largest cluster being 0. eigenvalues: the least ones, ascending. vectors:
-    of them, (N, count of eigenvalues)."""
+    of them, (N, count of eigenvalues). cuts: of each cluster, the share of its rows' neighbours that lie in others
+    (its part of the normalised cut, Shi and Malik 2000)."""
 
     labels: Array
     eigenvalues: Array
     vectors: Array
+    cuts: tuple[float, ...]
+
+    @property
+    def gap(self) -> float:
+        """l_(c+1) - l_c behind the eigenvalues of the c clusters: how clearly the rows fall apart into them."""
+        count = len(self.cuts)
+        return (
+            float(self.eigenvalues[count] - self.eigenvalues[count - 1])
+            if count < len(self.eigenvalues)
+            else 0.0
+        )
 
 
 def spectral(rows: Array, neighbours: int, most: int, count: int | None = None, seed: int = 0) -> Spectrum:
     """The clusters of rows (N, F). neighbours: of each row. most: clusters. count: of clusters, instead of where the
     gap is."""
     neighbours, most = min(neighbours, len(rows) - 1), min(most, len(rows) - 1)
-    values, vectors = _eigen(_affinity(rows, neighbours), min(max(most, count or 0) + 1, len(rows)), seed)
+    affinity = _affinity(rows, neighbours)
+    values, vectors = _eigen(affinity, min(max(most, count or 0) + 1, len(rows)), seed)
     clusters = eigengap(values[: most + 1]) if count is None else min(count, len(rows))
     places = vectors[:, :clusters]
     places = places / np.maximum(np.linalg.norm(places, axis=1, keepdims=True), 1e-12)
@@ -42,7 +56,8 @@ def spectral(rows: Array, neighbours: int, most: int, count: int | None = None, 
         labels = np.zeros(len(rows), np.int64)
     else:
         labels = sklearn("cluster").KMeans(clusters, n_init=10, random_state=seed).fit_predict(places)
-    return Spectrum(_by_size(labels), values, vectors)
+    labels = _by_size(labels)
+    return Spectrum(labels, values, vectors, _cuts(affinity, labels))
 
 
 def eigengap(eigenvalues: Array) -> int:
@@ -78,6 +93,15 @@ def _eigen(affinity: Array, count: int, seed: int) -> tuple[Array, Array]:
     return np.maximum(1 - largest[order], 0), vectors[:, order]
 
 
+def _cuts(affinity: Array, labels: Array) -> tuple[float, ...]:
+    """sum of W_ij from a cluster to others, over the sum of its W_ij."""
+    cuts = []
+    for label in range(int(labels.max()) + 1):
+        ours = affinity[np.flatnonzero(labels == label)]
+        cuts.append(float(ours[:, np.flatnonzero(labels != label)].sum() / ours.sum()))
+    return tuple(cuts)
+
+
 def _by_size(labels: Array) -> Array:
     """The same clusters, numbered from the largest; of equal ones, the one with the first row first."""
     names, first, sizes = np.unique(labels, return_index=True, return_counts=True)
@@ -86,16 +110,16 @@ def _by_size(labels: Array) -> Array:
     return np.array([ranks[label] for label in labels], np.int64)
 
 
-def outlying(rows: Array, labels: Array) -> list[float]:
-    """How much each cluster is a thing of its own, 0 to 1.
+def outlying(rows: Array, labels: Array, cuts: Sequence[float], gap: float) -> list[float]:
+    """How much each cluster is a thing of its own.
 
-        score = (1 - n / N) F / (1 + F),    F = |m - m'|^2 / (s + s')
+        score = (1 - n / N) (1 - cut) gap F / (1 + F),    F = |m - m'|^2 / (s + s')
 
-    n of N rows are in it; m and m' are the means of its rows and of all others, s and s' their mean squared distances
-    to these: F is Fisher's criterion. Small and far away is 1; the only cluster 0.
+    n of N rows are in it; cut, gap: see `Spectrum`; m and m' are the means of its rows and of all others, s and s'
+    their mean squared distances to these: F is Fisher's criterion. 0 is the only cluster of a class.
     """
     scores = []
-    for label in range(int(labels.max()) + 1):
+    for label, cut in enumerate(cuts):
         inside = labels == label
         if inside.all():
             scores.append(0.0)
@@ -103,5 +127,7 @@ def outlying(rows: Array, labels: Array) -> list[float]:
         ours, others = rows[inside], rows[~inside]
         apart = float(((ours.mean(axis=0) - others.mean(axis=0)) ** 2).sum())
         spread = sum(float(((some - some.mean(axis=0)) ** 2).sum(axis=1).mean()) for some in (ours, others))
-        scores.append((1 - inside.mean()) * (apart / (apart + spread) if apart else 0.0))
-    return [float(score) for score in scores]
+        scores.append(
+            float((1 - inside.mean()) * (1 - cut) * gap * (apart / (apart + spread) if apart else 0.0))
+        )
+    return scores

@@ -15,7 +15,7 @@ import pytest
 import onnxdtd
 from onnxdtd.datasets.recipe import reopened
 from onnxdtd.lessons.features import features, spans
-from onnxdtd.lessons.spectral import eigengap, outlying
+from onnxdtd.lessons.spectral import eigengap, outlying, spectral
 from tests.support.command_line import Cli, command_line
 from tests.support.model_text import model
 
@@ -78,8 +78,18 @@ def test_the_gap_and_the_outlier_score_by_hand() -> None:
     assert eigengap(np.array([0, 0, 0.5, 0.6])) == 2
     assert eigengap(np.array([0, 0.4, 0.5, 0.6])) == 1
     rows = np.array([[0.0], [2.0], [10.0]])
-    np.testing.assert_allclose(outlying(rows, np.array([0, 0, 1])), [81 / 82 / 3, 81 / 82 * 2 / 3])
-    assert outlying(rows, np.zeros(3, int)) == [0.0]
+    scores = outlying(rows, np.array([0, 0, 1]), (0.0, 0.25), 0.5)
+    np.testing.assert_allclose(scores, [81 / 82 / 6, 81 / 82 / 3 * 0.75])
+    assert outlying(rows, np.zeros(3, int), (0.0,), 0.5) == [0.0]
+
+
+def test_a_cut_is_the_share_of_neighbours_elsewhere() -> None:
+    """Four rows in a line, each joined to the next: of the three ends that two of them have, one leads away."""
+    pytest.importorskip("sklearn", reason="clusters are found by scikit-learn")
+    spectrum = spectral(np.array([[0.0], [1.0], [2.1], [4.0]]), 1, 2, 2)
+    assert spectrum.labels.tolist() == [0, 0, 1, 1]
+    assert spectrum.cuts == (1 / 3, 1 / 3)
+    assert spectrum.gap == pytest.approx(1.0)  # of the walk on a line of four: 0, .5, 1.5, 2
 
 
 def test_planted_rows_are_a_cluster(job: onnxdtd.Results, tmp_path: Path) -> None:
@@ -91,7 +101,8 @@ def test_planted_rows_are_a_cluster(job: onnxdtd.Results, tmp_path: Path) -> Non
     marked = {str(i) for i in range(ROWS, 2 * ROWS, ROWS // MARKED)}
     best = clusters.lines[0]
     assert (best["cluster"], best["rows"], best["share"]) == (1, MARKED, MARKED / ROWS)
-    assert best["score"] > 0.6
+    other = clusters.lines[1]
+    assert best["score"] > 2 * other["score"] > 0
     assert {row["id"] for row in clusters.rows if row["cluster"] == 1} == marked
     assert set(group.maps["tsne"].shape) == {ROWS, 2}
     again = onnxdtd.cluster(job, neighbours=5, classes=["1"])

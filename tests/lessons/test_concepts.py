@@ -75,6 +75,28 @@ def test_channels_and_their_references(
     assert (list(only.classes), len(only.relevant[0])) == (["1"], 1)
 
 
+def test_channels_that_look_at_one_place_agree(tmp_path: Path) -> None:
+    """Channel 0 sees the first pixel only, channel 1 the others, of which each row has another one lit."""
+    masks = np.zeros((1, 2, 3, 3), np.float32)
+    masks[0, 0, 0, 0] = 1
+    masks[0, 1] = 1 - masks[0, 0]
+    net = model(
+        "(float[N, 1, 3, 3] x) => (float[N, 2] y) { p = Mul(x, m)\n h = Relu(p)\n"
+        " s = ReduceSum<keepdims = 0>(h, axes)\n y = MatMul(s, w) }",
+        m=masks, axes=np.array([2, 3]), w=np.array([[3, 0], [1, 0]], np.float32),
+    )  # fmt: skip
+    onnx.save(net, tmp_path / "net.onnx")
+    rows = np.zeros((3, 1, 3, 3), np.float32)
+    rows[:, 0, 0, 0] = 1
+    rows.reshape(3, -1)[[0, 1, 2], [2, 4, 6]] = 1
+    np.save(tmp_path / "x.npy", rows)
+    results = onnxdtd.batch(tmp_path / "net.onnx", tmp_path / "x.npy", tmp_path / "job", 0, "epsilon_plus")
+    concepts = onnxdtd.concepts(results, "h", references=3)
+    assert [entry["channel"] for entry in concepts.classes["0"]] == [0, 1]
+    assert concepts.agreement(0) == pytest.approx(1)
+    assert concepts.agreement(1) == pytest.approx(0)
+
+
 def test_the_rows_with_the_largest_numbers() -> None:
     highest = Highest(1, 2)
     for row, x in enumerate([1.0, 3.0, 1.0, 3.0, np.nan, 2.0]):
@@ -131,6 +153,9 @@ def test_the_command_its_files_and_what_it_refuses(cli: Cli, job: dict[str, Any]
     ):
         code, out, err = cli("concepts", "job", "-o", "out", *words)
         assert (code, out, err.count("\n")) == (2, "", 1), words
+    assert cli("batch", "net.onnx", "rows.csv", "-o", "many", "-m", "occlusion")[0] == 0
+    code, _, err = cli("concepts", "many", "-o", "out")
+    assert (code, "was explained by occlusion, which takes many passes" in err) == (2, True)
     (tmp_path / "rows.csv").write_text("id,p,q\na,3,0\nz,5,4\nc,1,-2\n")
     code, _, err = cli("concepts", "job", "-o", "out")
     assert (code, "row 1 was 'b' and is 'z'" in err) == (2, True)
