@@ -31,6 +31,7 @@ _MANIFESTS = {
     "onnxdtd.compare": "compare.json",
     "onnxdtd.concepts": "concepts.json",
     "onnxdtd.evaluation": "evaluation.json",
+    "onnxdtd.lesson": "lesson.json",
     "onnxdtd.results": "results.json",
     "onnxdtd.pair": "pair.json",
 }

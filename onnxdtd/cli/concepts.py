@@ -19,6 +19,16 @@ Examples:
 Concept relevance propagation (Achtibat et al. 2023): RelMax shows rows where a channel mattered most, ActMax rows
 where it was most active. A layer that `batch --keep` has stored is not explained again."""
 
+Model = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="MODEL",
+        readable=False,
+        show_default=False,
+        help="The model, where it is no longer where `batch` read it.",
+    ),
+]
+
 
 def concepts(
     directory: Annotated[
@@ -45,11 +55,7 @@ def concepts(
                      help="Say and draw where the concepts of one row are: its id, or a file."),
     ] = None,
     pictures: Annotated[bool, typer.Option("--pictures/--no-pictures", help="Draw a grid for each channel.")] = True,
-    model: Annotated[
-        Path | None,
-        typer.Option(metavar="MODEL", readable=False, show_default=False,
-                     help="The model, where it is no longer where `batch` read it."),
-    ] = None,
+    model: Model = None,
     data: Data = None,
     json_: options.Json = False,
 ) -> str:  # fmt: skip

@@ -7,12 +7,14 @@ from typing import Annotated
 
 import typer
 
-from onnxdtd.cli import options
+from onnxdtd.cli import cluster, concepts, options, texts
 
 EXAMPLES = """\b
 Examples:
   onnxdtd summary job
-  onnxdtd summary job --csv parts.csv"""
+  onnxdtd summary job --csv parts.csv
+  onnxdtd summary job -o lesson
+  onnxdtd summary texts --tokenizer tokenizer.json"""
 
 
 def summary(
@@ -22,9 +24,17 @@ def summary(
     csv: Annotated[
         Path | None, typer.Option("--csv", metavar="FILE", help="Write every part of every class there.")
     ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="OUT", show_default=False,
+                     help="Write lesson.json, parts.csv and pictures there: beeswarms of tables, regions."),
+    ] = None,
+    tokenizer: texts.Tokenizer = None,
+    model: concepts.Model = None,
+    data: cluster.Data = None,
     json_: options.Json = False,
-) -> str:
-    """Mean |relevance| of each feature, channel, region or position by class, and how often each finding fired."""
+) -> str:  # fmt: skip
+    """Mean |relevance| by class of features, channels, regions, positions or tokens, and how often findings fired."""
     from onnxdtd.cli import lesson_job
 
-    return lesson_job.summary(directory, csv, as_json=json_)
+    return lesson_job.summary(directory, csv, output, tokenizer, model, data, as_json=json_)

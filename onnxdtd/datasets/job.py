@@ -15,6 +15,7 @@ import numpy as np
 from onnxdtd.arrow import arrow
 from onnxdtd.datasets.actors import outcomes as outcomes_on
 from onnxdtd.datasets.columns import Store
+from onnxdtd.datasets.contact import draw_contact
 from onnxdtd.datasets.pool import outcomes
 from onnxdtd.datasets.ray import Ray
 from onnxdtd.datasets.recipe import recipe
@@ -180,6 +181,8 @@ def _run(
     record.failed |= untried  # beyond the limit
     record.forget()
     record.sweep()
+    if job.store.overlays and tried:
+        draw_contact(job.folder)
     record.write({"state": "finished", "rows": len(record.done), "failed": len(record.failed)})
     return tally()
 

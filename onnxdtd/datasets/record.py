@@ -4,6 +4,7 @@ manifest.json   the settled things, from the start; another job is refused by th
 shards/         Parquet files, named by their first row
 failed.jsonl    id and reason of each row that could not be explained
 overlays/       a picture of each row, on request
+contact.png     the first of them on one page
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What a data set teaches: the rows that `batch` has explained, read together.
 
-Read `lesson` (`summarise`: means by class), `clustering` (`cluster`, by `features` and
+Read `summing` (`summarise`: means by class, a `Lesson`), `clustering` (`cluster`, by `features` and
 `spectral`),
 `concept` (`concepts`, by `layers` and `channels`).
 """
@@ -8,6 +8,7 @@ Read `lesson` (`summarise`: means by class), `clustering` (`cluster`, by `featur
 from onnxdtd.lessons.clustering import cluster
 from onnxdtd.lessons.clusters import Clusters
 from onnxdtd.lessons.concept import Concepts, concepts
-from onnxdtd.lessons.lesson import Lesson, summarise
+from onnxdtd.lessons.lesson import Lesson
+from onnxdtd.lessons.summing import summarise
 
 __all__ = ["Clusters", "Concepts", "Lesson", "cluster", "concepts", "summarise"]

@@ -14,12 +14,12 @@ import numpy as np
 
 from onnxdtd.datasets import Results
 from onnxdtd.datasets.recipe import Reopened
+from onnxdtd.datasets.reread import check_ids, reread
 from onnxdtd.each import explain_each
 from onnxdtd.errors import InputError
 from onnxdtd.inputs import Row
+from onnxdtd.lessons.classes import class_of
 from onnxdtd.lessons.layers import Layer
-from onnxdtd.lessons.lesson import class_of
-from onnxdtd.lessons.reread import check_ids, reread
 from onnxdtd.types import Array
 
 COLUMNS = ["id", "row", "label", "prediction", "target", "target_name"]

@@ -14,10 +14,10 @@ import numpy as np
 
 from onnxdtd.datasets import Results
 from onnxdtd.errors import InputError, UsageError
+from onnxdtd.lessons.classes import class_of
 from onnxdtd.lessons.clusters import Clusters
 from onnxdtd.lessons.features import features
 from onnxdtd.lessons.groups import Group
-from onnxdtd.lessons.lesson import class_of
 from onnxdtd.lessons.library import sklearn, umap
 from onnxdtd.lessons.spectral import Spectrum, flattened, outlying, spectral
 from onnxdtd.types import Array

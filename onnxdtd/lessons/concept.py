@@ -16,6 +16,7 @@ import numpy as np
 
 from onnxdtd.datasets import Results
 from onnxdtd.datasets.recipe import Reopened, reopened
+from onnxdtd.datasets.reread import reread
 from onnxdtd.each import explain_each
 from onnxdtd.errors import InputError, UsageError
 from onnxdtd.explainer import Explainer
@@ -27,7 +28,6 @@ from onnxdtd.lessons.features import features
 from onnxdtd.lessons.gallery import draw_channel, draw_located
 from onnxdtd.lessons.layers import Layer, layer_of
 from onnxdtd.lessons.references import Located, Reference, described
-from onnxdtd.lessons.reread import reread
 from onnxdtd.settings import passes_entry
 from onnxdtd.sheets import write_csv
 from onnxdtd.types import Array

@@ -10,7 +10,7 @@ from onnxdtd.datasets import Results
 from onnxdtd.explanation import Explanation
 from onnxdtd.inputs import Row
 from onnxdtd.lessons.channels import COLUMNS, Channels
-from onnxdtd.lessons.lesson import class_of
+from onnxdtd.lessons.classes import class_of
 
 
 @dataclass(frozen=True)

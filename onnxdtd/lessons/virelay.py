@@ -21,15 +21,15 @@ import numpy as np
 
 from onnxdtd.datasets import Results
 from onnxdtd.datasets.recipe import Reopened
+from onnxdtd.datasets.reread import check_ids, reread
 from onnxdtd.durable import whole
 from onnxdtd.errors import InputError, UsageError
 from onnxdtd.inputs import Row
 from onnxdtd.inputs.layout import layout_of
+from onnxdtd.lessons.classes import class_of
 from onnxdtd.lessons.clustering import RELEVANCE, relevance_columns
 from onnxdtd.lessons.clusters import Clusters
-from onnxdtd.lessons.lesson import class_of
 from onnxdtd.lessons.library import h5py
-from onnxdtd.lessons.reread import check_ids, reread
 from onnxdtd.render.images import channels_last, picture_of
 from onnxdtd.types import Array
 

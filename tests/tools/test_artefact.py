@@ -43,17 +43,20 @@ def test_the_model_computes_what_was_trained() -> None:
 
 
 def test_the_mark_was_found_without_being_told() -> None:
-    """By the highest score of all clusters and the most constant of all channels; of the control there is none."""
-    planted, control = DOCUMENT["planted"], DOCUMENT["control"]
-    cluster, concepts = planted["cluster"], planted["concepts"]
-    assert cluster["class"] == concepts["class"] == str(DOCUMENT["class"])
-    assert min(cluster["precision"], cluster["recall"]) >= 0.9
-    assert cluster["score"] > 1.3 * max(cluster["next"], control["cluster"]["score"])
-    assert concepts["marked"] == 1
-    assert concepts["inside"] > 10 * 36 / 28**2  # ten times its part of the picture
-    assert concepts["agreement"] > 1.2 * max(concepts["unmarked"], control["concepts"]["agreement"])
+    """By the highest score of all clusters in every network, by the most constant of all channels in most of them."""
+    planted, control, mark = DOCUMENT["planted"], DOCUMENT["control"], str(DOCUMENT["class"])
+    for one in planted:
+        cluster = one["cluster"]
+        assert (cluster["class"], cluster["score"] > cluster["next"]) == (mark, True)
+        assert min(cluster["precision"], cluster["recall"]) > 0.85
+        assert one["called_by_mark"][1] > 0.75 > 0.1 > one["called_by_mark"][0]
+    concepts = [one["concepts"] for one in planted if one["concepts"]["class"] == mark]
+    assert 3 * len(concepts) >= 2 * len(planted)
+    for one in concepts:
+        assert one["marked"] == 1
+        assert one["agreement"] > max(one["unmarked"], control["concepts"]["agreement"])
+        assert one["inside"] > 5 * 36 / 28**2  # five times its part of the picture
     assert control["concepts"]["inside"] < 0.05
-    assert planted["called_by_mark"][1] > 0.5 > 0.1 > planted["called_by_mark"][0]
 
 
 def test_the_page_has_the_figures() -> None:

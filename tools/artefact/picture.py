@@ -27,7 +27,7 @@ def draw(work: Path, planted: dict[str, Any], path: Path) -> None:
             )
             for name in ids[:ACROSS]
         ]
-    parts = onnxdtd.concepts(results).parts(concept["channel"])
+    parts = onnxdtd.concepts(results, relmax="max").parts(concept["channel"])
     thumbs += [
         cell((f"channel {concept['channel']}, RelMax {rank}", f"row {name}"), parts[name][1].relevance["image"][0],
              pictures[int(name)])
