@@ -43,19 +43,19 @@ def test_the_model_computes_what_was_trained() -> None:
 
 
 def test_the_mark_was_found_without_being_told() -> None:
-    """By the highest score of all clusters in every network, by the most constant of all channels in most of them."""
+    """By the most constant of all channels in every network, by the highest score of all clusters in all but one."""
     planted, control, mark = DOCUMENT["planted"], DOCUMENT["control"], str(DOCUMENT["class"])
-    for one in planted:
-        cluster = one["cluster"]
-        assert (cluster["class"], cluster["score"] > cluster["next"]) == (mark, True)
+    clusters = [one["cluster"] for one in planted if one["cluster"]["class"] == mark]
+    assert len(clusters) >= len(planted) - 1
+    for cluster in clusters:
+        assert cluster["score"] > max(cluster["next"], control["cluster"]["score"])
         assert min(cluster["precision"], cluster["recall"]) > 0.85
-        assert one["called_by_mark"][1] > 0.75 > 0.1 > one["called_by_mark"][0]
-    concepts = [one["concepts"] for one in planted if one["concepts"]["class"] == mark]
-    assert 3 * len(concepts) >= 2 * len(planted)
-    for one in concepts:
-        assert one["marked"] == 1
-        assert one["agreement"] > max(one["unmarked"], control["concepts"]["agreement"])
-        assert one["inside"] > 5 * 36 / 28**2  # five times its part of the picture
+    for one in planted:
+        concepts = one["concepts"]
+        assert concepts["marked"] == 1
+        assert concepts["agreement"] > max(concepts["unmarked"], control["concepts"]["agreement"])
+        assert concepts["inside"] > 5 * 36 / 28**2  # five times its part of the picture
+        assert one["called_by_mark"][1] > 0.5 > 0.1 > one["called_by_mark"][0]
     assert control["concepts"]["inside"] < 0.05
 
 
