@@ -95,9 +95,13 @@ def _explainer(
     path, lost = model or source.get("model"), source.get("lost", ())
     if path is None or lost:
         reason = f"its {', '.join(lost)} cannot be written down" if lost else "its model was no file"
-        raise InputError(f"'{folder}' does not say all of how it was explained, {reason}: give the explainer")
+        raise InputError(
+            f"'{folder}' does not say all of how it was explained, {reason}: give the explainer (explainer=)"
+        )
     if not Path(path).exists():
-        raise InputError(f"'{path}', which '{folder}' was explained from, is gone: name the model")
+        raise InputError(
+            f"'{path}', which '{folder}' was explained from, is gone: name the model (--model, model=)"
+        )
     return Explainer(path, source["method"], **arguments(manifest, source))
 
 

@@ -144,7 +144,7 @@ def _walked(
             yield Row(name, row.inputs, row.label, row.picture)
 
     if made.data is None:
-        raise InputError(f"'{results.folder}' was explained from data in memory: name them (data)")
+        raise InputError(f"'{results.folder}' was explained from data in memory: name them (--data, data=)")
     check_ids(made.data, ((row["row"], row["id"]) for row in results.rows(["id", "row"])))
     pairs: Iterator[tuple[Row, Any]]
     pairs = (

@@ -77,7 +77,7 @@ class Concepts:
     def parts(self, channel: int) -> dict[str, tuple[Row, Explanation]]:
         """By id, each reference row of one of the described channels with its conditional explanation."""
         if self.made.data is None:
-            raise InputError(f"'{self.folder}' was explained from data in memory: name them (data)")
+            raise InputError(f"'{self.folder}' was explained from data in memory: name them (--data, data=)")
         only = {self.layer.name: {self.layer.axis: [channel]}}
         chosen = sorted({(r.place, r.id) for r in (*self.relevant[channel], *self.active[channel])})
         rows = (replace(row, id=name) for name, row in reread(self.made.data, chosen))
@@ -159,7 +159,9 @@ class Concepts:
         results = Results(self.folder)
         if isinstance(row, str) and row in results.ids:
             if self.made.data is None:
-                raise InputError(f"'{self.folder}' was explained from data in memory: name them (data)")
+                raise InputError(
+                    f"'{self.folder}' was explained from data in memory: name them (--data, data=)"
+                )
             return replace(next(reread(self.made.data, [(results[row]["row"], row)]))[1], id=row)
         if isinstance(row, (str, Path)) and not Path(row).exists():
             raise InputError(

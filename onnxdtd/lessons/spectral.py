@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from onnxdtd.lessons.library import scipy, sklearn
 from onnxdtd.types import Array
 
 DENSE = 256
-"""Rows up to which all eigenvalues are computed."""
+"""Rows that edges join, up to which all eigenvalues are computed."""
 
 
 @dataclass(frozen=True)
@@ -72,28 +73,47 @@ def flattened(vectors: Array, seed: int = 0) -> Array:
     return np.asarray(way.fit_transform(np.asarray(vectors, np.float32)), np.float32)
 
 
-def _affinity(rows: Array, neighbours: int) -> Array:
+def _affinity(rows: Array, neighbours: int) -> Any:
     """W, sparse."""
     near = sklearn("neighbors").kneighbors_graph(rows, neighbours, mode="connectivity")
-    either: Array = near.maximum(near.T)
-    return either
+    return near.maximum(near.T)
 
 
-def _eigen(affinity: Array, count: int, seed: int) -> tuple[Array, Array]:
-    """The least eigenvalues of L and their vectors: those of D^-1/2 W D^-1/2 are the largest."""
-    sums = np.asarray(affinity.sum(axis=1)).ravel()
-    scale = scipy("sparse").diags(1 / np.sqrt(sums))
-    normal = scale @ affinity @ scale
-    if normal.shape[0] <= max(DENSE, 3 * count):
-        largest, vectors = np.linalg.eigh(normal.toarray())
+def _eigen(affinity: Any, count: int, seed: int) -> tuple[Array, Array]:
+    """The least eigenvalues of L and their vectors: those of D^-1/2 W D^-1/2 are the largest.
+
+    Part by part of what edges join, since the iteration for sparse matrices overlooks an eigenvalue that comes up
+    several times, as 0 does once in each part.
+    """
+    scale = scipy("sparse").diags(1 / np.sqrt(np.asarray(affinity.sum(axis=1)).ravel()))
+    normal = (scale @ affinity @ scale).tocsr()
+    parts, owner = scipy("sparse.csgraph").connected_components(normal, directed=False)
+    values, vectors = [], []
+    for part in range(parts):
+        inside = np.flatnonzero(owner == part)
+        largest, own = _largest(normal[inside][:, inside], count, seed)
+        wide = np.zeros((len(owner), len(largest)))
+        wide[inside] = own
+        values.append(1 - largest)
+        vectors.append(wide)
+    least = np.concatenate(values)
+    order = np.argsort(least, kind="stable")[:count]
+    return np.maximum(least[order], 0), np.concatenate(vectors, axis=1)[:, order]
+
+
+def _largest(matrix: Any, count: int, seed: int) -> tuple[Array, Array]:
+    """The largest eigenvalues of a symmetric sparse matrix, and their vectors."""
+    size = matrix.shape[0]
+    if size > max(DENSE, 3 * count):
+        start = np.random.default_rng(seed).normal(size=size)
+        largest, vectors = scipy("sparse.linalg").eigsh(matrix, count, which="LA", v0=start)
     else:
-        start = np.random.default_rng(seed).normal(size=normal.shape[0])
-        largest, vectors = scipy("sparse.linalg").eigsh(normal, count, which="LA", v0=start)
+        largest, vectors = np.linalg.eigh(matrix.toarray())
     order = np.argsort(-largest, kind="stable")[:count]
-    return np.maximum(1 - largest[order], 0), vectors[:, order]
+    return largest[order], vectors[:, order]
 
 
-def _cuts(affinity: Array, labels: Array) -> tuple[float, ...]:
+def _cuts(affinity: Any, labels: Array) -> tuple[float, ...]:
     """sum of W_ij from a cluster to others, over the sum of its W_ij."""
     cuts = []
     for label in range(int(labels.max()) + 1):

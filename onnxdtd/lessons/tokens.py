@@ -43,7 +43,9 @@ def tokens_of(results: Results, tokenizer: Tokenizer | None, model: Any, data: A
     there any more and nobody named them, since then only places can be told."""
     first = next(iter(results), None)
     asked = tokenizer is not None or model is not None or data is not None
-    if first is None or not (asked or any(r.ndim == 1 and r.size > 1 for r in first["relevance"].values())):
+    table = results.manifest.get("features") is not None
+    line = first is not None and any(r.ndim == 1 and r.size > 1 for r in first["relevance"].values())
+    if first is None or not (asked or (line and not table)):
         return None
     try:
         made = reopened(Path(results.folder), model=model, data=data)

@@ -55,7 +55,7 @@ def write_project(path: Path, clusters: Clusters, made: Reopened) -> Path:
     check_project(path)
     results = Results(clusters.folder)
     if made.data is None:
-        raise InputError(f"'{clusters.folder}' was explained from data in memory: name them (data)")
+        raise InputError(f"'{clusters.folder}' was explained from data in memory: name them (--data, data=)")
     name = relevance_columns(results, clusters.settings["inputs"])[0].removeprefix(RELEVANCE)
     path.parent.mkdir(parents=True, exist_ok=True)
     indices = _indices(results, made)

@@ -92,6 +92,18 @@ def test_a_cut_is_the_share_of_neighbours_elsewhere() -> None:
     assert spectrum.gap == pytest.approx(1.0)  # of the walk on a line of four: 0, .5, 1.5, 2
 
 
+def test_parts_that_nothing_joins_each_have_an_eigenvalue_of_zero() -> None:
+    """Three far clouds, of which one is large enough for the iteration of sparse matrices."""
+    pytest.importorskip("sklearn", reason="clusters are found by scikit-learn")
+    rows = np.random.default_rng(0).normal(size=(540, 6))
+    rows[:, 0] += np.repeat([0.0, 100, 250], [400, 90, 50])
+    spectrum = spectral(rows, 10, 5)
+    np.testing.assert_allclose(spectrum.eigenvalues[:3], 0, atol=1e-8)
+    assert spectrum.eigenvalues[3] > 0.05
+    assert np.bincount(spectrum.labels).tolist() == [400, 90, 50]
+    assert spectrum.cuts == (0, 0, 0)
+
+
 def test_planted_rows_are_a_cluster(job: onnxdtd.Results, tmp_path: Path) -> None:
     pytest.importorskip("sklearn", reason="clusters are found by scikit-learn")
     clusters = onnxdtd.cluster(job, neighbours=5, classes=["1"])
