@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 # Okabe and Ito's colours, which people of all kinds of sight tell apart.
 HUES = ("#56b4e9", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#0072b2", "#8a8a00", "#000000")
 NAMES = {"tsne": "t-SNE of the spectral embedding", "umap": "UMAP of the spectral embedding"}
-_SIDE, _KEY = 560, 220
+_SIDE, _KEY = 560, 290
 
 
 def scatter(maps: Mapping[str, Array], labels: Array, eigenvalues: Array, title: str) -> Figure:
