@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from onnxdtd.types import Arrays, Dimension
+from onnxdtd.walk.forward import THREADS
 
 WORK = 32_000_000
 """Multiplications of the forward pass that make a chunk: some milliseconds on one core."""
@@ -30,7 +31,9 @@ Run = Callable[[Arrays, int], T]
 
 
 def cores() -> int:
-    """That this process may use."""
+    """That this process may use: as many as it has been told to, where several share them."""
+    if stated := int(os.environ.get(THREADS, 0)):
+        return stated
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
