@@ -45,9 +45,24 @@ def batched(out: Path) -> Any:
     return onnxdtd.batch(WINE, np.load(MODELS / "wine_sample.npy"), out / "job")
 
 
+def clustered(out: Path) -> Any:
+    """Eight rows, fewer of a class are left out; scikit-learn is an extra."""
+    pytest.importorskip("sklearn", reason="clusters are those of scikit-learn")
+    rows = np.load(MODELS / "wine_sample.npy") * np.linspace(0.9, 1.1, 8, dtype=np.float32)[:, None]
+    return onnxdtd.cluster(onnxdtd.batch(WINE, rows, out / "job", target=0), by="target")
+
+
+def conceived(out: Path) -> Any:
+    pytest.importorskip("pyarrow", reason="shards are Parquet")
+    results = onnxdtd.batch(MODEL, DIGIT, out / "job", "top", "epsilon_plus")
+    return onnxdtd.concepts(results, "/0/Conv")
+
+
 CALLS: dict[str, Callable[[Path], Any]] = {
     "batch": batched,
     "summarise": lambda out: onnxdtd.summarise(batched(out)),
+    "cluster": clustered,
+    "concepts": conceived,
     "check": lambda _: onnxdtd.check(MODEL),
     "compare": lambda _: onnxdtd.compare(WINE, np.load(MODELS / "wine_sample.npy"), ["gradient"], repeats=0),
     "compare_models": lambda _: onnxdtd.compare_models(
