@@ -1,7 +1,8 @@
 """A limit of time for all that runs within a block, which onnxruntime keeps, too.
 
-Python code asks `check` now and then; a session runs in a thread of its own beside the one that waits, so that it can
-be told to stop when the time is over or the user interrupts (see `walk.session`).
+Python code asks `check` now and then. A session that the main thread asks for runs in a thread beside it, so that it
+can be told to stop when the time is over or the user interrupts; one that another thread asks for runs there, and
+`walk.watch` stops it (see `walk.session`).
 """
 
 from __future__ import annotations

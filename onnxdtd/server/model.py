@@ -176,6 +176,8 @@ def _alike(some: Arrays, others: Arrays) -> bool:
 
 
 def _warnings(explainer: Explainer, e: Explanation, span: slice) -> tuple[str, ...]:
+    if not e.warnings:  # what is said of a part is said of the whole, too
+        return ()
     part = dataclasses.replace(
         e,
         inputs={name: array[span] for name, array in e.inputs.items()},

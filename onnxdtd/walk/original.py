@@ -15,7 +15,7 @@ import onnxruntime as ort
 from onnx import ModelProto
 
 from onnxdtd.disk import read_bytes
-from onnxdtd.errors import CheckError, InputError
+from onnxdtd.errors import CheckError, InputError, TimeLimitError
 from onnxdtd.inputs import fix
 from onnxdtd.model.canonise import canonise, retyped, take
 from onnxdtd.model.graph import Graph
@@ -57,6 +57,8 @@ def compare_with_file(
         if _few_are_alike(run, feeds, outputs):
             return ""
         expected = run(feeds)
+    except TimeLimitError:
+        raise
     except Exception as error:  # onnxruntime's exceptions have no common base
         return (
             f"outputs not compared with the file's: onnxruntime does not run it as it is: {first_line(error)}"

@@ -12,10 +12,11 @@ import numpy as np
 import onnxruntime as ort
 
 from onnxdtd.deadline import over, remaining
-from onnxdtd.errors import InputError, one_line
+from onnxdtd.errors import InputError, OnnxdtdError, one_line
 from onnxdtd.model.graph import Graph
 from onnxdtd.model.guard import ended
 from onnxdtd.types import Arrays
+from onnxdtd.walk.watch import watch
 
 _SILENT = 4
 ON_INPUT = "on this input"
@@ -29,8 +30,11 @@ def run(session: ort.InferenceSession, outputs: Sequence[str], feeds: Arrays) ->
     options = ort.RunOptions()
     options.log_severity_level = _SILENT  # its own log would print a stranger's names as they are
     left = remaining()
-    if left is None:
+    main = threading.current_thread() is threading.main_thread()
+    if left is None or (math.isinf(left) and not main):
         return list(session.run(list(outputs), feeds, options))
+    if not main:  # which no signal interrupts
+        return _watched(session, outputs, feeds, options, left)
     result: dict[str, Any] = {}
 
     def work() -> None:
@@ -56,12 +60,24 @@ def run(session: ort.InferenceSession, outputs: Sequence[str], feeds: Arrays) ->
     return list(result["values"])
 
 
+def _watched(
+    session: ort.InferenceSession, outputs: Sequence[str], feeds: Arrays, options: ort.RunOptions, left: float
+) -> list[Any]:
+    try:
+        with watch.over(options, left):
+            return list(session.run(list(outputs), feeds, options))
+    except Exception:
+        if options.terminate:
+            raise over() from None
+        raise
+
+
 def run_session(session: ort.InferenceSession, outputs: Sequence[str], feeds: Arrays) -> dict[str, Any]:
     """Run and return the outputs by name. Raises InputError with onnxruntime's first line where it fails."""
     arrays = {name: np.asarray(x) for name, x in feeds.items()}  # NumPy makes numbers of arrays without axes
     try:
         values = run(session, outputs, arrays)
-    except InputError:
+    except OnnxdtdError:
         raise
     except Exception as error:
         if at_limit := ended(str(error)):

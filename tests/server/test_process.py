@@ -8,6 +8,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -24,6 +25,8 @@ from tests.support.command_line import DIGIT, DIGIT_MODEL
 
 pytest.importorskip("starlette", reason="the extra `serve` is not installed")
 pytest.importorskip("uvicorn", reason="the extra `serve` is not installed")
+
+from onnxdtd.web.running import bound
 
 PATIENCE = 30
 NAME = DIGIT_MODEL.stem
@@ -106,6 +109,12 @@ def test_the_client_of_kserve_asks_as_it_is() -> None:
     for r in (by_name["relevance.image"], [explained["explanations"][0]["relevance"]["image"]]):
         np.testing.assert_allclose(r, relevance, rtol=0, atol=1e-6 * np.abs(relevance).max())
     np.testing.assert_allclose(predicted["predictions"], by_name["logits"], rtol=1e-6)
+
+
+def test_an_answer_is_sent_at_once() -> None:
+    """asyncio turns the wait for acknowledgements off where a socket says its protocol, and only there."""
+    with bound("127.0.0.1", 0) as listener:
+        assert listener.proto == socket.IPPROTO_TCP
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
