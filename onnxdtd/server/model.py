@@ -12,6 +12,7 @@ import json
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -58,6 +59,16 @@ class Served:
         # What a branch does, and what a fixed batch holds, is one question's alone.
         self._together = not explainer.graph.open_conditions and fixed_batch(explainer.graph) is None
         self._apart: dict[tuple[Any, ...], bool] = {}
+
+    @cached_property
+    def explained(self) -> tuple[tuple[str, ...], int]:
+        """The inputs that are given relevance, and how many axes an explained element has behind the batch; where an
+        input decides a branch, as far as that can be told without one."""
+        graph = self.explainer.graph
+        if graph.open_conditions:
+            return tuple(name for name, value in self.explainer.inputs.items() if value.is_float), 1
+        plan = self.explainer.plan()
+        return plan.inputs, len(graph.value(plan.output).shape or (0, 0)) - 1
 
     def own(self, name: str) -> str:
         """The name of a tensor that is added to the model's outputs."""

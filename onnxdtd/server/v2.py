@@ -34,15 +34,14 @@ class Request:
 
 def metadata(served: Served) -> dict[str, Any]:
     """What a model takes and returns; -1 stands for a size that is open."""
-    explainer = served.explainer
-    plan, graph = explainer.plan(), explainer.graph
-    rank = len(graph.value(plan.output).shape or (0, 0)) - 2
+    explainer, graph = served.explainer, served.explainer.graph
+    inputs, axes = served.explained
     added = [
-        *(_described(f"relevance.{name}", graph.value(name)) for name in plan.inputs),
-        {"name": served.own("target"), "datatype": "INT64", "shape": [-1, *([rank + 1] if rank > 0 else [])]},
+        *(_described(f"relevance.{name}", graph.value(name)) for name in inputs),
+        {"name": served.own("target"), "datatype": "INT64", "shape": [-1, *([axes] if axes > 1 else [])]},
         {"name": served.own("target_label"), "datatype": "BYTES", "shape": [-1]},
         {"name": served.own("target_value"), "datatype": "FP64", "shape": [-1]},
-        {"name": served.own("shares"), "datatype": "FP64", "shape": [-1, len(plan.inputs) + 1]},
+        {"name": served.own("shares"), "datatype": "FP64", "shape": [-1, len(inputs) + 1]},
     ]
     return {
         "name": served.name,
@@ -55,7 +54,9 @@ def metadata(served: Served) -> dict[str, Any]:
 
 
 def _described(name: str, value: Value) -> dict[str, Any]:
-    sizes = [size if isinstance(size, int) else -1 for size in value.shape or (None,)]
+    sizes = [
+        size if isinstance(size, int) else -1 for size in ((None,) if value.shape is None else value.shape)
+    ]
     return {"name": name, "datatype": datatype_of(value.dtype), "shape": sizes}
 
 
@@ -98,6 +99,8 @@ def written_answer(served: Served, request: Request, answer: Answer) -> tuple[by
     head |= {"id": request.id} if request.id else {}
     head |= {"parameters": answer.notes} if answer.notes else {}
     tail, outputs = list[bytes](), []
+    if missing := [name for name in names if name not in answer.tensors]:
+        raise InputError(f"no {', '.join(missing)} here: this input's relevance goes elsewhere")
     for name in names:
         array = answer.tensors[name]
         output: dict[str, Any] = {

@@ -196,6 +196,28 @@ def test_an_element_of_a_map_and_several_at_once(serve: Serve) -> None:
     assert several["target_value"].tolist() == [6]
 
 
+def test_a_branch_that_an_input_decides_is_described_and_taken(serve: Serve) -> None:
+    """y is 2 x or -x, as `up` says."""
+    text = """(float[N, 2] x, bool up) => (float[N, 2] y) {
+      two = Constant <value = float {2}> ()
+      y = If (up) <
+        then_branch = yes () => (float[N, 2] a) { a = Mul(x, two) },
+        else_branch = no () => (float[N, 2] b) { b = Neg(x) }
+      >
+    }"""
+    app = serve(dense=onnxdtd.Explainer(model(text), "gradient", engine="onnx"))
+    described = ask(app, "/v2/models/dense").json
+    names = [output["name"] for output in described["outputs"]]
+    assert described["inputs"][1] == {"name": "up", "datatype": "BOOL", "shape": []}
+    for up, slope in ((True, 2), (False, -1)):
+        flag = {"name": "up", "datatype": "BOOL", "shape": [], "data": [up]}
+        outputs = arrays(infer(app, tensor(X[:1]), flag, parameters={"target": 1}))
+        assert list(outputs) == names
+        np.testing.assert_allclose(outputs["relevance.x"], [[0, slope]])
+        chosen = infer(app, tensor(X[:1]), flag, outputs=[{"name": "relevance.x"}])
+        assert list(arrays(chosen)) == ["relevance.x"]
+
+
 def test_names_of_the_models_own_outputs_stay_the_models(serve: Serve) -> None:
     app = serve(
         dense=onnxdtd.Explainer(model("(float[N, 2] x) => (float[N, 2] target) { target = Relu(x) }"))
