@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -55,7 +56,7 @@ def tables(kept: Arrays, sample: int, count: int, length: int) -> KeptTables:
     long as the tokens are is theirs; of heads the last of several, which in attention weights is the keys'.
     """
     layers, heads, tokens = dict[str, Sums](), dict[str, Sums](), dict[str, Sums]()
-    for name, whole in kept.items():
+    for name, whole in sorted(kept.items(), key=lambda entry: _in_order(entry[0])):
         r = _of_sample(whole, sample, count, length)
         if r is None:
             continue
@@ -67,6 +68,11 @@ def tables(kept: Arrays, sample: int, count: int, length: int) -> KeptTables:
         if axes:
             tokens[name] = _sums(r, (axes[-1] if apart else axes[0],))
     return KeptTables(layers, heads, tokens)
+
+
+def _in_order(name: str) -> list[tuple[int, str]]:
+    """By the numbers in a name, so that layer 10 comes behind layer 2."""
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
 
 
 def _of_sample(r: Array, sample: int, count: int, length: int) -> Array | None:

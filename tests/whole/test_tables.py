@@ -42,6 +42,13 @@ def test_sums_by_hand() -> None:
     ]
 
 
+def test_layers_stand_in_the_order_of_their_numbers() -> None:
+    names = ["layer.10/Softmax", "layer.2/Softmax", "layer.2/Softmax_1", "ids"]
+    assert [*tables(dict.fromkeys(names, np.ones((1, 2), np.float32)), 0, 1, 0).layers] == [
+        "ids", "layer.2/Softmax", "layer.2/Softmax_1", "layer.10/Softmax",
+    ]  # fmt: skip
+
+
 def test_what_hangs_on_no_sample_is_left_out() -> None:
     assert tables({"shared": np.ones((5, 4), np.float32)}, 0, 2, 0).layers == {}
     assert tables({"shared": np.ones((5, 4), np.float32)}, 0, 1, 0).layers["shared"] == (20, 20)

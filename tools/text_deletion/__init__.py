@@ -1,0 +1,1 @@
+"""Deletion scores of all methods on trained text models that packages ship."""
