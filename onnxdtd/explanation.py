@@ -239,7 +239,7 @@ class Explanation:
     @classmethod
     def load(cls, directory: str | Path) -> Explanation:
         """Read a folder that `save` wrote; InputError where it is missing, damaged or of another schema."""
-        return cls(**read_fields(directory, [f.name for f in dataclasses.fields(cls)]))
+        return cls(**read_fields(directory, cls))
 
 
 def sum_by_sample(r: Array, count: int) -> Array:

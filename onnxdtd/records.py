@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,13 @@ import numpy as np
 from onnxdtd.conservation import NodeReport
 from onnxdtd.errors import InputError
 from onnxdtd.folder import MANIFEST, plain, read_manifest
+from onnxdtd.hints import misfit
 from onnxdtd.npz import describe, read_arrays
 from onnxdtd.tokens import Spelling
 
 SCHEMA = "onnxdtd.explanation/1"
 TUPLES = ("notes", "warnings", "findings", "start", "past", "masks")
+LISTS = ("target", "target_value", "seed", "nodes", "corners", "labels", "features")
 ARRAYS = ("relevance", "inputs", "outputs", "kept")
 
 
@@ -41,8 +44,9 @@ def document_of(fields: Mapping[str, Any], conservation: Any) -> dict[str, Any]:
     return dict(plain(document))
 
 
-def read_fields(directory: str | Path, names: Sequence[str]) -> dict[str, Any]:
-    """The fields of these names from a folder; InputError where it is missing, damaged or of another schema."""
+def read_fields(directory: str | Path, of: type) -> dict[str, Any]:
+    """The fields of an `Explanation`, which is `of`, from a folder; InputError where it is missing, damaged or of
+    another schema, or says what no explanation does."""
     document = read_manifest(directory, SCHEMA)
     try:
         document = {
@@ -52,7 +56,10 @@ def read_fields(directory: str | Path, names: Sequence[str]) -> dict[str, Any]:
             "features": None,
             **document,
         }  # results of versions that did not tell
-        fields = {name: document[name] for name in names}
+        fields = {field.name: document[field.name] for field in dataclasses.fields(of)}
+        for name in (*LISTS, *TUPLES):
+            if not isinstance(document[name], list | None):
+                raise ValueError(f"'{name}' is no list")
         for group in [group for group in ARRAYS if document[group] or group != "kept"]:
             fields[group] = read_arrays(Path(directory) / f"{group}.npz", document[group])
         fields["target"] = tuple(tuple(map(tuple, indices)) for indices in document["target"])
@@ -66,10 +73,44 @@ def read_fields(directory: str | Path, names: Sequence[str]) -> dict[str, Any]:
         fields["corners"] = tuple(None if box is None else tuple(box) for box in document["corners"])
         for name in ("labels", "features"):
             fields[name] = None if document[name] is None else tuple(document[name])
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        _refuse(fields, of)
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         problem = f"lacks {error}" if isinstance(error, KeyError) else f"is not as documented: {error}"
         raise InputError(f"'{Path(directory) / MANIFEST}' {problem}") from None
     return fields
+
+
+def _refuse(fields: Mapping[str, Any], of: type) -> None:
+    """ValueError where a field is not of its type, or does not go with the others."""
+    parts = [(fields, of), *((vars(node), NodeReport) for node in fields["nodes"])]
+    parts += [(vars(spelling), Spelling) for spelled in fields["texts"].values() for spelling in spelled]
+    if name := next(filter(None, (misfit(part, kind) for part, kind in parts)), ""):
+        raise ValueError(f"'{name}' is of another type")
+    if not all(isinstance(fields["model"].get(name), str | None) for name in ("path", "name")):
+        raise ValueError("'model' has no name")
+    names = {"relevance": "inputs", "past": "inputs", "masks": "inputs", "texts": "inputs"}
+    strange = [name for name, others in names.items() if not set(fields[name]) <= set(fields[others])]
+    strange += [n for n, r in fields["relevance"].items() if r.shape != fields["inputs"].get(n, r).shape]
+    if strange or fields["output"] not in fields["outputs"]:
+        raise ValueError(f"'{(strange or ['output'])[0]}' is not among the arrays")
+    count = len(fields["target"])
+    if {len(fields["target_value"]), len(fields["seed"])} != {count} or len(fields["corners"]) not in (
+        0,
+        count,
+    ):
+        raise ValueError("'target' has another number of samples")
+    sizes, axis = list(fields["outputs"][fields["output"]].shape), fields["batch_axis"]
+    if axis is not None and sizes and not -len(sizes) <= axis < len(sizes):
+        raise ValueError("'batch_axis' is no axis of the output")
+    if axis is not None and sizes:
+        sizes.pop(axis)
+    indices = [index for sample in fields["target"] for index in sample]
+    if not all(len(index) in (0, len(sizes)) for index in indices) or not all(
+        -size <= place < size for index in indices for place, size in zip(index, sizes, strict=False)
+    ):
+        raise ValueError(f"'target' is not inside the output, {tuple(sizes)}")
+    if not -max(len(sizes), 1) <= fields["class_axis"] < max(len(sizes), 1):
+        raise ValueError("'class_axis' is no axis of the output")
 
 
 def printed(e: Any) -> str:

@@ -17,6 +17,7 @@ from typing import Any
 
 from onnxdtd.arrow import arrow
 from onnxdtd.datasets.work import OVERLAYS, POSITION, SHARDS
+from onnxdtd.disk import RESULT, open_regular, parsed_json, read_bytes, read_json
 from onnxdtd.durable import sweep, whole
 from onnxdtd.errors import InputError, UsageError, one_line
 from onnxdtd.folder import plain
@@ -28,7 +29,7 @@ MANIFEST, FAILED, SOURCE = "manifest.json", "failed.jsonl", "source"
 def read_manifest(folder: Path) -> dict[str, Any]:
     """The manifest of a job's folder. InputError where there is none, or one of another kind."""
     try:
-        document = json.loads((folder / MANIFEST).read_text("utf-8"))
+        document = read_json(folder / MANIFEST)
     except FileNotFoundError:
         raise InputError(f"'{folder}' holds no {MANIFEST}: it is no folder of `onnxdtd batch`") from None
     except (OSError, ValueError) as error:
@@ -112,8 +113,9 @@ class Record:
 def done_ids(folder: Path) -> Iterator[str]:
     """The ids of all rows in shards."""
     for path in shards(folder):
-        for batch in arrow().parquet.ParquetFile(path).iter_batches(columns=["id"]):
-            yield from batch.column(0).to_pylist()
+        with open_regular(path) as file:
+            for batch in arrow().parquet.ParquetFile(file).iter_batches(columns=["id"]):
+                yield from batch.column(0).to_pylist()
 
 
 def shards(folder: Path) -> list[Path]:
@@ -121,7 +123,8 @@ def shards(folder: Path) -> list[Path]:
     places: list[tuple[int, Path]] = []
     for path in (folder / SHARDS).glob("[!.]*.parquet"):
         try:
-            metadata = arrow().parquet.read_schema(path).metadata
+            with open_regular(path) as file:
+                metadata = arrow().parquet.read_schema(file).metadata
             places.append((int(metadata[POSITION]), path))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise InputError(
@@ -134,13 +137,15 @@ def read_failed(folder: Path) -> dict[str, str]:
     """The reason of each row that failed; a line that a crash cut short is left out."""
     failed: dict[str, str] = {}
     try:
-        lines = (folder / FAILED).read_bytes().splitlines()
+        lines = read_bytes(folder / FAILED, RESULT).splitlines()
     except FileNotFoundError:
         return failed
+    except OSError as error:
+        raise InputError(f"'{folder / FAILED}' cannot be read: {one_line(error)}") from None
     for line in lines:
         try:
-            entry = json.loads(line)
-            failed[entry["id"]] = entry["reason"]
+            entry = parsed_json(line)
+            failed[str(entry["id"])] = str(entry["reason"])
         except (ValueError, KeyError, TypeError):
             continue
     return failed

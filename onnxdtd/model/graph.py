@@ -18,6 +18,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from onnxdtd.errors import ModelError
+from onnxdtd.model.infinite import infinite
 from onnxdtd.model.node import INSIDE, Mark, Node, Value, needs
 from onnxdtd.model.sequence import in_sequence
 
@@ -108,6 +109,11 @@ class Graph:
     def by_name(self) -> dict[str, Node]:
         """Nodes by name."""
         return {node.name: node for node in self.nodes}
+
+    @cached_property
+    def infinite(self) -> frozenset[str]:
+        """The values that a constant of infinity, as masks have, may reach through moves, choices and sums."""
+        return infinite(self)
 
     @cached_property
     def open_branches(self) -> tuple[Node, ...]:

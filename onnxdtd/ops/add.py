@@ -51,11 +51,14 @@ def _sum(point: Point, factors: list[float]) -> Site:
             part = point.value(slot) if factor == 1 else point.value(slot) * factor
             bias = part if bias is None else bias + part
     site = point.site(*maps, bias=bias)
-    return _unmasked(site) if _may_mask(site) else site
+    return _unmasked(site) if _may_mask(point, site) else site
 
 
-def _may_mask(site: Site) -> bool:
-    """Whether a mask may add -inf; of traced values only a summand that is no data is suspected."""
+def _may_mask(point: Point, site: Site) -> bool:
+    """Whether a mask may add -inf; of traced values a summand that is no data is suspected, and one that a constant
+    of infinity reaches."""
+    if not at_hand(site.output) and not point.graph.infinite.isdisjoint(point.node.inputs):
+        return True
     summand = site.output if at_hand(site.output) else site.bias
     return not at_hand(summand) or (summand is not None and bool(np.isinf(summand).any()))
 

@@ -68,6 +68,8 @@ def shares(step: Step, site: Site, flow: Flow) -> tuple[Flow, ...]:
     # Of an integer relevance is no multiple, nor of a value that the site has another one for.
     divisible = site.of_values and all(np.dtype(x.dtype).kind == "f" for x in (site.output, *site.inputs))
     if not (divisible and rule.carries(site)):
+        if q is not None and site.of_values and not at_hand(flow.value):
+            flow = replace(flow, value=site.output)  # where a mask has added -inf, the site counts 0
         return tuple(Flow(x, s) for x, s in zip(site.inputs, rule(site, flow.whole), strict=True))
     if rule.divides and r is not None and not site.spread_dead:
         q, r = _sum(rule.ratio(site, r), q), None

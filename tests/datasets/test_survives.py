@@ -18,7 +18,10 @@ import pytest
 
 import onnxdtd
 from onnxdtd.datasets.pool import Hand
+from onnxdtd.datasets.record import read_failed
+from onnxdtd.datasets.results import Results
 from onnxdtd.durable import LOCK, locked
+from onnxdtd.errors import InputError
 from tests.support.batches import read, same
 from tests.support.command_line import dense
 from tests.support.paths import MODELS, ROOT
@@ -192,3 +195,36 @@ def test_an_evaluation_has_the_same_lock(tmp_path: Path) -> None:
     with locked(tmp_path / "e"), pytest.raises(onnxdtd.UsageError, match=f"by process {os.getpid()}"):
         evaluated()
     evaluated()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes as Unix has them")
+@pytest.mark.parametrize("name", ["manifest.json", "shards/0-5feceb66ffc8.parquet", "failed.jsonl"])
+def test_a_pipe_in_the_place_of_a_file_is_told(tmp_path: Path, name: str) -> None:
+    """Nobody would ever write into it."""
+    for part in ("shards", "."):
+        (tmp_path / part).mkdir(exist_ok=True)
+    (tmp_path / "manifest.json").write_text('{"schema": "onnxdtd.batch/1"}')
+    (tmp_path / name).unlink(missing_ok=True)
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(InputError, match="a pipe or a device"):
+        print(Results(tmp_path).failed)
+
+
+@pytest.mark.parametrize("content", [b"[" * 100_000, b"[]", b"null", b"\xff\xfe", b"", b"{"])
+def test_a_damaged_manifest_is_told(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "manifest.json").write_bytes(content)
+    with pytest.raises(InputError, match=r"manifest\.json' (cannot be read|is not of the schema)"):
+        Results(tmp_path)
+
+
+def test_lines_of_failures_that_are_none_are_left_out(tmp_path: Path) -> None:
+    lines = [
+        b'{"id": "a", "reason": "b"}',
+        b"[" * 100_000,
+        b"\xff",
+        b"[]",
+        b'{"id": []}',
+        b'{"id": 1, "reason": 2}',
+    ]
+    (tmp_path / "failed.jsonl").write_bytes(b"\n".join(lines))
+    assert read_failed(tmp_path) == {"a": "b", "1": "2"}

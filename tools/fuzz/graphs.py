@@ -21,7 +21,7 @@ from tools.fuzz.pieces import Key, random_draft
 METHODS = ("attnlrp", "dtd", "gradient_x_input")
 ROUNDING, EXACT = 1e-5, 1e-9
 """Parts of the largest relevance: beyond the first a difference is looked at in float64, where the second is left."""
-STEPS = 5e-3
+STEPS = 5e-2
 """The same in graphs with operators that make integers or float32 whatever they read, which have no float64."""
 TARGET = 1
 

@@ -27,6 +27,8 @@ def bias(graph: Graph) -> Graph:
             added, maker = draft.array(node, 1 - slot), draft.maker(node.inputs[slot])
             if added is None or maker is None or (node.op == "Sub" and slot == 1):
                 continue
+            if not np.isfinite(added).all():  # a mask, which says where nothing is to count
+                continue
             merged = _merged(maker, -added if node.op == "Sub" else added, draft)
             if merged is not None:
                 draft.remove(node)
