@@ -64,6 +64,6 @@ def _shaken(probe: Probe, name: str, rng: np.random.Generator) -> Array:
     x = probe.feeds[name]
     low, high = (np.asarray(end, np.float64) for end in range_of(name, probe.explainer.input_range))
     stated = np.isfinite(low).all() and np.isfinite(high).all()
-    spread = high - low if stated else np.asarray(float(x.max()) - float(x.min()))
+    spread = high - low if stated else np.asarray(np.ptp(x) if x.size else 0.0)
     noise = NOISE * spread * rng.standard_normal(x.shape)
     return np.clip(x + noise, low, high).astype(x.dtype)

@@ -11,7 +11,7 @@ import numpy as np
 from onnxdtd.comparison.comparison import Cell
 from onnxdtd.comparison.neighbour import NEIGHBOURS, Question
 from onnxdtd.comparison.parts import Parts, cut
-from onnxdtd.errors import TargetError, UnsupportedError, UsageError
+from onnxdtd.errors import InputError, TargetError, UnsupportedError, UsageError
 from onnxdtd.explainer import Explainer
 from onnxdtd.explanation import Explanation
 from onnxdtd.inputs.layout import layout_of
@@ -50,6 +50,10 @@ class Case:
     ) -> Case:  # fmt: skip
         """The sample of a number in the batch x, and what the gradient tells of each target."""
         feeds = dict(front.feeds(x))
+        for name in front.plan(questions[0].output).inputs:
+            if not feeds[name].ndim or not feeds[name].size:
+                what = "is empty" if feeds[name].ndim else "is one number, without a batch axis"
+                raise InputError(f"input '{name}' {what}: methods are compared on elements of a sample")
         count = min((len(array) for array in feeds.values() if array.ndim), default=1)
         if not 0 <= sample < count:
             raise UsageError(f"sample {sample} is not in a batch of {count}: count from 0")

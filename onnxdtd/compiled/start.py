@@ -62,6 +62,8 @@ def start(plan: Plan, tracer: Tracer, logits: Traced, what: Start) -> tuple[Trac
 
     An output of one number per sample has nothing to choose: without the arg-max, all of it is explained.
     """
+    if 0 in logits.shape:
+        raise TargetError(f"the output is empty, of shape {logits.shape}: nothing to explain")
     seed, target_input = _seed(plan, tracer, logits, what)
     # Ones in a shape that is fixed are an array: the walk goes back from a value of the graph all the same. Its shape
     # is that of the explained value, whatever the number of targets is called.

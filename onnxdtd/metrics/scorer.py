@@ -29,7 +29,7 @@ class Scorer:
         floats = [name for name in graph.outputs if graph.value(name).is_float]
         if (output not in floats) if output is not None else not floats:
             raise TargetError(
-                f"no floating-point output {output or ''}; there are {', '.join(floats) or 'none'}"
+                f"no floating-point output{f' {output}' if output else ''}; there are {', '.join(floats) or 'none'}"
             )
         self.graph, self.output = graph, output or floats[0]
         self._target = graph.target(self.output)
@@ -57,6 +57,12 @@ class Scorer:
                 raise TargetError(
                     f"output '{self.output}' has the shape {self.shape} behind the batch axis; "
                     "an evaluation scores one element of (N, classes)"
+                )
+            rows_in = len(next(iter(part.values())))
+            if values.shape[:1] != (rows_in,) or not values.size:
+                raise TargetError(
+                    f"output '{self.output}' has the shape {values.shape} for {rows_in} inputs; an evaluation scores "
+                    "one element of (N, classes)"
                 )
             logits.append(values.reshape(len(values) if values.ndim else 1, -1)[: len(rows)])
         return np.concatenate(logits)

@@ -77,6 +77,8 @@ def survey(
             digest.update(array.tobytes())
         view = view_of(feeds, inputs, layout, tokens, views)
         x, channel = view.join({n: feeds[n] for n in inputs})[0].astype(np.float64), view.channel
+        if not x.size:
+            raise InputError(f"input {i} of the data is empty: nothing to evaluate")
         channels = int(channel.max()) + 1
         if not i:
             total, size = np.zeros(channels), np.zeros(channels)

@@ -137,7 +137,7 @@ class View:
         for name, shape in self.shapes.items():
             part = label(shape, self._meanings[name]).ravel() + start
             parts.append(part)
-            start = int(part.max()) + 1
+            start = int(part.max(initial=start - 1)) + 1
         return np.concatenate(parts)
 
 

@@ -24,6 +24,8 @@ NODE, MULTIPLICATION, GROUPED = 1e-4, 2e-11, 1.5e-9
 
 def choose(plan: Plan, samples: int) -> tuple[str, str]:
     """The engine for a plan that is to explain so many samples in all, and why."""
+    if not plan.graph.nodes:
+        return "numpy", "there is nothing to compile"
     enough = break_even(plan)
     amount = "1 sample" if samples == 1 else f"{samples} samples"
     pays = f"compiling pays from about {enough} on" if enough > 1 else "compiling pays at once"

@@ -43,6 +43,8 @@ def shows(
         return [*_against(e, sample), *_row(e, sample, amounts, labels), *beside(e, sample, name)]
     together = columns(e) if image is None else ()
     drawn = together or (tuple(e.relevance)[:1] if image is None else (image,))
+    if not all(e.relevance[name].ndim for name in drawn):  # one number, which has no samples
+        return []
     parts = [[arrays[name][sample] for name in drawn] for arrays in (e.relevance, e.inputs)] if drawn else []
     if not parts or not all(np.isfinite(r).all() for r in parts[0]):
         return []
@@ -102,9 +104,9 @@ def column_names(e: Explanation) -> list[str]:
     if e.texts:
         return []
     together = columns(e)
-    size = sum(r[0].size for r in e.relevance.values()) if together or len(e.relevance) == 1 else 0
     if not together and [r.ndim for r in e.relevance.values()] != [2]:
         return []
+    size = sum(r[0].size for r in e.relevance.values())
     if e.features is not None and len(e.features) == size:
         return list(e.features)
     return headings(e, together) if together else [f"[{i}]" for i in range(size)]

@@ -68,7 +68,8 @@ def drawable(e: Explanation, sample: int = 0) -> bool:
     if not e.seed.any() and not any(r.any() for r in e.relevance.values()):
         return False
     names = columns(e) or list(e.texts)[:1] or list(e.relevance)[:1]
-    return all(len(e.relevance[n]) and np.isfinite(e.relevance[n][sample]).all() for n in names)
+    parts = [e.relevance[name] for name in names]
+    return all(r.ndim and r.size and np.isfinite(r[sample]).all() for r in parts)
 
 
 def png(figure: Drawing) -> bytes:

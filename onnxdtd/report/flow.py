@@ -117,7 +117,7 @@ def flow_of(e: Explanation) -> Flow | None:
         (f"node:{node.name}", makers[value], r)
         for node in e.nodes
         for value, r in node.handed.items()
-        if value in makers
+        if value in makers and value not in node.outputs  # of an input that is an output too
     ]
     first = [box for box, node in zip(boxes, e.nodes, strict=True) if node.depth == 0]
     starts = [Box(TARGET, e.label(0) if len(e.target) == 1 else f"{len(e.target)} samples", "target", TARGET,

@@ -69,7 +69,7 @@ def regions(
     """
     down = Downstream(scene, cut, layer, scope)
     size = sum(scene.values[value].size for value in cut)
-    batch = max(1, BATCH_BYTES // (16 * size))
+    batch = max(1, BATCH_BYTES // (16 * max(size, 1)))
     verdicts: list[Verdict] = []
     whole = Downstream(scene, cut, layer) if down.smooth and scope == "layer" else down
     expand = _Expansion(whole) if down.smooth else None

@@ -24,7 +24,7 @@ from onnxdtd.model.loops import recording
 from onnxdtd.registry import OPS
 from onnxdtd.types import Arrays
 from onnxdtd.walk.references import refer
-from onnxdtd.walk.session import ON_INPUT, fails_anyway, first_line, run, run_session
+from onnxdtd.walk.session import ON_INPUT, fails_anyway, first_line, names_a_node, run, run_session
 
 LARGE = 1 << 26
 """Bytes of constants from which memory is worth a twentieth of the time."""
@@ -188,9 +188,25 @@ class Forward:
         try:
             return run_session(self._session, outputs, feeds)
         except InputError as error:
-            if fails_anyway(self._graph, feeds, str(error)):
-                raise ModelError(str(error).replace(ON_INPUT, "on any input")) from None
-            raise
+            message = str(error)
+            if self._optimise and not names_a_node(
+                self._graph, message
+            ):  # onnxruntime has rewritten what failed
+                message = self._as_it_stands(feeds, outputs) or message
+            if fails_anyway(self._graph, feeds, message):
+                raise ModelError(message.replace(ON_INPUT, "on any input")) from None
+            raise InputError(message) from None
+
+    def _as_it_stands(self, feeds: Arrays, outputs: Sequence[str]) -> str:
+        """Why the model fails where onnxruntime leaves its nodes as they are; "" where it does not."""
+        bare = self._graph.to_proto(self._outputs, constants=False)
+        try:
+            run_session(
+                start_session(bare, self._constants, self._providers, False, spin=False), outputs, feeds
+            )
+        except (InputError, ModelError) as error:
+            return str(error)
+        return ""
 
 
 def run_alone(node: onnx.NodeProto, opsets: Mapping[str, int], inputs: Arrays) -> dict[str, npt.NDArray[Any]]:

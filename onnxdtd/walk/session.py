@@ -86,6 +86,12 @@ def run_session(session: ort.InferenceSession, outputs: Sequence[str], feeds: Ar
     return dict(zip(outputs, values, strict=True))
 
 
+def names_a_node(graph: Graph, message: str) -> bool:
+    """Whether a message names a node of the graph, or none at all."""
+    match = _FAILED.search(message)
+    return match is None or match[1] in graph.by_name
+
+
 def fails_anyway(graph: Graph, feeds: Arrays, message: str) -> bool:
     """Whether the node that a message names fails whatever the input is: a single sample, of sizes that the model
     states and of numbers that choose nothing."""
