@@ -14,7 +14,6 @@ import numpy.typing as npt
 from onnxdtd.arrow import arrow
 from onnxdtd.datasets.columns import KEPT, RELEVANCE, SHAPE
 from onnxdtd.datasets.record import read_failed, read_manifest, shards
-from onnxdtd.disk import open_regular
 from onnxdtd.errors import InputError, UsageError
 
 GROUPED = (RELEVANCE, KEPT, "sum")
@@ -34,7 +33,7 @@ class Results:
     def __init__(self, directory: str | Path) -> None:
         self.folder = Path(directory)
         self.manifest = read_manifest(self.folder)
-        self._files = [arrow().parquet.ParquetFile(open_regular(path)) for path in shards(self.folder)]
+        self._files = [arrow().parquet.ParquetFile(path) for path in shards(self.folder)]
 
     def __len__(self) -> int:
         """Rows that were explained."""

@@ -1,6 +1,7 @@
 """Try the command line with hostile files for some minutes: counts by class and exit code, and each fault.
 
     python -m tools.fuzz --minutes 10 [--seed 0] [--out docs/figures/fuzz.json]
+    python -m tools.fuzz --minutes 5 --seed 900 --add docs/figures/fuzz.json --out docs/figures/fuzz.json
     python -m tools.fuzz graphs --count 1000       both engines, batches and the file's own output on random graphs
 
 Needs the extra `dev` and a Unix. The exit code is 1 where anything was at fault.
@@ -15,12 +16,13 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 from tools.fuzz.attack import CLASSES, attack
 from tools.fuzz.graphs import METHODS, compare
 
 
-def attacks(minutes: float, seed: int) -> dict[str, object]:
+def attacks(minutes: float, seed: int) -> dict[str, Any]:
     """Counts by class and exit code and by command, and what is at fault."""
     end, counts, faults = time.monotonic() + 60 * minutes, Counter[tuple[str, str]](), []
     commands, longest, peak = Counter[str](), 0.0, 0
@@ -43,7 +45,7 @@ def attacks(minutes: float, seed: int) -> dict[str, object]:
     }  # fmt: skip
 
 
-def graphs(minutes: float, seed: int, count: int | None) -> dict[str, object]:
+def graphs(minutes: float, seed: int, count: int | None) -> dict[str, Any]:
     """How many random graphs agree, how many are refused and why, and which differ."""
     end, first, faults = time.monotonic() + 60 * minutes, seed, []
     counts, ops, reasons = Counter[str](), Counter[str](), Counter[str]()
@@ -76,6 +78,22 @@ def _reason(refused: str) -> str:
     return re.sub(r"^.*?'[^']*' (\w+) \(.*?\): ", r"\1: ", refused)[:120]
 
 
+def merged(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    """Two reports as one: numbers are added up, but for the longest and the largest."""
+    total: dict[str, Any] = dict(one)
+    for name, value in other.items():
+        before = one.get(name)
+        if before is None or name == "methods":
+            total[name] = value
+        elif name in ("longest_seconds", "peak_bytes"):
+            total[name] = max(before, value)
+        else:
+            total[name] = merged(before, value) if isinstance(value, dict) else before + value
+    if "least" in total:
+        total["least"] = min(total["ops"].values(), default=0)
+    return total
+
+
 def run() -> int:
     """Parse, try, report."""
     parser = argparse.ArgumentParser(prog="python -m tools.fuzz", description=__doc__)
@@ -84,11 +102,16 @@ def run() -> int:
     parser.add_argument("--count", type=int, help="of graphs, instead of minutes")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path)
+    parser.add_argument(
+        "--add", type=Path, action="append", help="the report of an earlier run, to be added to"
+    )
     asked = parser.parse_args()
     if asked.what == "graphs":
         report = graphs(asked.minutes, asked.seed, asked.count)
     else:
         report = attacks(asked.minutes, asked.seed)
+    for earlier in asked.add or ():
+        report = merged(json.loads(earlier.read_text("utf-8")), report)
     text = json.dumps(report, indent=1)
     if asked.out:
         asked.out.write_text(text + "\n", "utf-8")

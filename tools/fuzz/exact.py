@@ -95,6 +95,6 @@ def in_float64() -> Iterator[None]:
     """Both engines take sessions that can do float64."""
     with (
         mock.patch("onnxdtd.walk.forward.start_session", _start),
-        mock.patch("onnxdtd.compiled.sessions.start_session", _start),
+        mock.patch("onnxdtd.compiled.ready.start_session", _start),
     ):
         yield

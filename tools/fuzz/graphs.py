@@ -54,14 +54,11 @@ def compare(seed: int) -> Verdict:
     """One random graph by each method."""
     model, feeds, used = graph(seed)
     refused, wrong, rounded = "", list[str](), 0
-    steps = any(
-        node.domain == ML or "Q" in node.op_type or "Integer" in node.op_type or rounds("", node.op_type)
-        for node in model.graph.node
-    )
+    steps = makes_steps(model)
     for method in METHODS:
         differences: dict[str, float] = {}
         try:
-            differences.update(_differences(model, feeds, method))
+            differences.update(differences_of(model, feeds, method))
         except OnnxdtdError as error:
             refused = f"{method}: {error}"
         except Exception as error:  # whatever else is raised is a fault
@@ -78,7 +75,7 @@ def compare(seed: int) -> Verdict:
         try:
             with in_float64():
                 wide = {name: x.astype(np.float64) for name, x in feeds.items()}
-                exact = dict(_differences(doubled(model), wide, method))
+                exact = dict(differences_of(doubled(model), wide, method))
         except Exception as error:  # onnx's evaluation has faults of its own
             exact, large = {}, {f"{name} (float64: {str(error)[:200]})": s for name, s in large.items()}
         left = {name: (size, exact.get(name, np.nan)) for name, size in large.items()}
@@ -87,7 +84,17 @@ def compare(seed: int) -> Verdict:
     return Verdict(refused, tuple(wrong), rounded, tuple(f"{d}.{op}".lstrip(".") for d, op in used))
 
 
-def _differences(model: onnx.ModelProto, feeds: dict[str, Array], method: str) -> Iterator[tuple[str, float]]:
+def makes_steps(model: onnx.ModelProto) -> bool:
+    """Whether operators make integers, or float32 whatever they read."""
+    return any(
+        node.domain == ML or "Q" in node.op_type or "Integer" in node.op_type or rounds("", node.op_type)
+        for node in model.graph.node
+    )
+
+
+def differences_of(
+    model: onnx.ModelProto, feeds: dict[str, Array], method: str
+) -> Iterator[tuple[str, float]]:
     """What should be equal, and how far it is from that, in parts of the largest number."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
