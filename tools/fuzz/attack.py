@@ -22,7 +22,7 @@ import onnx
 import typer
 
 import onnxdtd.cli
-from onnxdtd.cli import app, main
+from onnxdtd.cli import application, main
 from tools.fuzz.files import damage_one, options, write_input, write_result, write_settings
 from tools.fuzz.models import changed, damaged
 from tools.fuzz.words import FIGURES, TEXTS, pick
@@ -114,7 +114,7 @@ def _words(command: str, folder: Path, given: Path, rng: np.random.Generator) ->
 @cache
 def _options(command: str) -> dict[str, Any]:
     """The options of a command that take a value, by name."""
-    parameters = typer.main.get_command(app).commands[command].params  # type: ignore[attr-defined]
+    parameters = typer.main.get_command(application()).commands[command].params  # type: ignore[attr-defined]
     return {max(p.opts, key=len): p for p in parameters if p.param_type_name == "option" and not p.is_flag}
 
 
