@@ -37,6 +37,11 @@ def consistency(plan: Plan, explanation: Explanation, probe: Probe) -> Finding:
     logit = float(logits[masks[worst]].min())
     if value <= LIMIT:
         sentence = f"Where an output is not positive ({logit:.3g}), all relevance is zero, as it should be."
+    elif plan.seed == "value":
+        sentence = (
+            f"An output of {logit:.3g} is given relevance too, {percent(value)} as much as the target: evidence "
+            "against it, where a Deep Taylor decomposition has nothing to explain."
+        )
     else:
         sentence = (
             f"An output of {logit:.3g}, of which there is nothing to explain, is given relevance too: "

@@ -8,6 +8,7 @@ import numpy as np
 
 from onnxdtd.audit.finding import Finding, interval, middle, percent
 from onnxdtd.audit.probe import Probe
+from onnxdtd.audit.seeds import not_inside
 from onnxdtd.errors import UnsupportedError, UsageError
 from onnxdtd.explanation import Explanation
 from onnxdtd.plan.plan import Plan
@@ -53,10 +54,14 @@ def roots(plan: Plan, explanation: Explanation, probe: Probe) -> list[Finding]:
         if found.asked:
             rows.append(_row(step, found))
     if not rows:
-        inside = "roots do not apply inside of cells and loops, and no other layer is on the way"
-        why = next(iter(skipped.values()), "no neuron has relevance" if chosen else inside)
+        if chosen:
+            why = next(iter(skipped.values()), "no neuron has relevance")
+        elif not_inside(plan):
+            why = "roots do not apply inside of cells and loops, and no other layer is on the way"
+        else:
+            why = "the model has no convolution or dense layer, whose neurons could have one"
         return _none(f"There are no roots to look at: {why}.")
-    shared = {"layers": rows, "skipped": skipped, "of": len(chosen)}
+    shared = {"layers": rows, "skipped": skipped, "of": len(chosen), "closed": not_inside(plan)}
     return [_domain(rows, shared), _region(rows, shared)]
 
 
@@ -118,19 +123,20 @@ def _region(rows: list[dict[str, Any]], details: dict[str, Any]) -> Finding:
             "decomposition this heatmap does not hold."
         )
     else:
-        praise = "" if details["skipped"] else ", as the theory asks"
+        praise = "" if _left_out(details) else ", as the theory asks"
         sentence = f"The roots of {told} lie in the linear region around the input{praise}."
     return Finding("roots_region", value, LIMIT, "below", sentence + _left_out(details), details)
 
 
 def _left_out(details: dict[str, Any]) -> str:
-    """What the numbers say nothing about: layers that could not be looked at, and why the first could not."""
+    """What the numbers say nothing about: cells and loops, and layers that could not be looked at, with a reason."""
     skipped: dict[str, str] = details["skipped"]
+    closed: str = details["closed"]
     if not skipped:
-        return ""
+        return closed
     name, why = next(iter(skipped.items()))
     count = f"{len(skipped)} of {len(skipped) + len(details['layers'])} layers"
-    return f" Nothing is known of {count}, such as '{name}': {why.splitlines()[0].rstrip('.')}."
+    return f" Nothing is known of {count}, such as '{name}': {why.splitlines()[0].rstrip('.')}.{closed}"
 
 
 def _sum(rows: list[dict[str, Any]], key: str) -> int:
