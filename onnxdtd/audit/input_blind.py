@@ -39,6 +39,8 @@ def shuffled(probe: Probe) -> Probe | None:
 
 def beside(probe: Probe, other: Probe | None) -> Finding:
     """The same with the heatmap of a probe at the shuffled input."""
+    if not probe.plan.floats:
+        return _silent("The input holds integers only, which stay where they are.")
     if other is None:
         return _silent("The input has no values that could stand in another order.")
     value = middle(cosine(*(side_by_side(r, probe.samples) for r in (probe.original, other.original))))

@@ -16,6 +16,7 @@ from onnxdtd.explainer import Explainer
 from onnxdtd.linear import Site
 from onnxdtd.model.graph import Graph, Node, needs
 from onnxdtd.model.point import Point
+from onnxdtd.plan.batch import batch_axis
 from onnxdtd.plan.moved import moved_by
 from onnxdtd.plan.plan import Plan, needed
 from onnxdtd.plan.seed import ask, start_of
@@ -105,7 +106,9 @@ class Scene:
     def of(cls, explainer: Explainer, x: Any, target: Any = None, sample: int = 0) -> Scene:
         """Run the model and the explainer's walk on one sample of x. Raises InputError, TargetError."""
         question = explainer.loaded.question(target)
-        feeds = {name: _sample(name, array, sample) for name, array in explainer.feeds(x).items()}
+        inputs = explainer.feeds(x)
+        axes = {name: batch_axis(explainer.graph, name, a.shape, inputs) for name, a in inputs.items()}
+        feeds = {name: _sample(name, array, axes[name], sample) for name, array in inputs.items()}
         explainer = explainer.at(feeds)
         plan = explainer.plan(question.output)
         # What others choose by carries no relevance, so the walk does not read how it is made.
@@ -157,11 +160,11 @@ def double(array: Array) -> Array:
     return np.asarray(array, np.float64) if array.dtype.kind == "f" else array
 
 
-def _sample(name: str, array: Array, sample: int) -> Array:
-    if not array.ndim:
-        return array  # one number for all samples
-    if not 0 <= sample < len(array):
+def _sample(name: str, array: Array, axis: int | None, sample: int) -> Array:
+    if axis is None:
+        return array  # one for all samples
+    if not 0 <= sample < array.shape[axis]:
         raise InputError(
             f"input '{name}' of shape {array.shape} has no sample {sample}; samples count from 0"
         )
-    return array[sample : sample + 1]
+    return np.take(array, [sample], axis)

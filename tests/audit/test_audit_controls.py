@@ -206,3 +206,63 @@ def test_models_of_one_output_have_no_other_class() -> None:
     # Convergence starts from the hidden layer, which is wide.
     assert values["convergence"] is not None
     assert values["rank"] is not None
+
+
+# What the sentences say of kinds of model that they were not written for.
+
+
+def test_evidence_against_is_not_nothing_to_explain() -> None:
+    """A method that starts from the value explains a negative output with its sign; dtd explains nothing."""
+    signed = find("consistency", classes([3, 1, 0], [-2, 1, 0]))
+    assert signed.fired
+    assert "evidence against it" in signed.sentence
+    assert "of which there is nothing to explain" not in signed.sentence
+
+
+def test_tokens_stay_where_they_are() -> None:
+    source = model(
+        "(int64[N, 3] ids) => (float[N, 2] y) { e = Gather(table, ids) m = ReduceMean<axes = [1], keepdims = 0>(e)"
+        "y = MatMul(m, w) }",
+        table=np.float32([[1, 2], [3, 1], [0, 1]]), w=np.float32([[1, -1], [2, 1]]),
+    )  # fmt: skip
+    finding = find("input_blind", (Explainer(source, "epsilon_plus"), np.array([[0, 1, 2]])))
+    assert finding.value is None
+    assert "integers only" in finding.sentence
+
+
+def test_a_model_without_layers_is_not_said_to_have_cells() -> None:
+    source = model("(float[N, 3] x) => (float[N, 3] y) { y = Exp(x) }")
+    finding = find("roots_region", (Explainer(source, "epsilon_plus"), np.float32([[0.1, 0.5, 0.2]])))
+    assert finding.value is None
+    assert "no convolution or dense layer" in finding.sentence
+
+
+def test_roots_behind_a_cell_say_that_the_cell_was_left_out() -> None:
+    rng = np.random.default_rng(0)
+    source = model(
+        "(float[4, N, 3] x) => (float[N, 2] y) { a, h = RNN<hidden_size = 5>(x, w, r) s = Squeeze(h, zero)"
+        "y = MatMul(s, v) }",
+        w=rng.standard_normal((1, 5, 3)).astype(np.float32), r=rng.standard_normal((1, 5, 5)).astype(np.float32),
+        v=rng.standard_normal((5, 2)).astype(np.float32), zero=np.array([0]),
+    )  # fmt: skip
+    x = rng.standard_normal((4, 1, 3)).astype(np.float32)
+    finding = find("roots_region", (Explainer(source, "attnlrp"), x))
+    assert "does not apply inside of" in finding.sentence
+    assert "as the theory asks" not in finding.sentence
+
+
+@pytest.mark.parametrize(
+    ("x", "words"), [([[1000.0, 0.001]], "1 % of each value"), (None, "the input's range")]
+)
+def test_noise_is_of_each_column_in_a_table(x: Any, words: str) -> None:
+    """y = x_1 / 1000 + 1000 x_2: noise of 1 % of the widest column would be 10,000 times the narrow one."""
+    if x is None:
+        finding = find("stability", deep_convolutions("gradient"))
+    else:
+        source = model(
+            "(float[N, 2] x) => (float[N, 1] y) { y = MatMul(x, w) }", w=np.float32([[0.001], [1000]])
+        )
+        finding = find("stability", (Explainer(source, "gradient_x_input"), np.float32(x)))
+        assert not finding.fired
+        assert finding.details["logit_change"] < 0.05
+    assert words in finding.sentence

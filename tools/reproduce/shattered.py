@@ -20,7 +20,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import onnxdtd
-from onnxdtd.render.colours import BLUE, INK, RED
+from onnxdtd.render.colours import BLUE, FAINT, INK, RED
 from tools.reproduce.curves import dress, legend, sheet
 from tools.reproduce.experiment import Array, bootstrap, cell, command, subject
 
@@ -218,7 +218,7 @@ def figure(measured: dict[str, Any]) -> Figure:
     dress(shown, f"shipped networks, step {step} of |x|")
     shown.set_xticks(range(len(METHODS)), METHODS, rotation=20, ha="right", rotation_mode="anchor")
     shown.set(ylim=(0, 1.03), ylabel="cosine of the maps")
-    shown.legend(frameon=False, fontsize=8, loc="lower right")
+    shown.legend(facecolor="white", framealpha=1, edgecolor=FAINT, fontsize=8, loc="lower right")
     return picture
 
 
