@@ -13,12 +13,12 @@ import pytest
 
 from tests.support.paths import DOCS, FIGURES
 from tests.tools.test_reproduce_convergence import dense
-from tools.reproduce import adversarial_roots, roots_in_networks, shattered, softplus
+from tools.reproduce import adversarial_roots, kinds, roots_in_networks, shattered, softplus
 from tools.reproduce.experiment import bootstrap, cell
 from tools.reproduce.mlps import MLPs, draw
 
 Array = np.ndarray
-PAGES = (adversarial_roots, roots_in_networks, shattered, softplus)
+PAGES = (adversarial_roots, kinds, roots_in_networks, shattered, softplus)
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def test_the_page_is_made_from_its_numbers(module: ModuleType) -> None:
     measured = json.loads((FIGURES / f"{name}.json").read_text())
     assert (FIGURES / f"{name}.md").read_text() == module.page(measured)
     assert (FIGURES / f"{name}.png").stat().st_size > 10_000
-    assert f"figures/{name}.png" in (DOCS / "rigour.md").read_text()
+    assert f"figures/{name}." in (DOCS / "rigour.md").read_text()
 
 
 def test_a_bootstrap_draws_groups_not_values() -> None:
@@ -168,3 +168,23 @@ def test_no_root_of_a_linear_network_lies_outside(saved: Path) -> None:
     for table in rules.values():
         assert list(table) == ["layer0"]
         assert table["layer0"]["region"]["high"] == 0
+
+
+# Kinds of model.
+
+SMALL = ("linear, five classes", "linear, one margin", "kernel machine", "trees", "detector", "LSTM")
+
+
+def test_no_kind_gets_a_sentence_that_is_false_of_it() -> None:
+    told = kinds.measure(0, SMALL)["kinds"]
+    for name in ("linear, five classes", "linear, one margin", "trees"):
+        assert "gives no node a rule" in told[name]["refused"]
+    for name in ("kernel machine", "detector", "LSTM"):
+        assert set(told[name]["findings"]) == set(kinds.FINDINGS)
+    words = {name: " ".join(f["sentence"] for f in row["findings"].values()) for name, row in told.items()}
+    assert "share one margin" in words["kernel machine"]
+    assert "cell" not in words["kernel machine"]
+    assert "lower layers" not in words["kernel machine"]
+    assert "as the theory asks" not in words["LSTM"]
+    assert "a cell or a loop" in words["LSTM"]
+    assert "tokens" not in words["detector"]

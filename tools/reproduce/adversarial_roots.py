@@ -87,7 +87,7 @@ def network(
     ]
     measures = {
         "length": length / norms(passes.x),
-        "step": 255 * length / (np.sqrt(passes.x.shape[1]) * (within[1] - within[0])),
+        "step": 255 * length / (np.sqrt(passes.x.shape[1]) * (passes.high - passes.low).mean(1)),
         "neighbour": length / neighbours(passes.x, classes[0]),
         "random": random_steps(passes, length, seed),
         "gradient": cosines(*slopes),

@@ -109,7 +109,10 @@ Share of roots in percent; in brackets 95 % intervals, a bootstrap over the inpu
   logit changes; walked exactly, switch by switch, ReLU6's both kinks and max pooling's winners included.
 
 **The paper.** Sixt and Landgraf (2022) count such roots in dense layers of ten units, where a part lies
-inside. VERDICT
+inside. In trained convolutional networks nearly none does: below the last layers 95 to 100 % lie outside
+with the rules 0, gamma and z+, on every network. The domain is another matter: where all biases are <= 0
+every root of z+, gamma and 0 lies in it, as the theory promises; with free biases 0 to 72 % do not. Where
+ours differ: convolutions, trained weights, and w-square in hidden layers, which no theory puts there.
 
     python -m tools.reproduce.roots_in_networks --seed {measured[seed]}
 """
@@ -132,7 +135,7 @@ def figure(measured: dict[str, Any]) -> Figure:
                     at, value, line, color=colour, marker="o", markersize=3.2, linewidth=1.4, label=label
                 )
         dress(place, name)
-        names = [layer.strip("/") for layer in cells]
+        names = [f"{k}. {layer.split('/')[-1]}" for k, layer in enumerate(cells, start=1)]
         place.set_xticks(
             range(len(names)), names, rotation=38, ha="right", rotation_mode="anchor", fontsize=7
         )
