@@ -99,7 +99,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def alike(told: Told, a: str, b: str) -> float:
     """The cosine of two methods' heatmaps."""
-    i, j = (told["methods"].index(m) for m in (a, b))
+    i, j = (told["methods"].index(told["equal"].get(m, m)) for m in (a, b))
     return float(told["cosine"][i][j])
 
 

@@ -98,7 +98,9 @@ def compared(inputs: Inputs, number: int, folder: Path, targets: Sequence[Any] =
 
 
 def maps(folder: Path, target: int = 0) -> dict[str, Array]:
-    """The relevance of one comparison, by method."""
+    """The relevance of one comparison, by method; one that is equal to another is told by its own name, too."""
     with np.load(folder / "relevance.npz") as arrays:
         split = {tuple(name.split("/", 2)): array for name, array in arrays.items()}
-    return {method: array for (number, method, _), array in split.items() if number == str(target)}
+    by = {method: array for (number, method, _), array in split.items() if number == str(target)}
+    equal: dict[str, str] = json.loads((folder / "compare.json").read_text("utf-8"))["equal"]
+    return by | {method: by[stand] for method, stand in equal.items() if stand in by}

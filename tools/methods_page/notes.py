@@ -91,7 +91,8 @@ def measured(told: Told) -> str:
     names = list(dict.fromkeys(name.split(",")[0] for name in p["names"]))
     left = {m: why for m, why in p["left_out"].items() if m not in d["left_out"]}
     measured_ones = {*d["methods"], *d["left_out"], *p["methods"], *p["left_out"]}
-    newer = ", ".join(f"`{m}`" for m in sorted({*onnxdtd.METHODS, *onnxdtd.PASSES} - measured_ones))
+    unmeasured = ", ".join(f"`{m}`" for m in sorted({*onnxdtd.METHODS, *onnxdtd.PASSES} - measured_ones))
+    newer = f" Newer than these measurements: {unmeasured}." if unmeasured else ""
     return f"""
 ## How it was measured
 
@@ -103,9 +104,8 @@ def measured(told: Told) -> str:
   square of 0.6 of the shorter side. {p["settings"]["steps"]} steps, {p["settings"]["draws"]} draws, fills
   {" and ".join(p["settings"]["fills"])}; deletion to 0, which is grey here. Smaller than their defaults for
   the sake of time: {options}.
-- **Left out**: `natural`, on both: the models are no sums of functions of single inputs. Newer than these
-  measurements, or for other models, are {newer};
-  [ground_truth.md](ground_truth.md) has some of them. On photographs
+- **Left out**: `natural`, `saabas` and `tree_shap`, on both: the models are no sums of functions of single
+  inputs, and no trees.{newer} On photographs
   {"; ".join(f"`{m}`: {why}" for m, why in left.items())} (one explanation of the cat took the time of
   {told["cat"]["passes"]["taylor"]:,} forward passes, on a busy machine; the removal curves of one input
   take {_passes(p)} in all).

@@ -82,13 +82,15 @@ def picture(told: Mapping[str, Any], maps: Sequence[Mapping[str, Array]]) -> dic
 
 
 def likeness(told: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The mean over inputs (each one's first target) of how alike the methods are."""
+    """The mean over inputs (each one's first target) of how alike the methods are. equal: methods that gave the same
+    map throughout, by the one that stands for them."""
     methods = told[0]["methods"]
+    equal = dict(set.intersection(*(set(t["equal"].items()) for t in told)))
     mean: dict[str, Any] = {}
     for measure in MEASURES:
         tables = np.array([t["targets"][0]["similarity"][measure] for t in told], np.float64)
         mean[measure] = np.round(np.nanmean(tables, axis=0), 4).tolist()
-    return {"methods": methods, "inputs": len(told), **mean}
+    return {"methods": methods, "equal": equal, "inputs": len(told), **mean}
 
 
 def _grouped(values: Array, inputs: Inputs) -> Array:

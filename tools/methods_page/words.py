@@ -36,7 +36,7 @@ KernelSHAP. Where the place of the evidence is known, [other methods lead](groun
   by {behind(d, "composite", MEAN)}, of `dtd` by {behind(d, "dtd", MEAN)} and of `gradient` by
   {behind(d, "gradient", MEAN)}. Where they become black, `occlusion` is best, ahead of `epsilon_gamma_box`
   by {behind(d, "epsilon_gamma_box", BLACK)}: it measures just that.
-- **On photographs**, `composite` and `epsilon_gamma_box` lead, with `epsilon_plus` and its kin close
+- **On photographs**, `composite` leads, with `epsilon_gamma` and its kin and `epsilon_plus` close
   behind: {score_of(p, "composite", MEAN)} logits for `composite` by the mean fill,
   {score_of(p, "dtd", MEAN)} for `dtd` (behind by {behind(p, "dtd", MEAN)}), {score_of(p, "gradient", MEAN)}
   for `gradient` (behind by {behind(p, "gradient", MEAN)}). So few photographs hardly tell the leaders from
@@ -123,8 +123,8 @@ Methods in the figure stand by their mean place in the removal scores; all numbe
   {score_of(d, "gradient_x_input", BLACK)} with black to {score_of(d, "gradient_x_input", BLUR)} with a
   blur.
 - `gradient` and `smoothgrad` fall most: `smoothgrad` from {score_of(d, "smoothgrad", BLACK)} with black,
-  where only `occlusion` is better, to {score_of(d, "smoothgrad", BLUR)} with a blur. A slope tells which
-  way to change a pixel, not what its present value does.
+  where only `occlusion` and `epsilon_gamma` are better, to {score_of(d, "smoothgrad", BLUR)} with a blur.
+  A slope tells which way to change a pixel, not what its present value does.
 - `{last}` is last. Its map has the five by five places of the last convolution, on pictures of 28 by 28
   pixels."""
 
@@ -139,8 +139,9 @@ def photos(p: Told) -> str:
 
 {winners(p)}
 
-- `composite`, `epsilon_gamma_box`, `epsilon_plus`, `epsilon_plus_flat`, `excitation_backprop` and `dtd` are
-  far above chance by pixels and by regions, with both fills. Their intervals are wide, as the photographs are few.
+- `composite`, `epsilon_gamma`, `gamma_vit`, `epsilon_gamma_box`, `epsilon_plus`, `epsilon_plus_flat`,
+  `excitation_backprop` and `dtd` are far above chance by pixels and by regions, with both fills. Their
+  intervals are wide, as the photographs are few.
 - By pixel flipping with the mean fill {_list(below)} do not beat `random`. The gradient's sign changes from
   pixel to pixel (see the cat), and removing a pixel is a large step, of which a slope at the photograph
   says little.
