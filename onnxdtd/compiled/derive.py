@@ -40,6 +40,8 @@ def derive(tracer: Tracer, kept: Mapping[Any, Any], weights: Mapping[Any, Any], 
             copied.add(base)
             continue
         derived = change(tracer.constant(own))
+        if derived.name == label:  # the tracer knew its value at once and keeps it under this name
+            continue
         tracer.nodes.append(helper.make_node("Identity", [derived.name], [label], f"{label}_derived"))
         del tracer.constants[label]
     # What makes constants stands before the walk that reads them.

@@ -72,7 +72,7 @@ def test_auto_takes_attnlrp_and_says_why() -> None:
 
 
 def test_deep_taylor_says_where_its_theory_ends() -> None:
-    _, warning = Explainer(FOLDER / "dynamo.onnx", "dtd").plan().warnings
+    (warning,) = Explainer(FOLDER / "dynamo.onnx", "dtd").plan().warnings
     assert "LayerNormalization, MatMul, Softmax" in warning
 
 

@@ -99,14 +99,17 @@ def test_a_quantised_model_computes_what_was_explained(tmp_path: Path) -> None:
 
 
 def test_weights_stay_beside_the_file(cli: Cli, tmp_path: Path) -> None:
+    """In the model's folder the file names the model's own data; elsewhere it has a file of data beside it."""
     proto = onnx.load(DIGIT_MODEL)
     onnx.save(proto, tmp_path / "m.onnx", save_as_external_data=True, location="out.onnx.data")
-    code, out, _ = cli("annotate", "m.onnx", DIGIT, "-o", "a.onnx", "--json")
-    assert (code, json.loads(out)["files"]) == (0, ["a.onnx", "a.onnx.data"])
-    assert (tmp_path / "a.onnx").stat().st_size < (tmp_path / "a.onnx.data").stat().st_size
+    (tmp_path / "away").mkdir()
     x = np.load(DIGIT)
-    (ours,), (theirs,) = outputs(tmp_path / "a.onnx", x), outputs(DIGIT_MODEL, x)
-    np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
+    for file, files in (("a.onnx", ["a.onnx"]), ("away/a.onnx", ["away/a.onnx", "away/a.onnx.data"])):
+        code, out, _ = cli("annotate", "m.onnx", DIGIT, "-o", file, "--json")
+        assert (code, json.loads(out)["files"]) == (0, files)
+        assert (tmp_path / file).stat().st_size < 20_000 < (tmp_path / "out.onnx.data").stat().st_size
+        (ours,), (theirs,) = outputs(tmp_path / file, x), outputs(DIGIT_MODEL, x)
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
     before = (tmp_path / "out.onnx.data").read_bytes()
     code, _, err = cli("annotate", "m.onnx", DIGIT, "-o", "out.onnx")
     assert (code, err) == (2, "onnxdtd: 'out.onnx.data' belongs to the model itself: name another file\n")

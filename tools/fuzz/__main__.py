@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import sys
 import time
@@ -18,6 +19,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from onnxdtd.walk.forward import THREADS
 from tools.fuzz.attack import CLASSES, attack
 from tools.fuzz.graphs import METHODS, compare
 
@@ -47,6 +49,9 @@ def attacks(minutes: float, seed: int) -> dict[str, Any]:
 
 def graphs(minutes: float, seed: int, count: int | None) -> dict[str, Any]:
     """How many random graphs agree, how many are refused and why, and which differ."""
+    os.environ.setdefault(
+        THREADS, "1"
+    )  # graphs of a few numbers: more threads take longer to wake than to work
     end, first, faults = time.monotonic() + 60 * minutes, seed, []
     counts, ops, reasons = Counter[str](), Counter[str](), Counter[str]()
     while seed - first < count if count is not None else time.monotonic() < end:

@@ -8,6 +8,7 @@ import pkgutil
 import resource
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -26,7 +27,7 @@ from onnxdtd.cli import application, main
 from tools.fuzz.files import damage_one, options, write_input, write_result, write_settings
 from tools.fuzz.models import changed, damaged
 from tools.fuzz.words import FIGURES, TEXTS, pick
-from tools.paths import MODELS
+from tools.paths import MODELS, ROOT
 
 MODEL, INPUT = MODELS / "wine_mlp.onnx", MODELS / "wine_sample.npy"
 ON_INPUT = ("run", "report", "annotate", "audit", "batch", "compare", "evaluate", "roots")
@@ -119,8 +120,9 @@ def _options(command: str) -> dict[str, Any]:
 
 
 def _numeric(command: str) -> list[str]:
-    kinds = {name: str(option.type_descriptor.annotation) for name, option in _options(command).items()}
-    return [name for name, kind in kinds.items() if "int" in kind or "float" in kind]
+    """The options that take numbers, by how Typer's help and click call their type."""
+    kinds = {name: option.type.name for name, option in _options(command).items()}
+    return [name for name, kind in kinds.items() if kind.startswith(("int", "float"))]
 
 
 def _number(rng: np.random.Generator) -> tuple[str, list[str]]:
@@ -147,21 +149,21 @@ def _any_option(command: str, rng: np.random.Generator) -> tuple[str, list[str]]
 
 @cache
 def good() -> Path:
-    """Results without a fault, which are copied and damaged: made in a process of its own, as this one is forked."""
+    """Results without a fault, which are copied and damaged: made by processes of their own. A fork of this one would
+    wait for ever for threads of the sessions that it holds, which the fork does not have."""
     for name in sorted(module.name for module in pkgutil.iter_modules(onnxdtd.cli.__path__)):
         with suppress(ImportError):  # of an extra
             importlib.import_module(f"onnxdtd.cli.{name}")  # once, so that no child has to
     place = Path(tempfile.mkdtemp(prefix="onnxdtd-fuzz-good-"))
     rows = np.repeat(np.load(INPUT), 4, 0) * np.linspace(0.9, 1.1, 4)[:, None]
     np.save(place / "rows.npy", rows.astype(np.float32))
-    pid = os.fork()
-    if not pid:
-        os.environ[CACHE] = str(place / "cache")
-        sys.stdout = sys.stderr = (place / "told").open("w")
-        main(["run", str(MODEL), str(INPUT), "--engine", "onnx", "-o", str(place / "result")])
-        main(["batch", str(MODEL), str(place / "rows.npy"), "-o", str(place / "batch")])
-        os._exit(0)
-    os.waitpid(pid, 0)
+    settings = {**os.environ, CACHE: str(place / "cache"), "PYTHONPATH": str(ROOT)}
+    for words in (
+        ["run", str(MODEL), str(INPUT), "--engine", "onnx", "-o", str(place / "result")],
+        ["batch", str(MODEL), str(place / "rows.npy"), "-o", str(place / "batch")],
+    ):
+        command = [sys.executable, "-m", "onnxdtd", *words]
+        subprocess.run(command, env=settings, check=True, capture_output=True, timeout=600)
     return place
 
 

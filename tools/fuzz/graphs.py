@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -144,6 +143,3 @@ def _apart(a: Array, b: Array, scale: float = 0.0) -> float:
         return float("inf")
     size = max(float(np.abs(b).max(initial=0)), float(scale), 1e-30)
     return float(np.abs(a - b).max(initial=0)) / size
-
-
-os.environ.setdefault("ONNXDTD_THREADS", "1")
