@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import pkgutil
@@ -179,9 +180,11 @@ def attack(kind: str, seed: int) -> Outcome:
             damage_one(shutil.copytree(good() / "cache", folder / "cache"), rng)
         words = words_for(kind, work, rng)
         start = time.monotonic()
+        gc.freeze()  # a fork that ends a session of ours waits for ever for threads that it does not have
         pid = os.fork()
         if not pid:
             _child(words, folder)
+        gc.unfreeze()
         busy = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))  # other work makes everything take longer
         code, peak = _wait(pid, start + SECONDS * busy)
         told = (folder / "out").read_bytes() + (folder / "err").read_bytes()
