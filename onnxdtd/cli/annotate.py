@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from onnxdtd.cli import options, texts
+from onnxdtd.cli import options
+from onnxdtd.cli.groups import grouped
 
 EXAMPLES = """\b
 Examples:
@@ -18,7 +19,7 @@ Open the file in Netron and choose a node: its description and metadata hold rul
 graph that was explained, in canonical form, and computes the model's outputs."""
 
 
-@options.takes_image
+@grouped
 def annotate(
     model: options.Model,
     input: options.Input,
@@ -30,15 +31,7 @@ def annotate(
     ],
     target: options.Targets = ["top"],  # noqa: B006 (typer reads it, nobody changes it)
     method: options.Method = "auto",
-    rules: options.Rules = None,
-    bias: options.Bias = None,
-    background: options.Background = None,
-    input_range: options.InputRange = None,
-    fixed: options.Fixed = None,
-    mask: texts.Mask = None,
-    positions: texts.Positions = "absorb",
-    max_steps: options.MaxSteps = None,
-    provider: options.Provider = None,
+    explainer: Any = None,
     preprocess: options.Preprocess = None,
     image: Any = None,
     json_: options.Json = False,
@@ -51,9 +44,7 @@ def annotate(
         input,
         output,
         options.one(target),
-        {"method": method, "bias": bias, "rules": rules, "providers": provider, "input_range": input_range,
-         "fixed": fixed or (), "mask": texts.masks_of(mask), "positions": positions,
-         "background": background, "max_steps": max_steps},
+        {"method": method, **explainer},
         preprocess,
         image,
         as_json=json_,

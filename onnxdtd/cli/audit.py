@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from onnxdtd.cli import options, texts
+from onnxdtd.cli import options
+from onnxdtd.cli.groups import grouped
 
 EXAMPLES = """\b
 Examples:
@@ -23,7 +24,7 @@ that into exit code 5. Of many inputs each is audited: every finding has the sha
 its interval, and `--fail-on FINDING:SHARE` allows a share."""
 
 
-@options.takes_image
+@grouped
 def audit(
     model: options.Model,
     inputs: options.Inputs,
@@ -59,14 +60,7 @@ def audit(
             show_default=False,
         ),
     ] = None,
-    rules: options.Rules = None,
-    bias: options.Bias = None,
-    background: options.Background = None,
-    input_range: options.InputRange = None,
-    fixed: options.Fixed = None,
-    mask: texts.Mask = None,
-    positions: texts.Positions = "absorb",
-    max_steps: options.MaxSteps = None,
+    explainer: Any = None,
     engine: Annotated[
         str,
         typer.Option(
@@ -75,7 +69,6 @@ def audit(
             "into the books of nodes, which it alone keeps. Audits walk by numpy.",
         ),
     ] = "auto",
-    provider: options.Provider = None,
     no_cache: options.NoCache = False,
     preprocess: options.Preprocess = None,
     image: Any = None,
@@ -89,9 +82,7 @@ def audit(
         inputs,
         output,
         options.one(target),
-        {"method": method, "bias": bias, "rules": rules, "providers": provider, "input_range": input_range,
-         "fixed": fixed or (), "mask": texts.masks_of(mask), "positions": positions, "background": background,
-         "max_steps": max_steps, "engine": engine, "cache_dir": False if no_cache else None},
+        {"method": method, "engine": engine, "cache_dir": False if no_cache else None, **explainer},
         preprocess,
         image,
         against=against,

@@ -10,7 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
-from onnxdtd.cli import options, texts
+from onnxdtd.cli import options
+from onnxdtd.cli.groups import grouped
 
 EXAMPLES = """\b
 Examples:
@@ -33,7 +34,7 @@ def with_address(words: Sequence[str]) -> list[str]:
     ]
 
 
-@options.takes_image
+@grouped
 def batch(
     model: options.Model,
     data: Annotated[
@@ -49,10 +50,7 @@ def batch(
     output: options.Output = Path("onnxdtd-batch"),
     target: options.Targets = ["top"],  # noqa: B006 (typer reads it, nobody changes it)
     method: options.Method = "auto",
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="For a method of many passes; may be repeated."),
-    ] = None,
+    settings: options.Settings = None,
     shard_rows: Annotated[int, typer.Option(metavar="N", help="Rows of a Parquet file.")] = 256,
     store: Annotated[
         str,
@@ -104,21 +102,11 @@ def batch(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Explain a few rows, and foretell rows, bytes and hours.")
     ] = False,
-    rules: options.Rules = None,
-    strict_rules: Annotated[
-        bool, typer.Option("--strict-rules", help="Refuse rules that match no node, instead of a warning.")
-    ] = False,
-    bias: options.Bias = None,
-    background: options.Background = None,
-    input_range: options.InputRange = None,
-    fixed: options.Fixed = None,
-    mask: texts.Mask = None,
-    positions: texts.Positions = "absorb",
-    max_steps: options.MaxSteps = None,
+    explainer: Any = None,
+    strict_rules: options.StrictRules = False,
     engine: Annotated[
         str, typer.Option(metavar="E", help="numpy, onnx, or auto: onnx where it can be had and pays.")
     ] = "auto",
-    provider: options.Provider = None,
     no_cache: options.NoCache = False,
     preprocess: options.Preprocess = None,
     image: Any = None,
@@ -134,10 +122,8 @@ def batch(
         data,
         output,
         options.one(target),
-        {"method": method, "engine": engine, "bias": bias, "rules": rules, "providers": provider,
-         "input_range": input_range, "fixed": fixed or (), "mask": texts.masks_of(mask), "positions": positions,
-         "settings": settings or (), "strict_rules": strict_rules, "background": background,
-         "max_steps": max_steps, "cache_dir": False if no_cache else None},
+        {"method": method, "engine": engine, "settings": settings or (), "strict_rules": strict_rules,
+         "cache_dir": False if no_cache else None, **explainer},
         preprocess,
         image,
         store={"what": store, "dtype": dtype, "keep": tuple(keep or ()), "audit": audit, "overlays": overlays},

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from onnxdtd.cli import options
+from onnxdtd.cli.groups import grouped
 
 EXAMPLES = """\b
 Examples:
@@ -24,7 +25,7 @@ pip install "onnxdtd[compare]"; they cover parts of an image (superpixels), or c
 FOLDER, FOLDER_OF_TWO = Path("onnxdtd-compare"), Path("onnxdtd-pair")
 
 
-@options.takes_image
+@grouped
 def compare(
     model: options.Model,
     input: options.Input,

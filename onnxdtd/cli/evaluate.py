@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from onnxdtd.cli import options, texts
+from onnxdtd.cli.groups import grouped
 
 EXAMPLES = """\b
 Examples:
@@ -20,7 +21,7 @@ The folder holds evaluation.json, results.jsonl and curves.png. Interrupted, the
 stopped. `random` and `constant` are controls: what a score is worth shows beside them."""
 
 
-@options.takes_image
+@grouped
 def evaluate(
     model: options.Model,
     data: Annotated[

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated
 
 import typer
 
@@ -24,6 +21,9 @@ Rules = Annotated[
     typer.Option(
         metavar="FILE.toml", readable=False, help="Other rules for chosen nodes, see `onnxdtd rules --help`."
     ),
+]
+StrictRules = Annotated[
+    bool, typer.Option("--strict-rules", help="Refuse rules that match no node, instead of a warning.")
 ]
 Bias = Annotated[
     str | None,
@@ -208,32 +208,3 @@ Features = Annotated[
         metavar="FILE", readable=False, help="Names of a table's columns in the model's order, as --labels."
     ),
 ]
-
-# `labels` and `features` go with them, since every command that takes an input takes all of these.
-IMAGE: dict[str, Any] = {
-    "labels": Labels, "features": Features, "preset": Preset,
-    "color": Color, "resize": Resize, "crop": Crop, "interpolation": Interpolation, "scale": Scale, "mean": Mean,
-    "std": Std, "layout": Layout,
-}  # fmt: skip
-
-
-def takes_image(command: Callable[..., str]) -> Callable[..., str]:
-    """Give a command the options that say how an image is prepared, and names; it gets them as one dict, `image`."""
-    hints = get_type_hints(command, include_extras=True)
-    keyword = inspect.Parameter.KEYWORD_ONLY
-    options = [
-        inspect.Parameter(name, keyword, default=None, annotation=kind) for name, kind in IMAGE.items()
-    ]
-    parameters: list[inspect.Parameter] = []
-    for own in inspect.signature(command).parameters.values():
-        plain = own.replace(kind=keyword, annotation=hints[own.name])
-        parameters += options if own.name == "image" else [plain]
-
-    @functools.wraps(command)
-    def call(**arguments: Any) -> str:
-        image = {name: arguments.pop(name) for name in IMAGE}
-        return command(**arguments, image=image)
-
-    call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    call.__annotations__ = {own.name: own.annotation for own in parameters}
-    return call

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from onnxdtd.cli import options, texts
+from onnxdtd.cli import options
+from onnxdtd.cli.groups import grouped
 
 EXAMPLES = """\b
 Examples:
@@ -19,7 +20,7 @@ The last one takes the folder that `onnxdtd run` has left. The page holds all th
 network, and opens from a disk."""
 
 
-@options.takes_image
+@grouped
 def report(
     model: Annotated[
         Path,
@@ -45,15 +46,7 @@ def report(
     target: options.Targets = ["top"],  # noqa: B006 (typer reads it, nobody changes it)
     method: options.Method = "auto",
     settings: options.Settings = None,
-    rules: options.Rules = None,
-    bias: options.Bias = None,
-    background: options.Background = None,
-    input_range: options.InputRange = None,
-    fixed: options.Fixed = None,
-    mask: texts.Mask = None,
-    positions: texts.Positions = "absorb",
-    max_steps: options.MaxSteps = None,
-    provider: options.Provider = None,
+    explainer: Any = None,
     preprocess: options.Preprocess = None,
     image: Any = None,
     no_audit: options.NoAudit = False,
@@ -67,9 +60,7 @@ def report(
         inputs or [],
         output,
         options.one(target),
-        {"method": method, "bias": bias, "rules": rules, "providers": provider, "input_range": input_range,
-         "fixed": fixed or (), "mask": texts.masks_of(mask), "positions": positions,
-         "settings": settings or (), "background": background, "max_steps": max_steps},
+        {"method": method, "settings": settings or (), **explainer},
         preprocess,
         image,
         audit=not no_audit,

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from onnxdtd.cli import options
+from onnxdtd.cli.groups import grouped
 
 EXAMPLES = """\b
 Examples:
@@ -20,7 +21,7 @@ on has one gradient from x to the root, else the unit that switches on the way; 
 linear the Taylor remainder as a part of the target's value."""
 
 
-@options.takes_image
+@grouped
 def roots(
     model: options.Model,
     input: options.Input,

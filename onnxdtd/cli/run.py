@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from onnxdtd.cli import options, texts
+from onnxdtd.cli.groups import grouped
 
 EXAMPLES = """\b
 Examples:
@@ -21,7 +22,7 @@ The folder holds heatmap.png, relevance.npz, explanation.json and the model's in
 result there is replaced, anything else is never touched."""
 
 
-@options.takes_image
+@grouped
 def run(
     model: options.Model,
     inputs: options.Inputs = [],  # noqa: B006 (as the targets)
@@ -44,17 +45,8 @@ def run(
             "axis); may be repeated.",
         ),
     ] = None,
-    rules: options.Rules = None,
-    strict_rules: Annotated[
-        bool, typer.Option("--strict-rules", help="Refuse rules that match no node, instead of a warning.")
-    ] = False,
-    bias: options.Bias = None,
-    background: options.Background = None,
-    input_range: options.InputRange = None,
-    fixed: options.Fixed = None,
-    mask: texts.Mask = None,
-    positions: texts.Positions = "absorb",
-    max_steps: options.MaxSteps = None,
+    explainer: Any = None,
+    strict_rules: options.StrictRules = False,
     engine: Annotated[
         str,
         typer.Option(
@@ -62,7 +54,6 @@ def run(
             help="numpy (accounts for every node), onnx (one ONNX model does it all), or auto: by what is faster.",
         ),
     ] = "numpy",
-    provider: options.Provider = None,
     no_cache: options.NoCache = False,
     preprocess: options.Preprocess = None,
     image: Any = None,
@@ -93,12 +84,9 @@ def run(
         inputs,
         output,
         target,
-        {"method": method, "engine": engine, "bias": bias, "rules": rules, "providers": provider,
-         "input_range": input_range, "fixed": fixed or (), "mask": texts.masks_of(mask), "positions": positions,
-         "settings": options.settings_of(settings, occlude=occlude), "verify": verify,
-         "strict_rules": strict_rules, "background": background, "max_steps": max_steps,
-         "cache_dir": False if no_cache else None,
-         "tokenizer": texts.one_of(tokenizer=tokenizer, tokens=tokens)},
+        {"method": method, "engine": engine, "settings": options.settings_of(settings, occlude=occlude),
+         "verify": verify, "strict_rules": strict_rules, "cache_dir": False if no_cache else None,
+         "tokenizer": texts.one_of(tokenizer=tokenizer, tokens=tokens), **explainer},
         preprocess,
         image,
         texts=texts.texts_of(inputs, text, pair, tokenizer),

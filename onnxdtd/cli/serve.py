@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from onnxdtd.cli import options, texts
+from onnxdtd.cli.groups import grouped
 from onnxdtd.cli.stopping import Memory
 from onnxdtd.web.needed import check_packages
 
@@ -24,7 +25,7 @@ It speaks the Open Inference Protocol (v2, JSON and binary) and KServe's V1, and
 accepted is answered. The extra `serve` brings what it needs: pip install "onnxdtd[serve]"."""
 
 
-@options.takes_image
+@grouped
 def serve(
     models: Annotated[
         list[Path],
@@ -52,13 +53,7 @@ def serve(
         typer.Option("--engine", "-e", metavar="E", help="onnx, numpy, or auto: onnx where it can compile."),
     ] = "onnx",
     settings: options.Settings = None,
-    rules: options.Rules = None,
-    bias: options.Bias = None,
-    background: options.Background = None,
-    input_range: options.InputRange = None,
-    fixed: options.Fixed = None,
-    max_steps: options.MaxSteps = None,
-    provider: options.Provider = None,
+    explainer: Any = None,
     no_cache: options.NoCache = False,
     tokenizer: texts.Tokenizer = None,
     preprocess: options.Preprocess = None,
@@ -87,9 +82,8 @@ def serve(
         host,
         port,
         os.environ.get(TOKEN) if token is None else token,
-        {"method": method, "engine": engine, "bias": bias, "rules": rules, "providers": provider,
-         "input_range": input_range, "fixed": fixed or (), "settings": settings or (), "background": background,
-         "max_steps": max_steps, "tokenizer": tokenizer, "cache_dir": False if no_cache else None},
+        {"method": method, "engine": engine, "settings": settings or (), "tokenizer": tokenizer,
+         "cache_dir": False if no_cache else None, **explainer},
         preprocess,
         image,
         {"timeout": timeout, "queue": queue, "batch": batch, "grace": grace, "body": body},

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import functools
-import inspect
 import math
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any
 
 import typer
 
+from onnxdtd.cli.signature import Command, option, parameters_of, shown_with
 from onnxdtd.deadline import interrupted, over, within
 from onnxdtd.errors import UsageError
 from onnxdtd.memory import limited, size_of
@@ -101,18 +101,9 @@ def _clock(seconds: float) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-def bounded(command: Callable[..., str]) -> Callable[..., str]:
+def bounded(command: Command) -> Command:
     """Give a command the options --timeout and --memory."""
-    hints = get_type_hints(command, include_extras=True)
-    keyword = inspect.Parameter.KEYWORD_ONLY
-    own = [
-        p.replace(kind=keyword, annotation=hints[p.name])
-        for p in inspect.signature(command).parameters.values()
-    ]
-    added = [
-        inspect.Parameter(name, keyword, default=None, annotation=kind)
-        for name, kind in (("timeout", Timeout), ("memory", Memory))
-    ]
+    own = parameters_of(command)
     place = len(own) - (own[-1].name == "json_")
 
     @functools.wraps(command)
@@ -127,7 +118,5 @@ def bounded(command: Callable[..., str]) -> Callable[..., str]:
             except TimeIsOver:
                 raise over() from None
 
-    parameters = [*own[:place], *added, *own[place:]]
-    call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    call.__annotations__ = {p.name: p.annotation for p in parameters}
-    return call
+    added = [option("timeout", Timeout), option("memory", Memory)]
+    return shown_with([*own[:place], *added, *own[place:]], call)

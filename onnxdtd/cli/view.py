@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from onnxdtd.cli import options, texts
+from onnxdtd.cli.groups import grouped
 from onnxdtd.cli.stopping import Memory
 from onnxdtd.web.needed import check_packages
 
@@ -20,7 +21,7 @@ It prints an address with a token: open it in a browser on this machine. Models 
 page. The extra `serve` brings what it needs: pip install "onnxdtd[serve]"."""
 
 
-@options.takes_image
+@grouped
 def view(
     model: Annotated[
         Path | None,
