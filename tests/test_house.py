@@ -22,7 +22,7 @@ PACKAGE = Path(onnxdtd.__file__).parent
 FLOORS = [
     {"demo", "disk", "entries", "errors", "evaluator", "hints", "pictures", "printing", "types", "version"},
     {"deadline", "durable", "memory", "origin", "registry"},
-    {"npz", "primitives"}, {"linear"}, {"model"},
+    {"npz", "owned", "primitives"}, {"linear"}, {"model"},
     {"domains"}, {"ops", "rules"}, {"methods"}, {"arrow", "folder", "kept", "tokens"}, {"inputs"},
     {"conservation", "plan", "settings"}, {"records", "walk"},
     {"compiled"}, {"calls", "explanation", "loaded", "remarks", "runs"}, {"engines", "scaling", "weighed"},

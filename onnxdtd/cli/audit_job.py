@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from onnxdtd.audit import AUDITS, AuditReport, Finding, junit, run_audit, sarif
-from onnxdtd.audit.ci_file import check_for_ci, write_for_ci
 from onnxdtd.audit.report import MANIFEST, SCHEMA
 from onnxdtd.audit.runner import check_method, chosen
 from onnxdtd.cli import audit_many_job
@@ -20,6 +19,7 @@ from onnxdtd.cli.progress import Progress
 from onnxdtd.cli.text import message, page, paragraph, say, screen, sections, table
 from onnxdtd.errors import CheckError, UsageError
 from onnxdtd.folder import check_folder
+from onnxdtd.owned import check_owned, write_owned
 
 HEAD = ("finding", "value", "fires", "")
 
@@ -56,7 +56,10 @@ def audit(
     asked = ask(
         model, inputs[0], [target], options, preprocess, image,
         partial(check_folder, output, SCHEMA), partial(_known, fail_on, only, quick, options["method"]),
-        partial(check_for_ci, junit_file, junit.MARK), partial(check_for_ci, sarif_file, sarif.MARK),
+        *(
+            partial(check_owned, file, mark, "is no audit of onnxdtd")
+            for file, mark in ((junit_file, junit.MARK), (sarif_file, sarif.MARK)) if file is not None
+        ),
     )  # fmt: skip
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of NumPy and matplotlib
@@ -68,9 +71,9 @@ def audit(
         folder = report.save(output)
     names = [name for name, share in shares(fail_on).items() if share < 1]
     if junit_file is not None:
-        write_for_ci(junit_file, junit.junit(report))
+        write_owned(junit_file, junit.junit(report))
     if sarif_file is not None:
-        write_for_ci(sarif_file, sarif.sarif(report, names))
+        write_owned(sarif_file, sarif.sarif(report, names))
     written = json.loads((folder / MANIFEST).read_text("utf-8"))
     if as_json:
         message("\n".join(f"warning: {text}" for text in report.warnings))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,12 @@ from onnxdtd.audit import AuditReport, AuditSet, Rate, run_audit
 from onnxdtd.audit.finding import percent
 from onnxdtd.audit.many import MANIFEST, SCHEMA
 from onnxdtd.cli.fail_on import shares
-from onnxdtd.cli.job import asked_of, explainer_for
+from onnxdtd.cli.job import AskedOfMany, ask_many, explainer_for, rows_of
 from onnxdtd.cli.many_job import are_many
 from onnxdtd.cli.progress import Progress
 from onnxdtd.cli.text import page, paragraph, say, screen, sections, table
 from onnxdtd.errors import CheckError, Faults, OnnxdtdError, PartialError
 from onnxdtd.folder import check_folder
-from onnxdtd.inputs import DataSet, open_data
 from onnxdtd.inputs.files import ARRAYS, TABLES
 
 HEAD = ("finding", "fires at", "share", "95 % interval", "median")
@@ -43,11 +43,7 @@ def is_set(
     if explainer is None:
         return False  # which is told with all other faults
     try:
-        loaded = explainer.loaded
-        data = open_data(
-            [*inputs], explainer.inputs, preprocess=explainer.preprocess, features=loaded.features
-        )
-        first = list(islice(data, 2))
+        first = list(islice(rows_of(explainer, inputs), 2))
         return len(first) == 2 and len(list(onnxdtd.explain_each(explainer, first))) == 2
     except OnnxdtdError:
         return False
@@ -71,26 +67,14 @@ def audit(
 ) -> str:
     """Audit every row of every input, write one folder, and tell of it. Raises CheckError if a finding fires at more
     than its share of `fail_on`; PartialError, when all is written, for inputs that could not be audited."""
-    faults, data = Faults(), None
-    explainer = explainer_for(faults, model, preprocess=preprocess, image=image, inputs=inputs, **options)
-    for demand in (lambda: check_folder(output, SCHEMA), check):
-        with faults:
-            demand()
-    with faults:
-        if explainer:
-            prepare, features = explainer.preprocess, explainer.loaded.features
-            data = open_data([*inputs], explainer.inputs, preprocess=prepare, features=features)
-    decided = explainer if explainer and not explainer.graph.open_conditions else None
-    asked = asked_of(faults, decided, [target])
-    faults.stop()
-    assert explainer is not None  # or there was a fault
-    assert data is not None
-    question = asked[0] if decided else target
+    asked = ask_many(
+        model, inputs, target, options, preprocess, image, partial(check_folder, output, SCHEMA), check
+    )
     wrong: list[tuple[str, OnnxdtdError]] = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of NumPy
         with Progress(quiet=as_json) as progress:
-            reports = _reports(explainer, data, question, wrong, progress, only, quick, against)
+            reports = _reports(asked, wrong, progress, only, quick, against)
         if not reports:
             raise wrong[0][1]
         audits = AuditSet(dict(reports), {name: str(error) for name, error in wrong})
@@ -122,8 +106,8 @@ def words_of(audits: AuditSet, directory: Path) -> str:
 
 
 def _reports(
-    explainer: onnxdtd.Explainer, data: DataSet, target: Any, wrong: list[tuple[str, OnnxdtdError]],
-    progress: Progress, only: Sequence[str] | None, quick: bool, rival: str | None,
+    asked: AskedOfMany, wrong: list[tuple[str, OnnxdtdError]], progress: Progress, only: Sequence[str] | None,
+    quick: bool, rival: str | None,
 ) -> list[tuple[str, AuditReport]]:  # fmt: skip
     """The audit of each row, by its name; in `wrong` what stands against the others."""
 
@@ -131,13 +115,13 @@ def _reports(
         wrong.append((name, error))
 
     reports = []
-    made = onnxdtd.explain_each(explainer, data.each(faulty), target, faulty=faulty)
+    made = onnxdtd.explain_each(asked.explainer, asked.data.each(faulty), asked.question, faulty=faulty)
     for done, (row, explanation) in enumerate(made, 1):
         try:
-            reports.append((row.id, run_audit(explainer, explanation, only, quick=quick, rival=rival)))
+            reports.append((row.id, run_audit(asked.explainer, explanation, only, quick=quick, rival=rival)))
         except OnnxdtdError as error:
             faulty(row.id, error)
-        progress(done, data.count)
+        progress(done, asked.data.count)
     return reports
 
 

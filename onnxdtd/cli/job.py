@@ -11,7 +11,7 @@ import onnxdtd
 from onnxdtd.cli.pictures import NAMES, asked_fields, preparing
 from onnxdtd.cli.settings import fixed_inputs, setting
 from onnxdtd.errors import Faults, UsageError
-from onnxdtd.inputs import Preprocess, input_file, read_like
+from onnxdtd.inputs import DataSet, Preprocess, input_file, open_data, read_like
 from onnxdtd.plan.target import Target, check_target
 
 
@@ -57,6 +57,49 @@ def ask(
     faults.stop()
     assert explainer is not None  # or there was a fault
     return Asked(explainer, x, questions, explainer.preprocess)
+
+
+@dataclass(frozen=True)
+class AskedOfMany:
+    """What a command on many inputs starts from. question: of each row; as text where only the row says what it
+    means, since branches depend on it."""
+
+    explainer: onnxdtd.Explainer
+    data: DataSet
+    question: Target | str
+
+
+def ask_many(
+    model: Path,
+    inputs: Sequence[Path],
+    target: str,
+    options: Mapping[str, Any],
+    preprocess: Path | None,
+    image: Mapping[str, Any],
+    *checks: Callable[[], object],
+) -> AskedOfMany:
+    """Model, inputs and target, read and checked, the rows not yet; checks: further ones, of the command. All faults
+    at once."""
+    faults, data = Faults(), None
+    explainer = explainer_for(faults, model, preprocess=preprocess, image=image, inputs=inputs, **options)
+    for check in checks:
+        with faults:
+            check()
+    with faults:
+        if explainer:
+            data = rows_of(explainer, inputs)
+    decided = explainer if explainer and not explainer.graph.open_conditions else None
+    questions = asked_of(faults, decided, [target])
+    faults.stop()
+    assert explainer is not None  # or there was a fault
+    assert data is not None
+    return AskedOfMany(explainer, data, questions[0] if decided else target)
+
+
+def rows_of(explainer: onnxdtd.Explainer, inputs: Sequence[Path]) -> DataSet:
+    """The rows of the inputs, as the explainer's model reads them."""
+    loaded = explainer.loaded
+    return open_data([*inputs], explainer.inputs, preprocess=explainer.preprocess, features=loaded.features)
 
 
 def asked_of(

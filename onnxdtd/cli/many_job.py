@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -14,15 +15,15 @@ import numpy as np
 import onnxdtd
 from onnxdtd.arrow import arrow
 from onnxdtd.audit import with_findings
-from onnxdtd.cli.job import asked_of, explainer_for
+from onnxdtd.cli.job import ask_many
 from onnxdtd.cli.options import one
 from onnxdtd.cli.progress import Progress
 from onnxdtd.cli.settings import restrictions
 from onnxdtd.cli.text import page, say, screen, sections, table
-from onnxdtd.errors import CheckError, Faults, InputError, OnnxdtdError, PartialError, UsageError
+from onnxdtd.errors import CheckError, InputError, OnnxdtdError, PartialError, UsageError
 from onnxdtd.explanation import Explanation
 from onnxdtd.folder import check_folder, plain, write_folder
-from onnxdtd.inputs import Row, open_data
+from onnxdtd.inputs import Row
 from onnxdtd.inputs.files import ARCHIVE, ARRAYS, TABLES
 from onnxdtd.inputs.parts import part_of
 from onnxdtd.model.load import load
@@ -74,32 +75,19 @@ def explain(
     """Explain every row of every input, each into a folder of its own in `output`. Raises PartialError, when all the
     others are written, for those that could not be explained; the first of their faults where none could; CheckError
     where a finding of `fail_on` fired."""
-    faults, data = Faults(), None
-    explainer = explainer_for(faults, model, preprocess=preprocess, image=image, inputs=inputs, **options)
-    with faults:
-        check_folder(output, SCHEMA)
-    with faults:
-        rows = None if sample is None else rows_named(sample)
-    with faults:
-        if parquet:
-            arrow()
-    with faults:
-        question = one([*targets])
-    with faults:
-        if explainer:
-            prepare, features = explainer.preprocess, explainer.loaded.features
-            data = open_data([*inputs], explainer.inputs, preprocess=prepare, features=features)
-    decided = explainer if explainer and not explainer.graph.open_conditions else None
-    asked = asked_of(faults, decided, targets[:1])
-    faults.stop()
-    assert explainer is not None  # or there was a fault
-    assert data is not None
+    checks: list[Callable[[], object]] = [partial(check_folder, output, SCHEMA)]
+    checks += [] if sample is None else [partial(rows_named, sample)]
+    checks += [arrow] if parquet else []
+    checks += [partial(one, [*targets])]
+    asked = ask_many(model, inputs, targets[0], options, preprocess, image, *checks)
+    explainer, data = asked.explainer, asked.data
+    rows = None if sample is None else rows_named(sample)
     wrong: list[tuple[str, OnnxdtdError]] = []
     stream: Iterator[Row] = data.each(lambda name, error: wrong.append((name, error)))
     if rows is not None:
         stream = islice(stream, rows.start, rows.stop, rows.step)
     made = onnxdtd.explain_each(
-        explainer, stream, asked[0] if decided else question,
+        explainer, stream, asked.question,
         faulty=lambda name, error: wrong.append((name, error)), keep=keep, only=restrictions(only),
     )  # fmt: skip
     results = Results([part.id for part in data.parts], as_json)

@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import onnxdtd
 from onnxdtd.audit import audited, with_findings
-from onnxdtd.cli.job import ask, asked_of, explainer_for
+from onnxdtd.cli.job import ask, ask_many
 from onnxdtd.cli.many_job import are_many
 from onnxdtd.cli.progress import Progress
 from onnxdtd.cli.run_job import picture_shown
 from onnxdtd.cli.text import message, page, say, sections
 from onnxdtd.errors import Faults, InputError, OnnxdtdError, PartialError, UsageError
-from onnxdtd.inputs import open_data
 from onnxdtd.reading import asked as question_of
 from onnxdtd.report import Entry, check_report, save_report
 
@@ -95,28 +95,15 @@ def _many(
     wrong: list[tuple[str, OnnxdtdError]],
 ) -> Iterator[Entry]:  # fmt: skip
     """Every row of every input; in `wrong` those that cannot be explained."""
-    faults, data = Faults(), None
-    explainer = explainer_for(faults, model, preprocess=preprocess, image=image, inputs=inputs, **options)
-    with faults:
-        check_report(output)
-    with faults:
-        if explainer:
-            prepare, features = explainer.preprocess, explainer.loaded.features
-            data = open_data([*inputs], explainer.inputs, preprocess=prepare, features=features)
-    decided = explainer if explainer and not explainer.graph.open_conditions else None
-    questions = asked_of(faults, decided, [target])
-    faults.stop()
-    assert explainer is not None  # or there was a fault
-    assert data is not None
-    stream = data.each(lambda name, error: wrong.append((name, error)))
+    asked = ask_many(model, inputs, target, options, preprocess, image, partial(check_report, output))
+    stream = asked.data.each(lambda name, error: wrong.append((name, error)))
     made = onnxdtd.explain_each(
-        explainer, stream, questions[0] if decided else target,
-        faulty=lambda name, error: wrong.append((name, error)),
-    )  # fmt: skip
+        asked.explainer, stream, asked.question, faulty=lambda name, error: wrong.append((name, error))
+    )
     for done, (row, e) in enumerate(made, 1):
         picture = row.picture() if row.picture else None
-        yield Entry(with_findings(explainer, e) if audit else e, row.id, picture)
-        progress(done, data.count)
+        yield Entry(with_findings(asked.explainer, e) if audit else e, row.id, picture)
+        progress(done, asked.data.count)
 
 
 def _told(entries: Sequence[Entry], output: Path, size: int) -> str:

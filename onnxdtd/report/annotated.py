@@ -15,11 +15,11 @@ from onnx import helper
 
 from onnxdtd.compiled.export import write
 from onnxdtd.conservation import NodeReport
-from onnxdtd.disk import open_regular
 from onnxdtd.errors import UnsupportedError, UsageError
 from onnxdtd.explanation import Explanation
 from onnxdtd.model import external
 from onnxdtd.model.graph import Graph
+from onnxdtd.owned import check_owned
 from onnxdtd.printing import printable, shortened
 from onnxdtd.version import __version__
 
@@ -27,14 +27,13 @@ MARK = "Annotated by onnxdtd"
 LEAST_IR = 10
 """The first version of the format in which nodes have metadata_props."""
 _LONGEST = 200  # of a stranger's name
-_HEAD = 4096
 
 
 def save_annotated(
     e: Explanation, graph: Graph, path: str | Path, source: str | Path | None = None
 ) -> list[Path]:
-    """Write the graph that was explained, annotated; returns the files (a second one holds the weights where those of
-    `source`, the model's file, lie beside it, or where one file cannot hold them).
+    """Write the graph that was explained, annotated; returns the files: a second one holds the weights where those of
+    `source`, the model's file, lie in files of another folder, or where one file cannot hold them.
 
     Raises UsageError where the file may not be written, UnsupportedError for a result without books of its nodes.
     """
@@ -86,21 +85,11 @@ def check_annotated(path: Path, source: Path | None) -> None:
     for file in (path, beside):
         if file.exists() and any(other.exists() and file.samefile(other) for other in own):
             raise UsageError(f"'{file}' belongs to the model itself: name another file")
-    if not path.exists():
-        if beside.exists():
-            raise UsageError(
-                f"'{beside}' is there, where weights may have to go: name another file, or remove it"
-            )
-        return
-    try:
-        with open_regular(path) as stream:
-            head = stream.read(_HEAD)
-    except OSError as error:
-        raise UsageError(f"'{path}' cannot be read: {error.strerror or error}") from None
-    if MARK.encode() not in head:
+    if beside.exists() and not path.exists():
         raise UsageError(
-            f"'{path}' exists and was not written by onnxdtd annotate: name another file, or remove it"
+            f"'{beside}' is there, where weights may have to go: name another file, or remove it"
         )
+    check_owned(path, MARK.encode(), "was not written by onnxdtd annotate")
 
 
 def _annotate(proto: onnx.NodeProto, report: NodeReport, parts: int) -> None:
