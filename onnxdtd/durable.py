@@ -17,7 +17,7 @@ from onnxdtd.errors import UsageError
 try:
     import fcntl
 except ImportError:  # Windows, where the owner's pid alone counts
-    fcntl = None  # type: ignore[assignment]
+    fcntl = None  # type: ignore[assignment]  # mypy takes a module's name for one of modules alone
 
 LOCK = ".lock"
 _UNFINISHED = re.compile(r"\..+\.(\d+)-[0-9a-f]{8}")

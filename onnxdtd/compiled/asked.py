@@ -36,12 +36,12 @@ def asked(target: Target, logits: Traced, masks: Sequence[Traced] = ()) -> Any:
     Computed at once where the sizes are fixed and no value decides. Of an axis whose length is open, an index that is
     not there when the model runs has none. Raises UnsupportedError for a question that one graph cannot answer.
     """
-    sizes = logits.shape[1:]
-    if all(isinstance(n, int) for n in sizes) and not _by_values(target):
-        return fixed_coefficients(target, sizes).astype(logits.dtype)  # type: ignore[arg-type]
+    sizes = tuple(n for n in logits.shape[1:] if isinstance(n, int))
+    if len(sizes) == logits.ndim - 1 and not _by_values(target):
+        return fixed_coefficients(target, sizes).astype(logits.dtype)
     match target.form:
-        case None if target.index is not None and not target.per_sample:
-            return _part(target.index, logits)  # type: ignore[arg-type]
+        case None if (index := target.shared) is not None:
+            return _part(index, logits)
         case Part(entries):
             return _part(entries, logits)
         case Weights(coefficients):

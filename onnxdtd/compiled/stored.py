@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 import onnx
-from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from google.protobuf.message import DecodeError
 from onnx import helper, numpy_helper
 
 from onnxdtd.compiled.trace import Compiled

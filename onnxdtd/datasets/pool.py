@@ -100,7 +100,8 @@ class Hand:
                 continue
             if kind == "raised":
                 raise result
-            return result  # type: ignore[no-any-return]
+            outcome: Outcome = result
+            return outcome
         raise deadly(task)
 
     def stop(self) -> None:

@@ -67,7 +67,7 @@ def _module() -> Any:
             "torch is not installed here, and Quantus needs it: pip install torch quantus"
         ) from None
 
-    class Layer(torch.nn.Module):  # type: ignore[misc]
+    class Layer(torch.nn.Module):  # type: ignore[misc]  # torch has no types where it is not installed
         """The weights of one ONNX node."""
 
         def __init__(self, weight: Array) -> None:
@@ -79,7 +79,7 @@ def _module() -> Any:
             """Draw them anew."""
             self.weight.normal_(self.mean, self.deviation)
 
-    class OnnxModule(torch.nn.Module):  # type: ignore[misc]
+    class OnnxModule(torch.nn.Module):  # type: ignore[misc]  # likewise
         """An ONNX model whose weights can be changed, and which onnxruntime runs."""
 
         def __init__(self, model: onnx.ModelProto) -> None:

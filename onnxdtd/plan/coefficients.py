@@ -46,7 +46,7 @@ def fixed_coefficients(target: Target, sizes: tuple[int, ...]) -> Array:
     """
     nothing = np.zeros((1, *sizes))
     match target.form:
-        case None if target.index is not None and not target.per_sample:
+        case None if target.shared is not None:
             return _at(target, nothing)
         case Part(entries) if None not in entries:
             return _part(entries, nothing)

@@ -86,6 +86,12 @@ class Target:
         return self.index is not None and len(self.index) > 0 and isinstance(self.index[0], tuple)
 
     @property
+    def shared(self) -> Index | None:
+        """The one index of all samples; None where each has its own, or the question is another."""
+        entries = tuple(entry for entry in self.index or () if not isinstance(entry, tuple))
+        return entries if self.index is not None and len(entries) == len(self.index) else None
+
+    @property
     def by_sample(self) -> bool:
         """Whether what is asked of a sample is known without the others."""
         if isinstance(self.form, Against):
@@ -97,9 +103,8 @@ class Target:
         if isinstance(form := self.form, Against):
             minus = form.minus and form.minus.of(samples)
             return replace(self, form=replace(form, plus=form.plus.of(samples), minus=minus))
-        if not self.per_sample or self.index is None:
-            return self
-        return replace(self, index=tuple(self.index[i] for i in samples))  # type: ignore[arg-type]
+        own = tuple(entry for entry in self.index or () if isinstance(entry, tuple))
+        return replace(self, index=tuple(own[i] for i in samples)) if own else self
 
     @property
     def is_top(self) -> bool:

@@ -106,7 +106,7 @@ def together(questions: list[Question]) -> Target:
 
 
 def _is_index(target: Target) -> bool:
-    return target.form is None and target.index is not None and not target.per_sample
+    return target.form is None and target.shared is not None
 
 
 def _decoded(explainer: Explainer, inputs: Mapping[str, Any]) -> dict[str, Array]:
