@@ -52,12 +52,12 @@ def stability(plan: Plan, explanation: Explanation, probe: Probe) -> Finding:
     if value is None:
         sentence = "The heatmap is all zero, so its likeness to others is not defined."
     elif value < LIMIT:
-        told = f"Noise of {noise} changes the heatmap to a likeness of {likeness(value)}"
+        effect = f"Noise of {noise} changes the heatmap to a likeness of {likeness(value)}"
         change = f"the explained value moves by {details['logit_change']:.2g}"
         if details["logit_change"] > MOVED * size:
-            sentence = f"{told}, and {change} from {size:.2g}: the model itself is not stable at this input."
+            sentence = f"{effect}, and {change} from {size:.2g}: the model itself is not stable at this input."
         else:
-            sentence = f"{told}, while {change}: details of this heatmap are chance."
+            sentence = f"{effect}, while {change}: details of this heatmap are chance."
     else:
         sentence = f"Noise of {noise} leaves the heatmap as it is (cosine {likeness(value)})."
     return Finding("stability", value, LIMIT, "below", sentence, details)

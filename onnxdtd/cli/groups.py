@@ -13,10 +13,10 @@ from onnxdtd.cli.signature import Command, option, parameters_of, shown_with
 
 @dataclass(frozen=True)
 class Group:
-    """options: by name, the annotation and the default. told: the dict that the command gets of their values."""
+    """options: by name, the annotation and the default. arrange: makes the dict that the command gets of their values."""
 
     options: Mapping[str, tuple[Any, Any]]
-    told: Callable[[dict[str, Any]], dict[str, Any]] = dict
+    arrange: Callable[[dict[str, Any]], dict[str, Any]] = dict
 
 
 def _explainer(values: dict[str, Any]) -> dict[str, Any]:
@@ -63,7 +63,7 @@ def grouped(command: Command) -> Command:
     @functools.wraps(command)
     def call(**arguments: Any) -> str:
         for name, group in groups.items():
-            arguments[name] = group.told({option: arguments.pop(option) for option in group.options})
+            arguments[name] = group.arrange({option: arguments.pop(option) for option in group.options})
         return command(**arguments)
 
     return shown_with(parameters, call)

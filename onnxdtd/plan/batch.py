@@ -22,8 +22,8 @@ def batch_axis(
 
     shape: of the value in this run. A name that the inputs' batch axis and one axis of the value share decides. Else
     axis 0 if it is as long as the batch; else, for a value of three axes or more, the one axis but the last that is.
-    Where a single sample was fed and no axis fits, the value has no batch axis. Where several were fed, it is axis 0,
-    as ONNX operators have it.
+    Where a single sample was fed and no axis fits, or all lengths are fixed in the model and differ, the value has no
+    batch axis. Where several were fed, it is axis 0, as ONNX operators have it.
     """
     if not shape:
         return None
@@ -40,7 +40,8 @@ def batch_axis(
         fitting = [axis for axis, size in enumerate(shape[:-1]) if size == count]
         if len(fitting) == 1:
             return fitting[0]
-    return None if count == 1 else 0
+    fixed = sizes is not None and isinstance(sizes[0], int) and _is_fixed(graph)
+    return None if count == 1 or fixed else 0
 
 
 def samples_first(array: npt.NDArray[Any], axis: int | None) -> npt.NDArray[Any]:
@@ -77,6 +78,12 @@ def _batch(graph: Graph, feeds: Mapping[str, npt.NDArray[Any]]) -> tuple[str | N
     sizes = shapes.get(first, ())
     leading = sizes[0] if sizes else None
     return (leading if isinstance(leading, str) else None), len(feeds[first]) if np.ndim(feeds[first]) else 1
+
+
+def _is_fixed(graph: Graph) -> bool:
+    """Whether the first axis of every input has one length for ever, so that no batch of another can be fed."""
+    shapes = [graph.value(name).shape for name in graph.inputs]
+    return all(shape and isinstance(shape[0], int) for shape in shapes)
 
 
 def _named(size: Dimension, graph: Graph) -> bool:

@@ -81,11 +81,16 @@ def looks_up(nodes: Iterable[Node], ops: Mapping[str, OpEntry]) -> bool:
 def refuse_moved_samples(
     nodes: Iterable[Node], inputs: Sequence[str], target: str, values: Mapping[str, Array]
 ) -> None:
-    """Raise UnsupportedError for a value on the way whose first axis is not as long as the inputs', unless what is
-    explained is one row, and so one sample's."""
-    if samples(values[target]) == 1:
-        return
+    """Raise UnsupportedError for a value on the way whose first axis is not as long as the inputs', unless there is
+    but one sample; and where what is explained is one row of inputs that have several, or no axis for samples."""
     lengths = {values[name].shape[:1] for name in inputs}
+    if samples(values[target]) == 1:
+        if lengths == {(1,)}:
+            return
+        raise UnsupportedError(
+            f"'{target}' is one row, the inputs have {values[inputs[0]].shape}: their first axis is not that of the "
+            "samples, by which the summands are told apart; take another method, such as attnlrp"
+        )
     for node in nodes:
         if values[node.output].shape[:1] not in lengths:
             raise UnsupportedError(

@@ -360,3 +360,34 @@ def test_coefficients_have_the_output_s_own_shape(engine: str, rng: np.random.Ge
     e = explained(model(text, w=W), x, lambda shapes: {"y": weights}, engine)
     expected = np.einsum("tnk,nti,ik->nti", weights, x, W)
     np.testing.assert_allclose(e.relevance["x"], expected, rtol=1e-4, atol=1e-6)
+
+
+# Models without an axis for samples: all lengths fixed, and those of input and output differ.
+
+MIXING = "a = MatMul(x, w) r = Relu(a)"
+EYES = {
+    "w": np.float32([[1, 0, 2], [0, 1, 0], [1, 1, 0], [0, 0, 1]]),
+    "v": np.float32([[1, 0], [0, 2], [1, 1]]),
+}
+
+
+@pytest.mark.parametrize("engine", ["numpy", "onnx"])
+def test_an_output_of_another_length_has_no_samples(engine: Any) -> None:
+    """x = (1, 2, 3, 4): r = (4, 5, 6), y = (10, 16): the arg-max is 1, by r: 5 x 2 + 6."""
+    source = model(f"(float[4] x) => (float[2] y) {{ {MIXING} y = MatMul(r, v) }}", **EYES)
+    e = onnxdtd.Explainer(source, "epsilon_plus", engine=engine)(np.float32([1, 2, 3, 4]))
+    assert (e.batch_axis, e.target, e.target_value.tolist()) == (None, (((1,),),), [16])
+    # r = (4, 5, 6) gets (0, 10, 6); 10 goes to x_2 and x_3 by 2 : 3, 6 to x_1 and x_4 by 2 : 4.
+    np.testing.assert_allclose(e.relevance["x"], [2, 4, 6, 4], rtol=1e-5)
+
+
+@pytest.mark.parametrize("engine", ["numpy", "onnx"])
+def test_one_number_of_all_elements_is_no_sum_of_samples(engine: Any) -> None:
+    """y = sum of r mixes its inputs, and so `natural` is not what auto takes."""
+    source = model(f"(float[4] x) => (float y) {{ {MIXING} y = ReduceSum<keepdims = 0>(r) }}", **EYES)
+    x = np.float32([1, 2, 3, 4])
+    e = onnxdtd.Explainer(source, engine=engine)(x)
+    assert e.method != "natural"
+    np.testing.assert_allclose(e.relevance["x"], x * [3, 1, 2, 1], rtol=1e-5)
+    with pytest.raises(onnxdtd.UnsupportedError, match="is one row"):
+        onnxdtd.Explainer(source, "natural")(x)
