@@ -55,7 +55,9 @@ def stability(plan: Plan, explanation: Explanation, probe: Probe) -> Finding:
         effect = f"Noise of {noise} changes the heatmap to a likeness of {likeness(value)}"
         change = f"the explained value moves by {details['logit_change']:.2g}"
         if details["logit_change"] > MOVED * size:
-            sentence = f"{effect}, and {change} from {size:.2g}: the model itself is not stable at this input."
+            sentence = (
+                f"{effect}, and {change} from {size:.2g}: the model itself is not stable at this input."
+            )
         else:
             sentence = f"{effect}, while {change}: details of this heatmap are chance."
     else:

@@ -13,7 +13,7 @@ from onnxdtd.cli.signature import Command, option, parameters_of, shown_with
 
 @dataclass(frozen=True)
 class Group:
-    """options: by name, the annotation and the default. arrange: makes the dict that the command gets of their values."""
+    """options: by name, the annotation and the default. arrange: makes of their values what the command gets."""
 
     options: Mapping[str, tuple[Any, Any]]
     arrange: Callable[[dict[str, Any]], dict[str, Any]] = dict

@@ -22,8 +22,9 @@ def batch_axis(
 
     shape: of the value in this run. A name that the inputs' batch axis and one axis of the value share decides. Else
     axis 0 if it is as long as the batch; else, for a value of three axes or more, the one axis but the last that is.
-    Where a single sample was fed and no axis fits, or all lengths are fixed in the model and differ, the value has no
-    batch axis. Where several were fed, it is axis 0, as ONNX operators have it.
+    Where a single sample was fed and no axis fits, the value has no batch axis; nor has a vector as long as the model
+    fixes it, where the inputs are fixed at another length. Where several were fed, it is axis 0, as ONNX operators
+    have it.
     """
     if not shape:
         return None
@@ -40,8 +41,8 @@ def batch_axis(
         fitting = [axis for axis, size in enumerate(shape[:-1]) if size == count]
         if len(fitting) == 1:
             return fitting[0]
-    fixed = sizes is not None and isinstance(sizes[0], int) and _is_fixed(graph)
-    return None if count == 1 or fixed else 0
+    fixed_vector = sizes is not None and len(sizes) == 1 and isinstance(sizes[0], int) and _is_fixed(graph)
+    return None if count == 1 or fixed_vector else 0
 
 
 def samples_first(array: npt.NDArray[Any], axis: int | None) -> npt.NDArray[Any]:
