@@ -115,16 +115,31 @@ def torch_forward(case: Case) -> Call:
 
 
 def torch_gradient(case: Case) -> Call:
+    """The gradient of the input alone."""
+    import torch
+
+    network, leaf = _torch_leaf(case)
+    return lambda: torch.autograd.grad(network(leaf).amax(1).sum(), leaf)
+
+
+def torch_backward(case: Case) -> Call:
+    """What `backward()` makes of a network as it was loaded: the gradients of its weights too."""
+    network, leaf = _torch_leaf(case)
+
+    def call() -> object:
+        network.zero_grad(set_to_none=True)
+        network(leaf).amax(1).sum().backward()
+        return leaf.grad
+
+    return call
+
+
+def _torch_leaf(case: Case) -> tuple[Any, Any]:
+    """The network and its input, a leaf of autograd: tokens as the floats that they are embedded as."""
     import torch
 
     network, x = case.torch_network(), torch.from_numpy(case.x)
-    embed = (lambda x: x) if x.is_floating_point() else network.words
-
-    def call() -> object:
-        leaf = embed(x).clone().requires_grad_()
-        return torch.autograd.grad(network(leaf).amax(1).sum(), leaf)
-
-    return call
+    return network, (x if x.is_floating_point() else network.words(x).detach()).clone().requires_grad_()
 
 
 def import_zennit() -> None:
@@ -154,7 +169,8 @@ PLAIN_CONTENDERS = {
     "onnxruntime forward": onnxruntime_forward,
     "torch forward": torch_forward,
     "torch gradient": torch_gradient,
+    "torch backward": torch_backward,
     "captum LRP": captum_lrp,
 }
-OTHERS = ("zennit", "onnxruntime forward", "torch gradient")
+OTHERS = ("zennit", "onnxruntime forward", "torch gradient", "torch backward")
 RATIOS = [(ours, other) for ours in ("onnxdtd numpy", "onnxdtd onnx") for other in OTHERS]

@@ -9,7 +9,12 @@ from typing import Any
 Rows = tuple[tuple[str, ...], list[tuple[str, ...]]]
 """The head of a table, and its rows."""
 MIB = 2**20
-PEERS = {"zennit": "zennit", "captum LRP": "captum's LRP", "torch gradient": "torch forward + backward"}
+PEERS = {
+    "zennit": "zennit",
+    "captum LRP": "captum's LRP",
+    "torch gradient": "torch's gradient",
+    "torch backward": "torch's backward()",
+}
 
 
 def read(path: Path) -> dict[str, dict[str, Any]]:
