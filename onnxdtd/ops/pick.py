@@ -11,7 +11,17 @@ from onnxdtd.domains.rows import same
 from onnxdtd.errors import UnsupportedError
 from onnxdtd.linear import LinearMap, Site
 from onnxdtd.model.point import Point
-from onnxdtd.primitives import groups, put_along, take_along, top_places
+from onnxdtd.primitives import (
+    groups,
+    ones_like,
+    operator,
+    positions,
+    put_along,
+    put_back,
+    reshape_like,
+    take_along,
+    top_places,
+)
 from onnxdtd.registry import op
 
 
@@ -48,29 +58,23 @@ def top(point: Point) -> Site:
     return point.site(LinearMap(None, apply, adjoint))
 
 
-@op("Unique", kind="select", compiles=False, range=same)
+@op("Unique", kind="select", range=same)
 def unique(point: Point) -> Site:
     """The distinct values, or slices along an axis; equals share equally."""
     x, y, axis = point.x, point.output, point.attribute("axis")
+    group = groups(x, y, axis=axis, sorted=point.attribute("sorted", 1))
 
-    def rows(v: Any) -> Any:
-        return v.reshape(-1, 1) if axis is None else np.moveaxis(v, axis, 0).reshape(v.shape[axis], -1)
+    def copied(r: Any) -> Any:
+        rows = operator("Gather", r, group, opset=point.opset, axis=axis or 0)
+        return reshape_like(rows, x) if axis is None else rows
 
-    def shaped(flat: Any, like: Any) -> Any:
-        if axis is None:
-            return flat.reshape(like.shape)
-        moved = np.moveaxis(like, axis, 0)
-        return np.moveaxis(flat.reshape(moved.shape), 0, axis)
-
-    group = groups(rows(x), rows(y))
-    share = (1.0 / np.bincount(group, minlength=len(rows(y))))[group, None].astype(x.dtype)
+    places = copied(positions(y))
+    counts = put_back(ones_like(x), places, y)
 
     def apply(w: Any, v: Any) -> Any:
-        sums = np.zeros_like(rows(y), v.dtype)
-        np.add.at(sums, group, rows(v) * share)
-        return shaped(sums, y)
+        return put_back(v, places, y) / counts
 
     def adjoint(w: Any, r: Any) -> Any:
-        return shaped(rows(r)[group] * share, x)
+        return copied(r / counts)
 
     return point.site(LinearMap(None, apply, adjoint))

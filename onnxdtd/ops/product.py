@@ -9,13 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from onnxdtd.domains.rows import nonnegative_if_x
 from onnxdtd.linear import LinearMap, Site
 from onnxdtd.model.point import Point
 from onnxdtd.ops.reduce import axes_of
-from onnxdtd.primitives import cast_like, cofactors, equal, expand_like, operator, where
+from onnxdtd.primitives import (
+    cast_like,
+    cofactors,
+    equal,
+    expand_like,
+    operator,
+    reduce_sum,
+    unsqueeze,
+    where,
+)
 from onnxdtd.registry import op
 
 Sum = Callable[[Any], Any]
@@ -58,15 +65,15 @@ def _product(point: Point, over: Sum, back: Sum) -> Site:
     return point.site(LinearMap(None, apply, adjoint), bias=point.output - apply(None, x))
 
 
-@op("Det", kind="gate", family="reduction", compiles=False)
+@op("Det", kind="gate", family="reduction")
 def determinant(point: Point) -> Site:
     """y = det x of each matrix; slopes the cofactors."""
     slopes = cofactors(point.x)
 
     def apply(w: Any, v: Any) -> Any:
-        return np.sum(slopes * v, axis=(-2, -1))
+        return reduce_sum(slopes * v, axes=(-2, -1), keepdims=False)
 
     def adjoint(w: Any, r: Any) -> Any:
-        return slopes * np.expand_dims(r, (-2, -1))
+        return slopes * unsqueeze(r, axes=(-2, -1))
 
     return point.site(LinearMap(None, apply, adjoint), bias=point.output - apply(None, point.x))

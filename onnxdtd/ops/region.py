@@ -5,49 +5,94 @@ Regions are boxes that carry no relevance: where they come from the model's inpu
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from onnxdtd.domains.rows import or_zero
+from onnxdtd.errors import UnsupportedError
 from onnxdtd.linear import LinearMap, Site
 from onnxdtd.model.point import Point
-from onnxdtd.primitives import reshape, sample, transpose, unsample
+from onnxdtd.primitives import (
+    absolute,
+    at_hand,
+    cast_like,
+    greater,
+    quotient,
+    reduce_sum,
+    reshape,
+    reshape_like,
+    sample,
+    size,
+    sizes,
+    transpose,
+    unsample,
+    unsqueeze,
+)
 from onnxdtd.registry import op
 from onnxdtd.types import Array
 
+ACROSS = (1, 0, 2, 3)
+Cells = tuple[Array, Array]
+"""(cells, k): flat indices of pixels and their weights."""
 
-@op("RoiAlign", kind="linear", family="pool", since=10, compiles=False, range=or_zero)
+
+@op("RoiAlign", kind="linear", family="pool", since=10, range=or_zero)
 def region_align(point: Point) -> Site:
     """y = mean (or the largest weighted value) of samples, each interpolated between four pixels, per cell."""
-    x = point.x
-    height, width = x.shape[2:]
+    height, width = _lengths(point)
     cells = [_samples(point, roi, height, width) for roi in point.value(1)]
-    images = point.value(2)
-    if point.attribute("mode", "avg") == "max":
-        return _largest(point, [(image, *cell) for image, cell in zip(images, cells, strict=True)])
+    index, weight = _together(point.x, point.value(2), cells)
+    return (_largest if point.attribute("mode", "avg") == "max" else _mean)(point, index, weight)
+
+
+def _lengths(point: Point) -> list[int]:
+    """Height and width of the images. Raises UnsupportedError where a graph would have to work out the cells."""
+    regions = [point.value(slot) for slot in range(1, len(point.node.inputs))]
+    lengths = sizes(point.x, 2)
+    if not at_hand(*regions, *lengths):
+        raise UnsupportedError(
+            f"{point.node}: its regions, and the height and width of its images, must be known to compile; fix the "
+            "sizes of the model's input and keep the regions in the model, or use engine='numpy'"
+        )
+    return lengths
+
+
+def _together(x: Any, images: Array, cells: Iterable[Cells]) -> Cells:
+    """The cells of all regions, in one image in which all images lie one behind the other."""
+    height, width = x.shape[2:]
+    cells = [
+        (index + int(image) * height * width, weight)
+        for image, (index, weight) in zip(images, cells, strict=True)
+    ]
     most = max((index.shape[1] for index, _ in cells), default=1)
-    index = np.concatenate(
-        [_wide(i, most) + b * height * width for b, (i, _) in zip(images, cells, strict=True)]
-    )
-    weight = np.concatenate([_wide(w, most) for _, w in cells]).astype(x.dtype)
-    across = (1, 0, *range(2, x.ndim))
+    none = np.zeros((0, most))
+    index = np.concatenate([none.astype(np.int64), *(_wide(index, most) for index, _ in cells)])
+    return index, np.concatenate([none, *(_wide(weight, most) for _, weight in cells)]).astype(x.dtype)
+
+
+def _mean(point: Point, index: Array, weight: Array) -> Site:
+    """The map of y = sum over k of weight_k x_k per cell and channel."""
+    x, y = point.x, point.output
 
     def apply(w: Any, v: Any) -> Any:
-        read = sample(_as_one(v, across), index[None], w[None])
-        rows = reshape(read, shape=[0, x.shape[1], len(cells), *point.output.shape[2:]])
-        return transpose(rows[0], perm=(1, 0, 2, 3))
+        return _apart(sample(_as_one(v), index[None], w[None]), y)
 
     def adjoint(w: Any, r: Any) -> Any:
-        back = unsample(_as_one(r, across), index[None], w[None], _as_one(x, across))
-        return transpose(back.reshape(x.shape[1], x.shape[0], *x.shape[2:]), perm=across)
+        return _apart(unsample(_as_one(r), index[None], w[None], _as_one(x)), x)
 
     return point.site(LinearMap(weight, apply, adjoint), spread_dead=True)
 
 
-def _as_one(v: Any, across: tuple[int, ...]) -> Any:
+def _as_one(v: Any) -> Any:
     """(N, C, H, W) as one image of channels (1, C, N H W)."""
-    return reshape(transpose(v, perm=across), shape=[1, v.shape[1], -1])
+    return reshape(transpose(v, perm=ACROSS), shape=[1, size(v, 1), -1])
+
+
+def _apart(flat: Any, like: Any) -> Any:
+    """What `_as_one` made, in the shape of `like` again."""
+    return transpose(reshape_like(flat, transpose(like, perm=ACROSS)), perm=ACROSS)
 
 
 def _wide(a: Array, width: int) -> Array:
@@ -55,8 +100,8 @@ def _wide(a: Array, width: int) -> Array:
     return np.pad(a, [(0, 0), (0, width - a.shape[1])])
 
 
-def _samples(point: Point, roi: Array, height: int, width: int) -> tuple[Array, Array]:
-    """(cells, 4 samples): flat pixel indices and weights of one region, the mean's divisor included."""
+def _samples(point: Point, roi: Array, height: int, width: int) -> Cells:
+    """The cells of one region: four neighbours of each sample, the mean's divisor included."""
     form = point.attribute("coordinate_transformation_mode", "half_pixel")
     whole = point.opset < 16 or form != "half_pixel"
     left, top, right, bottom = roi * np.float32(point.attribute("spatial_scale", 1.0)) - (not whole) / 2
@@ -84,22 +129,21 @@ def _axis(start: float, end: float, cells: int, ratio: int, length: int, whole: 
     return neighbours, weights
 
 
-@op("MaxRoiPool", kind="select", compiles=False, range=or_zero)
+@op("MaxRoiPool", kind="select", range=or_zero)
 def region_max(point: Point) -> Site:
     """y = the largest value of each cell of a region."""
     x, (rows, columns) = point.x, point.attribute("pooled_shape")
-    height, width = x.shape[2:]
+    height, width = _lengths(point)
     scale = np.float32(point.attribute("spatial_scale", 1.0))
     regions = []
-    for image, *corners in point.value(1):
+    for _, *corners in point.value(1):
         left, top, right, bottom = (int(np.floor(c * scale + 0.5)) for c in corners)
         down, across = _bins(top, bottom, rows, height), _bins(left, right, columns, width)
         cells = [(a[:, None] * width + b[None, :]).reshape(-1) for a in down for b in across]
         most = max(max(map(len, cells)), 1)
         index = np.stack([np.pad(c, (0, most - len(c))) for c in cells])
-        weight = np.stack([np.arange(most) < len(c) for c in cells]).astype(x.dtype)
-        regions.append((int(image), index, weight))
-    return _largest(point, regions)
+        regions.append((index, np.stack([np.arange(most) < len(c) for c in cells])))
+    return _largest(point, *_together(x, point.value(1)[:, 0], regions))
 
 
 def _bins(start: int, end: int, cells: int, length: int) -> list[Array]:
@@ -110,29 +154,28 @@ def _bins(start: int, end: int, cells: int, length: int) -> list[Array]:
     return [np.arange(a, b) for a, b in zip(begins, ends, strict=True)]
 
 
-def _largest(point: Point, regions: list[tuple[int, Array, Array]]) -> Site:
+def _largest(point: Point, index: Array, weight: Array) -> Site:
     """The map of y = max over k of weight_k x_k per cell and channel, shared equally among the winners."""
     x, y = point.x, point.output
-    shares = []
-    for (image, index, weight), best in zip(regions, y, strict=True):
-        values = x[image].reshape(x.shape[1], -1)[:, index] * weight
-        reached = np.abs(values - best.reshape(x.shape[1], -1, 1)) <= 1e-6 * np.abs(values)
-        wins = reached & (weight > 0)
-        shares.append(wins * weight / np.maximum(wins.sum(axis=-1, keepdims=True), 1))
+    places, once = index.reshape(1, -1, 1), np.ones((1, index.size, 1), x.dtype)
+
+    def pixels(v: Any) -> Any:
+        """(1, C, cells, k)."""
+        return reshape(sample(_as_one(v), places, once), shape=[0, 0, -1, index.shape[1]])
+
+    values = pixels(x) * weight
+    missed = greater(absolute(values - unsqueeze(_as_one(y), axes=(3,))), 1e-6 * absolute(values))
+    wins = (1.0 - cast_like(missed, x)) * (weight > 0).astype(x.dtype)
+    shares = quotient(wins, reduce_sum(wins, axes=(3,)), sign=1) * weight
 
     def apply(w: Any, v: Any) -> Any:
-        out = [
-            (v[image].reshape(v.shape[1], -1)[:, index] * share).sum(axis=-1)
-            for (image, index, _), share in zip(regions, shares, strict=True)
-        ]
-        return (np.stack(out) if out else y).reshape(y.shape) * (1.0 if w is None else w)
+        return _apart(reduce_sum(shares * pixels(v), axes=(3,), keepdims=False), y) * (
+            1.0 if w is None else w
+        )
 
     def adjoint(w: Any, r: Any) -> Any:
-        back = np.zeros((x.shape[0], x.shape[1], x.shape[2] * x.shape[3]), r.dtype)
-        channels = np.arange(x.shape[1])[:, None, None]
-        for (image, index, _), share, part in zip(regions, shares, r, strict=True):
-            np.add.at(back[image], (channels, index[None]), share * part.reshape(x.shape[1], -1, 1))
-        return back.reshape(x.shape) * (1.0 if w is None else w)
+        parts = reshape(shares * unsqueeze(_as_one(r), axes=(3,)), shape=[0, 0, -1])
+        return _apart(unsample(parts, places, once, _as_one(x)), x) * (1.0 if w is None else w)
 
     # A cell outside the image reads nothing.
     return point.site(LinearMap(np.ones((), x.dtype), apply, adjoint), fills=True)

@@ -79,9 +79,22 @@ def first_along(chosen: Array, *, axis: int) -> Any:
     return np.maximum(2 * chosen - np.cumsum(chosen, axis=axis), 0)
 
 
-def groups(rows: Any, distinct: Any) -> Any:
-    """Which row of `distinct` each of the rows is. NumPy only."""
-    _, number = np.unique(np.concatenate([distinct, rows]), axis=0, return_inverse=True)
+def _trace_groups(x: Any, distinct: Any, *, axis: int | None, sorted: int) -> Any:
+    order = {"sorted": sorted} if axis is None else {"sorted": sorted, "axis": axis}
+    rows = None if axis is None else x.shape[axis]
+    shapes = (distinct.shape, (None,), (rows,), (None,))
+    return x.tracer.emit_all("Unique", x, shapes=shapes, **order)[2]
+
+
+@primitive(trace=_trace_groups)
+def groups(x: Array, distinct: Array, *, axis: int | None, sorted: int) -> Any:
+    """Of each value of x, or of each slice along an axis, where Unique(x) holds it."""
+    rows, those = (_as_rows(a, axis) for a in (x, distinct))
+    _, number = np.unique(np.concatenate([those, rows]), axis=0, return_inverse=True)
     place = np.zeros(len(number), np.int64)
-    place[number[: len(distinct)]] = np.arange(len(distinct))
-    return place[number[len(distinct) :]]
+    place[number[: len(those)]] = np.arange(len(those))
+    return place[number[len(those) :]]
+
+
+def _as_rows(x: Array, axis: int | None) -> Array:
+    return x.reshape(-1, 1) if axis is None else np.moveaxis(x, axis, 0).reshape(x.shape[axis], -1)

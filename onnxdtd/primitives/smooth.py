@@ -1,4 +1,4 @@
-"""Smooth functions, of which slopes are made, and an inverse that stays finite."""
+"""Smooth functions, of which slopes are made, an inverse that stays finite, and cofactors."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from onnxdtd.primitives.arithmetic import absolute, greater, where
+from onnxdtd.primitives.arithmetic import absolute, equal, greater, where
 from onnxdtd.primitives.seam import Array, primitive
+from onnxdtd.primitives.shaping import unsqueeze
+from onnxdtd.primitives.sizes import size, unit
 
 
 @primitive("Exp")
@@ -89,10 +91,20 @@ def inverse(x: Any) -> Any:
     return where(fine, 1.0 / where(fine, x, 1.0), 0.0)
 
 
-def cofactors(x: Any) -> Any:
-    """The derivative of det x, of shape (..., n, n): det(x) x^-T, also where x is singular. NumPy only.
+def _trace_cofactors(x: Any) -> Any:
+    """Of row i, column j: the determinant of x with row i replaced by row j of the unit matrix."""
+    one = unit(size(x, -1), x)
+    replaced, by = unsqueeze(equal(one, 1.0), axes=(1, 3)), unsqueeze(one, axes=(0, 2))
+    each = where(replaced, by, unsqueeze(x, axes=(x.ndim - 2, x.ndim - 1)))
+    return each.tracer.emit("Det", each, shape=x.shape)
 
-    With x = U diag(s) V it is det(U) det(V) U diag(product of the other s) V.
+
+@primitive(trace=_trace_cofactors)
+def cofactors(x: Array) -> Any:
+    """The derivative of det x, of shape (..., n, n): det(x) x^-T, also where x is singular.
+
+    With x = U diag(s) V it is det(U) det(V) U diag(product of the other s) V. A graph, which has no such
+    decomposition, holds n^4 numbers of each matrix.
     """
     u, s, v = np.linalg.svd(x.astype(np.float64))
     others = np.where(np.eye(s.shape[-1], dtype=bool), 1.0, s[..., None, :]).prod(axis=-1)

@@ -141,13 +141,6 @@ def test_the_first_of_equals_is_the_top() -> None:
     np.testing.assert_allclose(shares["x"], [[0, 1, 3, 2]])
 
 
-def test_equals_share_what_is_distinct() -> None:
-    shares = relevance("Unique", {"x": [5, 2, 5, 5, 1]}, [1, 2, 9], outputs=1)
-    np.testing.assert_allclose(shares["x"], [3, 2, 3, 3, 1])
-    shares = relevance("Unique", {"x": [[1, 2, 1], [3, 4, 3]]}, [[8, 2], [6, 4]], axis=1, sorted=0)
-    np.testing.assert_allclose(shares["x"], [[4, 2, 4], [3, 4, 3]])
-
-
 @pytest.mark.parametrize(
     ("x", "slopes"),
     [
@@ -165,12 +158,6 @@ def test_a_running_product_with_zeros() -> None:
     """y = (2, 0, 0, 0) for x = (2, 0, 5, 0)."""
     shares = relevance("CumProd", {"x": [2, 0, 5, 0], "c": np.array(0)}, [1, 10, 100, 1000], opset=26)
     np.testing.assert_allclose(shares["x"], [1, 10 * 2 + 100 * 2 * 5, 0, 0])
-
-
-@pytest.mark.parametrize("x", [[[1, 2], [3, 4]], [[1, 2], [2, 4]], [[0, 0], [0, 0]]])
-def test_the_cofactors_of_any_matrix(x: list[list[float]]) -> None:
-    (a, b), (c, d) = x
-    np.testing.assert_allclose(relevance("Det", {"x": [x]})["x"], [[[d, -c], [-b, a]]], atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -206,12 +193,6 @@ def test_norms_and_products_hand_all_on(op: str, more: dict[str, Any]) -> None:
 def test_hardmax_carries_nothing() -> None:
     with pytest.raises(UnsupportedError, match="Hardmax: piecewise constant"):
         relevance("Hardmax", {"x": [[1, 2]]})
-
-
-def test_a_product_of_matrices_is_not_compiled() -> None:
-    x = np.eye(2, dtype=np.float32)[None]
-    with pytest.raises(UnsupportedError, match="Det"):
-        compile_plan(Explainer(model_of("Det", {"x": x}, 18), "gradient").plan())
 
 
 def test_compiled_ties_and_bounds() -> None:

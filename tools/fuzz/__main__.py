@@ -21,7 +21,8 @@ from typing import Any
 
 from onnxdtd.walk.forward import THREADS
 from tools.fuzz.attack import CLASSES, attack
-from tools.fuzz.graphs import METHODS, compare
+from tools.fuzz.graphs import METHODS, compare, name_of
+from tools.fuzz.pieces import pieces
 
 
 def attacks(minutes: float, seed: int) -> dict[str, Any]:
@@ -47,35 +48,49 @@ def attacks(minutes: float, seed: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def graphs(minutes: float, seed: int, count: int | None) -> dict[str, Any]:
-    """How many random graphs agree, how many are refused and why, and which differ."""
+def graphs(minutes: float, seed: int, count: int | None, before: dict[str, int]) -> dict[str, Any]:
+    """How many random graphs agree, how many are refused and why, and which differ.
+
+    before: in how many graphs of earlier runs each operator is. Each graph is asked to hold the one that has come up
+    least.
+    """
     os.environ.setdefault(
         THREADS, "1"
-    )  # graphs of a few numbers: more threads take longer to wake than to work
+    )  # for graphs of a few numbers more threads take longer to wake than to work
     end, first, faults = time.monotonic() + 60 * minutes, seed, []
     counts, ops, reasons = Counter[str](), Counter[str](), Counter[str]()
+    names = {name_of(key): key for key in pieces()}
+    tried = Counter({name: before.get(name, 0) for name in names})
+    compared = 0
     while seed - first < count if count is not None else time.monotonic() < end:
-        verdict = compare(seed)
+        name = min(names, key=lambda name: tried[name])
+        verdict = compare(seed, names[name])
         kind = "wrong" if verdict.differences else "refused" if verdict.refused else "equal"
         counts[kind] += 1
         counts["differences that float64 settles"] += verdict.rounded
-        if kind != "refused":
-            ops.update(set(verdict.ops))
+        compared += verdict.compared
+        answered = set() if kind == "refused" else set(verdict.ops)
+        ops.update(answered)
+        tried.update(answered | {name})  # one that never comes up must not be asked for alone
         if verdict.refused:
             reasons[_reason(verdict.refused)] += 1
         if verdict.differences:
-            faults.append({"seed": seed, "differences": verdict.differences, "ops": verdict.ops})
-            print(seed, verdict, file=sys.stderr)
+            faults.append(
+                {"seed": seed, "asked": name, "differences": verdict.differences, "ops": verdict.ops}
+            )
+            print(seed, name, verdict, file=sys.stderr, flush=True)
         seed += 1
     return {
-        "graphs": seed - first,
-        "methods": METHODS,
-        "counts": dict(counts),
-        "refused": dict(reasons.most_common()),
-        "least": min(ops.values(), default=0),
-        "ops": dict(ops.most_common()),
+        "graphs": seed - first, "methods": METHODS, "compared": compared, "counts": dict(counts),
+        "refused": dict(reasons.most_common()), "least": _least(ops), "ops": dict(ops.most_common()),
         "faults": faults,
-    }
+    }  # fmt: skip
+
+
+def _least(ops: dict[str, int]) -> dict[str, Any]:
+    """The operator that is in the fewest graphs that were answered, and in how many."""
+    name = min(map(name_of, pieces()), key=lambda name: ops.get(name, 0))
+    return {"op": name, "graphs": ops.get(name, 0)}
 
 
 def _reason(refused: str) -> str:
@@ -88,14 +103,14 @@ def merged(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
     total: dict[str, Any] = dict(one)
     for name, value in other.items():
         before = one.get(name)
-        if before is None or name == "methods":
+        if before is None or name in ("methods", "least"):
             total[name] = value
         elif name in ("longest_seconds", "peak_bytes"):
             total[name] = max(before, value)
         else:
             total[name] = merged(before, value) if isinstance(value, dict) else before + value
     if "least" in total:
-        total["least"] = min(total["ops"].values(), default=0)
+        total["least"] = _least(total["ops"])
     return total
 
 
@@ -111,12 +126,14 @@ def run() -> int:
         "--add", type=Path, action="append", help="the report of an earlier run, to be added to"
     )
     asked = parser.parse_args()
+    earlier = [json.loads(path.read_text("utf-8")) for path in asked.add or ()]
     if asked.what == "graphs":
-        report = graphs(asked.minutes, asked.seed, asked.count)
+        drawn = sum((Counter(one["ops"]) for one in earlier), Counter[str]())
+        report = graphs(asked.minutes, asked.seed, asked.count, drawn)
     else:
         report = attacks(asked.minutes, asked.seed)
-    for earlier in asked.add or ():
-        report = merged(json.loads(earlier.read_text("utf-8")), report)
+    for one in earlier:
+        report = merged(one, report)
     text = json.dumps(report, indent=1)
     if asked.out:
         asked.out.write_text(text + "\n", "utf-8")

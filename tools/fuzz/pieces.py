@@ -159,20 +159,27 @@ def _ml_of(opset: int) -> int:
     return 5 if opset in (20, 26) else 3
 
 
-def random_draft(seed: int, count: int = 7) -> tuple[Draft, list[Key]]:
-    """A graph of so many operators, and which ones. Raises UnfitError."""
+def random_draft(seed: int, asked: Key | None = None, count: int = 7) -> tuple[Draft, list[Key]]:
+    """A graph of so many operators, and which ones; the one that is asked for among them. Raises UnfitError."""
     rng = np.random.default_rng(seed)
     single = bool(rng.random() < 0.55)
+    if asked is not None and all(piece.mixes != single for piece in pieces()[asked]):
+        single = not single
     opsets, likely, table = chances(single)
+    if asked is not None:
+        likely = likely * [asked in table[opset][0] for opset in opsets]
+        likely = likely / likely.sum()
     opset = opsets[int(rng.choice(len(opsets), p=likely))]
     keys, weights = table[opset]
     draft = Draft(rng, opset, not single, _ml_of(opset))
     draft.feed(int(rng.integers(3, 9)))
     if rng.random() < 0.4:
         draft.feed(3, 6, 6)
+    order = [keys[index] for index in rng.choice(len(keys), count, p=weights)]
+    if asked is not None:
+        order[int(rng.integers(count))] = asked
     used = []
-    for index in rng.choice(len(keys), count, p=weights):
-        key = keys[index]
+    for key in order:
         forms = [p for p in pieces()[key] if p.mixes == single and p.stands_in(opset, draft.ml)]
         before = draft.mark()
         try:
@@ -180,4 +187,6 @@ def random_draft(seed: int, count: int = 7) -> tuple[Draft, list[Key]]:
             used.append(key)
         except UnfitError:
             draft.back(before)
+    if asked is not None and asked not in used:
+        raise UnfitError(asked)
     return draft, used
