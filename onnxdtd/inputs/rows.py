@@ -19,19 +19,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from onnxdtd.disk import NAMES, read_text
-from onnxdtd.errors import InputError, one_line
-from onnxdtd.folder import is_result
+from onnxdtd.errors import InputError
 from onnxdtd.inputs.arrays import check_inputs
-from onnxdtd.inputs.files import SUFFIXES
 from onnxdtd.inputs.image import IMAGE_SUFFIXES
+from onnxdtd.inputs.listing import files_of
 from onnxdtd.inputs.parts import Part, Read, Row, free, in_memory, kept, part_of
 from onnxdtd.inputs.preprocess import Preprocess
 from onnxdtd.inputs.presets import refuse_unprepared
 from onnxdtd.model.graph import Value
 from onnxdtd.types import Array
-
-LIST = ".txt"
 
 
 @dataclass(frozen=True)
@@ -138,38 +134,6 @@ def open_data(
     if labels is None and all(some is not None for some in stored):
         labels = np.concatenate([some for some in stored if some is not None])
     return DataSet(tuple(parts), values, count, _integers(labels, count))
-
-
-def files_of(paths: Sequence[Path]) -> list[tuple[str, Path]]:
-    """The files of these paths, those of a folder sorted by name, each with what results call it. InputError for a
-    folder without any."""
-    files: list[tuple[str, Path]] = []
-    for path in paths:
-        if path.suffix.lower() == LIST:
-            files += [(name, path.parent / name) for name in _listed(path)]
-            continue
-        if not path.is_dir():
-            files.append((path.name, path))
-            continue
-        inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
-        inside = [p for p in inside if not is_result(p.parent)]
-        inside = [p for p in inside if p.suffix.lower() in IMAGE_SUFFIXES] or inside
-        if not inside:
-            raise InputError(f"'{path}' holds no inputs ({' '.join(SUFFIXES)})")
-        files += [(p.relative_to(path).as_posix(), p) for p in inside]
-    names = [name for name, _ in files]
-    return [(name if names.count(name) == 1 else path.as_posix(), path) for name, path in files]
-
-
-def _listed(path: Path) -> list[str]:
-    """The files that a list names, one a line, relative to its own folder. InputError where there are none."""
-    try:
-        lines = read_text(path, NAMES, "utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"'{path}' is not a list of files: {one_line(error)}") from None
-    if not any(map(str.strip, lines)):
-        raise InputError(f"'{path}' names no files")
-    return [line.strip() for line in lines if line.strip()]
 
 
 def _integers(labels: npt.ArrayLike | None, count: int) -> Array | None:

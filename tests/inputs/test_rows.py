@@ -129,6 +129,24 @@ def test_one_bad_file_does_not_lose_the_others(tmp_path: Path) -> None:
         open_data(tmp_path / "empty", IMAGE)
 
 
+def test_a_whole_disk_is_no_data_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More other files than inputs are fine, until there are so many that the folder must be another one."""
+    monkeypatch.setattr("onnxdtd.inputs.listing.OTHERS", 30)
+    for name in ("a/x.npy", "b/x.npy", "b/y.npy"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        np.save(tmp_path / name, np.ones((1, 2), np.float32))
+    for number in range(20):
+        (tmp_path / "b" / f"{number}.md").touch()
+    (tmp_path / "c").symlink_to(tmp_path)
+    assert [row.id for row in open_data(tmp_path, TABLE)] == ["a/x.npy[0]", "b/x.npy[0]", "b/y.npy[0]"]
+    for number in range(30):
+        (tmp_path / "a" / f"{number}.md").touch()
+    with pytest.raises(InputError, match="name the folder that the inputs are in"):
+        open_data(tmp_path, TABLE)
+    with pytest.raises(InputError, match="name the folder that the inputs are in"):
+        open_data(tmp_path / "c", TABLE)
+
+
 def test_several_files_of_which_one_cannot_be_opened(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.ones((2, 2), np.float32))
     np.save(tmp_path / "b.npy", np.ones((1, 3), np.float32))
