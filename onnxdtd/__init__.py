@@ -19,6 +19,7 @@ with primitives (the seam between the two engines), linear (Site and LinearMap),
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
 from onnxdtd.errors import (
@@ -34,6 +35,10 @@ from onnxdtd.errors import (
 )
 from onnxdtd.pictures import drawn_by
 from onnxdtd.version import __version__ as __version__
+
+# Unless the environment says otherwise, onnxruntime does not report its use to its makers. A forked process would wait
+# at its end for the thread that does so.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:
     from onnxdtd.audit import AUDITS, AuditReport, Finding, run_audit

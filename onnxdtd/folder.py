@@ -6,6 +6,7 @@ folder that holds anything but an earlier result is never touched: the manifest 
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
@@ -186,13 +187,24 @@ def _swap(folder: Path, target: Path) -> None:
     """Give `folder` the name `target`; what bore it before goes, or comes back if that fails."""
     if not target.exists():
         target.parent.mkdir(parents=True, exist_ok=True)
-        folder.rename(target)
+        _take(folder, target)
         return
     earlier = _beside(target)
     target.rename(earlier)
     try:
-        folder.rename(target)
+        _take(folder, target)
     except BaseException:
-        earlier.rename(target)
+        if not target.exists():  # else another process has written there in between
+            earlier.rename(target)
         raise
-    shutil.rmtree(earlier)
+    finally:
+        shutil.rmtree(earlier, ignore_errors=True)
+
+
+def _take(folder: Path, target: Path) -> None:
+    try:
+        folder.rename(target)
+    except OSError as error:
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+            raise OSError(error.errno, "another process has just written there") from None
+        raise

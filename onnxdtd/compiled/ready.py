@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from typing import Any
@@ -17,6 +16,7 @@ from onnxdtd.compiled.trace import Compiled
 from onnxdtd.errors import ModelError, UnsupportedError
 from onnxdtd.types import Arrays
 from onnxdtd.walk.chunks import Chunks, batch_names, separable, side_by_side
+from onnxdtd.walk.forks import Lock, renew
 from onnxdtd.walk.forward import LARGE, give_back, start_session
 from onnxdtd.walk.session import run_session
 
@@ -38,7 +38,13 @@ class Ready:
     ) -> None:
         self.compiled, self.small, self._work = compiled, work < SMALL, work
         self._anew, self._packs = anew, packs
-        self._providers, self._starting = providers, threading.Lock()
+        self._providers, self._starting = providers, Lock()
+        renew(self)
+
+    def after_fork(self) -> None:
+        """Without sessions of the parent's."""
+        for name in ("session", "alone", "_many", "_lone"):
+            vars(self).pop(name, None)
 
     @property
     def names(self) -> list[str]:

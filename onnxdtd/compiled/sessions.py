@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 import weakref
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -21,6 +20,7 @@ from onnxdtd.errors import UsageError
 from onnxdtd.model.guard import guard
 from onnxdtd.plan.choice import multiplications, multiplies_rows
 from onnxdtd.plan.plan import Plan
+from onnxdtd.walk.forks import Lock
 
 KEPT = 4
 KEPT_BYTES = 512 * 2**20  # of weights
@@ -29,7 +29,7 @@ CacheDir = str | os.PathLike[str] | Literal[False] | None
 
 _in_use: weakref.WeakValueDictionary[tuple[str, ...], Ready] = weakref.WeakValueDictionary()
 _latest: OrderedDict[tuple[str, ...], Ready] = OrderedDict()
-_lock = threading.Lock()
+_lock = Lock()
 
 
 def ready(

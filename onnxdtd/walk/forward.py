@@ -6,7 +6,6 @@ import copy
 import ctypes
 import os
 import sys
-import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -23,6 +22,7 @@ from onnxdtd.model.guard import guard
 from onnxdtd.model.loops import recording
 from onnxdtd.registry import OPS
 from onnxdtd.types import Arrays
+from onnxdtd.walk.forks import Lock, renew, survive
 from onnxdtd.walk.references import refer
 from onnxdtd.walk.session import ON_INPUT, fails_anyway, first_line, names_a_node, run, run_session
 
@@ -112,7 +112,7 @@ def start_session(
         options.add_free_dimension_override_by_name(symbol, size)
     weights = refer(model, constants, options)
     try:
-        session = ort.InferenceSession(model.SerializeToString(), options, providers=list(providers))
+        session = survive(ort.InferenceSession(model.SerializeToString(), options, providers=list(providers)))
     except Exception as error:
         # onnxruntime's exceptions have no common base of their own.
         raise ModelError(f"onnxruntime cannot load the model: {first_line(error)}") from None
@@ -129,11 +129,12 @@ def give_back() -> None:
             ctypes.CDLL(None).malloc_trim(0)
 
 
-_starting = threading.Lock()
+_starting = Lock()
 
 
 class Forward:
-    """The model with chosen values as outputs, ready to run; a copy, or what is unpickled, starts its own session."""
+    """The model with chosen values as outputs, ready to run. A copy, what is unpickled, and a forked process start a
+    session of their own when they run."""
 
     def __init__(
         self, graph: Graph, values: Sequence[str], providers: Sequence[str], optimise: bool = True
@@ -147,16 +148,17 @@ class Forward:
         self._stored = {name: graph.constants[name] for name in names if name in graph.constants}
         # onnxruntime computes what stands in the file, needed or not.
         self._graph = graph.replace(outputs=tuple(self._outputs), targets={}, conditions={})
-        self._start()
+        self._session: ort.InferenceSession | None = None
+        if self._outputs:
+            self._session = self._start()
 
-    def _start(self) -> None:
-        if not self._outputs:
-            return
+    def _start(self) -> ort.InferenceSession:
+        renew(self)
         # The session reads the large ones where they lie.
         self._constants = {k: np.asarray(v, order="C") for k, v in self._graph.constants.items()}
         bare = self._graph.to_proto(self._outputs, constants=False)
         guard(bare.graph, self._constants, self._graph.max_steps)
-        self._session = start_session(
+        return start_session(
             bare, self._constants, self._providers, self._optimise, spin=False, threads=self._threads
         )
 
@@ -167,16 +169,15 @@ class Forward:
             if self._twin is None:
                 self._twin = copy.copy(self)
                 self._twin._threads = 1
-                self._twin._start()
         return self._twin
 
-    def __getstate__(self) -> dict[str, Any]:
-        kept = {name: part for name, part in vars(self).items() if name not in ("_session", "_constants")}
-        return {**kept, "_twin": None}
+    def after_fork(self) -> None:
+        """Without sessions of the parent's."""
+        self._session = self._twin = None
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state)
-        self._start()
+    def __getstate__(self) -> dict[str, Any]:
+        kept = {name: part for name, part in vars(self).items() if name != "_constants"}
+        return {**kept, "_session": None, "_twin": None}
 
     def __call__(self, feeds: Arrays, only: Sequence[str] | None = None) -> dict[str, npt.NDArray[Any]]:
         """The chosen values by name, float16 and bfloat16 as they are. only: no other is kept while it runs."""
@@ -186,7 +187,7 @@ class Forward:
 
     def _run(self, feeds: Arrays, outputs: Sequence[str]) -> dict[str, npt.NDArray[Any]]:
         try:
-            return run_session(self._session, outputs, feeds)
+            return run_session(self._started(), outputs, feeds)
         except InputError as error:
             message = str(error)
             if self._optimise and not names_a_node(
@@ -196,6 +197,13 @@ class Forward:
             if fails_anyway(self._graph, feeds, message):
                 raise ModelError(message.replace(ON_INPUT, "on any input")) from None
             raise InputError(message) from None
+
+    def _started(self) -> ort.InferenceSession:
+        session = self._session
+        if session is None:
+            with _starting:
+                session = self._session = self._session or self._start()
+        return session
 
     def _as_it_stands(self, feeds: Arrays, outputs: Sequence[str]) -> str:
         """Why the model fails where onnxruntime leaves its nodes as they are; "" where it does not."""

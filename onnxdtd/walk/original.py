@@ -21,6 +21,7 @@ from onnxdtd.model.canonise import canonise, retyped, take
 from onnxdtd.model.graph import Graph
 from onnxdtd.model.load import load
 from onnxdtd.types import Arrays
+from onnxdtd.walk.forks import survive
 from onnxdtd.walk.forward import Forward, is_quantised, session_options
 from onnxdtd.walk.session import first_line, run
 from onnxdtd.walk.verify import check_same, check_written_out
@@ -185,7 +186,7 @@ class _Original:
             options.add_session_config_entry("session.model_external_initializers_file_folder_path", folder)
         model: Any = source.SerializeToString() if isinstance(source, ModelProto) else source
         model = model if isinstance(model, bytes) else os.fspath(model)
-        self._session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        self._session = survive(ort.InferenceSession(model, options, providers=["CPUExecutionProvider"]))
         self._inputs = {value.name: value.type for value in self._session.get_inputs()}
         ends = (*self._session.get_inputs(), *self._session.get_outputs())
         self.halves = any("float16" in value.type for value in ends)

@@ -8,11 +8,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from onnxdtd.walk.forks import renew
+
 
 class Watch:
     """Sets `terminate` of RunOptions at their end. A thread starts with the first that is watched, and stays."""
 
     def __init__(self) -> None:
+        self.after_fork()
+        renew(self)
+
+    def after_fork(self) -> None:
+        """Nothing to watch, and no thread."""
         self._changed = threading.Condition()
         self._ends: dict[int, tuple[float, Any]] = {}
         self._next = float("inf")
@@ -24,7 +31,7 @@ class Watch:
         end, key = time.monotonic() + seconds, id(options)
         with self._changed:
             self._ends[key] = (end, options)
-            if self._thread is None or not self._thread.is_alive():  # a fork has no threads but its own
+            if self._thread is None:
                 self._thread = threading.Thread(target=self._run, daemon=True)
                 self._thread.start()
             if end < self._next:  # else it looks early enough anyway

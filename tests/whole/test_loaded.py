@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import multiprocessing
 import pickle
 from pathlib import Path
 from typing import Any
@@ -124,7 +123,6 @@ def test_a_name_that_is_not_there() -> None:
 
 
 def explained(explainer: onnxdtd.Explainer) -> np.ndarray[Any, Any]:
-    """In another process."""
     return explainer(DIGIT).relevance["image"]
 
 
@@ -140,14 +138,6 @@ def test_a_used_explainer_pickles_and_copies(engine: Any, method: str) -> None:
         np.testing.assert_array_equal(explained(explainer), expected)
     predict = pickle.loads(pickle.dumps(onnxdtd.predict_fn(explainer)))
     np.testing.assert_array_equal(predict(DIGIT), onnxdtd.predict_fn(MNIST)(DIGIT))
-
-
-def test_a_used_explainer_goes_to_other_processes() -> None:
-    explainers = [onnxdtd.Explainer(MNIST, "dtd", engine, input_range=(0, 1)) for engine in ("numpy", "onnx")]
-    expected = [explained(explainer) for explainer in explainers]
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        for actual, relevance in zip(pool.map(explained, explainers), expected, strict=True):
-            np.testing.assert_allclose(actual, relevance, rtol=1e-6, atol=1e-7)
 
 
 def test_every_fault_is_told_at_once() -> None:
