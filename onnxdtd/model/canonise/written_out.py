@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from onnxdtd.model.canonise.draft import Draft, nodes
+from onnxdtd.model.canonise.elementwise import values_of
 from onnxdtd.model.graph import Graph, Node
 from onnxdtd.model.node import SPELLED_X
-from onnxdtd.model.reference import evaluate
 from onnxdtd.types import Array
 
 _ENDS = {"Add", "Sub", "Mul", "Div", "Neg", "Log", "Max", "Min", "Where", "Clip"}
@@ -32,6 +32,7 @@ _LONGEST = 16
 _GRID = np.concatenate([np.linspace(-8, 8, 129), [-1e6, -1e3, -30, 30, 1e3, 1e6]])
 
 Attributes = dict[str, Any]
+_Activation = tuple[str, Attributes, bool]
 
 
 def written_out(graph: Graph) -> Graph:
@@ -43,12 +44,13 @@ def written_out(graph: Graph) -> Graph:
     """
     draft = Draft(graph)
     places = {node.name: place for place, node in enumerate(graph.nodes)}
+    forms = _Forms(draft)
     count = 0
     for node in graph.nodes:
         if node.domain or node.op not in _ENDS:
             continue
         for x, region in _regions(node, draft, places):
-            activation = _activation(x, node.output, region, draft)
+            activation = forms.activation(x, node.output, region)
             if activation is not None:
                 op, attributes, runs = activation
                 spelled = () if runs else _spelled(x, region)
@@ -59,38 +61,23 @@ def written_out(graph: Graph) -> Graph:
 
 
 def _regions(end: Node, draft: Draft, places: dict[str, int]) -> Iterator[tuple[str, list[Node]]]:
-    """(x, the nodes between x and the end) of every value of which alone the end is a function."""
-    reached, curved = [end.output], False
-    for value in reached:  # grows on the way
-        maker = draft.maker(value)
-        if maker is not None and len(reached) <= _LONGEST and _elementwise(maker):
-            curved = curved or maker.op in _CURVED
-            reached += [
-                v for v in dict.fromkeys(maker.inputs) if v and v not in draft.constants and v not in reached
-            ]
-    if not curved:
-        return
-    for x in reached[1:]:
-        region = _between(x, end, draft, places)
-        if region is not None and any(node.op in _CURVED for node in region):
-            yield x, region
-
-
-def _between(x: str, end: Node, draft: Draft, places: dict[str, int]) -> list[Node] | None:
-    """The nodes from x to the end in the order of computation; None if the end depends on more than x."""
-    region: dict[str, Node] = {}
-    waiting = [end.output]
-    while waiting:
-        value = waiting.pop()
-        if not value or value == x or (value in draft.constants and draft.constants[value].size == 1):
-            continue
-        maker = draft.maker(value)
-        if maker is None or not _elementwise(maker) or len(region) > _LONGEST:
-            return None
-        if maker.name not in region:
-            region[maker.name] = maker
-            waiting += maker.inputs
-    return sorted(region.values(), key=lambda node: places[node.name])
+    """(x, the nodes between x and the end in the order of computation) of every value of which alone the end is a
+    function, the nearest first."""
+    region: list[Node] = []
+    makers: dict[str, Node | None] = {end.output: end}
+    curved = False
+    while makers and len(region) < _LONGEST:
+        # The latest first: where one value is left, the end depends on it alone.
+        node = makers.pop(max(makers, key=lambda v: -1 if (m := makers[v]) is None else places[m.name]))
+        if node is None or not _elementwise(node):
+            return
+        region.append(node)
+        curved = curved or node.op in _CURVED
+        for value in filter(None, node.inputs):
+            if value not in draft.constants or draft.constants[value].size != 1:
+                makers[value] = draft.maker(value)
+        if curved and len(makers) == 1:
+            yield next(iter(makers)), region[::-1]
 
 
 def _spelled(x: str, region: list[Node]) -> tuple[Node, ...]:
@@ -109,43 +96,68 @@ def _elementwise(node: Node) -> bool:
     return not node.domain and not node.spelled and node.op in _ARITHMETIC | _CURVED | _COMPARED
 
 
-def _activation(x: str, y: str, region: list[Node], draft: Draft) -> tuple[str, Attributes, bool] | None:
-    """The operator that computes what the region computes, its attributes, and whether the model may run it."""
-    value, out = draft.value(x), draft.value(y)
-    if (
-        not value.is_float
-        or (value.elem_type, value.shape) != (out.elem_type, out.shape)
-        or value.shape is None
-    ):
-        return None
+class _Forms:
+    """What regions of one form compute: very many of a model's are alike."""
+
+    def __init__(self, draft: Draft) -> None:
+        self._draft = draft
+        self._numbers: dict[Any, int] = {}
+        self._activations: dict[tuple[int, int], _Activation | None] = {}
+
+    def activation(self, x: str, y: str, region: list[Node]) -> _Activation | None:
+        """The operator that computes what the region computes, its attributes, and whether the model may run it."""
+        value, out = self._draft.value(x), self._draft.value(y)
+        kind = (value.elem_type, value.shape)
+        if not value.is_float or kind != (out.elem_type, out.shape) or value.shape is None:
+            return None
+        key = (self._form(x, region), value.elem_type)
+        if key not in self._activations:
+            self._activations[key] = _activation(x, value.dtype, region, self._draft)
+        return self._activations[key]
+
+    def _form(self, x: str, region: list[Node]) -> int:
+        """A number for all regions that compute the same, whatever their values are called."""
+        places, form = {x: 0}, 0
+        for place, node in enumerate(region, 1):
+            inputs = tuple(places[v] if v in places else self._constant(v) for v in node.inputs)
+            attributes = repr(node.attributes) if node.attributes else ""
+            key = (form, node.op, attributes, inputs)
+            form = self._numbers.setdefault(key, len(self._numbers) + 1)
+            places[node.output] = place
+        return form
+
+    def _constant(self, name: str) -> tuple[str, bytes]:
+        if not name:
+            return "", b""
+        array = self._draft.constants[name]
+        return array.dtype.str, array.tobytes()
+
+
+def _activation(x: str, dtype: np.dtype[Any], region: list[Node], draft: Draft) -> _Activation | None:
     constants = {v: draft.constants[v] for n in region for v in n.inputs if v in draft.constants}
     numbers = {float(c.item()) for c in constants.values() if c.dtype.kind == "f" and np.isfinite(c).all()}
     turns = [s * c * f for c in numbers for s in (-1, 1) for f in (0.99, 1, 1.01, 2) if abs(c) < 1e6]
-    points = np.unique(np.array([*_GRID, *turns]).astype(value.dtype))
+    points = np.unique(np.array([*_GRID, *turns]).astype(dtype))
     with np.errstate(all="ignore"):
-        scalars = {name: array.reshape(()) for name, array in constants.items()}
-        values = _run(y, region, {x: points, **scalars}, draft)
-        if values is None or values.shape != points.shape:
+        made = {x: points, **{name: array.reshape(()) for name, array in constants.items()}}
+        for node in region:
+            made[node.output] = values_of(node, [made.get(v) for v in node.inputs])
+        values = np.asarray(made[region[-1].output], np.float64)
+        if values.shape != points.shape:
             return None
         at = points.astype(np.float64)
+        near = np.abs(at) <= 8
+        finite = np.isfinite(values)
+        if not finite[near].all():
+            return None
         for op, since, attributes, formula in _table(lambda p: _at(p, at, values), numbers):
             expected = formula(at)
-            same = np.isclose(values, expected, rtol=1e-5, atol=2e-6) | ~np.isfinite(values)
-            if same.all() and np.isfinite(values[np.abs(at) <= 8]).all():
-                runs = draft.opset >= since and (value.dtype != np.float64 or op in _IN_DOUBLE)
+            if (
+                ~finite | (values == expected) | (abs(values - expected) <= 2e-6 + 1e-5 * abs(expected))
+            ).all():
+                runs = draft.opset >= since and (dtype != np.float64 or op in _IN_DOUBLE)
                 return op, attributes, runs
     return None
-
-
-def _run(y: str, region: list[Node], feeds: dict[str, Array], draft: Draft) -> Array | None:
-    """The values at the points, which are among the feeds; None where the reference implementation lacks an op."""
-    made = dict(feeds)
-    for node in region:
-        outputs = evaluate(node, draft.before.opsets, {v: made[v] for v in node.inputs if v})
-        if outputs is None:
-            return None
-        made |= outputs
-    return np.asarray(made[y], np.float64)
 
 
 def _at(point: float, points: Array, values: Array) -> float:
