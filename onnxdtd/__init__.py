@@ -36,8 +36,8 @@ from onnxdtd.errors import (
 from onnxdtd.pictures import drawn_by
 from onnxdtd.version import __version__ as __version__
 
-# Unless the environment says otherwise, onnxruntime does not report its use to its makers. A forked process would wait
-# at its end for the thread that does so.
+# Unless the environment says otherwise, onnxruntime does not report its use to its makers. A forked process would
+# wait at its end for the thread that does so.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:
