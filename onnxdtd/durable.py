@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -20,6 +21,7 @@ except ImportError:  # Windows, where the owner's pid alone counts
     fcntl = None  # type: ignore[assignment]  # mypy takes a module's name for one of modules alone
 
 LOCK = ".lock"
+KEPT = "what is done is kept, and the same command goes on from there"
 _UNFINISHED = re.compile(r"\..+\.(\d+)-[0-9a-f]{8}")
 
 
@@ -45,6 +47,20 @@ def sweep(folder: Path) -> None:
         owner = _UNFINISHED.fullmatch(path.name)
         if owner and (int(owner[1]) == os.getpid() or not lives(int(owner[1]))):
             path.unlink(missing_ok=True)
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """The block writes a folder that the same command goes on with. UsageError where disk or memory are short, or
+    nobody may write there."""
+    try:
+        yield
+    except MemoryError as error:
+        raise UsageError(f"memory is short ({error or 'out of memory'}); {KEPT}") from None
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise UsageError(f"the disk of '{folder}' is full; {KEPT}") from None
+        raise UsageError(f"'{folder}' cannot be written: {error.strerror or error}") from None
 
 
 @contextmanager

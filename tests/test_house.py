@@ -28,7 +28,7 @@ FLOORS = [
     {"compiled"}, {"calls", "explanation", "loaded", "remarks", "runs"}, {"engines", "scaling", "weighed"},
     {"results"},
     {"explainer", "extend"}, {"each", "predict", "shortcuts", "theory"},
-    {"passes", "survey"}, {"reading"}, {"sheets"}, {"render"}, {"audit", "metrics", "interop", "report"},
+    {"passes", "survey"}, {"reading", "workers"}, {"sheets"}, {"render"}, {"audit", "metrics", "interop", "report"},
     {"comparison", "datasets", "web"}, {"lessons", "server", "viewer"}, {"cli"},
     {"__main__"},
 ]  # fmt: skip

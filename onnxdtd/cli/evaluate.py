@@ -13,7 +13,7 @@ from onnxdtd.cli.groups import grouped
 EXAMPLES = """\b
 Examples:
   onnxdtd evaluate model.onnx digits.npz --methods dtd,composite,random
-  onnxdtd evaluate model.onnx photos/ --methods all --limit 20 -o scores
+  onnxdtd evaluate model.onnx photos/ --methods all --limit 20 -o scores --workers 2
   onnxdtd evaluate model.onnx table.npz -m gradient_x_input,random --json
                    --metrics pixel_flipping,sparseness
 
@@ -25,11 +25,11 @@ stopped. `random` and `constant` are controls: what a score is worth shows besid
 def evaluate(
     model: options.Model,
     data: Annotated[
-        Path,
+        list[Path],
         typer.Argument(
-            metavar="DATA",
-            help="As for batch: .npz (arrays by input name, and labels), .npy, .csv, .parquet, .tar, a folder of "
-            "images, or a list of files.",
+            metavar="DATA...",
+            help="As for batch: a folder of images (its sub-folders are labels), or files: images, .npz (arrays by "
+            "input name, and labels), .npy, .csv, .parquet, a WebDataset .tar, or a list of files (.txt).",
             readable=False,
             show_default=False,
         ),
@@ -60,6 +60,10 @@ def evaluate(
         typer.Option(metavar="N", help="Only the first inputs. [default: all]", show_default=False),
     ] = None,
     seed: Annotated[int, typer.Option(metavar="S", help="Of noise, ties and the bootstrap.")] = 0,
+    workers: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Processes, which share the cores. [default: 1]", show_default=False),
+    ] = None,
     batch: Annotated[int, typer.Option(metavar="B", help="Rows of one pass; less takes less memory.")] = 16,
     steps: Annotated[int, typer.Option(metavar="N", help="Points of a removal curve.")] = 20,
     patch: Annotated[
@@ -109,7 +113,8 @@ def evaluate(
         data,
         output,
         {"methods": methods, "metrics": metrics, "target": target, "limit": limit, "seed": seed, "batch": batch,
-         "steps": steps, "patch": patch, "fills": fills, "constant": constant, "draws": draws, "masks": masks,
+         "workers": workers, "steps": steps, "patch": patch, "fills": fills, "constant": constant, "draws": draws,
+         "masks": masks,
          "input_range": input_range, "fixed": fixed or (), "mask": texts.masks_of(mask), "positions": positions,
          "max_steps": max_steps, "engine": engine, "providers": provider,
          "cache_dir": False if no_cache else None},

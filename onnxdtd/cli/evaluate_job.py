@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from onnxdtd.cli.pictures import NAMES, asked_fields, preparing
 from onnxdtd.cli.progress import Progress
 from onnxdtd.cli.settings import fixed_inputs
 from onnxdtd.cli.text import message, page, sections
-from onnxdtd.inputs import Preprocess
+from onnxdtd.inputs import IMAGE_SUFFIXES, Preprocess
 from onnxdtd.metrics import Evaluation
 from onnxdtd.metrics import evaluate as evaluated
 from onnxdtd.metrics.journal import FILES
@@ -27,7 +27,7 @@ OF_MODEL = ("max_steps", "cache_dir", "mask", "positions")
 
 def evaluate(
     model: Path,
-    data: Path,
+    data: Sequence[Path],
     output: Path,
     options: Mapping[str, Any],
     preprocess: Path | None,
@@ -50,15 +50,16 @@ def evaluate(
             try:
                 result = evaluated(
                     explainer,
-                    data,
+                    data[0] if len(data) == 1 else [*data],
                     **chosen,
                     out=output,
                     progress=progress,
                     preprocess=prepare,
                     layout=image["layout"],
                 )
-            except KeyboardInterrupt:
-                message(f"what was found is kept in '{output}': the same command goes on from there")
+            except BaseException as error:
+                if not isinstance(error, Exception):
+                    message(f"what was found is kept in '{output}': the same command goes on from there")
                 raise
         document = result.to_json() if as_json else words_of(result, output)
     if not as_json:
@@ -81,8 +82,9 @@ def words_of(result: Evaluation, directory: Path) -> str:
 
 
 def _prepared(
-    graph: Graph, data: Path, preprocess: Path | None, image: Mapping[str, Any]
+    graph: Graph, data: Sequence[Path], preprocess: Path | None, image: Mapping[str, Any]
 ) -> Preprocess | None:
-    """How a folder of images is prepared; of arrays, only the layout may be told."""
-    flags = image if data.is_dir() else {**image, "layout": None}
-    return preparing(graph, asked_fields(preprocess, flags, [data]))
+    """How images are prepared; of arrays, only the layout may be told."""
+    pictures = any(path.is_dir() or path.suffix.lower() in IMAGE_SUFFIXES for path in data)
+    flags = image if pictures else {**image, "layout": None}
+    return preparing(graph, asked_fields(preprocess, flags, data))

@@ -11,18 +11,18 @@ import logging
 import os
 import pickle
 import platform
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import islice
 from typing import Any
 
-from onnxdtd.datasets.pool import DEATHS, deadly
 from onnxdtd.datasets.ray import Ray, connected, package, room_of
 from onnxdtd.datasets.record import MANIFEST, read_manifest
 from onnxdtd.datasets.work import SHARDS, Outcome, Task, Work
 from onnxdtd.errors import OnnxdtdError, UsageError, one_line
 from onnxdtd.loaded import VERSIONS
 from onnxdtd.walk.forward import THREADS
+from onnxdtd.workers import DEATHS, deadly
 
 AHEAD = 16
 """Tasks for each actor that are taken from a stream at a time: their rows travel with them."""
@@ -30,7 +30,7 @@ AHEAD = 16
 
 def outcomes(
     work: Work, tasks: Iterable[Task], workers: int | None, place: Ray, settled: Mapping[str, Any]
-) -> Iterator[tuple[Task, Outcome]]:
+) -> Generator[tuple[Task, Outcome], None, None]:
     """Each task with what came of it, in the order in which they end. workers: actors at most; None: as many as the
     cluster has room for. Raises UsageError: no Ray, no room for one actor, or what an actor raises."""
     tasks = iter(tasks)

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import errno
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from onnxdtd.arrow import arrow
 from onnxdtd.datasets.actors import outcomes as outcomes_on
 from onnxdtd.datasets.columns import Store
 from onnxdtd.datasets.contact import draw_contact
-from onnxdtd.datasets.pool import outcomes
 from onnxdtd.datasets.ray import Ray
 from onnxdtd.datasets.recipe import recipe
 from onnxdtd.datasets.record import MANIFEST, Record, check_place, read_manifest
@@ -24,13 +21,14 @@ from onnxdtd.datasets.results import Results
 from onnxdtd.datasets.settled import fingerprint, settled, with_engine
 from onnxdtd.datasets.tally import Tally
 from onnxdtd.datasets.work import Outcome, Task, Work
-from onnxdtd.durable import locked
-from onnxdtd.errors import InputError, UsageError
+from onnxdtd.durable import locked, writing
+from onnxdtd.errors import InputError
 from onnxdtd.explainer import Explainer
-from onnxdtd.inputs import DataSet, Row, open_data
+from onnxdtd.inputs import DataSet, Row, is_stream, open_data
 from onnxdtd.methods.entry import Method
 from onnxdtd.settings import Model
 from onnxdtd.shortcuts import explainer_of
+from onnxdtd.workers import at_least_one, outcomes
 
 SHARD_ROWS = 256
 OnTally = Callable[[Tally], object]
@@ -101,8 +99,7 @@ def plan_job(
     """A job from the arguments of `batch`. Raises what stands against it."""
     arrow()
     for name, number in (("shard_rows", shard_rows), ("workers", 1 if workers is None else workers)):
-        if isinstance(number, bool) or not isinstance(number, (int, np.integer)) or number < 1:
-            raise UsageError(f"{name} is a number of 1 or more, not {number!r}")
+        at_least_one(name, number)
     folder, store = Path(out).resolve(), store or Store()
     check_place(folder)
     if isinstance(model, Explainer):
@@ -111,7 +108,7 @@ def plan_job(
         explainer = explainer_of(model, method or "auto", **{"engine": "auto", **settings})
     stored, rows = None, iter(())
     source = None
-    if _is_stream(data):
+    if is_stream(data):
         rows = iter(data)
     else:
         source = {
@@ -139,19 +136,10 @@ def run_job(
     ray: Ray | None = None,
 ) -> Tally:  # fmt: skip
     """Do what is left of a job. Raises UsageError, OnnxdtdError; what is done is kept."""
-    try:
+    with writing(job.folder):
         job.folder.mkdir(parents=True, exist_ok=True)
         with locked(job.folder):
             return _run(job, workers, retry_failed, progress, ray)
-    except MemoryError as error:
-        raise UsageError(f"memory is short ({error or 'out of memory'}); {KEPT}") from None
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise UsageError(f"the disk of '{job.folder}' is full; {KEPT}") from None
-        raise UsageError(f"'{job.folder}' cannot be written: {error.strerror or error}") from None
-
-
-KEPT = "what is done is kept, and the same command goes on from there"
 
 
 def _run(
@@ -168,15 +156,17 @@ def _run(
 
     settled_ids = record.done | record.failed.keys()
     left = tasks(job, settled_ids)
+    ended: Generator[tuple[Task, Outcome], None, None]
     if ray is None:
         ended = outcomes(job.work, left, workers or 1)
     else:
         ended = outcomes_on(job.work, left, workers, ray, job.settled)
-    for task, outcome in ended:
-        _note(record, task, outcome)
-        tried += len(task.ids)
-        if progress is not None:
-            progress(tally())
+    with closing(ended):
+        for task, outcome in ended:
+            _note(record, task, outcome)
+            tried += len(task.ids)
+            if progress is not None:
+                progress(tally())
     untried = {name: why for name, why in retried.items() if name not in record.done | record.failed.keys()}
     record.failed |= untried  # beyond the limit
     record.forget()
@@ -226,12 +216,3 @@ def _streamed(job: Job) -> Iterator[tuple[str, Row]]:
             raise InputError("an iterable gives (id, inputs) or (id, inputs, label) for each row")
         name, x = entry[:2]
         yield str(name), Row(str(name), x, entry[2] if len(entry) == 3 else None)
-
-
-def _is_stream(data: Any) -> bool:
-    """Whether the data are an iterable of (id, inputs), and no path, array or dict."""
-    if isinstance(data, (str, Path, Mapping, np.ndarray)) or hasattr(data, "__array__"):
-        return False
-    if isinstance(data, (list, tuple)):
-        return bool(data) and isinstance(data[0], tuple)
-    return isinstance(data, Iterable)

@@ -24,11 +24,11 @@ from onnxdtd.each import explain_together, single
 from onnxdtd.errors import OnnxdtdError
 from onnxdtd.explainer import Explainer
 from onnxdtd.explanation import Explanation
-from onnxdtd.inputs import DataSet, Row, check_inputs, open_data
+from onnxdtd.inputs import Row, check_inputs
 from onnxdtd.inputs.parts import free
-from onnxdtd.memory import limited
 from onnxdtd.registry import PASSES
 from onnxdtd.render import save_heatmap
+from onnxdtd.workers import Reader
 
 SHARDS, OVERLAYS = "shards", "overlays"
 GROUP_BYTES = 8 << 20
@@ -50,6 +50,11 @@ class Task:
         """Of the shard: by its first row."""
         return spelled(self.ids[0])
 
+    @property
+    def about(self) -> str:
+        """Which rows, in words."""
+        return f"the {len(self.ids)} rows from '{self.ids[0]}' on"
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -62,29 +67,22 @@ class Outcome:
 
 class Work:
     """Explains tasks. source: the arguments of `open_data`, None where tasks bring their rows. It pickles, and opens
-    the data anew in the process where it arrives. orphaned: whether nobody waits for the shard any more. memory: of
-    this process, in bytes; None for what it has been told."""
+    the data anew in the process where it arrives. orphaned: whether nobody waits for the shard any more."""
 
     def __init__(
         self, explainer: Explainer, target: Any, store: Store, folder: Path,
         source: Mapping[str, Any] | None, whole_labels: bool,
     ) -> None:  # fmt: skip
         self.explainer, self.target, self.store, self.folder = explainer, target, store, folder
-        self._source, self.whole_labels = source, whole_labels
-        self._data: DataSet | None = None
-        self._reads: Iterator[Any] = iter(())
-        self._at = 0
+        self.reader = None if source is None else Reader({**source, "values": explainer.inputs})
+        self.whole_labels = whole_labels
         self.orphaned: Callable[[], bool] = bool  # which says no
-        self.memory: int | None = None
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "_data": None, "_reads": iter(()), "_at": 0}
 
     def __call__(self, task: Task) -> Outcome:
         """Explain the rows and write their shard, unless it holds none."""
         failed: dict[str, str] = {}
         path = self.folder / SHARDS / f"{task.name}.parquet"
-        with warnings.catch_warnings(), limited(self.memory):
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of NumPy and matplotlib; results have their own
             groups = self._groups(task, failed)
             if (first := next(groups, None)) is None:
@@ -109,17 +107,12 @@ class Work:
 
         return explain_together(self.explainer, rows(), self.target, faulty=faulty, keep=self.store.keep)
 
-    def _readers(self, task: Task) -> Iterator[tuple[str, Any]]:
-        if task.rows is not None:
-            yield from ((row.id, partial(self._taken, row)) for row in task.rows)
+    def _readers(self, task: Task) -> Iterator[tuple[str, Callable[[], Row]]]:
+        if self.reader is None:
+            yield from ((row.id, partial(self._taken, row)) for row in task.rows or ())
             return
         for name, place in zip(task.ids, task.places, strict=True):
-            if self._at > place or not self._at:
-                self._reads, self._at = self.data.reads(place), place
-            for _ in range(self._at, place):
-                next(self._reads)
-            self._at = place + 1
-            yield name, next(self._reads)[1]
+            yield name, self.reader.at(place)
 
     def _taken(self, row: Row) -> Row:
         """A row that somebody gave, checked: an array or a dict of arrays, with or without a batch axis."""
@@ -131,13 +124,6 @@ class Work:
             if shape is not None and x.ndim == len(shape) - 1:
                 arrays[name] = x[None]
         return dataclasses.replace(row, inputs=check_inputs(arrays, values))
-
-    @property
-    def data(self) -> DataSet:
-        """The data, opened when they are first needed."""
-        if self._data is None:
-            self._data = open_data(values=self.explainer.inputs, **(self._source or {}))
-        return self._data
 
     def _groups(self, task: Task, failed: dict[str, str]) -> Iterator[Any]:
         """Arrow tables of a few rows each."""
@@ -202,8 +188,8 @@ class Work:
 
     def _label(self, row: Row, place: int) -> int | str | None:
         label = row.label
-        if label is None and self._source is not None and self.data.labels is not None:
-            label = int(self.data.labels[place])
+        if label is None and self.reader is not None and self.reader.data.labels is not None:
+            label = int(self.reader.data.labels[place])
         if label is None:
             return None
         return int(label) if self.whole_labels else str(label)

@@ -10,7 +10,7 @@ from onnxdtd.inputs.names import Names, names_of
 from onnxdtd.inputs.parts import Row
 from onnxdtd.inputs.preprocess import Preprocess, features, labels, read_metadata_range
 from onnxdtd.inputs.presets import PRESETS, Preparation, preparation
-from onnxdtd.inputs.rows import DataSet, open_data
+from onnxdtd.inputs.rows import DataSet, is_stream, open_data
 from onnxdtd.inputs.stand_ins import token_number
 from onnxdtd.inputs.tokenizer import Reader, Tokenizer, reader_of, spelled
 
@@ -31,6 +31,7 @@ __all__ = [
     "feeds_of",
     "fix",
     "input_file",
+    "is_stream",
     "labels",
     "names_of",
     "open_data",

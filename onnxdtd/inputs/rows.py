@@ -9,7 +9,7 @@ Nothing but one row is held at a time, so a data set may be larger than memory.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import islice
@@ -45,7 +45,7 @@ class DataSet:
         """What the model takes, its batch axis left open."""
         return {name: free(value) for name, value in self.values.items()}
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...] | None:
         """What results call the rows, where each is a file of its own."""
         if any(part.count != 1 for part in self.parts):
@@ -149,3 +149,12 @@ def _integers(labels: npt.ArrayLike | None, count: int) -> Array | None:
 
 def _are_paths(data: Sequence[Any]) -> bool:
     return bool(data) and all(isinstance(entry, (str, Path)) for entry in data)
+
+
+def is_stream(data: Any) -> bool:
+    """Whether the data are an iterable of (id, inputs), and no path, array or dict."""
+    if isinstance(data, (str, Path, Mapping, np.ndarray)) or hasattr(data, "__array__"):
+        return False
+    if isinstance(data, (list, tuple)):
+        return bool(data) and isinstance(data[0], tuple)
+    return isinstance(data, Iterable)

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from onnxdtd.datasets import Results
-from onnxdtd.datasets.reread import check_ids, reread
 from onnxdtd.datasets.work import spelled
 from onnxdtd.inputs import DataSet, Row
 from onnxdtd.lessons.groups import Group
 from onnxdtd.render.canvas import DPI
 from onnxdtd.render.contact import cell, sheet
 from onnxdtd.render.scatter import scatter
+from onnxdtd.workers import check_ids, reread
 
 SHOWN = 18
 """Rows on a contact sheet, the most typical ones."""

@@ -14,13 +14,13 @@ import numpy as np
 
 from onnxdtd.datasets import Results
 from onnxdtd.datasets.recipe import Reopened
-from onnxdtd.datasets.reread import check_ids, reread
 from onnxdtd.each import explain_each
 from onnxdtd.errors import InputError
 from onnxdtd.inputs import Row
 from onnxdtd.lessons.classes import class_of
 from onnxdtd.lessons.layers import Layer
 from onnxdtd.types import Array
+from onnxdtd.workers import check_ids, reread
 
 COLUMNS = ["id", "row", "label", "prediction", "target", "target_name"]
 

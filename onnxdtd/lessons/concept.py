@@ -16,7 +16,6 @@ import numpy as np
 
 from onnxdtd.datasets import Results
 from onnxdtd.datasets.recipe import Reopened, reopened
-from onnxdtd.datasets.reread import reread
 from onnxdtd.each import explain_each
 from onnxdtd.errors import InputError, UsageError
 from onnxdtd.explainer import Explainer
@@ -31,6 +30,7 @@ from onnxdtd.lessons.references import Located, Reference, described
 from onnxdtd.settings import passes_entry
 from onnxdtd.sheets import write_csv
 from onnxdtd.types import Array
+from onnxdtd.workers import reread
 
 SCHEMA = "onnxdtd.concepts/1"
 REDUCTIONS = ("sum", "max")

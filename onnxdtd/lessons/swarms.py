@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from onnxdtd.datasets import Results
-from onnxdtd.datasets.reread import check_ids, reread
 from onnxdtd.datasets.work import spelled
 from onnxdtd.inputs import DataSet
 from onnxdtd.lessons.classes import class_of
 from onnxdtd.render.beeswarm import beeswarm
 from onnxdtd.render.canvas import DPI
 from onnxdtd.types import Array
+from onnxdtd.workers import check_ids, reread
 
 ROWS = 1000
 """Points of a column, at most."""

@@ -11,11 +11,11 @@ import numpy as np
 
 from onnxdtd.datasets import Results
 from onnxdtd.datasets.recipe import reopened
-from onnxdtd.datasets.reread import check_ids, reread
 from onnxdtd.errors import InputError
 from onnxdtd.inputs import DataSet, Tokenizer, reader_of
 from onnxdtd.plan.masks import texts
 from onnxdtd.types import Array
+from onnxdtd.workers import check_ids, reread
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,6 @@ import numpy as np
 
 from onnxdtd.datasets import Results
 from onnxdtd.datasets.recipe import Reopened
-from onnxdtd.datasets.reread import check_ids, reread
 from onnxdtd.durable import whole
 from onnxdtd.errors import InputError, UsageError
 from onnxdtd.inputs import Row
@@ -32,6 +31,7 @@ from onnxdtd.lessons.clusters import Clusters
 from onnxdtd.lessons.library import h5py
 from onnxdtd.render.images import channels_last, picture_of
 from onnxdtd.types import Array
+from onnxdtd.workers import check_ids, reread
 
 FIRST_LINE = "# A project of ViRelAy, written by onnxdtd cluster\n"
 PARTS = ("dataset.h5", "attribution.h5", "analysis.h5", "labels.json")

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from onnxdtd.disk import RESULT, open_regular, parsed_json, read_json
-from onnxdtd.durable import locked
+from onnxdtd.durable import locked, writing
 from onnxdtd.errors import InputError, UsageError, one_line
 from onnxdtd.folder import check_folder, plain
 from onnxdtd.registry import METRICS
@@ -28,7 +28,7 @@ STATES = ("finite", "zero", "not finite")
 
 class Journal:
     """Records by input and method. settled: what the numbers depend on, which an earlier run must share. durable:
-    whether a record must outlast a crash of the machine.
+    whether a record must outlast a crash of the machine. done: by method and input, where the record begins.
 
     Raises UsageError where the folder holds something else, or another evaluation; InputError if it is damaged.
     """
@@ -46,41 +46,49 @@ class Journal:
                     self.finish({"state": "running", **self._settled})
                     (self.folder / RESULTS).write_bytes(b"")
                 self._cut()
-                self._file = (self.folder / RESULTS).open("a", encoding="utf-8")
-                stack.callback(self._file.close)
-                self.done = {(record["method"], record["input"]) for record in self}
+                self._file = stack.enter_context((self.folder / RESULTS).open("ab"))
+                self.done = self._places()
                 self._open = stack.pop_all()
         except OSError as error:
             raise UsageError(f"'{directory}' cannot be written: {error.strerror or error}") from error
 
     def append(self, record: Mapping[str, Any]) -> None:
         """Add a line; it is on the disk when this returns."""
-        self._file.write(json.dumps(plain(record), allow_nan=False) + "\n")
-        self._file.flush()
-        if self._durable:
-            os.fsync(self._file.fileno())
-        self.done.add((record["method"], record["input"]))
+        place = self._file.seek(0, os.SEEK_END)
+        with writing(self.folder):
+            self._file.write((json.dumps(plain(record), allow_nan=False) + "\n").encode())
+            self._file.flush()
+            if self._durable:
+                os.fsync(self._file.fileno())
+        self.done.setdefault((record["method"], record["input"]), place)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        """Every record, in the order of writing; of two for one input and method the first. InputError for a line
-        that `append` has not written."""
-        seen: set[tuple[str, int]] = set()
+        """Every record once, method by method, in the order of the inputs, whoever wrote it when. InputError for a
+        line that `append` has not written."""
         try:
             with open_regular(self.folder / RESULTS, RESULT) as file:
-                for number, line in enumerate(file, 1):
-                    record = self._read(line, number)
-                    key = record["method"], record["input"]
-                    if key not in seen:
-                        seen.add(key)
-                        yield record
+                for _, place in sorted(self.done.items()):
+                    file.seek(place)
+                    yield self._read(file.readline())
         except OSError as error:
             raise InputError(f"'{self.folder / RESULTS}' cannot be read: {one_line(error)}") from None
 
-    def _read(self, line: bytes, number: int) -> dict[str, Any]:
+    def _places(self) -> dict[tuple[str, int], int]:
+        """Where the line of each record begins, of several the first."""
+        places: dict[tuple[str, int], int] = {}
+        at = 0
+        with open_regular(self.folder / RESULTS, RESULT) as file:
+            for number, line in enumerate(file, 1):
+                record = self._read(line, number)
+                places.setdefault((record["method"], record["input"]), at)
+                at += len(line)
+        return places
+
+    def _read(self, line: bytes, number: int = 0) -> dict[str, Any]:
         try:
             return checked(parsed_json(line), self._settled["data"]["count"], self._settled["metrics"])
         except ValueError:
-            where = f"'{self.folder / RESULTS}', line {number}"
+            where = f"'{self.folder / RESULTS}'" + (f", line {number}" if number else "")
             raise InputError(f"{where} is damaged: choose another folder") from None
 
     def finish(self, document: Mapping[str, Any]) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from onnxdtd.errors import OnnxdtdError, UsageError
 from onnxdtd.methods.entry import method_name
+from onnxdtd.metrics.case import Settings
 from onnxdtd.metrics.scorer import Scorer
 from onnxdtd.metrics.sources import CONTROLS, Ask, Called, Control, Native, Source, Stored
 from onnxdtd.passes import PASSES, Explainer
@@ -21,17 +22,45 @@ Methods = str | Callable[..., Any] | Sequence[Any] | Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Candidate:
-    """A method by name, and how to make it. optional: left out with the reason, where the model does not allow it."""
+    """A method by name. entry: a name, an Explainer, a function or arrays. optional: left out with the reason, where
+    the model does not allow it."""
 
     name: str
-    make: Callable[[], Source]
+    entry: Any
     optional: bool = False
 
 
-def candidates(methods: Methods, native: Callable[[str], Explainer], scorer: Scorer) -> list[Candidate]:
+class Maker:
+    """Makes the source of a candidate's explanations. base: the explainer, by whatever method, that those of methods
+    by name are made from. settings: of the evaluation, which some methods take too."""
+
+    def __init__(self, base: Explainer, scorer: Scorer, settings: Settings) -> None:
+        self._base, self.scorer, self._settings = base, scorer, settings
+
+    def explainer(self, method: str) -> Explainer:
+        """Of a method by name."""
+        names = PASSES[method].options if method in PASSES else ()
+        settings, tokens = self._settings, self.scorer.tokens
+        shared = {"layout": settings.layout, "occlude": int(settings.constant) if tokens else None}
+        options = {name: value for name, value in shared.items() if value is not None and name in names}
+        return self._base.by(method, options=options)
+
+    def __call__(self, candidate: Candidate) -> Source:
+        """The source."""
+        name, entry = candidate.name, candidate.entry
+        if isinstance(entry, str) and entry in CONTROLS:
+            return Control(entry, self.scorer)
+        if isinstance(entry, str):
+            return Native(self.explainer(entry), self.scorer)
+        if isinstance(entry, Explainer):
+            return Native(entry, self.scorer)
+        return Called(name, entry, self.scorer) if callable(entry) else Stored(name, entry, self.scorer)
+
+
+def candidates(methods: Methods, maker: Maker) -> list[Candidate]:
     """What was asked for, each under its own name. UsageError for unknown or equal names.
 
-    native: makes the Explainer of a method by name. `all`: every method of onnxdtd, and the control `random`.
+    `all`: every method of onnxdtd, and the control `random`.
     """
     entries = [methods] if isinstance(methods, str) or callable(methods) else methods
     pairs = (
@@ -41,7 +70,7 @@ def candidates(methods: Methods, native: Callable[[str], Explainer], scorer: Sco
     )
     by_name: dict[str, Candidate] = {}
     for name, entry in pairs:
-        for candidate in _expanded(str(name), entry, native, scorer):
+        for candidate in _expanded(str(name), entry, maker):
             if candidate.name in by_name and not (candidate.optional or by_name[candidate.name].optional):
                 raise UsageError(f"two methods are named '{candidate.name}': give a dict of names")
             by_name.setdefault(candidate.name, candidate)
@@ -51,17 +80,17 @@ def candidates(methods: Methods, native: Callable[[str], Explainer], scorer: Sco
 
 
 def allowed(
-    chosen: Sequence[Candidate], ask: Ask, output: str
+    chosen: Sequence[Candidate], maker: Maker, ask: Ask
 ) -> tuple[list[Candidate], dict[str, str], dict[str, str]]:
     """Try each on one input: those that work; of the optional ones that do not, the reason; what plans warn of."""
     working, skipped, warned = [], {}, {}
     for candidate in chosen:
         try:
-            source = candidate.make()
+            source = maker(candidate)
             source(ask)
             working.append(candidate)
             if isinstance(source, Native) and (
-                warnings := source.explainer.at(ask.feeds).plan(output).warnings
+                warnings := source.explainer.at(ask.feeds).plan(maker.scorer.output).warnings
             ):
                 warned[candidate.name] = "; ".join(warnings)
         except OnnxdtdError as error:
@@ -75,33 +104,20 @@ def allowed(
     return working, skipped, warned
 
 
-def _expanded(name: str, entry: Any, native: Callable[[str], Explainer], scorer: Scorer) -> list[Candidate]:
+def _expanded(name: str, entry: Any, maker: Maker) -> list[Candidate]:
     if isinstance(entry, str):
         if entry == ALL:
-            every = [*METHODS, *PASSES]
-            return [_built_in(each, each, native, scorer, True) for each in (*every, "random")]
+            return [Candidate(each, each, True) for each in (*METHODS, *PASSES, "random")]
         if entry not in _names():
             raise UsageError(f"no method '{entry}'; choose among {', '.join(_names())}")
         if name == entry == "auto":
-            name = native("auto").plan(scorer.output).by
-        return [_built_in(name, entry, native, scorer, False)]
-    if isinstance(entry, Explainer):
-        return [Candidate(name, lambda: Native(entry, scorer))]
-    if callable(entry):
-        return [Candidate(name, lambda: Called(name, entry, scorer))]
-    if isinstance(entry, (np.ndarray, Mapping)):
-        return [Candidate(name, lambda: Stored(name, entry, scorer))]
+            name = maker.explainer("auto").plan(maker.scorer.output).by
+        return [Candidate(name, entry)]
+    if isinstance(entry, (Explainer, np.ndarray, Mapping)) or callable(entry):
+        return [Candidate(name, entry)]
     raise UsageError(
         f"method '{name}' is a name, a function f(x, target), an Explainer or an array, not {type(entry).__name__}"
     )
-
-
-def _built_in(
-    name: str, method: str, native: Callable[[str], Explainer], scorer: Scorer, optional: bool
-) -> Candidate:
-    if method in CONTROLS:
-        return Candidate(name, lambda: Control(method, scorer), optional)
-    return Candidate(name, lambda: Native(native(method), scorer), optional)
 
 
 def _name(entry: Any) -> str:

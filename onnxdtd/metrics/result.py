@@ -149,12 +149,10 @@ def gather(
     values: dict[str, dict[str, Array]] = {m: {} for m in methods}
     sums: dict[tuple[str, str], Array] = {}
     state: dict[str, Counter[str]] = {m: Counter() for m in methods}
-    seen: set[tuple[str, int]] = set()
-    for record in journal:
+    for record in journal:  # in an order of its own, so that sums do not depend on who was first
         method, i = record["method"], record["input"]
-        if method not in values or (method, i) in seen:
+        if method not in values:
             continue
-        seen.add((method, i))
         state[method][record["relevance"]] += 1
         for score, value in record["scores"].items():
             values[method].setdefault(score, np.full(count, np.nan))[i] = value

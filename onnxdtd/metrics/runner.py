@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import tempfile
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -13,26 +13,26 @@ import numpy.typing as npt
 
 from onnxdtd.calls import Engine
 from onnxdtd.domains.propagation import Range
+from onnxdtd.durable import writing
 from onnxdtd.entries import MetricEntry
 from onnxdtd.errors import TargetError, UsageError
-from onnxdtd.inputs import DataSet, Preprocess, open_data
-from onnxdtd.inputs.members import LABELS
+from onnxdtd.inputs import DataSet, Preprocess, is_stream
 from onnxdtd.metrics.case import Settings
 from onnxdtd.metrics.journal import Journal
 from onnxdtd.metrics.masks import digest_of, read_masks
-from onnxdtd.metrics.methods import Methods, allowed, candidates
+from onnxdtd.metrics.methods import Maker, Methods, allowed, candidates
 from onnxdtd.metrics.result import Evaluation, gather
 from onnxdtd.metrics.scorer import Scorer
 from onnxdtd.metrics.survey import survey
 from onnxdtd.metrics.work import Work
-from onnxdtd.passes import PASSES, Explainer
+from onnxdtd.passes import Explainer
 from onnxdtd.plan.target import Target
 from onnxdtd.registry import METRICS
-from onnxdtd.runs.progress import Ticker
 from onnxdtd.settings import Model
 from onnxdtd.shortcuts import explainer_of
 from onnxdtd.types import OnProgress
 from onnxdtd.version import __version__
+from onnxdtd.workers import Reader, at_least_one, outcomes
 
 LABEL = "label"
 
@@ -55,22 +55,24 @@ def evaluate(
     input_range: Range = None,
     preprocess: Preprocess | None = None,
     masks: Any = None,
+    workers: int | None = None,
     **settings: Any,
 ) -> Evaluation:
     """Score explanations of a data set.
 
     model: as for `Explainer`, or an explainer, whose loaded model and settings are then taken; it is read once,
-    however many the methods. data: a path (.npz by input name with optional `labels`, .npy, a folder of images)
-    or arrays (N, ...). methods: names, `all`, the controls `random` and `constant`, Explainers, functions f(x,
+    however many the methods. data: as for `open_data`, a path or several, or arrays (N, ...), which is
+    read more than once. methods: names, `all`, the controls `random` and `constant`, Explainers, functions f(x,
     target) -> relevance, or a dict {name: any of these, or an array of relevance like the data}. metrics: names
     of `METRICS`. target: `top`, `label`, or an index, the same for all. limit: only the first inputs. batch: rows
     of one pass; it bounds the memory and changes numbers by rounding only. out: a folder; interrupted, the same
     call goes on where it stopped. settings: those of `Settings`. preprocess: of images, by default what the
     model's metadata say. masks: where the object is in each input, for `localisation`: (N, H, W), or a path
-    (docs/evaluate.md). Raises UsageError, InputError, TargetError, and what `Explainer` raises for a method
+    (docs/evaluate.md). workers: processes, among which the cores are divided, by default one; numbers change by
+    rounding only. Raises UsageError, InputError, TargetError, and what `Explainer` raises for a method
     that was named.
     """
-    chosen = Settings(**_checked(settings))
+    chosen, hands = Settings(**_checked(settings)), at_least_one("workers", 1 if workers is None else workers)
     if not (isinstance(batch, int) and batch >= 1 and isinstance(seed, int) and seed >= 0):
         raise UsageError(f"batch is at least 1 and seed at least 0, not {batch!r} and {seed!r}")
     if preprocess is not None and input_range is None:
@@ -78,31 +80,38 @@ def evaluate(
     base = explainer_of(model, "gradient", engine=engine, providers=providers, input_range=input_range)
     prepare = preprocess or Preprocess.from_metadata(base.graph.metadata)
 
-    def native(method: str) -> Explainer:
-        names = PASSES[method].options if method in PASSES else ()
-        known = {"layout": chosen.layout, "occlude": int(chosen.constant) if scorer.tokens else None}
-        told = {name: value for name, value in known.items() if value is not None and name in names}
-        return base.by(method, options=told)
-
     by_label = isinstance(target, str) and target == LABEL
     question = Target() if by_label else base.loaded.question(target)
     if question.form is not None:
         raise TargetError(
             f"target {target!r} is no class: an evaluation takes top, label, or one index for all inputs"
         )
-    inputs = open_data(
-        data, base.inputs, labels=labels, preprocess=prepare, features=base.loaded.features, limit=limit
-    )
-    if by_label and inputs.labels is None:
-        raise UsageError(f"target label needs labels: an array '{LABELS}' in the .npz, or labels=")
-    base = _one_way(base, inputs)
+    if is_stream(data):
+        raise UsageError(
+            "an evaluation reads its data more than once: give a path or arrays instead of an iterable"
+        )
+    reader = Reader(
+        {"data": data, "values": base.inputs, "labels": labels, "preprocess": prepare,
+         "features": base.loaded.features, "limit": limit}
+    )  # fmt: skip
+    base = _one_way(base, reader.data)
     scorer = Scorer(base, question.output, batch)
     if scorer.tokens and not float(chosen.constant).is_integer():
         raise UsageError(f"constant is the number of a token here, not {chosen.constant}")
-    overview = survey(inputs, scorer.inputs, base.input_range, chosen.layout, scorer.tokens)
-    where = read_masks(masks, inputs, prepare)
-    work = Work(inputs, overview, scorer, chosen, seed, question, by_label, where)
+    overview = survey(
+        reader.data,
+        scorer.inputs,
+        base.input_range,
+        chosen.layout,
+        scorer.tokens,
+        by_label,
+        base.loaded.labels,
+    )
+    where = read_masks(masks, reader.data, prepare)
+    maker = Maker(base, scorer, chosen)
+    work = Work(reader, overview, maker, chosen, seed, question, by_label, where)
     entries, left_out = work.applicable(_entries(metrics), named=metrics != "all")
+    work.metrics = tuple(entry.name for entry in entries)
     settled = {
         "onnxdtd": __version__,
         "model": base.graph.sha256,
@@ -112,7 +121,7 @@ def evaluate(
         "input_range": str(base.input_range),
         "engine": base.engine,
         "seed": seed,
-        "metrics": [entry.name for entry in entries],
+        "metrics": list(work.metrics),
         "settings": dataclasses.asdict(chosen),
         "masks": None if where is None else digest_of(where),
     }
@@ -120,13 +129,28 @@ def evaluate(
         folder = out if out is not None else Path(stack.enter_context(tempfile.TemporaryDirectory())) / "run"
         journal = Journal(folder, settled, durable=out is not None)
         stack.callback(journal.close)
-        first = work.ask(next(work.chunks())[:1])[0]
-        working, skipped, warned = allowed(candidates(methods, native, scorer), first, scorer.output)
-        names = [candidate.name for candidate in working]
-        ticker = Ticker(len(names), progress, overview.count)
-        for ticker.index, candidate in enumerate(working):
-            work.run(candidate.name, candidate.make, entries, journal, ticker)
-        return gather(journal, names, entries, settled, skipped, left_out, warned, keep=out is not None)
+        working, skipped, warned = allowed(candidates(methods, maker), maker, work.ask(work.first())[0])
+        work.methods = tuple(working)
+        names = [method.name for method in working]
+        _score(work, journal, hands, progress)
+        with writing(journal.folder):
+            return gather(journal, names, entries, settled, skipped, left_out, warned, keep=out is not None)
+
+
+def _score(work: Work, journal: Journal, workers: int, progress: OnProgress) -> None:
+    """Score what the journal does not have yet."""
+    total = len(work.methods) * work.survey.count
+    names = {method.name for method in work.methods}
+    done = sum(method in names for method, _ in journal.done)
+    with closing(outcomes(work, work.tasks(journal), workers)) as ended:
+        for _, records in ended:
+            for record in records:
+                journal.append(record)
+                done += 1
+                if progress is not None:
+                    progress(done, total)
+    if progress is not None:
+        progress(total, total)
 
 
 def _one_way(explainer: Explainer, data: DataSet) -> Explainer:

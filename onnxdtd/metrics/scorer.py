@@ -33,7 +33,7 @@ class Scorer:
             )
         self.graph, self.output = graph, output or floats[0]
         self._target = graph.target(self.output)
-        self._forward = explainer.forward([self._target])
+        self._explainer = explainer
         self.inputs = tuple(name for name in graph.inputs if graph.value(name).is_float)
         self.tokens = not self.inputs
         self.masks: tuple[str, ...] = ()
@@ -51,7 +51,7 @@ class Scorer:
         logits = []
         for rows in chunks(count, self.batch):
             part = taken(feeds, filled(rows, self.fixed))
-            values = np.asarray(self._forward(part)[self._target], np.float64)
+            values = np.asarray(self._explainer.forward([self._target])(part)[self._target], np.float64)
             self.shape = values.shape[1:]
             if sum(n > 1 for n in self.shape) > 1:
                 raise TargetError(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from onnxdtd.domains.propagation import Range
 from onnxdtd.errors import InputError
 from onnxdtd.inputs import DataSet
 from onnxdtd.metrics.case import Background
+from onnxdtd.metrics.labels import class_of
 from onnxdtd.metrics.view import View
 from onnxdtd.types import Array
 
@@ -21,7 +23,8 @@ from onnxdtd.types import Array
 @dataclass(frozen=True)
 class Survey:
     """mean, low, high: by channel (of a table: by column), over inputs and places. sha256: of inputs and labels.
-    stated: the range that the user or the model states."""
+    stated: the range that the user or the model states. labels: (count,) the class of each input, where it is known.
+    breaks: the inputs that differ in shape from the one before, the first among them."""
 
     count: int
     sha256: str
@@ -31,7 +34,15 @@ class Survey:
     stated: Range
     layout: str | None
     tokens: bool = False
+    labels: Array | None = None
+    breaks: tuple[int, ...] = (0,)
     views: dict[Any, View] = field(default_factory=dict, repr=False)
+
+    def chunks(self, rows: int) -> Iterator[range]:
+        """The inputs in their order, so many at most, and of equal shapes."""
+        for start, end in pairwise((*self.breaks, self.count)):
+            for first in range(start, end, rows):
+                yield range(first, min(first + rows, end))
 
     def view(self, feeds: Mapping[str, Array], inputs: tuple[str, ...]) -> View:
         """The view of inputs of these shapes, made once."""
@@ -65,16 +76,30 @@ def view_of(
 
 
 def survey(
-    data: DataSet, inputs: tuple[str, ...], stated: Range, layout: str | None, tokens: bool = False
+    data: DataSet,
+    inputs: tuple[str, ...],
+    stated: Range,
+    layout: str | None,
+    tokens: bool = False,
+    by_label: bool = False,
+    names: Sequence[str] | None = None,
 ) -> Survey:
-    """Read every input once. InputError where the channels are not the same in all of them."""
+    """Read every input once. by_label: whether labels are asked for; names: of the classes, where labels are words.
+    InputError where the channels are not the same in all of them, UsageError where a label is missing."""
     digest = hashlib.sha256()
     views: dict[Any, View] = {}
     total = size = low = high = np.zeros(0)
-    for i, feeds in enumerate(row.inputs for row in data):
+    labels, breaks, shapes = list[int](), list[int](), dict[str, tuple[int, ...]]()
+    for i, row in enumerate(data):
+        feeds = row.inputs
         for name, array in sorted(feeds.items()):
             digest.update(f"{name} {array.dtype} {array.shape}\n".encode())
             digest.update(array.tobytes())
+        here = {name: array.shape for name, array in feeds.items()}
+        breaks += [i] if here != shapes else []
+        shapes = here
+        if by_label and data.labels is None:
+            labels.append(class_of(row, names))
         view = view_of(feeds, inputs, layout, tokens, views)
         x, channel = view.join({n: feeds[n] for n in inputs})[0].astype(np.float64), view.channel
         if not x.size:
@@ -93,6 +118,19 @@ def survey(
         np.maximum.at(high, channel, x)
     if not total.size:
         raise InputError("the data hold no inputs")
-    if data.labels is not None:
-        digest.update(data.labels.tobytes())
-    return Survey(data.count, digest.hexdigest(), total / size, low, high, stated, layout, tokens, views)
+    each = np.array(labels, np.int64) if labels else data.labels
+    if each is not None:
+        digest.update(each.tobytes())
+    return Survey(
+        data.count,
+        digest.hexdigest(),
+        total / size,
+        low,
+        high,
+        stated,
+        layout,
+        tokens,
+        each,
+        tuple(breaks),
+        views,
+    )

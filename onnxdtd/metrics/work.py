@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,44 +10,77 @@ import numpy as np
 import numpy.typing as npt
 
 from onnxdtd.entries import MetricEntry
-from onnxdtd.errors import InputError, TargetError, UsageError
-from onnxdtd.inputs import DataSet
+from onnxdtd.errors import InputError, OnnxdtdError, TargetError, UsageError
 from onnxdtd.metrics.case import Case, Settings
 from onnxdtd.metrics.journal import Journal
-from onnxdtd.metrics.scorer import Scorer
+from onnxdtd.metrics.methods import Candidate, Maker
 from onnxdtd.metrics.sources import Ask, Source
 from onnxdtd.metrics.survey import Survey
 from onnxdtd.metrics.view import View
 from onnxdtd.plan.coefficients import seed_mask
 from onnxdtd.plan.target import Target
-from onnxdtd.runs.batches import alike
-from onnxdtd.types import Array, Arrays, OnProgress
+from onnxdtd.registry import METRICS
+from onnxdtd.types import Array, Arrays
+from onnxdtd.workers import Reader
 
 Chunk = list[tuple[int, Arrays]]
+Record = dict[str, Any]
 
 DIGITS = 6
 """Of the curves, which are for pictures; scores are kept in full."""
 
 
-@dataclass
+@dataclass(frozen=True)
+class Task:
+    """Inputs that one method explains in one pass, by their numbers. pending: those of them that are to be scored."""
+
+    method: str
+    inputs: range
+    pending: frozenset[int]
+
+    @property
+    def about(self) -> str:
+        """Which, in words."""
+        return f"the {len(self.inputs)} inputs from number {self.inputs.start} on, by {self.method}"
+
+
 class Work:
-    """What does not change between methods. by_label: the target is each input's label. masks: of each input."""
+    """Scores tasks. by_label: the target is each input's label. masks: of each input. methods, metrics: what is
+    scored, and by what, once that is known. orphaned: whether nobody waits for the scores any more.
 
-    data: DataSet
-    survey: Survey
-    scorer: Scorer
-    settings: Settings
-    seed: int
-    question: Target
-    by_label: bool
-    masks: list[npt.NDArray[np.bool_]] | None = None
+    It pickles, and opens the data and starts sessions anew in the process where it arrives."""
 
-    def chunks(self) -> Iterator[Chunk]:
-        """Inputs in their order, as many as one pass takes; a chunk ends where the shape changes.
+    def __init__(
+        self, reader: Reader, survey: Survey, maker: Maker, settings: Settings, seed: int, question: Target,
+        by_label: bool, masks: list[npt.NDArray[np.bool_]] | None = None,
+    ) -> None:  # fmt: skip
+        self.reader, self.survey, self.maker, self.settings, self.seed = reader, survey, maker, settings, seed
+        self.scorer, self.question, self.by_label, self.masks = maker.scorer, question, by_label, masks
+        self.methods: tuple[Candidate, ...] = ()
+        self.metrics: tuple[str, ...] = ()
+        self.orphaned: Callable[[], bool] = bool  # which says no
+        self._source: tuple[str, Source] | None = None
 
-        The same chunks whatever was done before, so that an interrupted run finds the numbers of a whole one.
-        """
-        return alike((row.inputs for row in self.data), self.scorer.batch, lambda feeds: feeds)
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_source": None}
+
+    def tasks(self, journal: Journal) -> Iterator[Task]:
+        """One method after the other, the inputs in their order, as many as one pass takes; what the journal has is
+        left out. The same passes whatever was done before, so that an interrupted run finds the numbers of a whole
+        one."""
+        for method in self.methods:
+            for inputs in self.survey.chunks(self.scorer.batch):
+                pending = frozenset(i for i in inputs if (method.name, i) not in journal.done)
+                if pending:
+                    yield Task(method.name, inputs, pending)
+
+    def read(self, inputs: range) -> Chunk:
+        """These inputs."""
+        return [(i, self.reader.at(i)().inputs) for i in inputs]
+
+    def first(self) -> Chunk:
+        """The first input, on which all is tried."""
+        return self.read(range(1))
 
     def ask(self, chunk: Chunk) -> tuple[Ask, Array]:
         """What a method is asked of a chunk, and the logits (N, K)."""
@@ -63,7 +96,7 @@ class Work:
         """The metrics that this model and data can have, and why not the others. UsageError if one was named."""
         if not named and self.masks is None:  # nobody would ask for them
             entries = [entry for entry in entries if entry.needs != "mask"]
-        chunk = next(self.chunks())[:1]
+        chunk = self.first()
         _, logits = self.ask(chunk)
         lacking = {}
         if not self.survey.view(chunk[0][1], self.scorer.inputs).spatial:
@@ -82,55 +115,39 @@ class Work:
             raise UsageError("; ".join(f"metric {name}: {why}" for name, why in left_out.items()))
         return [entry for entry in entries if entry.name not in left_out], left_out
 
-    def run(
-        self,
-        name: str,
-        make: Callable[[], Source],
-        entries: Sequence[MetricEntry],
-        journal: Journal,
-        tell: OnProgress,
-    ) -> None:
-        """Score what the journal does not have yet of one method."""
-        source: Source | None = None
-        done = 0
-        for chunk in self.chunks():
-            pending = [k for k, (i, _) in enumerate(chunk) if (name, i) not in journal.done]
-            if pending:
-                source = source or make()
-                for k, case in self._cases(chunk, source):
-                    if k in pending:
-                        journal.append({"method": name, **self._record(case, entries)})
-                    if tell is not None:
-                        tell(done + k + 1, self.data.count)
-            done += len(chunk)
-        if tell is not None:
-            tell(self.data.count, self.data.count)
+    def __call__(self, task: Task) -> Iterator[Record]:
+        """The records of a task, one after the other."""
+        if self._source is None or self._source[0] != task.method:
+            (method,) = (method for method in self.methods if method.name == task.method)
+            self._source = task.method, self.maker(method)
+        for case in self._cases(self.read(task.inputs), self._source[1]):
+            if case.index in task.pending:
+                if self.orphaned():
+                    raise OnnxdtdError("the process that handed out the inputs is gone")
+                yield {"method": task.method, **self._record(case)}
 
-    def _cases(self, chunk: Chunk, source: Source) -> Iterator[tuple[int, Case]]:
+    def _cases(self, chunk: Chunk, source: Source) -> Iterator[Case]:
         ask, logits = self.ask(chunk)
         view = self.survey.view(chunk[0][1], self.scorer.inputs)
         background = self.survey.background(view)
         relevance, seeds = source(ask)
         joined = view.join(relevance).astype(np.float64)
         for k, (i, feeds) in enumerate(chunk):
-            yield (
-                k,
-                Case(
-                    index=i,
-                    feeds=feeds,
-                    x=view.join({name: feeds[name] for name in self.scorer.inputs})[0],
-                    relevance=joined[k],
-                    seed=float(seeds[k]),
-                    target=int(ask.classes[k]),
-                    logits=logits[k],
-                    source=source,
-                    scorer=self.scorer,
-                    view=view,
-                    background=background,
-                    settings=self.settings,
-                    entropy=self.seed,
-                    mask=None if self.masks is None else self._mask(i, view),
-                ),
+            yield Case(
+                index=i,
+                feeds=feeds,
+                x=view.join({name: feeds[name] for name in self.scorer.inputs})[0],
+                relevance=joined[k],
+                seed=float(seeds[k]),
+                target=int(ask.classes[k]),
+                logits=logits[k],
+                source=source,
+                scorer=self.scorer,
+                view=view,
+                background=background,
+                settings=self.settings,
+                entropy=self.seed,
+                mask=None if self.masks is None else self._mask(i, view),
             )
 
     def _mask(self, i: int, view: View) -> npt.NDArray[np.bool_]:
@@ -140,11 +157,11 @@ class Work:
             raise InputError(f"the mask of input {i} is {mask.shape}, the model sees {pixels} pixels")
         return mask
 
-    def _record(self, case: Case, entries: Sequence[MetricEntry]) -> Mapping[str, Any]:
-        finite = bool(np.isfinite(case.relevance).all())
+    def _record(self, case: Case) -> Record:
+        finite, names = bool(np.isfinite(case.relevance).all()), self.reader.data.names
         scores: dict[str, float] = {}
         curves: dict[str, list[float]] = {}
-        for entry in entries if finite else ():
+        for entry in (METRICS[name] for name in self.metrics) if finite else ():
             if entry.needs.startswith("another") and not case.source.repeats:
                 continue
             measured = entry.measure(case)
@@ -152,7 +169,7 @@ class Work:
             curves |= {f"{entry.name}.{key}": _short(curve) for key, curve in measured.curves.items()}
         return {
             "input": case.index,
-            "name": self.data.names[case.index] if self.data.names else None,
+            "name": names[case.index] if names else None,
             "target": case.target,
             "logit": float(case.logits[case.target]),
             "relevance": "not finite" if not finite else "zero" if not case.relevance.any() else "finite",
@@ -163,8 +180,8 @@ class Work:
     def _classes(self, logits: Array, indices: Array) -> npt.NDArray[np.intp]:
         """The explained class of each input, as a flat index of the output."""
         if self.by_label:
-            assert self.data.labels is not None  # or `evaluate` has refused
-            labels = self.data.labels[indices]
+            assert self.survey.labels is not None  # or `survey` has refused
+            labels = self.survey.labels[indices]
             if labels.min() < 0 or labels.max() >= logits.shape[1]:
                 raise TargetError(
                     f"label {labels.max()} is none of the {logits.shape[1]} classes of the output"

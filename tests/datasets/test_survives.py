@@ -17,11 +17,11 @@ import numpy as np
 import pytest
 
 import onnxdtd
-from onnxdtd.datasets.pool import Hand
 from onnxdtd.datasets.record import read_failed
 from onnxdtd.datasets.results import Results
 from onnxdtd.durable import LOCK, locked
 from onnxdtd.errors import InputError
+from onnxdtd.workers.pool import Hand
 from tests.support.batches import read, same
 from tests.support.command_line import dense
 from tests.support.paths import MODELS, ROOT

@@ -11,11 +11,12 @@ import pickle
 import queue
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
-from onnxdtd.datasets.work import Outcome, Task, Work
+import numpy as np
+
 from onnxdtd.errors import UsageError
 from onnxdtd.memory import limit
 from onnxdtd.walk.forward import THREADS
@@ -24,15 +25,39 @@ DEATHS = 3
 """So many processes may die over one task."""
 
 
-def outcomes(work: Work, tasks: Iterable[Task], workers: int) -> Iterator[tuple[Task, Outcome]]:
-    """Each task with what came of it, in the order in which they end."""
+class Task(Protocol):
+    """A part of the rows. It pickles."""
+
+    @property
+    def about(self) -> str:
+        """Which rows, in words."""
+
+
+T = TypeVar("T", bound=Task)
+R = TypeVar("R")
+TaskT = TypeVar("TaskT", bound=Task, contravariant=True)
+OutcomeT = TypeVar("OutcomeT", covariant=True)
+
+
+class Job(Protocol[TaskT, OutcomeT]):
+    """What is done with tasks. It pickles. orphaned: whether nobody waits for an outcome any more."""
+
+    orphaned: Callable[[], bool]
+
+    def __call__(self, task: TaskT) -> OutcomeT:
+        """What comes of a task. One that is an iterator is told piece by piece here, and from another process as a
+        list."""
+
+
+def outcomes(job: Job[T, R], tasks: Iterable[T], workers: int) -> Generator[tuple[T, R], None, None]:
+    """Each task with what came of it, in the order in which they end. Cores and memory are divided among the workers.
+    To end them at once, close the generator. Raises UsageError, and what the job does."""
     if workers == 1:
         for task in tasks:
-            yield task, work(task)
+            yield task, job(task)
         return
-    work.memory = limit() // workers
     try:
-        payload = pickle.dumps(work)
+        payload = pickle.dumps((job, limit() // workers))
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         raise UsageError(f"this cannot be handed to other processes, take one worker: {error}") from None
     hands = [Hand(payload, max((os.cpu_count() or 1) // workers, 1)) for _ in range(workers)]
@@ -40,14 +65,15 @@ def outcomes(work: Work, tasks: Iterable[Task], workers: int) -> Iterator[tuple[
     for hand in hands:
         free.put(hand)
 
-    def done(task: Task) -> Outcome:
+    def done(task: T) -> R:
         hand = free.get()
         try:
-            return hand(task)
+            outcome: R = hand(task)
+            return outcome
         finally:
             free.put(hand)
 
-    running: dict[Future[Outcome], Task] = {}
+    running: dict[Future[R], T] = {}
     threads = ThreadPoolExecutor(workers)
     try:
         for task in tasks:
@@ -66,29 +92,37 @@ def outcomes(work: Work, tasks: Iterable[Task], workers: int) -> Iterator[tuple[
             hand.stop()
 
 
-def _ended(running: dict[Future[Outcome], Task]) -> Iterator[tuple[Task, Outcome]]:
+def _ended(running: dict[Future[R], T]) -> Iterator[tuple[T, R]]:
     """Those that have ended, at least one, which are taken out."""
     for future in wait(running, return_when=FIRST_COMPLETED).done:
         yield running.pop(future), future.result()
 
 
+def at_least_one(name: str, number: Any) -> int:
+    """A number of things, such as workers. UsageError for anything else."""
+    if isinstance(number, bool) or not isinstance(number, (int, np.integer)) or number < 1:
+        raise UsageError(f"{name} is a number of 1 or more, not {number!r}")
+    return int(number)
+
+
 def deadly(task: Task) -> UsageError:
     """What is told where process after process dies over a task."""
     return UsageError(
-        f"{DEATHS} processes died over the {len(task.ids)} rows from '{task.ids[0]}' on: where memory is short, take "
-        "fewer workers or smaller shards"
+        f"{DEATHS} processes died over {task.about}: where memory is short, take fewer workers, or fewer rows at a "
+        "time"
     )
 
 
 class Hand:
-    """A process that does one task after the other. work: pickled. threads: of its sessions and of NumPy."""
+    """A process that does one task after the other. work: a job and its memory, pickled. threads: of its sessions
+    and of NumPy."""
 
     def __init__(self, work: bytes, threads: int) -> None:
         self._work, self._threads = work, threads
         self._process: subprocess.Popen[bytes] | None = None
         self._stopped = False
 
-    def __call__(self, task: Task) -> Outcome:
+    def __call__(self, task: Task) -> Any:
         """What came of a task. UsageError where process after process dies over it."""
         for _ in range(DEATHS):
             if self._stopped:
@@ -100,8 +134,7 @@ class Hand:
                 continue
             if kind == "raised":
                 raise result
-            outcome: Outcome = result
-            return outcome
+            return result
         raise deadly(task)
 
     def stop(self) -> None:
@@ -123,7 +156,7 @@ class Hand:
         threads = dict.fromkeys((THREADS, "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(self._threads))
         path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "onnxdtd.datasets.worker"],
+            [sys.executable, "-m", "onnxdtd.workers.process"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**os.environ, **threads, "PYTHONPATH": path},
