@@ -18,6 +18,8 @@ from onnxdtd.registry import OPS
 from onnxdtd.types import Array
 
 Ends = tuple[Array, Array]
+FARTHEST = float(np.finfo(np.float32).max) ** 0.5
+"""An end farther from zero is none: its product with a weight may be more than float32 holds."""
 MOST_VARYING = 2
 """Inputs of one node that depend on the graph's: each more of them doubles the corners that are looked at."""
 
@@ -63,13 +65,12 @@ class Boxes:
     def at(self, value: str) -> Box:
         """The bounds of one value."""
         if value in self._inputs:
-            low, high = range_of(value, self._input_range)
-            return Box(np.asarray(low, np.float64), np.asarray(high, np.float64))
+            return _box(*range_of(value, self._input_range))
         ends = None if self._input_range is None else self._carried(value)
         if ends is None or np.isnan(ends).any():
             domain = self._ranges.get(value, ANY)
-            return Box(np.asarray(domain.low), np.asarray(domain.high))
-        return Box(*map(_squeezed, ends))
+            return _box(domain.low, domain.high)
+        return _box(*map(_squeezed, ends))
 
     def _carried(self, value: str) -> Ends | None:
         """Both ends of a value, None where they cannot be carried to it: back to what is known, then forward."""
@@ -145,6 +146,11 @@ def _is_affine(node: Node, slot: int) -> bool:
     entry = OPS[node.domain, node.op]
     carries = entry.data is None or slot in entry.data
     return carries and (entry.rounds or entry.at((slot,), node.attributes).kind in ("route", "linear"))
+
+
+def _box(low: Any, high: Any) -> Box:
+    low, high = np.asarray(low, np.float64), np.asarray(high, np.float64)
+    return Box(np.where(abs(low) > FARTHEST, -np.inf, low), np.where(abs(high) > FARTHEST, np.inf, high))
 
 
 def _squeezed(bound: Array) -> Array:

@@ -36,6 +36,11 @@ class Value:
         """The NumPy dtype of the element type."""
         return np.dtype(helper.tensor_dtype_to_np_dtype(self.elem_type))
 
+    @property
+    def itemsize(self) -> int:
+        """Bytes of one element; of a type that is not known as of float32."""
+        return 4 if self.elem_type == TensorProto.UNDEFINED else self.dtype.itemsize
+
 
 _FLOATS = {TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16}
 

@@ -33,7 +33,7 @@ def cost(plan: Plan) -> Cost:
     sizes = dict(_sizes(graph, 1))
     walk = sum(sizes[step.node.name] * step.pruned.products for step in everywhere(plan.steps))
     activations = [*dict.fromkeys(needed(plan))]
-    kept = sum(_count(graph, name) * graph.value(name).dtype.itemsize for name in activations)
+    kept = sum(_count(graph, name) * graph.value(name).itemsize for name in activations)
     memory = kept + sum(array.nbytes for array in graph.constants.values())
     memory += sum(_derived(graph, step) for step in plan.steps)
     exact = all(isinstance(d, int) for name in activations for d in (graph.value(name).shape or ("?",))[1:])

@@ -69,6 +69,17 @@ def test_zplus_on_a_signed_input_costs_two_products_and_two_adjoints_more() -> N
     assert survey.cost.memory == 4 * (3 * 12 + 4 + 3 + 3)
 
 
+def test_a_value_whose_type_is_not_known_costs_what_a_float_does() -> None:
+    """The rows of w are no columns of x, so nothing is known of d; it and y count as one number."""
+    unfit = helper.make_node("MatMul", ["x", "unfit"], ["d"], name="dense")
+    survey = onnxdtd.check(
+        model_of(unfit, helper.make_node("Relu", ["d"], ["y"]), unfit=np.ones((13, 3), np.float32)),
+        "gradient",
+    )
+    assert survey.cost is not None
+    assert (survey.cost.activations, survey.cost.exact) == (4 * (4 + 1 + 1), False)
+
+
 def test_an_output_that_ends_at_a_barrier_says_which() -> None:
     survey = onnxdtd.check(model_of(DENSE, ROUND, w=W))
     assert not survey.ok
