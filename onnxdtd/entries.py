@@ -57,7 +57,7 @@ class OpEntry:
     point count as constants, whatever they are made of. normalises: what it makes are weights that sum to one.
     of_shape: of its input only the shape counts. chooses: its first input says which of the others stands where.
     periodic: it is a wave. constant: what its site's constant is called in results, where it is another thing than in
-    its kind (`CONSTANTS`).
+    its kind (`CONSTANTS`). adds: no structural weight is negative.
     """
 
     name: str
@@ -85,6 +85,7 @@ class OpEntry:
     chooses: bool = False
     periodic: bool = False
     constant: str = ""
+    adds: bool = False
     range: Callable[..., Any] | None = None
     pieces: Callable[..., Any] | None = None
     work: Callable[..., int] | None = None

@@ -16,7 +16,7 @@ from onnxdtd.primitives import absolute, at_hand, less, where
 from onnxdtd.registry import op
 
 
-@op("Add", "Sum", kind="linear", family="sum", offset=True, data=None, range=total)
+@op("Add", "Sum", kind="linear", family="sum", offset=True, adds=True, data=None, range=total)
 def add(point: Point) -> Site:
     """y = sum of the inputs; those that do not depend on the model's input are the bias."""
     return _sum(point, [1.0] * len(point.node.inputs))
@@ -33,7 +33,7 @@ def _of_mean(at: At) -> Domain:
     return total(at) * Domain(share, share)
 
 
-@op("Mean", kind="linear", family="sum", offset=True, data=None, range=_of_mean)
+@op("Mean", kind="linear", family="sum", offset=True, adds=True, data=None, range=_of_mean)
 def mean(point: Point) -> Site:
     """y = mean of the inputs."""
     count = len(point.node.inputs)

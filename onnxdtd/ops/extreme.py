@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -20,7 +22,6 @@ from onnxdtd.primitives import beyond, cast_like, equal, greater, inverse, ones_
 from onnxdtd.registry import op, without_site
 
 INPUT, LOW, HIGH = range(3)
-LEAST = 2.0**60  # Of the smallest normal numbers: then the product of the ways to both bounds is one.
 BOUNDED = ((LOW,), (HIGH,), (LOW, HIGH), (INPUT, LOW), (INPUT, HIGH), (INPUT, LOW, HIGH))
 
 without_site(
@@ -118,19 +119,11 @@ def clip(point: Point) -> Site:
 def _slope_of_clip(point: Point) -> Any:
     """1 where y lies between the bounds: as of Relu the output tells, so x may stay inside a fused convolution."""
     y, bounds = point.output, _fixed_bounds(point)
-    is_float = np.dtype(y.dtype).kind == "f"
-    if bounds is None or not is_float or (bounds[1] - bounds[0]) ** 2 < LEAST * np.finfo(y.dtype).tiny:
+    if bounds is None or np.dtype(y.dtype).kind != "f":
         return cast_like(equal(point.x, y), y)
-    room: Any = None
-    for bound, sign in zip(bounds, (1, -1), strict=True):
-        if np.isfinite(bound):
-            part = (
-                (y - np.asarray(bound, y.dtype) if bound else y)
-                if sign > 0
-                else np.asarray(bound, y.dtype) - y
-            )
-            room = part if room is None else room * part
-    return ones_like(y) if room is None else cast_like(beyond(room), y)
+    sides = [cast_like(beyond(y, bound, sign=s), y) for bound, s in zip(bounds, (1, -1), strict=True)
+             if np.isfinite(bound)]  # fmt: skip
+    return functools.reduce(operator.mul, sides) if sides else ones_like(y)
 
 
 def _selection(point: Point, shares: Mapping[int, Any]) -> Site:

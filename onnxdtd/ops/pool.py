@@ -26,7 +26,7 @@ def _of_average_pool(at: At) -> Domain:
     return at.x | ZERO if at.attribute("count_include_pad", 0) and pads else at.x
 
 
-@op("AveragePool", kind="linear", family="pool", range=_of_average_pool)
+@op("AveragePool", kind="linear", family="pool", adds=True, range=_of_average_pool)
 def average_pool(point: Point) -> Site:
     """y = window sums / window sizes: a depthwise convolution with ones, divided by the number of cells."""
     x, y = point.x, point.output
@@ -57,13 +57,13 @@ def _window_sizes(stated: Window, kernel: Any, x: Any, y: Any, padded: bool) -> 
     return conv(seen, kernel, group=1, **stated.reaching(lengths, sizes(y, 2)).attributes)
 
 
-@op("GlobalAveragePool", kind="linear", family="pool", range=same)
+@op("GlobalAveragePool", kind="linear", family="pool", adds=True, range=same)
 def global_average_pool(point: Point) -> Site:
     """y = mean over the spatial axes, kept as axes of length 1."""
     return _reduction(point, Axes(tuple(range(2, point.x.ndim)), True), mean=True)
 
 
-@op("ReduceMean", kind="linear", family="pool", range=same)
+@op("ReduceMean", kind="linear", family="pool", adds=True, range=same)
 def reduced_mean(point: Point) -> Site:
     """y = mean over the given axes."""
     return _reduction(point, axes_of(point), mean=True)
@@ -75,7 +75,7 @@ def _of_sum(at: At) -> Domain:
     return at.x * (Domain(before / after, before / after) if before and after else NONNEGATIVE)
 
 
-@op("ReduceSum", kind="linear", family="pool", range=_of_sum)
+@op("ReduceSum", kind="linear", family="pool", adds=True, range=_of_sum)
 def reduced_sum(point: Point) -> Site:
     """y = sum over the given axes."""
     return _reduction(point, axes_of(point), mean=False)

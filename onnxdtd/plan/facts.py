@@ -24,8 +24,9 @@ def facts(
     """The facts of each node on the way, by name; nodes: in topological order. sealed: the target, if no relevance
     starts there where it is <= 0. starts: other values where relevance starts, of any sign and anywhere.
 
-    No relevance arrives where a value is <= 0: at a consumer with R = x c if its x is never negative; through a
-    ReLU, or a move or selection of values, if that is so behind it. So one pass from the output to the input tells.
+    No relevance arrives where a value is <= 0: at a consumer with R = x c if its x is never negative, at a sum with
+    R = x+ c; through a ReLU, or a move or selection of values, if that is so behind it. So one pass from the output
+    to the input tells.
     """
     vanishing: set[str] = set()
 
@@ -34,12 +35,19 @@ def facts(
         if rules[user.name].product:
             # A pool whose window is all zero spreads what arrives there, so nothing may arrive.
             passed = ops[user.name].family != "pool" or sealed_behind(user)
-            return ranges[value].nonnegative and passed
+            sided = ops[user.name].adds and rules[user.name].prune(signs(user)).one_sided
+            return (ranges[value].nonnegative or sided) and passed
         keeps = _keeps_zero(user, ops[user.name], ranges) and rules[user.name].passes
         return keeps and sealed_behind(user)
 
     def sealed_behind(node: Node) -> bool:
         return vanishing.issuperset(ops[node.name].carried(node.outputs))
+
+    def signs(node: Node) -> Facts:
+        return Facts(
+            inputs_nonnegative=all(ranges.get(node.inputs[i], ANY).nonnegative for i in slots[node.name]),
+            vanishes_below_zero=sealed_behind(node),
+        )
 
     for node in reversed(nodes):
         for value in ops[node.name].carried(node.outputs):
@@ -50,13 +58,7 @@ def facts(
                 and (users or value == sealed)
             ):
                 vanishing.add(value)
-    return {
-        node.name: Facts(
-            inputs_nonnegative=all(ranges.get(node.inputs[i], ANY).nonnegative for i in slots[node.name]),
-            vanishes_below_zero=sealed_behind(node),
-        )
-        for node in nodes
-    }
+    return {node.name: signs(node) for node in nodes}
 
 
 def _keeps_zero(node: Node, op: OpEntry, ranges: Mapping[str, Domain]) -> bool:

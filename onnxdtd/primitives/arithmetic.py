@@ -50,18 +50,30 @@ def less(x: Array, y: Array | float) -> Any:
     return np.less(x, y)
 
 
-def _trace_beyond(x: Any, *, sign: int = 1) -> Any:
-    # In numbers, since onnxruntime is slow at comparing, casting and choosing: the smallest one is made 1.
+def _trace_beyond(x: Any, bound: float = 0.0, *, sign: int = 1) -> Any:
+    # In numbers, since onnxruntime is slow at comparing, casting and choosing; the line is so steep that the number
+    # next to the bound is at 1 already. A power of two, so that the bound itself comes out as exactly 0.
+    if x.dtype == np.float32 and (steep := _steepest(bound, x.dtype)) is not None:
+        return x.tracer.emit("HardSigmoid", x, alpha=sign * steep, beta=-sign * bound * steep)
     tiny = np.finfo(x.dtype).tiny
-    if x.dtype == np.float32:
-        return x.tracer.emit("HardSigmoid", x, alpha=sign / float(tiny), beta=0.0)
-    return _clip(x, *((0, tiny) if sign > 0 else (-tiny, 0))) * np.asarray(sign / tiny, x.dtype)
+    room = x - np.asarray(bound, x.dtype) if bound else x
+    return _clip(room, *((0, tiny) if sign > 0 else (-tiny, 0))) * np.asarray(sign / tiny, x.dtype)
+
+
+def _steepest(bound: float, dtype: Any) -> float | None:
+    """One over the step from the bound to its nearer neighbour, at most one over the smallest normal number; None
+    where that or the bound times it overflows."""
+    types = np.finfo(dtype)
+    near = [float(abs(np.nextafter(types.dtype.type(bound), end) - bound)) for end in (types.min, types.max)]
+    steep = 1 / max(min(near), float(types.tiny))
+    return steep if abs(bound) * steep <= types.max else None
 
 
 @primitive(trace=_trace_beyond)
-def beyond(x: Array, *, sign: int = 1) -> Any:
-    """1 where x is a (normal) number of that sign, else 0: booleans in NumPy, x's dtype when traced."""
-    return np.greater(x, 0) if sign > 0 else np.less(x, 0)
+def beyond(x: Array, bound: float = 0.0, *, sign: int = 1) -> Any:
+    """1 where x lies above the bound, a number of x's dtype (sign 1), or below it (-1), else 0: booleans in NumPy,
+    x's dtype when traced, where next to 0 a number counts from the smallest normal one on."""
+    return np.greater(x, bound) if sign > 0 else np.less(x, bound)
 
 
 def _alive(z: Any) -> Any:

@@ -35,6 +35,11 @@ class Rule(Protocol):
         return False
 
     @property
+    def one_sided(self) -> bool:
+        """Whether no input <= 0 is given relevance, where no weight is negative."""
+        return False
+
+    @property
     def claims(self) -> frozenset[str]:
         """What holds by construction: `conserves`, `nonnegative` (for r >= 0)."""
         return frozenset()

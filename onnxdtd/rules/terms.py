@@ -96,6 +96,11 @@ class TermRule(Rule):
         return all(t.x in (identity, positive, negative) for g in self.groups for t in g.terms)
 
     @property
+    def one_sided(self) -> bool:
+        """Whether every term with weights of that sign is one of x+."""
+        return all(t.x is positive or t.w is negative for g in self.groups for t in g.terms)
+
+    @property
     def products(self) -> int:
         """An apply and an adjoint for each term; z itself was made by the forward pass."""
         plain = [g for g in self.groups if len(g.terms) == 1 and g.terms[0] == Term(b=g.terms[0].b)]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,9 @@ from onnxdtd.model.graph import Graph
 from onnxdtd.model.load import load
 from onnxdtd.plan.cost import cost
 from onnxdtd.plan.plan import Plan, make_plan
+from onnxdtd.plan.target import Target
+from onnxdtd.walk.outcome import Asked
+from onnxdtd.walk.run import NumpyWalker
 from tools.bench.long_graphs import PATTERNS, Chain, long_graph
 
 SHORT, LONG = 60, 240
@@ -87,6 +91,26 @@ def test_facts_hold_behind_a_fork() -> None:
         plan = make_plan(canonise(load(c.model("N", 4))), "epsilon_plus")
         first = next(step for step in plan.steps if step.node.output == h)
         assert first.pruned.facts.vanishes_below_zero == vanishes
+
+
+def test_a_sum_hides_what_is_below_zero_if_only_x_above_it_is_given_relevance() -> None:
+    """relu(a + b): signed z+ gives b's relevance as b+ c, epsilon as b c. The terms that are left out so are zero."""
+    c = Chain()
+    h = c("Relu", c("MatMul", "x", c.weights(4, 4)))
+    branch = c("MatMul", c("Relu", c("MatMul", h, c.weights(4, 4))), c.weights(4, 4))
+    c.h = c("MatMul", c("Relu", c("Add", branch, h)), c.weights(4, 4))
+    graph, x = canonise(load(c.model("N", 4))), np.random.default_rng(0).random((64, 4), np.float32)
+    for method, vanishes in (("dtd", True), ("epsilon_plus", False)):
+        plan = make_plan(graph, method, input_range=(0.0, 1.0))
+        (step,) = (step for step in plan.steps if step.node.output == branch)
+        assert step.pruned.facts.vanishes_below_zero == vanishes
+        assert len(step.pruned.groups) == 1
+        whole = replace(plan, steps=tuple(replace(step, pruned=step.rule) for step in plan.steps))
+        made, right = (
+            NumpyWalker(p, ["CPUExecutionProvider"])({"x": x}, [Asked(Target())])[0].relevance["x"]
+            for p in (plan, whole)
+        )
+        np.testing.assert_allclose(made, right, rtol=1e-5, atol=1e-7)
 
 
 def test_an_lstm_of_a_hundred_steps_is_checked(tmp_path: Path) -> None:

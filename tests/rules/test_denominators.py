@@ -207,3 +207,28 @@ def test_signs_are_told_without_comparing(dtype: Any) -> None:
     np.testing.assert_array_equal(negative, np.minimum(x, 0))
     settled = (x >= 0) | (x < -8 * tiny)
     np.testing.assert_array_equal(large[settled], stabilised(x, epsilon=8.0)[settled])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("bound", [0.0, 6.0, -1.0, 4.0, 1e-20, 3e38])
+def test_the_side_of_a_bound_is_told_without_comparing(dtype: Any, bound: float) -> None:
+    """Of the bound itself, its neighbours and what lies far away."""
+    b, most = dtype(bound), np.finfo(dtype).max
+    nearest = (
+        [b, np.nextafter(b, most), np.nextafter(b, -most)] if bound else [b, dtype(1e-37), dtype(-1e-37)]
+    )
+    x = np.array([[*nearest, 0.0, -bound, 2.0, -7.0, -most, most, np.inf, -np.inf]], dtype)
+    tracer = Tracer(17)
+    z = tracer.value("z", dtype, x.shape)
+    made = [beyond(z, bound, sign=sign) for sign in (1, -1)]
+    kind = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+    graph = onnx.helper.make_graph(
+        tracer.nodes, "sides", [onnx.helper.make_tensor_value_info("z", kind, x.shape)],
+        [onnx.helper.make_tensor_value_info(t.name, kind, x.shape) for t in made],
+        [numpy_helper.from_array(a, n) for n, a in tracer.constants.items()],
+    )  # fmt: skip
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
+    session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    above, below = session.run(None, {"z": x})
+    np.testing.assert_array_equal(above, beyond(x, b))
+    np.testing.assert_array_equal(below, beyond(x, b, sign=-1))
