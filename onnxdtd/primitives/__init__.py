@@ -1,20 +1,16 @@
 """The seam: functions named as ONNX operators, each with a NumPy body and an ONNX meaning.
 
 Read `seam` first (how one call serves both engines), then `traced` (the graph writer), then the primitives:
-`arithmetic`, `sizes` (what is open until the graph runs), `shaping`, `placing`, `sliding` and `max_pooling` (NumPy
-bodies: `convolution` and `pooling`), `sampling` (weighted look-ups), `operator`: any ONNX operator (NumPy bodies:
-`indexing`), and the adjoint of those that move values; and `control`: a loop and a branch (their traced
-form is written by `body`).
+`arithmetic`, `sides` (of a bound), `sizes` (what is open until the graph runs), `shaping`, `placing`, `sliding` and
+`max_pooling` (NumPy bodies: `convolution` and `pooling`), `sampling` (weighted look-ups), `operator`: any ONNX
+operator (NumPy bodies: `indexing`), and the adjoint of those that move values; and `control`: a loop and a branch
+(their traced form is written by `body`).
 """
 
 from onnxdtd.primitives.arithmetic import (
     absolute,
-    beyond,
     cast_like,
     cells,
-    equal,
-    greater,
-    less,
     mean_size,
     near_zero,
     negative_part,
@@ -48,6 +44,7 @@ from onnxdtd.primitives.shaping import (
     unbroadcast,
     unsqueeze,
 )
+from onnxdtd.primitives.sides import beyond, equal, greater, less
 from onnxdtd.primitives.sizes import (
     Size,
     ceiled,

@@ -10,6 +10,7 @@ import numpy as np
 from onnx import helper
 
 from onnxdtd.primitives.seam import Array, at_hand, primitive
+from onnxdtd.primitives.sides import beyond, clip, less
 
 BLOCK = 1 << 15
 
@@ -20,7 +21,7 @@ def relu(x: Array) -> Any:
     return np.maximum(x, 0)
 
 
-@primitive(trace=lambda x: _clip(x, -np.inf, 0))
+@primitive(trace=lambda x: clip(x, -np.inf, 0))
 def negative_part(x: Array) -> Any:
     """x- = min(x, 0), elementwise."""
     return np.minimum(x, 0)
@@ -38,59 +39,15 @@ def where(condition: Array, x: Array, y: Array) -> Any:
     return np.where(condition, x, y)
 
 
-@primitive("Greater")
-def greater(x: Array, y: Array | float) -> Any:
-    """x > y as booleans."""
-    return np.greater(x, y)
-
-
-@primitive("Less")
-def less(x: Array, y: Array | float) -> Any:
-    """x < y as booleans."""
-    return np.less(x, y)
-
-
-def _trace_beyond(x: Any, bound: float = 0.0, *, sign: int = 1) -> Any:
-    # In numbers, since onnxruntime is slow at comparing, casting and choosing; the line is so steep that the number
-    # next to the bound is at 1 already. A power of two, so that the bound itself comes out as exactly 0.
-    if x.dtype == np.float32 and (steep := _steepest(bound, x.dtype)) is not None:
-        return x.tracer.emit("HardSigmoid", x, alpha=sign * steep, beta=-sign * bound * steep)
-    tiny = np.finfo(x.dtype).tiny
-    room = x - np.asarray(bound, x.dtype) if bound else x
-    return _clip(room, *((0, tiny) if sign > 0 else (-tiny, 0))) * np.asarray(sign / tiny, x.dtype)
-
-
-def _steepest(bound: float, dtype: Any) -> float | None:
-    """One over the step from the bound to its nearer neighbour, at most one over the smallest normal number; None
-    where that or the bound times it overflows."""
-    types = np.finfo(dtype)
-    near = [float(abs(np.nextafter(types.dtype.type(bound), end) - bound)) for end in (types.min, types.max)]
-    steep = 1 / max(min(near), float(types.tiny))
-    return steep if abs(bound) * steep <= types.max else None
-
-
-@primitive(trace=_trace_beyond)
-def beyond(x: Array, bound: float = 0.0, *, sign: int = 1) -> Any:
-    """1 where x lies above the bound, a number of x's dtype (sign 1), or below it (-1), else 0: booleans in NumPy,
-    x's dtype when traced, where next to 0 a number counts from the smallest normal one on."""
-    return np.greater(x, bound) if sign > 0 else np.less(x, bound)
-
-
 def _alive(z: Any) -> Any:
     """1 where z is a (normal) number other than 0, else 0."""
-    return _trace_beyond(absolute(z)) if not at_hand(z) else np.asarray(~near_zero(z), z.dtype)
+    return beyond(absolute(z)) if not at_hand(z) else np.asarray(~near_zero(z), z.dtype)
 
 
 @primitive(trace=lambda x, z: x * _alive(z))
 def unless_zero(x: Array, z: Array) -> Any:
     """x, which is finite; 0 where z is."""
     return np.where(z == 0, np.zeros((), x.dtype), x)
-
-
-@primitive("Equal")
-def equal(x: Array, y: Array | float) -> Any:
-    """x == y as booleans."""
-    return np.equal(x, y)
 
 
 def _trace_cast_like(x: Any, like: Any) -> Any:
@@ -134,12 +91,7 @@ def _trace_stabilised(
 def _signed(x: Any, size: float) -> Any:
     """size * sign(x) with sign(0) = +1, without comparing."""
     least = np.finfo(x.dtype).tiny * max(1.0, size)
-    return _clip(x, -least, 0) * np.asarray(2 * size / least, x.dtype) + np.asarray(size, x.dtype)
-
-
-def _clip(x: Any, low: Any, high: Any) -> Any:
-    # An end that is left out would be the largest number, which is not open.
-    return x.tracer.emit("Clip", x, np.asarray(low, x.dtype), np.asarray(high, x.dtype))
+    return clip(x, -least, 0) * np.asarray(2 * size / least, x.dtype) + np.asarray(size, x.dtype)
 
 
 @primitive(trace=_trace_stabilised)
@@ -184,7 +136,7 @@ def _trace_quotient(
         floor = max(floor, float(np.finfo(d.dtype).tiny) ** (2 / 3)) if exact else floor
         if exact or served is not None:
             # Clip, unlike Max, goes into the convolution that made d.
-            d = _clip(d, floor, np.inf) if sign > 0 else _clip(d, -np.inf, -floor)
+            d = clip(d, floor, np.inf) if sign > 0 else clip(d, -np.inf, -floor)
     elif exact:
         alive = _alive(d)
         r, d = r * alive, d + (1.0 - alive)  # 0 / 1 where d is zero

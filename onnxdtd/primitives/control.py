@@ -13,10 +13,11 @@ import numpy as np
 from onnx import helper
 
 from onnxdtd.errors import UnsupportedError
-from onnxdtd.primitives.arithmetic import cast_like, greater
+from onnxdtd.primitives.arithmetic import cast_like
 from onnxdtd.primitives.body import Body
 from onnxdtd.primitives.seam import Array, at_hand
 from onnxdtd.primitives.shaping import reduce_sum, slice_axes, unsqueeze
+from onnxdtd.primitives.sides import greater
 from onnxdtd.primitives.traced import Traced, Tracer, tracer_of
 from onnxdtd.types import Dimension
 

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from onnxdtd.primitives import pooling
-from onnxdtd.primitives.arithmetic import cast_like, equal, quotient
+from onnxdtd.primitives.arithmetic import cast_like, quotient
 from onnxdtd.primitives.picking import first_along
 from onnxdtd.primitives.seam import Array, primitive, vector
 from onnxdtd.primitives.shaping import Ints, Sizes, reduce_sum, reshape, reshape_like
+from onnxdtd.primitives.sides import equal
 from onnxdtd.primitives.sliding import conv, conv_transpose, enlarged
 
 

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 from onnx import TensorProto
 
-from onnxdtd.primitives.arithmetic import cast_like, equal
+from onnxdtd.primitives.arithmetic import cast_like
 from onnxdtd.primitives.seam import Array, at_hand, primitive, vector
+from onnxdtd.primitives.sides import equal
 from onnxdtd.primitives.traced import Traced
 
 Size = Any

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from onnxdtd.primitives.arithmetic import absolute, equal, greater, where
+from onnxdtd.primitives.arithmetic import absolute, where
 from onnxdtd.primitives.seam import Array, primitive
 from onnxdtd.primitives.shaping import unsqueeze
+from onnxdtd.primitives.sides import equal, greater
 from onnxdtd.primitives.sizes import size, unit
 
 
