@@ -2,6 +2,7 @@
 
     python -m tools.fuzz --minutes 10 [--seed 0] [--out docs/figures/fuzz.json]
     python -m tools.fuzz --minutes 5 --seed 900 --add docs/figures/fuzz.json --out docs/figures/fuzz.json
+    python -m tools.fuzz --again docs/figures/fuzz.json --out docs/figures/fuzz.json    after a fault is mended
     python -m tools.fuzz graphs --count 1000       both engines, batches and the file's own output on random graphs
 
 Needs the extra `dev` and a Unix. The exit code is 1 where anything was at fault.
@@ -20,13 +21,14 @@ from pathlib import Path
 from typing import Any
 
 from onnxdtd.walk.forward import THREADS
+from tools.fuzz.again import again
 from tools.fuzz.attack import CLASSES, attack
-from tools.fuzz.graphs import METHODS, compare, name_of
+from tools.fuzz.graphs import METHODS, compare, kind_of, name_of
 from tools.fuzz.pieces import pieces
 
 
 def attacks(minutes: float, seed: int) -> dict[str, Any]:
-    """Counts by class and exit code and by command, and what is at fault."""
+    """Counts by class and exit code and by command, what is at fault, and the time and memory of all others."""
     end, counts, faults = time.monotonic() + 60 * minutes, Counter[tuple[str, str]](), []
     commands, longest, peak = Counter[str](), 0.0, 0
     while time.monotonic() < end:
@@ -34,12 +36,12 @@ def attacks(minutes: float, seed: int) -> dict[str, Any]:
         outcome = attack(kind, seed)
         counts[kind, str(outcome.code)] += 1
         commands[outcome.command] += 1
-        longest, peak = max(longest, outcome.seconds), max(peak, outcome.peak)
-        if outcome.faults:
-            faults.append({"seed": seed, "class": kind, "command": outcome.command, "faults": outcome.faults})
-            print(
-                seed, kind, outcome.command, outcome.faults, outcome.told[-1500:], file=sys.stderr, flush=True
-            )
+        if not outcome.faults:
+            longest, peak = max(longest, outcome.seconds), max(peak, outcome.peak)
+        else:
+            what = {"code": str(outcome.code), "faults": outcome.faults}
+            faults.append({"seed": seed, "class": kind, "command": outcome.command, **what})
+            print(faults[-1], outcome.told[-1500:], file=sys.stderr, flush=True)
         seed += 1
     table = {kind: {code: n for (k, code), n in sorted(counts.items()) if k == kind} for kind in CLASSES}
     return {
@@ -54,9 +56,7 @@ def graphs(minutes: float, seed: int, count: int | None, before: dict[str, int])
     before: in how many graphs of earlier runs each operator is. Each graph is asked to hold the one that has come up
     least.
     """
-    os.environ.setdefault(
-        THREADS, "1"
-    )  # for graphs of a few numbers more threads take longer to wake than to work
+    os.environ.setdefault(THREADS, "1")  # of graphs of a few numbers others take longer to wake than to work
     end, first, faults = time.monotonic() + 60 * minutes, seed, []
     counts, ops, reasons = Counter[str](), Counter[str](), Counter[str]()
     names = {name_of(key): key for key in pieces()}
@@ -65,7 +65,7 @@ def graphs(minutes: float, seed: int, count: int | None, before: dict[str, int])
     while seed - first < count if count is not None else time.monotonic() < end:
         name = min(names, key=lambda name: tried[name])
         verdict = compare(seed, names[name])
-        kind = "wrong" if verdict.differences else "refused" if verdict.refused else "equal"
+        kind = kind_of(verdict)
         counts[kind] += 1
         counts["differences that float64 settles"] += verdict.rounded
         compared += verdict.compared
@@ -125,9 +125,12 @@ def run() -> int:
     parser.add_argument(
         "--add", type=Path, action="append", help="the report of an earlier run, to be added to"
     )
+    parser.add_argument("--again", type=Path, help="a report, whose seeds at fault are run again")
     asked = parser.parse_args()
     earlier = [json.loads(path.read_text("utf-8")) for path in asked.add or ()]
-    if asked.what == "graphs":
+    if asked.again:
+        report = again(json.loads(asked.again.read_text("utf-8")))
+    elif asked.what == "graphs":
         drawn = sum((Counter(one["ops"]) for one in earlier), Counter[str]())
         report = graphs(asked.minutes, asked.seed, asked.count, drawn)
     else:

@@ -84,6 +84,11 @@ def compare(seed: int, asked: Key | None = None) -> Verdict:
     return Verdict(refused, tuple(wrong), rounded, compared, tuple(map(name_of, used)))
 
 
+def kind_of(verdict: Verdict) -> str:
+    """What it counts as."""
+    return "wrong" if verdict.differences else "refused" if verdict.refused else "equal"
+
+
 def name_of(key: Key) -> str:
     """An operator with its domain, unless it is the standard's."""
     return ".".join(filter(None, key))
