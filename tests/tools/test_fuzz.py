@@ -21,11 +21,14 @@ from onnxdtd.model.load import load
 from onnxdtd.model.node import Value
 from onnxdtd.ops import OPS
 from onnxdtd.plan.target_text import Names, read_target
-from tools.fuzz.attack import CACHE, CODES, MODEL, attack, words_for
+from tools.fuzz.__main__ import graphs
+from tools.fuzz.again import again
+from tools.fuzz.attack import CACHE, CODES, MODEL, Outcome, attack, words_for
+from tools.fuzz.draft import ML
 from tools.fuzz.exact import doubled, in_float64
-from tools.fuzz.graphs import compare, differences_of, graph, makes_steps
+from tools.fuzz.graphs import Verdict, compare, differences_of, graph, makes_steps, name_of
 from tools.fuzz.models import changed, damaged
-from tools.fuzz.pieces import ON_PATHS, chances, pieces
+from tools.fuzz.pieces import ON_PATHS, Key, chances, pieces
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="pipes and processes as Unix has them")
 QUICK = ("options", "numbers", "settings", "input", "folder")
@@ -96,6 +99,40 @@ def test_every_operator_on_a_path_is_drawn() -> None:
     kinds = {key for key, entry in OPS.items() if entry.kind in ON_PATHS}
     standard = {op for domain, op in kinds - drawn if domain != "com.microsoft"}
     assert standard == {"CausalConvWithState", "LinearAttention", "SwiGLU"}
+
+
+def test_a_graph_holds_the_operator_that_is_asked_for() -> None:
+    for key in (("", "Det"), ("", "If"), (ML, "Normalizer")):
+        model, _, used = graph(5, key)
+        assert key in used
+        assert key[1] in {node.op_type for node in model.graph.node}
+
+
+def test_the_operator_that_has_come_up_least_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a graph that is refused no operator counts as answered, but it has been asked for."""
+    asked: list[Key] = []
+
+    def compared(seed: int, key: Key) -> Verdict:
+        asked.append(key)
+        return Verdict("no" if seed == 1 else "", (), 0, 3, (name_of(key), "Relu"))
+
+    monkeypatch.setattr("tools.fuzz.__main__.compare", compared)
+    report = graphs(0, 0, len(pieces()) - 1, {"Relu": 1})
+    assert len(set(asked)) == len(pieces()) - 1
+    assert ("", "Relu") not in asked
+    assert (report["counts"]["equal"], report["counts"]["refused"]) == (len(pieces()) - 2, 1)
+    assert report["least"] == {"op": name_of(asked[1]), "graphs": 0}
+
+
+def test_what_was_at_fault_is_run_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    def ends(kind: str, seed: int) -> Outcome:
+        return Outcome(kind, "run", 3, 1.0, 1, ("traceback",) if seed == 8 else (), "")
+
+    monkeypatch.setattr("tools.fuzz.again.attack", ends)
+    faults = [{"seed": seed, "class": "input", "code": "1"} for seed in (7, 8)]
+    report = again({"counts": {"input": {"1": 2, "2": 5}}, "faults": faults})
+    assert report["counts"] == {"input": {"1": 1, "2": 5, "3": 1}}
+    assert (report["faults"], report["mended"]) == ([faults[1]], [faults[0]])
 
 
 def test_an_attack_is_judged() -> None:

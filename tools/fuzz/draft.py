@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 import onnxruntime as ort
-from onnx import TensorProto, compose, helper, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 
 from tools.fuzz.words import pick
 
@@ -80,8 +80,8 @@ class Draft:
 
     def inline(self, model: onnx.ModelProto, x: str) -> str:
         """The nodes of a model with one input; the name of its first output. Raises UnfitError."""
-        prefix = f"m{len(self.nodes)}/"
-        graph = compose.add_prefix(model, prefix).graph
+        graph = onnx.GraphProto.FromString(model.graph.SerializeToString())
+        _rename(graph, f"m{len(self.nodes)}/")
         entry = graph.input[0].name
         graph.node.insert(0, helper.make_node("Identity", [x], [entry], f"n{len(self.nodes)}"))
         names = [output.name for output in graph.output]
@@ -122,6 +122,10 @@ class Draft:
             )
             name = self.add("Add", name, self.constant(np.float32(within[0])))
         return self.add(pick(self.rng, ("Relu", "Abs")), name) if low else name
+
+    def batched(self, shape: tuple[int, ...]) -> str:
+        """A value of this shape behind a batch axis, which has one sample where the batch is not open."""
+        return self.fit(shape if self.open else (1, *shape))
 
     def rows(self, name: str) -> str:
         """The value with one axis a sample."""
@@ -205,6 +209,18 @@ class Draft:
         opsets |= {ML: self.ml} if ML in opsets else {}
         imports = [helper.make_opsetid(domain, version) for domain, version in opsets.items()]
         return helper.make_model(graph, opset_imports=imports, ir_version=10)
+
+
+def _rename(graph: onnx.GraphProto, prefix: str) -> None:
+    """All names with a prefix, also in bodies and of what these read from around them."""
+    for thing in (*graph.node, *graph.initializer, *graph.input, *graph.output, *graph.value_info):
+        thing.name = thing.name and prefix + thing.name
+    for node in graph.node:
+        node.input[:] = [name and prefix + name for name in node.input]
+        node.output[:] = [name and prefix + name for name in node.output]
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                _rename(attribute.g, prefix)
 
 
 def session(model: onnx.ModelProto) -> ort.InferenceSession:

@@ -35,43 +35,45 @@ def _with_a_constant(op: str, draft: Draft) -> None:
 
 
 def _where(draft: Draft) -> None:
-    x, y = draft.fit((4, 3)), draft.fit((4, 3))
+    x, y = draft.batched((4, 3)), draft.batched((4, 3))
     draft.keep(draft.add("Where", draft.add(pick(draft.rng, ("Greater", "Less")), x, y), x, y))
 
 
 def _split(draft: Draft) -> None:
-    first = draft.add("Split", draft.fit((6, 2)), draft.constant(np.array([1, 3, 2])), outputs="yyy", axis=1)
+    first = draft.add(
+        "Split", draft.batched((6, 2)), draft.constant(np.array([1, 3, 2])), outputs="yyy", axis=1
+    )
     for name in (first, f"{first}_2"):
         draft.keep(name)
 
 
 def _top_then_gather(draft: Draft) -> None:
-    x = draft.fit((6,))
+    x = draft.batched((6,))
     values = draft.add("TopK", x, draft.constant(np.array([3])), outputs="yy")
     draft.keep(values)
-    draft.keep(draft.add("GatherElements", draft.fit((6,)), f"{values}_1", axis=1))
+    draft.keep(draft.add("GatherElements", draft.batched((6,)), f"{values}_1", axis=1))
 
 
 def _scatter_by_data(draft: Draft) -> None:
-    values = draft.add("TopK", draft.fit((5,)), draft.constant(np.array([2])), outputs="yy")
+    values = draft.add("TopK", draft.batched((5,)), draft.constant(np.array([2])), outputs="yy")
     attributes = {"reduction": pick(draft.rng, ("none", "add"))} if draft.opset >= 16 else {}
-    draft.keep(draft.add("ScatterElements", draft.fit((5,)), f"{values}_1", values, axis=1, **attributes))
+    draft.keep(draft.add("ScatterElements", draft.batched((5,)), f"{values}_1", values, axis=1, **attributes))
 
 
 def _pool_and_back(draft: Draft) -> None:
     kernel = {"kernel_shape": [2, 2], "strides": [2, 2]}
-    small = draft.add("MaxPool", draft.fit((2, 4, 4)), outputs="yy", **kernel)
+    small = draft.add("MaxPool", draft.batched((2, 4, 4)), outputs="yy", **kernel)
     draft.keep(draft.add("MaxUnpool", small, f"{small}_1", **kernel))
 
 
 def _residual(draft: Draft) -> None:
-    x = draft.fit((3, 5, 5))
+    x = draft.batched((3, 5, 5))
     y = draft.add("Conv", x, draft.weight(3, 3, 3, 3), draft.weight(3), pads=[1, 1, 1, 1])
     draft.keep(draft.add("Relu", draft.add("Add", draft.add("Relu", y), x)))
 
 
 def _heads(draft: Draft) -> None:
-    q, k, v = (draft.add("MatMul", draft.fit((4, 6)), draft.weight(6, 6)) for _ in range(3))
+    q, k, v = (draft.add("MatMul", draft.batched((4, 6)), draft.weight(6, 6)) for _ in range(3))
     scores = draft.add("MatMul", q, draft.add("Transpose", k, perm=[0, 2, 1]))
     weights = draft.add("Softmax", draft.add("Div", scores, draft.constant(np.float32(2.4))), axis=2)
     draft.keep(draft.add("MatMul", weights, v))
@@ -79,7 +81,7 @@ def _heads(draft: Draft) -> None:
 
 def _mean_and_variance(draft: Draft) -> None:
     """A norm as exporters write it out."""
-    x = draft.fit((3, 4))
+    x = draft.batched((3, 4))
     shifted = draft.add("Sub", x, draft.add("ReduceMean", x, axes=[-1]))
     variance = draft.add("ReduceMean", draft.add("Mul", shifted, shifted), axes=[-1])
     root = draft.add("Sqrt", draft.add("Add", variance, draft.constant(np.float32(1e-3))))
@@ -100,7 +102,7 @@ def _loss(op: str, draft: Draft) -> None:
 
 def _cell(op: str, gates: int, draft: Draft) -> None:
     """Time comes first in the operator, the batch in the graph."""
-    turned = draft.add("Transpose", draft.fit((4, 3)), perm=[1, 0, 2])
+    turned = draft.add("Transpose", draft.batched((4, 3)), perm=[1, 0, 2])
     weights = draft.weight(1, gates * 2, 3), draft.weight(1, gates * 2, 2), draft.weight(1, gates * 4)
     rows = draft.add(op, turned, *weights, outputs="yy", hidden_size=2)
     axis = draft.constant(np.array([1]))

@@ -22,7 +22,9 @@ def attacks(report: dict[str, Any], table: Table) -> str:
         f"{report['runs']:,} runs of {len(report['commands'])} commands, {len(report['faults'])} at fault. The "
         f"longest took {report['longest_seconds']} s; the most memory was {report['peak_bytes'] / 2**30:.1f} GiB."
     )
-    return table(("class", *(f"exit {code}" for code in codes), "runs"), rows) + f"\n\n{words}"
+    return (
+        table(("class", *(f"exit {code}" for code in codes), "runs"), rows) + f"\n\n{words}{_mended(report)}"
+    )
 
 
 def graphs(report: dict[str, Any], table: Table) -> str:
@@ -37,4 +39,13 @@ def graphs(report: dict[str, Any], table: Table) -> str:
     )
     reasons = "\n".join(f"- {count}: {reason}" for reason, count in report["refused"].items())
     told = f"\n\nRefused:\n\n{reasons}" if reasons else ""
-    return table(("", "graphs"), rows) + f"\n\n{words}{told}"
+    return table(("", "graphs"), rows) + f"\n\n{words}{_mended(report)}{told}"
+
+
+def _mended(report: dict[str, Any]) -> str:
+    """How many faults were found on the way."""
+    count = len(report.get("mended", ()))
+    runs = "1 run" if count == 1 else f"{count} runs"
+    return (
+        f" Of {runs} that found a fault, run again once it was mended, the last is counted." if count else ""
+    )
