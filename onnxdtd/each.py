@@ -15,10 +15,10 @@ from onnxdtd.inputs import Row
 from onnxdtd.memory import limit
 from onnxdtd.plan.cost import cost
 from onnxdtd.remarks import remarks
-from onnxdtd.runs.batches import alike, fixed_batch
-from onnxdtd.types import Array
+from onnxdtd.runs.batches import alike, filled, fixed_batch, taken
+from onnxdtd.types import Array, Arrays
 
-MOST_ROWS = 64
+MOST_ROWS = 256
 MOST_ELEMENTS = 1 << 19
 """Rows, and elements of their inputs, that go into one pass: three photographs of 224 x 224."""
 
@@ -50,12 +50,10 @@ def explain_together(
     faulty: told the name and the fault of a row that cannot be explained, whose neighbours then go on; without it the
     fault is raised.
     """
-    fixed = fixed_batch(explainer.graph)
-    most = _held(explainer, target) if fixed is None else fixed
-    for run in alike(rows, most, lambda row: row.inputs, MOST_ELEMENTS):
+    for run in alike(rows, most_rows(explainer, target), lambda row: row.inputs, MOST_ELEMENTS):
         batch = [row for _, row in run]
         try:
-            yield batch, _together(explainer, batch, fixed, target, inside)
+            yield batch, _together(explainer, batch, target, inside)
         except OnnxdtdError as error:
             if faulty is None:
                 raise
@@ -63,14 +61,16 @@ def explain_together(
                 faulty(batch[0].id, error)
             for row in batch if len(batch) > 1 else ():
                 try:
-                    yield [row], _together(explainer, [row], fixed, target, inside)
+                    yield [row], _together(explainer, [row], target, inside)
                 except OnnxdtdError as own:
                     faulty(row.id, own)
 
 
-def _held(explainer: Explainer, target: Any) -> int:
-    """How many rows go into one pass by what `check` estimates: where their activations, thrice for the relevance and
-    what is shared out between, are in half of the memory that may be taken."""
+def most_rows(explainer: Explainer, target: Any) -> int:
+    """How many rows go into one pass: a fixed batch, or by what `check` estimates as many as have their activations,
+    thrice for the relevance and what is shared out between, in half of the memory that may be taken."""
+    if fixed := fixed_batch(explainer.graph):
+        return fixed
     if explainer.graph.open_conditions:
         return 1  # a branch is taken for a whole batch, so rows that share one could change each other's
     try:
@@ -81,16 +81,20 @@ def _held(explainer: Explainer, target: Any) -> int:
     return min(max(left // (3 * max(estimate.activations, 1)), 1), MOST_ROWS)
 
 
-def _together(
-    explainer: Explainer, batch: Sequence[Row], fixed: int | None, target: Any, inside: dict[str, Any]
-) -> Explanation:
-    """With a sample for each row, and further ones where a fixed batch was filled up."""
-    filled = [*batch, *[batch[-1]] * ((fixed or len(batch)) - len(batch))]
-    feeds = {name: np.concatenate([row.inputs[name] for row in filled]) for name in batch[0].inputs}
-    e = explainer(feeds, target, **inside)
-    if len(e.target) != len(filled) and len(batch) > 1:
+def explain_at_once(explainer: Explainer, feeds: Arrays, target: Any, **inside: Any) -> Explanation:
+    """Rows that lie side by side, by one pass: with a sample for each, and further ones where a fixed batch was
+    filled up. InputError where the model does not tell the rows apart."""
+    count = len(next(iter(feeds.values())))
+    whole = filled(np.arange(count), fixed_batch(explainer.graph))
+    e = explainer(feeds if len(whole) == count else taken(feeds, whole), target, **inside)
+    if len(e.target) != len(whole) and count > 1:
         raise InputError("the model does not tell the rows of a batch apart")
     return e
+
+
+def _together(explainer: Explainer, batch: Sequence[Row], target: Any, inside: dict[str, Any]) -> Explanation:
+    feeds = {name: np.concatenate([row.inputs[name] for row in batch]) for name in batch[0].inputs}
+    return explain_at_once(explainer, feeds, target, **inside)
 
 
 def single(explainer: Explainer, e: Explanation, i: int) -> Explanation:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from onnxdtd.audit.finding import Finding, percent
 from onnxdtd.audit.probe import Probe
 from onnxdtd.conservation import Conservation, NodeReport
-from onnxdtd.explanation import Explanation
+from onnxdtd.explanation import Explanation, sum_by_sample
 from onnxdtd.plan.plan import Plan
 from onnxdtd.reading import GROWS, grown
 from onnxdtd.registry import audit
@@ -44,10 +47,35 @@ def conservation(plan: Plan, explanation: Explanation, probe: Probe | None = Non
 
 
 def unbalance(plan: Plan, account: Conservation) -> float | None:
-    """The value of the finding for these books, such as those of one sample; None where it does not apply."""
+    """The value of the finding for these books; None where it does not apply."""
     if plan.seed == "one" or not account.target:
         return None
     return max(_error(account) / ERROR, account.growth.factor / GROWS)
+
+
+def unbalances(plan: Plan, e: Explanation) -> npt.NDArray[np.float64]:
+    """(N,) `unbalance` of each sample's books, NaN where it does not apply."""
+    started, count = np.asarray(e.seed, np.float64), len(e.seed)
+    if plan.seed == "one":
+        return np.full(count, np.nan)
+    sizes = np.zeros(count) + sum(sum_by_sample(np.abs(r), count) for r in e.relevance.values())
+    first, largest, missing = np.abs(started), sizes, np.zeros(count)
+    if e.nodes:  # the compiled engine keeps no books
+        books = [node.samples for node in e.nodes if node.samples is not None]
+        arrived, left = (
+            np.array([getattr(b, name) for b in books]) for name in ("arrived_size", "left_size")
+        )
+        seen = np.isfinite(arrived + left)
+        at_target = seen & np.array([[node.depth == 0] for node in e.nodes])
+        first = np.where(seen.any(axis=0), np.where(at_target, arrived, 0).sum(axis=0), first)
+        largest = np.maximum(sizes, np.where(seen, left, 0).max(axis=0))
+        lost = sum(np.sum([*b.lost.values()], axis=0) for b in books if b.lost)
+        came = sum(sum_by_sample(r, count) for r in e.relevance.values())
+        missing = np.abs(started - came - lost)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        growth = np.where(first > 0, np.maximum(largest / first, 1), 1)
+        value = np.maximum(missing / np.abs(started) / ERROR, growth / GROWS)
+    return np.where(started == 0, np.nan, value)
 
 
 def _error(account: Conservation) -> float:

@@ -18,7 +18,8 @@ from typing import Any
 
 from onnxdtd.datasets.ray import Ray, connected, package, room_of
 from onnxdtd.datasets.record import MANIFEST, read_manifest
-from onnxdtd.datasets.work import SHARDS, Outcome, Task, Work
+from onnxdtd.datasets.task import Outcome, Task
+from onnxdtd.datasets.work import SHARDS, Work
 from onnxdtd.errors import OnnxdtdError, UsageError, one_line
 from onnxdtd.loaded import VERSIONS
 from onnxdtd.walk.forward import THREADS
@@ -116,7 +117,7 @@ class Actor:
         if tries >= DEATHS:
             note.unlink(missing_ok=True)
             raise deadly(task)
-        outcome = self._work(task)
+        outcome = self._work(task).result()
         note.unlink(missing_ok=True)
         return outcome
 

@@ -11,16 +11,15 @@ import numpy as np
 import numpy.typing as npt
 
 from onnxdtd.arrow import arrow
-from onnxdtd.errors import OnnxdtdError, UsageError
+from onnxdtd.datasets.passes import Pass
+from onnxdtd.errors import UsageError
+from onnxdtd.explainer import Explainer
 from onnxdtd.explanation import Explanation, Index, sum_by_sample
-from onnxdtd.inputs import Row
 from onnxdtd.plan.batch import samples_first
 from onnxdtd.types import Array
 
 STORES, DTYPES = ("relevance", "sum", "none"), ("float32", "float16")
 RELEVANCE, KEPT, SUM, SHAPE = "relevance", "kept", "sum", "shape"
-Shapes = Mapping[str, tuple[int, ...] | None]
-"""Of each tensor column, the shape that all its rows have; None where each has its own."""
 
 
 @dataclass(frozen=True)
@@ -45,49 +44,78 @@ class Store:
             raise UsageError("keep stores relevance inside the model: leave it out, or store relevance")
 
 
-def tensors(e: Explanation, i: int, store: Store) -> dict[str, npt.NDArray[Any]]:
-    """The tensor columns of sample i, without batch axis. OnnxdtdError where a number is beyond float16."""
+def table(
+    explainer: Explainer,
+    part: Pass,
+    fired: Sequence[Sequence[str]],
+    store: Store,
+    whole: bool,
+    failed: dict[str, str],
+) -> Any:
+    """Rows that were explained together as an Arrow table; in `failed` those with a number beyond float16. fired:
+    names of the findings that fired. whole: whether labels are whole numbers."""
+    pa, count = arrow(), len(part.ids)
+    columns = _cells(pa, part, fired, store, whole)
+    stored = _tensors(part.e, count, store)
+    beyond = np.zeros(count, bool)
+    for name, r in stored.items() if store.dtype == "float16" else ():
+        limit = float(np.finfo(store.dtype).max)
+        large = (np.isfinite(r) & (np.abs(r) > limit)).reshape(count, -1).any(axis=1)
+        for i in np.flatnonzero(large & ~beyond).tolist():
+            failed[part.ids[i]] = f"{name} exceeds {limit:g}, the largest number of float16: store float32"
+        beyond |= large
+    shapes = _shapes(explainer, part.e, stored)
+    for name, r in stored.items():
+        with np.errstate(over="ignore"):
+            columns |= _tensor_columns(pa, name, np.ascontiguousarray(r, store.dtype), shapes[name])
+    made = pa.table(columns)
+    return made.filter(pa.array(~beyond)) if beyond.any() else made
+
+
+def _tensors(e: Explanation, count: int, store: Store) -> dict[str, Array]:
+    """(count, ...) by column."""
     if store.what != RELEVANCE:
         return {}
-    count = len(e.target)
     parts = {f"{RELEVANCE}.{name}": r for name, r in e.relevance.items()}
     parts |= {f"{KEPT}.{name}": r for name, r in e.kept.items()}
+    alike = len(e.target)
     return {
-        name: _stored(name, r[i] if r.ndim and len(r) == count else r, store.dtype)
+        name: r[:count] if r.ndim and len(r) == alike else np.broadcast_to(r, (count, *np.shape(r)))
         for name, r in parts.items()
     }
 
 
-def cells(
-    e: Explanation,
-    rows: Sequence[Row],
-    places: Sequence[int],
-    labels: Sequence[int | str | None],
-    fired: Sequence[Sequence[str]],
-    store: Store,
-) -> list[dict[str, Any]]:
-    """The other columns of rows that were explained together. fired: names of the findings that fired."""
-    count = len(e.target)
-    sums = {name: np.broadcast_to(sum_by_sample(r, count), count).tolist() for name, r in e.relevance.items()}
-    best, lines = _best(e), list[dict[str, Any]]()
-    for i, (row, place, label, names) in enumerate(zip(rows, places, labels, fired, strict=True)):
-        own = {name: amounts[i] for name, amounts in sums.items()}
-        came = math.fsum(own.values()) if all(map(math.isfinite, own.values())) else math.nan
-        started, elements = float(e.seed[i]), e.target[i]
-        line: dict[str, Any] = {
-            "id": row.id,
-            "row": place,
-            "label": label,
-            "prediction": _class(e, best[i]),
-            "prediction_name": _spelled(e, best[i]),
-            "target": _class(e, elements[0]) if len(elements) == 1 else None,
-            "target_name": e.label(i),
-            "target_value": float(e.target_value[i]),
-            "arrived": came / started if started and math.isfinite(came) else None,
-            "findings": [*names],
-        }
-        lines.append(line if store.what == "none" else line | {f"{SUM}.{n}": s for n, s in own.items()})
-    return lines
+def _cells(pa: Any, part: Pass, fired: Sequence[Sequence[str]], store: Store, whole: bool) -> dict[str, Any]:
+    """The other columns."""
+    e, count = part.e, len(part.ids)
+    samples = len(e.target)
+    sums = {
+        name: np.broadcast_to(sum_by_sample(r, samples), samples)[:count] for name, r in e.relevance.items()
+    }
+    came, started = np.zeros(count) + sum(sums.values()), np.asarray(e.seed[:count], np.float64)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        arrived = came / started
+    classes = e.outputs[e.output].size > samples  # else the output is no vector of scores
+    best, elements = _best(e)[:count], e.target[:count]
+
+    def number(index: Index) -> int | None:
+        return index[0] if len(index) == 1 and classes else None
+
+    spelled = {index: e.class_name(index) or ", ".join(map(str, index)) for index in {*best}}
+    told = {elements[i]: e.label(i) for i in {own: i for i, own in enumerate(elements)}.values()}
+    columns = {
+        "id": pa.array(part.ids, pa.string()),
+        "row": pa.array(part.places, pa.int64()),
+        "label": _labels(pa, part.labels, whole),
+        "prediction": pa.array([number(index) for index in best], pa.int64()),
+        "prediction_name": pa.array([spelled[index] for index in best], pa.string()),
+        "target": pa.array([number(own[0]) if len(own) == 1 else None for own in elements], pa.int64()),
+        "target_name": pa.array([told[own] for own in elements], pa.string()),
+        "target_value": pa.array(np.asarray(e.target_value[:count], np.float64)),
+        "arrived": pa.array(arrived, mask=(started == 0) | ~np.isfinite(came)),
+        "findings": pa.array(fired, pa.list_(pa.string())),
+    }
+    return columns if store.what == "none" else columns | {f"{SUM}.{n}": pa.array(s) for n, s in sums.items()}
 
 
 def _best(e: Explanation) -> list[Index]:
@@ -101,61 +129,37 @@ def _best(e: Explanation) -> list[Index]:
     return [*zip(*(axis.tolist() for axis in axes), strict=True)]
 
 
-def table(lines: Sequence[Mapping[str, Any]], arrays: Sequence[Arrays], shapes: Shapes, whole: bool) -> Any:
-    """The rows as an Arrow table. whole: whether labels are whole numbers."""
-    pa = arrow()
-    kinds = {
-        "row": pa.int64(),
-        "label": pa.int64() if whole else pa.string(),
-        "prediction": pa.int64(),
-        "target": pa.int64(),
-        "target_value": pa.float64(),
-        "arrived": pa.float64(),
-        "findings": pa.list_(pa.string()),
-    }
-    columns = {
-        name: pa.array(
-            [line[name] for line in lines],
-            kinds.get(name, pa.float64() if name.startswith(f"{SUM}.") else pa.string()),
-        )
-        for name in lines[0]
-    }
-    for name in arrays[0]:
-        columns |= _tensor_columns(pa, name, [each[name] for each in arrays], shapes.get(name))
-    return pa.table(columns)
-
-
-Arrays = Mapping[str, npt.NDArray[Any]]
-
-
 def _tensor_columns(
-    pa: Any, name: str, rows: Sequence[npt.NDArray[Any]], shape: tuple[int, ...] | None
+    pa: Any, name: str, rows: npt.NDArray[Any], shape: tuple[int, ...] | None
 ) -> dict[str, Any]:
     """A column of tensors of one shape; or one of lists with another of their shapes."""
-    flat = pa.array(np.concatenate([row.reshape(-1) for row in rows]))
+    flat, count, size = pa.array(rows.reshape(-1)), len(rows), math.prod(rows.shape[1:])
     if shape is not None:
-        kind = pa.fixed_shape_tensor(flat.type, shape)
-        size = math.prod(shape)
         storage = pa.FixedSizeListArray.from_arrays(flat, size)
-        return {name: pa.ExtensionArray.from_storage(kind, storage)}
-    ends = np.cumsum([0, *[row.size for row in rows]]).astype(np.int64)
-    lists = pa.LargeListArray.from_arrays(pa.array(ends), flat)
-    return {name: lists, f"{name}.{SHAPE}": pa.array([row.shape for row in rows], pa.list_(pa.int64()))}
+        return {name: pa.ExtensionArray.from_storage(pa.fixed_shape_tensor(flat.type, shape), storage)}
+    lists = pa.LargeListArray.from_arrays(pa.array(np.arange(count + 1, dtype=np.int64) * size), flat)
+    return {name: lists, f"{name}.{SHAPE}": pa.array([rows.shape[1:]] * count, pa.list_(pa.int64()))}
 
 
-def _stored(name: str, r: Array, dtype: str) -> npt.NDArray[Any]:
-    one = np.asarray(r)
-    limit = float(np.finfo(dtype).max)
-    if dtype == "float16" and one.size and np.abs(one[np.isfinite(one)]).max(initial=0) > limit:
-        raise OnnxdtdError(f"{name} exceeds {limit:g}, the largest number of float16: store float32")
-    return np.ascontiguousarray(one, dtype)
+def _shapes(
+    explainer: Explainer, e: Explanation, stored: Mapping[str, Array]
+) -> dict[str, tuple[int, ...] | None]:
+    """What the model states of each tensor's shape, so that all shards have the same columns."""
+    values = {f"{RELEVANCE}.{name}": value for name, value in explainer.inputs.items()}
+    graph = explainer.at(e.inputs).graph if e.kept else explainer.graph
+    values |= {f"{KEPT}.{name}": graph.value(name) for name in e.kept}
+    return {name: _stated(values[name].shape, array.shape[1:]) for name, array in stored.items()}
 
 
-def _class(e: Explanation, index: Index) -> int | None:
-    """The class of an index into a vector of scores; None for another output."""
-    several = e.outputs[e.output].size > len(e.target)
-    return index[0] if len(index) == 1 and several else None
+def _stated(shape: Sequence[int | str | None] | None, own: tuple[int, ...]) -> tuple[int, ...] | None:
+    """The shape of every row; None where the model leaves a size open, or has no batch axis there."""
+    tail = tuple(shape or ())[1:]
+    sizes = tuple(size for size in tail if isinstance(size, int))
+    return sizes if shape and sizes == tail and sizes == own and math.prod(sizes) and sizes else None
 
 
-def _spelled(e: Explanation, index: Index) -> str:
-    return e.class_name(index) or ", ".join(map(str, index))
+def _labels(pa: Any, labels: Sequence[int | str | None], whole: bool) -> Any:
+    kind = int if whole else str
+    return pa.array(
+        [None if label is None else kind(label) for label in labels], pa.int64() if whole else pa.string()
+    )

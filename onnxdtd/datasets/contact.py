@@ -9,7 +9,8 @@ import numpy as np
 from PIL import Image
 
 from onnxdtd.datasets.results import Results
-from onnxdtd.datasets.work import OVERLAYS, spelled
+from onnxdtd.datasets.task import spelled
+from onnxdtd.datasets.work import OVERLAYS
 from onnxdtd.durable import whole
 from onnxdtd.render.canvas import DPI
 from onnxdtd.render.contact import MOST, SIDE, Thumb, sheet

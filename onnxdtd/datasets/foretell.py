@@ -10,7 +10,8 @@ from pathlib import Path
 
 from onnxdtd.datasets.job import Job, tasks
 from onnxdtd.datasets.record import MANIFEST, done_ids, read_failed
-from onnxdtd.datasets.work import SHARDS, Task, Work
+from onnxdtd.datasets.task import Task
+from onnxdtd.datasets.work import SHARDS, Work
 from onnxdtd.errors import InputError
 
 FEW = 16
@@ -44,9 +45,9 @@ def foretell(job: Job, workers: int = 1) -> Forecast:
         (Path(directory) / SHARDS).mkdir()
         store = dataclasses.replace(job.store, overlays=False)
         work = Work(job.explainer, job.target, store, Path(directory), job.source, job.work.whole_labels)
-        work(few)  # starts sessions
+        work(few).result()  # starts sessions
         began = time.monotonic()
-        outcome = work(few)
+        outcome = work(few).result()
         seconds = (time.monotonic() - began) / count
     if not outcome.rows:
         raise InputError(f"none of the first {count} rows can be explained: {outcome.failed[0][1]}")

@@ -20,7 +20,8 @@ from onnxdtd.datasets.record import MANIFEST, Record, check_place, read_manifest
 from onnxdtd.datasets.results import Results
 from onnxdtd.datasets.settled import fingerprint, settled, with_engine
 from onnxdtd.datasets.tally import Tally
-from onnxdtd.datasets.work import Outcome, Task, Work
+from onnxdtd.datasets.task import Outcome, Task
+from onnxdtd.datasets.work import Work
 from onnxdtd.durable import locked, writing
 from onnxdtd.errors import InputError
 from onnxdtd.explainer import Explainer

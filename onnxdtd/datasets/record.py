@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from onnxdtd.arrow import arrow
-from onnxdtd.datasets.work import OVERLAYS, POSITION, SHARDS
+from onnxdtd.datasets.shard import POSITION
+from onnxdtd.datasets.work import OVERLAYS, SHARDS
 from onnxdtd.disk import RESULT, open_regular, parsed_json, read_bytes, read_json
 from onnxdtd.durable import sweep, whole
 from onnxdtd.errors import InputError, UsageError, one_line

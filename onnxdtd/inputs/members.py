@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +51,20 @@ class Member:
             file.seek(start * size, 1)
             for _ in range(start, shape[0] if shape else 0):
                 yield np.frombuffer(file.read(size), dtype).reshape(shape[1:])
+
+    def pieces(self) -> Generator[Array, tuple[int, int], None]:
+        """As many rows at a time as are asked for: send the first and how many, after a first (0, 0)."""
+        with opened(self.path, self.name) as (file, shape, dtype, fortran):
+            start, size = file.tell(), math.prod(shape[1:]) * dtype.itemsize
+            rows = data(file, shape, dtype, fortran) if fortran and len(shape) > 1 else None
+            first = count = 0
+            while True:
+                if rows is not None:
+                    piece = rows[first : first + count]
+                else:
+                    file.seek(start + first * size)
+                    piece = np.frombuffer(file.read(count * size), dtype).reshape(count, *shape[1:])
+                first, count = yield piece
 
     def whole(self) -> Array:
         """The array. InputError where the file is not whole."""

@@ -42,16 +42,22 @@ Read = Callable[[], Row]
 """A row to be read: what is wrong with it is raised then, and the next one can still be read."""
 
 
+Stack = Callable[[int, int], dict[str, Array]]
+"""Rows from one on, so many, by input name."""
+
+
 @dataclass(frozen=True)
 class Part:
     """One file, or arrays in memory. id: its name. count: rows. rows: each from one on, to be read. labels: of all.
-    ids: of the rows from one on, where the file names them."""
+    ids: of the rows from one on, where the file names them. stacked: opens arrays whose rows lie side by side, as
+    numbers that only have to be checked; called with the first row and how many, what it gives reads them."""
 
     id: str
     count: int
     rows: Callable[[int], Iterator[Read]]
     labels: Array | None = None
     ids: Callable[[int], Iterator[str]] | None = None
+    stacked: Callable[[], Stack] | None = None
 
 
 def part_of(
@@ -171,7 +177,14 @@ def _stacked(
             label = None if labels is None or i >= len(labels) else labels[i].item()
             yield partial(_array_row, dict(zip(stored, row, strict=True)), pixels, label)
 
-    return Part(name, count, rows, labels)
+    return Part(name, count, rows, labels, stacked=None if pixels else partial(_stack, stored))
+
+
+def _stack(stored: Mapping[str, Member]) -> Stack:
+    pieces = {key: member.pieces() for key, member in stored.items()}
+    for each in pieces.values():
+        next(each)
+    return lambda first, count: {key: each.send((first, count)) for key, each in pieces.items()}
 
 
 def _array_row(arrays: Mapping[str, Array], pixels: Mapping[str, Preprocess], label: int | str | None) -> Row:
@@ -194,7 +207,10 @@ def in_memory(data: Any, values: Mapping[str, Value], name: str = "input") -> Pa
         for i in range(start, count):
             yield partial(_array_row, {key: array[i] for key, array in arrays.items()}, {}, None)
 
-    return Part(name, count, rows, None if labels is None else np.asarray(labels))
+    def stacked() -> Stack:
+        return lambda first, count: {key: array[first : first + count] for key, array in arrays.items()}
+
+    return Part(name, count, rows, None if labels is None else np.asarray(labels), stacked=stacked)
 
 
 def _same(sizes: Mapping[str, int]) -> int:

@@ -23,7 +23,7 @@ from onnxdtd.errors import InputError
 from onnxdtd.inputs.arrays import check_inputs
 from onnxdtd.inputs.image import IMAGE_SUFFIXES
 from onnxdtd.inputs.listing import files_of
-from onnxdtd.inputs.parts import Part, Read, Row, free, in_memory, kept, part_of
+from onnxdtd.inputs.parts import Part, Read, Row, Stack, free, in_memory, kept, part_of
 from onnxdtd.inputs.preprocess import Preprocess
 from onnxdtd.inputs.presets import refuse_unprepared
 from onnxdtd.model.graph import Value
@@ -75,6 +75,11 @@ class DataSet:
             numbers = (str(i) if len(self.parts) == 1 else f"{part.id}[{i}]" for i in range(part.count))
             yield from islice(part.ids(0) if part.ids else numbers, left)
             left -= min(part.count, left)
+
+    def stacked(self) -> Stack | None:
+        """What reads rows side by side, opened anew, if all data are arrays of one file: numbers, not checked yet."""
+        (first, *others) = self.parts
+        return first.stacked() if first.stacked is not None and not others else None
 
     def reads(self, start: int = 0) -> Iterator[tuple[str, Callable[[], Row]]]:
         """The rows from one on, not read: the name of each, and what reads it or raises InputError."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from onnxdtd.datasets import Results
-from onnxdtd.datasets.work import spelled
+from onnxdtd.datasets.task import spelled
 from onnxdtd.inputs import DataSet, Row
 from onnxdtd.lessons.groups import Group
 from onnxdtd.render.canvas import DPI

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from onnxdtd.datasets import Results
-from onnxdtd.datasets.work import spelled
+from onnxdtd.datasets.task import spelled
 from onnxdtd.inputs import DataSet
 from onnxdtd.lessons.classes import class_of
 from onnxdtd.render.beeswarm import beeswarm

@@ -1,28 +1,22 @@
 """Several processes, each with an explainer and sessions of its own, that are handed tasks.
 
 A process is started by its own command, not forked and not by multiprocessing, so that a notebook or a script without
-a main guard may ask for several. One that dies is replaced, and its task given to the next one.
+a main guard may ask for several. One that dies is replaced, and what it had in hand is done again.
 """
 
 from __future__ import annotations
 
-import os
-import pickle
 import queue
-import subprocess
-import sys
+import threading
+from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from typing import Any, Protocol, TypeVar
+from concurrent.futures import Future
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
 from onnxdtd.errors import UsageError
-from onnxdtd.memory import limit
-from onnxdtd.walk.forward import THREADS
-
-DEATHS = 3
-"""So many processes may die over one task."""
+from onnxdtd.workers.hand import Hand, handed, threads_of
 
 
 class Task(Protocol):
@@ -36,66 +30,122 @@ class Task(Protocol):
 T = TypeVar("T", bound=Task)
 R = TypeVar("R")
 TaskT = TypeVar("TaskT", bound=Task, contravariant=True)
-OutcomeT = TypeVar("OutcomeT", covariant=True)
+DEATHS = 3
+"""So many processes may die over one task."""
+IN_HAND = 2
+"""Tasks that a process has: one that it works on, and the next, which it begins while the first is written."""
 
 
-class Job(Protocol[TaskT, OutcomeT]):
+class Job(Protocol[TaskT]):
     """What is done with tasks. It pickles. orphaned: whether nobody waits for an outcome any more."""
 
     orphaned: Callable[[], bool]
 
-    def __call__(self, task: TaskT) -> OutcomeT:
-        """What comes of a task. One that is an iterator is told piece by piece here, and from another process as a
-        list."""
+    def __call__(self, task: TaskT) -> Any:
+        """What comes of a task. A Future: something is still being written, and the next task is begun meanwhile. An
+        iterator is told piece by piece here, and by another process as a list."""
 
 
-def outcomes(job: Job[T, R], tasks: Iterable[T], workers: int) -> Generator[tuple[T, R], None, None]:
+def outcomes(job: Job[T], tasks: Iterable[T], workers: int) -> Generator[tuple[T, Any], None, None]:
     """Each task with what came of it, in the order in which they end. Cores and memory are divided among the workers.
     To end them at once, close the generator. Raises UsageError, and what the job does."""
-    if workers == 1:
-        for task in tasks:
-            yield task, job(task)
-        return
-    try:
-        payload = pickle.dumps((job, limit() // workers))
-    except (pickle.PicklingError, AttributeError, TypeError) as error:
-        raise UsageError(f"this cannot be handed to other processes, take one worker: {error}") from None
-    hands = [Hand(payload, max((os.cpu_count() or 1) // workers, 1)) for _ in range(workers)]
-    free: queue.SimpleQueue[Hand] = queue.SimpleQueue()
-    for hand in hands:
-        free.put(hand)
+    yield from _here(job, tasks) if workers == 1 else _Several(job, workers).outcomes(tasks)
 
-    def done(task: T) -> R:
-        hand = free.get()
-        try:
-            outcome: R = hand(task)
-            return outcome
-        finally:
-            free.put(hand)
 
-    running: dict[Future[R], T] = {}
-    threads = ThreadPoolExecutor(workers)
+def _here(job: Job[T], tasks: Iterable[T]) -> Iterator[tuple[T, Any]]:
+    late: deque[tuple[T, Future[Any]]] = deque()
     try:
         for task in tasks:
-            running[threads.submit(done, task)] = task
-            if len(running) > workers:
-                yield from _ended(running)
-        while running:
-            yield from _ended(running)
+            outcome = job(task)
+            if isinstance(outcome, Future):
+                late.append((task, outcome))
+            else:
+                yield task, outcome
+            while len(late) >= IN_HAND or (late and late[0][1].done()):
+                yield late[0][0], late.popleft()[1].result()
+        while late:
+            yield late[0][0], late.popleft()[1].result()
     finally:
-        for future in running:
-            future.cancel()
-        for hand in hands:
-            hand.stop()
-        threads.shutdown()
-        for hand in hands:  # one that was just being started
-            hand.stop()
+        for _, future in late:  # nobody else may write before it is done
+            future.exception()
 
 
-def _ended(running: dict[Future[R], T]) -> Iterator[tuple[T, R]]:
-    """Those that have ended, at least one, which are taken out."""
-    for future in wait(running, return_when=FIRST_COMPLETED).done:
-        yield running.pop(future), future.result()
+class _Several(Generic[T]):
+    """Processes, and a thread for each that hands it tasks."""
+
+    def __init__(self, job: Job[T], workers: int) -> None:
+        payload, threads = handed(job, workers), threads_of(workers)
+        self._hands = [Hand(payload, threads) for _ in range(workers)]
+        self._tasks: queue.SimpleQueue[T | None] = queue.SimpleQueue()
+        self._ended: queue.SimpleQueue[tuple[T, Any] | BaseException] = queue.SimpleQueue()
+
+    def outcomes(self, tasks: Iterable[T]) -> Iterator[tuple[T, Any]]:
+        threads = [threading.Thread(target=self._serve, args=(hand,), daemon=True) for hand in self._hands]
+        for thread in threads:
+            thread.start()
+        left, out = iter(tasks), 0
+        try:
+            while True:
+                while out < (IN_HAND + 1) * len(threads) and (task := next(left, None)) is not None:
+                    self._tasks.put(task)
+                    out += 1
+                if not out:
+                    return
+                ended = self._ended.get()
+                if isinstance(ended, BaseException):
+                    raise ended
+                out -= 1
+                yield ended
+        finally:
+            for hand in self._hands:
+                hand.stop()
+            for _ in threads:
+                self._tasks.put(None)
+            for thread in threads:
+                thread.join()
+
+    def _serve(self, hand: Hand) -> None:
+        """Hand tasks to a process until there are no more, or it is stopped."""
+        try:
+            for ended in self._served(hand):
+                self._ended.put(ended)
+        except BaseException as error:
+            self._ended.put(error)
+        finally:
+            hand.stop()
+
+    def _served(self, hand: Hand) -> Iterator[tuple[T, Any]]:
+        mine: deque[T] = deque()
+        asked = deaths = 0
+        alone = 0  # tasks that are handed over one by one, since one of them has ended a process
+        while True:
+            while len(mine) < IN_HAND and not alone:
+                if mine and self._tasks.qsize() < len(self._hands):  # at the end each has one
+                    break
+                try:
+                    task = self._tasks.get(block=not mine)
+                except queue.Empty:
+                    break
+                if task is None:
+                    return
+                mine.append(task)
+            try:
+                for task in [*mine][asked : 1 if alone else IN_HAND]:
+                    hand.ask(task)
+                    asked += 1
+                kind, result = hand.answer()
+            except EOFError:
+                if hand.stopped:
+                    return
+                deaths += asked < IN_HAND
+                if deaths >= DEATHS:
+                    raise deadly(mine[0]) from None
+                asked, alone = 0, len(mine)
+                continue
+            if kind == "raised":
+                raise result
+            yield mine.popleft(), result
+            asked, deaths, alone = asked - 1, 0, max(alone - 1, 0)
 
 
 def at_least_one(name: str, number: Any) -> int:
@@ -111,68 +161,3 @@ def deadly(task: Task) -> UsageError:
         f"{DEATHS} processes died over {task.about}: where memory is short, take fewer workers, or fewer rows at a "
         "time"
     )
-
-
-class Hand:
-    """A process that does one task after the other. work: a job and its memory, pickled. threads: of its sessions
-    and of NumPy."""
-
-    def __init__(self, work: bytes, threads: int) -> None:
-        self._work, self._threads = work, threads
-        self._process: subprocess.Popen[bytes] | None = None
-        self._stopped = False
-
-    def __call__(self, task: Task) -> Any:
-        """What came of a task. UsageError where process after process dies over it."""
-        for _ in range(DEATHS):
-            if self._stopped:
-                break
-            try:
-                kind, result = self._asked(task)
-            except (OSError, EOFError, pickle.UnpicklingError):
-                self._end()
-                continue
-            if kind == "raised":
-                raise result
-            return result
-        raise deadly(task)
-
-    def stop(self) -> None:
-        """End the process at once."""
-        self._stopped = True
-        self._end()
-
-    def _asked(self, task: Task) -> Any:
-        if self._process is None:
-            self._start()
-        assert self._process is not None
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        pickle.dump(task, self._process.stdin)
-        self._process.stdin.flush()
-        return pickle.load(self._process.stdout)
-
-    def _start(self) -> None:
-        threads = dict.fromkeys((THREADS, "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(self._threads))
-        path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "onnxdtd.workers.process"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env={**os.environ, **threads, "PYTHONPATH": path},
-        )
-        assert self._process.stdin is not None
-        self._process.stdin.write(self._work)
-
-    def _end(self) -> None:
-        process, self._process = self._process, None
-        if process is None:
-            return
-        process.kill()
-        process.wait()
-        for pipe in (process.stdin, process.stdout):
-            try:
-                if pipe is not None:
-                    pipe.close()
-            except OSError:  # what was still to be written
-                pass

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import os
 import pickle
+import queue
 import signal
 import sys
+import threading
 import traceback
 import warnings
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from functools import partial
 from typing import Any
 
 import onnxdtd.passes  # noqa: F401 (methods of many passes, which `auto` may choose)
 from onnxdtd.errors import OnnxdtdError, UsageError, one_line
 from onnxdtd.memory import limited
+
+END = None
+"""In the place of a task: no more come."""
 
 
 def main() -> None:
@@ -40,17 +48,50 @@ def main() -> None:
             return
         work.orphaned = lambda: os.getppid() != parent
         with limited(memory):
-            while True:
-                task = pickle.load(sys.stdin.buffer)
-                answer(*_done(work, task))
+            for kind, content in _answers(work, _tasks()):
+                answer(kind, content)
     except (EOFError, BrokenPipeError):
         return
 
 
-def _done(work: Any, task: Any) -> tuple[str, Any]:
-    """What came of a task, one by one or at once; or what was raised."""
+def _tasks() -> queue.SimpleQueue[Any]:
+    """The tasks as they come in, then END; so that who hands them out never waits for this process."""
+    tasks: queue.SimpleQueue[Any] = queue.SimpleQueue()
+
+    def read() -> None:
+        try:
+            while True:
+                tasks.put(pickle.load(sys.stdin.buffer))
+        except Exception as error:
+            tasks.put(END if isinstance(error, (EOFError, pickle.UnpicklingError)) else error)
+
+    threading.Thread(target=read, daemon=True).start()
+    return tasks
+
+
+def _answers(work: Any, tasks: queue.SimpleQueue[Any]) -> Iterator[tuple[str, Any]]:
+    """In the order of the tasks. What is still being written is waited for only where there is no next task."""
+    late: deque[Future[Any]] = deque()
+    while True:
+        try:
+            task = tasks.get(block=not late)
+        except queue.Empty:
+            yield _told(late.popleft().result)
+            continue
+        if task is END:
+            return
+        outcome = _told(partial(work, task)) if not isinstance(task, Exception) else ("raised", task)
+        late += [outcome[1]] if isinstance(outcome[1], Future) else []
+        while late and (not isinstance(outcome[1], Future) or len(late) > 1 or late[0].done()):
+            yield _told(late.popleft().result)
+        if not isinstance(outcome[1], Future):
+            yield outcome
+
+
+def _told(call: Callable[[], Any]) -> tuple[str, Any]:
+    """What comes of a call, all of it where it comes piece by piece; or what it raises."""
     try:
-        outcome = work(task)
+        outcome = call()
         return "done", list(outcome) if isinstance(outcome, Iterator) else outcome
     except (OnnxdtdError, OSError, MemoryError) as error:
         return "raised", error

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cached_property
 from typing import Any
 
 from onnxdtd.errors import InputError
 from onnxdtd.inputs import DataSet, Row, open_data
+from onnxdtd.inputs.parts import Stack
+from onnxdtd.types import Array
 
 NEAR = 64
 """Rows that are skipped one by one; for more of them, the data are opened further on."""
@@ -26,7 +29,8 @@ class Reader:
         self._at = -1
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "_data": None, "_reads": iter(()), "_at": -1}
+        kept = {name: value for name, value in vars(self).items() if name != "_stack"}
+        return {**kept, "_data": None, "_reads": iter(()), "_at": -1}
 
     @property
     def data(self) -> DataSet:
@@ -34,6 +38,26 @@ class Reader:
         if self._data is None:
             self._data = open_data(**self.source)
         return self._data
+
+    @cached_property
+    def _stack(self) -> Stack | None:
+        return self.data.stacked()
+
+    @property
+    def stacked(self) -> bool:
+        """Whether rows lie side by side."""
+        return self._stack is not None
+
+    def together(self, place: int, count: int) -> dict[str, Array] | None:
+        """So many rows from a place on, side by side, not checked; None where the data do not lie so. Raises
+        InputError."""
+        if self._stack is None:
+            return None
+        try:
+            return self._stack(place, count)
+        except InputError:
+            del self._stack  # which has ended
+            raise
 
     def at(self, place: int) -> Callable[[], Row]:
         """What reads the row at a place, or raises InputError. Raises InputError where there is no such row."""

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 import onnxdtd
-from onnxdtd.datasets.work import spelled
+from onnxdtd.datasets.task import spelled
 from tests.support.command_line import Cli, command_line, dense
 from tests.support.model_text import model
 

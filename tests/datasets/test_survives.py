@@ -21,7 +21,7 @@ from onnxdtd.datasets.record import read_failed
 from onnxdtd.datasets.results import Results
 from onnxdtd.durable import LOCK, locked
 from onnxdtd.errors import InputError
-from onnxdtd.workers.pool import Hand
+from onnxdtd.workers.hand import Hand
 from tests.support.batches import read, same
 from tests.support.command_line import dense
 from tests.support.paths import MODELS, ROOT

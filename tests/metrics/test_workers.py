@@ -20,7 +20,7 @@ from PIL import Image
 from onnxdtd.errors import InputError, UsageError
 from onnxdtd.inputs import Preprocess
 from onnxdtd.metrics import Evaluation, evaluate
-from onnxdtd.workers.pool import Hand
+from onnxdtd.workers.hand import Hand
 from tests.support.metric_cases import TABLE, WEIGHTS, linear, linear_image
 from tests.support.paths import ROOT
 
