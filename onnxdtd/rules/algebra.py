@@ -10,7 +10,7 @@ without another convolution: N = z - b - P. And where it is known which kinds a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -137,6 +137,22 @@ def weighted(entries: Entries, x: Any) -> Any:
             part = change(x)
         total = plus(total, times(part, abs(factor)), 1 if factor > 0 else -1)
     return total
+
+
+def product_of(backs: Mapping[Entries, Any], x: Any) -> Any:
+    """The sum of x' * back. backs: by the maps x' that they stand beside."""
+    total: Any = None
+    for entries, back in backs.items():
+        total = plus(total, times(back, weighted(entries, x)))
+    return 0.0 * x if total is None else total
+
+
+def factor_of(backs: Mapping[Entries, Any], x: Any) -> Any:
+    """The same over x, where each x' is x itself."""
+    total: Any = None
+    for entries, back in backs.items():
+        total = plus(total, times(back, sum(factor for factor, _ in entries)))
+    return 0.0 * x if total is None else total
 
 
 def plus(total: Any, part: Any, sign: int = 1) -> Any:

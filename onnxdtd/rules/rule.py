@@ -94,6 +94,14 @@ class Rule(Protocol):
         divides by just what it multiplied by before. Asked only where `carries` says so."""
         raise UnsupportedError(f"rule {self} hands on relevance, and no ratio of it")
 
+    def multiplies(self, site: Site) -> bool:
+        """Whether R_i = x_i c_i at this site, and `factors` makes the c_i."""
+        return False
+
+    def factors(self, site: Site, r: Any) -> tuple[Any, ...]:
+        """R_i / x_i of each data input, from the relevance r. Asked only where `multiplies` says so."""
+        raise UnsupportedError(f"rule {self} hands on relevance, and no ratio of it")
+
     def __call__(self, site: Site, r: Any) -> tuple[Any, ...]:
         """Share the relevance r."""
 

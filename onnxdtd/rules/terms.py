@@ -19,7 +19,7 @@ from onnxdtd.entries import OpEntry
 from onnxdtd.errors import UsageError
 from onnxdtd.linear import Site
 from onnxdtd.primitives import at_hand, beyond, equal, near_zero, quotient, unless_zero
-from onnxdtd.rules.algebra import Entries, by_weights, is_zero, plus, times, weighted
+from onnxdtd.rules.algebra import Entries, by_weights, factor_of, is_zero, plus, product_of, times
 from onnxdtd.rules.claims import claim_bias, claim_sum
 from onnxdtd.rules.maps import identity, negative, ones, positive, zero
 from onnxdtd.rules.rule import Facts, Rule
@@ -127,6 +127,22 @@ class TermRule(Rule):
 
     def __call__(self, site: Site, r: Any) -> tuple[Any, ...]:
         """Relevance of each data input, shaped like it."""
+        shares = [product_of(backs, x) for backs, x in zip(self._backs(site, r), site.inputs, strict=True)]
+        if site.spread_dead and self.product:
+            shares = _spread(site, shares, r)
+        return tuple(shares)
+
+    def multiplies(self, site: Site) -> bool:
+        """Where every term is one of x itself; not where relevance is spread beside them."""
+        own = all(term.x is identity for group in self.groups for term in group.terms)
+        return own and not site.spread_dead
+
+    def factors(self, site: Site, r: Any) -> tuple[Any, ...]:
+        """The sums of A^T(w') q."""
+        return tuple(factor_of(backs, x) for backs, x in zip(self._backs(site, r), site.inputs, strict=True))
+
+    def _backs(self, site: Site, r: Any) -> list[dict[Entries, Any]]:
+        """For each data input the sums of A^T(w') q, by the maps x' that they are multiplied by."""
         site = in_units(site) if self.scale_free else site
         spreads = site.spread_dead and self.product
         gathered: list[dict[Entries, Any]] = [{} for _ in site.maps]
@@ -144,10 +160,7 @@ class TermRule(Rule):
         if any(group.where != "any" for group in self.groups) and not spreads:
             # Groups by the sign of z leave out the outputs that are exactly zero.
             site.lost("dead", r, lambda: equal(site.output, 0.0), 1.0)
-        shares = [_product(backs, x) for backs, x in zip(gathered, site.inputs, strict=True)]
-        if spreads:
-            shares = _spread(site, shares, r)
-        return tuple(shares)
+        return gathered
 
     @property
     def divides(self) -> bool:
@@ -206,14 +219,6 @@ def label(name: str, *, defaults: Mapping[str, Any] = DEFAULTS, **parameters: An
     unusual = {k: v for k, v in parameters.items() if k not in defaults or defaults[k] != v}
     words = [f"{k}={v:g}" if isinstance(v, float) else f"{k}={v}" for k, v in unusual.items()]
     return f"{name}({', '.join(words)})" if words else name
-
-
-def _product(backs: Mapping[Entries, Any], x: Any) -> Any:
-    """The sum of x' * A^T(w') q."""
-    total: Any = None
-    for entries, back in backs.items():
-        total = plus(total, times(back, weighted(entries, x)))
-    return 0.0 * x if total is None else total
 
 
 def _spread(site: Site, shares: list[Any], r: Any) -> list[Any]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
@@ -21,7 +22,7 @@ from onnxdtd.model.point import Point
 from onnxdtd.plan.plan import Plan
 from onnxdtd.plan.step import Step, Trail
 from onnxdtd.primitives import cast_like, equal, where
-from onnxdtd.walk.flow import Flow, begin, shares
+from onnxdtd.walk.flow import Flow, begin, divided, shares
 from onnxdtd.walk.through import through
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -112,6 +113,11 @@ class Course:
     masks: Mapping[str, Any] = field(default_factory=dict)
     keep: Sequence[str] = ()
 
+    @cached_property
+    def divided(self) -> frozenset[str]:
+        """The values whose relevance is divided by them further down."""
+        return divided(self.steps)
+
     def back(self, strands: Sequence[Strand], values: MutableMapping[str, Any]) -> None:
         """Carry what flows through all steps, in place."""
         for step in reversed(self.steps):
@@ -144,7 +150,7 @@ class Course:
                 point = Point(step.node, self.graph, step.slots, values, self.kept, claim, sums, which)
                 sites[name] = step.build(point)
             site = sites[name] if sites[name].lost is claim else replace(sites[name], lost=claim)
-            handed = shares(step, site, flow.masked(self.masks.get(name), claim))
+            handed = shares(step, site, flow.masked(self.masks.get(name), claim), self.divided)
             _tell(step, strand, flow, handed)
             _hand_on(step, handed, flows)
 

@@ -6,6 +6,7 @@ kind the ratio goes on as it is (no stabiliser, no division), and relevance is m
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -62,14 +63,29 @@ def begin(step: Step | None, value: Any, r: Any) -> Flow:
     return Flow(value, r)
 
 
-def shares(step: Step, site: Site, flow: Flow) -> tuple[Flow, ...]:
-    """The flow at each data input, by the step's rule."""
+def divided(steps: Sequence[Step]) -> frozenset[str]:
+    """The values whose relevance the walk divides by them further down: what makes them has a rule that does, or
+    hands relevance on to such a value."""
+    values: set[str] = set()
+    for step in steps:
+        passed = step.rule.passes and not values.isdisjoint(step.node.inputs[slot] for slot in step.slots)
+        if step.trail is None and (step.rule.divides or passed):
+            values.update(filter(None, step.node.outputs))
+    return frozenset(values)
+
+
+def shares(step: Step, site: Site, flow: Flow, over: frozenset[str] = frozenset()) -> tuple[Flow, ...]:
+    """The flow at each data input, by the step's rule. over: the values by which relevance is divided next."""
     rule, r, q = step.pruned, flow.relevance, flow.ratio
     # Of an integer relevance is no multiple, nor of a value that the site has another one for.
     divisible = site.of_values and all(np.dtype(x.dtype).kind == "f" for x in (site.output, *site.inputs))
     if not (divisible and rule.carries(site)):
         if q is not None and site.of_values and not at_hand(flow.value):
             flow = replace(flow, value=site.output)  # where a mask has added -inf, the site counts 0
+        names = [step.node.inputs[slot] for slot in step.slots]
+        if divisible and not over.isdisjoint(names) and rule.multiplies(site):
+            made = zip(names, site.inputs, rule.factors(site, flow.whole), strict=True)
+            return tuple(Flow(x, ratio=c) if name in over else Flow(x, x * c) for name, x, c in made)
         return tuple(Flow(x, s) for x, s in zip(site.inputs, rule(site, flow.whole), strict=True))
     if rule.divides and r is not None and not site.spread_dead:
         q, r = _sum(rule.ratio(site, r), q), None

@@ -52,6 +52,22 @@ def test_chains_are_the_divided_form_but_for_the_stabiliser(method: str, engine:
         np.testing.assert_allclose(one, other, atol=1e-3 * np.abs(other).max())
 
 
+@pytest.mark.parametrize("engine", ["numpy", "onnx"])
+def test_a_sum_below_another_rule_does_not_divide_by_what_that_has_multiplied_by(engine: str) -> None:
+    """a = (1, 2, 1) 1e-5, b = (1, 4, -3) 1e-5 and relu(a + b) = (2, 6, 0) 1e-5, which z+ gives itself: a sum that
+    divided it by a + b and a stabiliser of 1e-6 would lose a twentieth of it. Nothing goes where a + b < 0."""
+    source = model(
+        "(float[1, 3] x) => (float[1, 1] y) { b = MatMul(x, v) s = Add(b, x) h = Relu(s) y = MatMul(h, w) }",
+        v=np.diag([1, 2, -3]).astype(np.float32), w=np.ones((3, 1), np.float32),
+    )  # fmt: skip
+    x = np.array([[1e-5, 2e-5, 1e-5]], np.float32)
+    rules = [{"family": "dense", "use": "zplus", "epsilon": 0.0}]
+    e = onnxdtd.explain(source, x, method="epsilon_plus", rules=rules, engine=engine, keep=["h", "b"])
+    np.testing.assert_allclose(e.kept["h"], [[2e-5, 6e-5, 0]], rtol=1e-5)
+    np.testing.assert_allclose(e.kept["b"], [[1e-5, 4e-5, 0]], rtol=1e-5)
+    np.testing.assert_allclose(e.relevance["x"], [[2e-5, 6e-5, 0]], rtol=1e-5)
+
+
 def test_what_is_kept_on_the_way_is_relevance() -> None:
     """After the ReLU 3, 0 and through (1, 5) 3; before it 3, -1."""
     source = model(
