@@ -25,6 +25,8 @@ from onnxdtd.durable import LOCK, lives
 from onnxdtd.errors import InputError, UsageError, one_line
 
 MANIFEST = "explanation.json"
+JOB = "manifest.json"
+"""The manifest of a job over a data set, which writes its folder bit by bit."""
 _MANIFESTS = {
     "onnxdtd.audit": "audit.json",
     "onnxdtd.audits": "audits.json",
@@ -70,11 +72,11 @@ def write_folder(
 
 def read_manifest(directory: str | Path, schema: str) -> dict[str, Any]:
     """The manifest of a folder; InputError unless it is there, whole, and of this schema."""
-    path = Path(directory) / MANIFEST
+    path = Path(directory) / _manifest(schema)
     try:
         document = read_json(path)
     except FileNotFoundError:
-        raise InputError(f"'{directory}' holds no {MANIFEST}: it is not the folder of a result") from None
+        raise InputError(f"'{directory}' holds no {path.name}: it is not the folder of a result") from None
     except (OSError, ValueError) as error:
         raise InputError(f"'{path}' cannot be read: {one_line(error)}") from None
     document_schema = document.get("schema") if isinstance(document, dict) else None
@@ -83,6 +85,36 @@ def read_manifest(directory: str | Path, schema: str) -> dict[str, Any]:
             f"'{path}' has the schema {document_schema!r}, not {schema!r}: another version wrote it"
         )
     return dict(document)
+
+
+def kind_of(directory: str | Path) -> str:
+    """Of which kind the result in a folder is, such as "onnxdtd.audit", by what its manifest says. InputError where
+    it holds none of ours, or several, or one that cannot be read."""
+    kinds, faults = list[str](), list[str]()
+    for kind, name in {"onnxdtd.explanation": MANIFEST, "onnxdtd.batch": JOB, **_MANIFESTS}.items():
+        path = Path(directory) / name
+        try:
+            document = read_json(path)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except (OSError, ValueError) as error:
+            faults.append(f"'{path}' cannot be read: {one_line(error)}")
+            continue
+        schema = document.get("schema") if isinstance(document, dict) else None
+        if isinstance(schema, str) and schema.partition("/")[0] == kind:
+            kinds.append(kind)
+    if len(kinds) == 1:
+        return kinds[0]
+    if kinds:
+        names = " and ".join(map(_manifest, kinds))
+        raise InputError(
+            f"'{directory}' holds {names}, of results of different kinds: name the folder of one"
+        )
+    raise InputError(
+        faults[0]
+        if faults
+        else f"'{directory}' holds no result of onnxdtd: name a folder that a command has left"
+    )
 
 
 def plain(value: Any) -> Any:
@@ -160,7 +192,8 @@ def _files_of_a_result(folder: Path, schema: str) -> set[str]:
 
 def _manifest(schema: str) -> str:
     """The manifest's name: a kind of result of its own has its own, so that no other is taken for it."""
-    return _MANIFESTS.get(schema.partition("/")[0], MANIFEST)
+    kind = schema.partition("/")[0]
+    return JOB if kind == "onnxdtd.batch" else _MANIFESTS.get(kind, MANIFEST)
 
 
 def is_result(folder: Path) -> bool:

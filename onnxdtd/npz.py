@@ -44,7 +44,7 @@ def read_arrays(path: Path, described: Mapping[str, Mapping[str, Any]]) -> dict[
     """
     if not isinstance(described, Mapping):
         raise TypeError("arrays are described by name")
-    strange = InputError(f"'{path}' and the explanation.json beside it are not of one result")
+    strange = InputError(f"'{path}' and the JSON beside it are not of one result")
     arrays = {}
     try:
         with open_regular(path) as file, zipfile.ZipFile(file) as archive:

@@ -10,11 +10,15 @@ from typing import Any
 
 from onnxdtd.audit.finding import Finding, gravity, interval, middle, percent
 from onnxdtd.audit.report import AuditReport
-from onnxdtd.folder import plain, write_folder
+from onnxdtd.errors import InputError
+from onnxdtd.folder import plain, read_manifest, write_folder
+from onnxdtd.hints import converted, made
 from onnxdtd.sheets import write_csv
 
 SCHEMA = "onnxdtd.audits/1"
 MANIFEST = "audits.json"
+Lines, Faults = tuple[Mapping[str, Any], ...], tuple[Mapping[str, str], ...]
+"""Of which types the entries of audits.json are."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +99,22 @@ class AuditSet:
         rates = [rate.document() for rate in self.rates]
         first = {"sentence": self.sentence, "inputs": len(reports)}
         return dict(plain({**first, "rates": rates, "reports": reports, "faults": faults}))
+
+    @classmethod
+    def load(cls, directory: str | Path) -> AuditSet:
+        """Read what `save` has written. InputError where it is missing, damaged or of another schema."""
+        document = read_manifest(directory, SCHEMA)
+        try:
+            lines, faults = converted(document["reports"], Lines), converted(document["faults"], Faults)
+            reports = {str(line["input"]): made(AuditReport, line) for line in lines}
+            if not reports:
+                raise ValueError("it has no reports")
+            return cls(reports, {fault["input"]: fault["fault"] for fault in faults})
+        except (ValueError, KeyError) as error:
+            problem = (
+                f"it lacks {error}" if isinstance(error, KeyError) else error or "an entry is of another type"
+            )
+            raise InputError(f"'{Path(directory) / MANIFEST}' is not as documented: {problem}") from None
 
     def save(self, directory: str | Path, *, overwrite: bool = True) -> Path:
         """Write audits.json, audits.csv (a line for each input) and rates.csv (one for each finding), whole or not at

@@ -9,7 +9,9 @@ from typing import Any
 
 from onnxdtd.audit.finding import Finding, honest
 from onnxdtd.audit.pictures import draw
-from onnxdtd.folder import plain, write_folder
+from onnxdtd.errors import InputError
+from onnxdtd.folder import plain, read_manifest, write_folder
+from onnxdtd.hints import made
 
 SCHEMA = "onnxdtd.audit/1"
 MANIFEST = "audit.json"
@@ -48,6 +50,15 @@ class AuditReport:
         """The content of audit.json."""
         fields = {**vars(self), "findings": [finding.document() for finding in self.findings]}
         return dict(plain({"sentence": self.sentence, "fired": [f.name for f in self.fired], **fields}))
+
+    @classmethod
+    def load(cls, directory: str | Path) -> AuditReport:
+        """Read what `save` has written. InputError where it is missing, damaged or of another schema."""
+        document = read_manifest(directory, SCHEMA)
+        try:
+            return made(cls, document)
+        except ValueError as error:
+            raise InputError(f"'{Path(directory) / MANIFEST}' is not as documented: {error}") from None
 
     def save(self, directory: str | Path, *, overwrite: bool = True) -> Path:
         """Write audit.json and pictures, whole or not at all; returns the folder's full path.

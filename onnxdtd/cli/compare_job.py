@@ -61,7 +61,7 @@ def compare(
                 explainer, asked.x, methods, asked.targets, options=chosen, background=rows, progress=progress,
                 **more,
             )  # fmt: skip
-        folder = comparison.save(output, picture=picture, names=explainer.loaded.features)
+        folder = comparison.save(output, picture=picture)
     written = json.loads((folder / MANIFEST).read_text("utf-8"))
     if as_json:
         return json.dumps({**written, "directory": str(folder)}, allow_nan=False)

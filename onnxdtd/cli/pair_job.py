@@ -58,7 +58,7 @@ def compare_with(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of NumPy and matplotlib
         pair = compare_models(asked.explainer, second, asked.x, asked.targets, sample=sample)
-        folder = pair.save(output, picture=picture, names=asked.explainer.loaded.features)
+        folder = pair.save(output, picture=picture)
     written = json.loads((folder / MANIFEST).read_text("utf-8"))
     if as_json:
         return json.dumps({**written, "directory": str(folder)}, allow_nan=False)

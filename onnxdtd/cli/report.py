@@ -16,8 +16,8 @@ Examples:
   onnxdtd report model.onnx first.npy second.npy -o both.html
   onnxdtd report out -o report.html
 
-The last one takes the folder that `onnxdtd run` has left. The page holds all that it shows: it asks nothing of any
-network, and opens from a disk."""
+The last one takes a folder that a command has left: run, audit, compare, evaluate, batch, summary, cluster or
+concepts. The page holds all that it shows: it asks nothing of any network, and opens from a disk."""
 
 
 @grouped
@@ -26,7 +26,7 @@ def report(
         Path,
         typer.Argument(
             metavar="MODEL|FOLDER",
-            help="The ONNX model, or the folder of an explanation.",
+            help="The ONNX model, or the folder of a result.",
             readable=False,
             show_default=False,
         ),
@@ -35,7 +35,7 @@ def report(
         list[Path] | None,
         typer.Argument(
             metavar="INPUT...",
-            help="As for `onnxdtd run`: one or many; none with the folder of an explanation.",
+            help="As for `onnxdtd run`: one or many; none with a folder.",
             readable=False,
             show_default=False,
         ),

@@ -15,10 +15,13 @@ from onnxdtd.cli.job import ask, ask_many
 from onnxdtd.cli.many_job import are_many
 from onnxdtd.cli.progress import Progress
 from onnxdtd.cli.run_job import picture_shown
-from onnxdtd.cli.text import message, page, say, sections
+from onnxdtd.cli.text import message, say, sections
+from onnxdtd.cli.text import page as text_width
 from onnxdtd.errors import Faults, InputError, OnnxdtdError, PartialError, UsageError
+from onnxdtd.pages import folder_page
 from onnxdtd.reading import asked as question_of
 from onnxdtd.report import Entry, check_report, save_report
+from onnxdtd.report.file import write_page
 
 
 def report(
@@ -35,12 +38,12 @@ def report(
 ) -> str:
     """Write the page and tell of it. Raises PartialError, when the page of the others is written, for inputs that
     could not be explained."""
+    if model.is_dir():
+        return _of_folder(model, inputs, output, as_json)
     wrong: list[tuple[str, OnnxdtdError]] = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of NumPy and matplotlib
-        if model.is_dir():
-            entries = [_saved(model, inputs, output)]
-        elif not inputs:
+        if not inputs:
             raise UsageError(f"'{model}' is to be explained, and no INPUT is given")
         else:
             with Progress(quiet=as_json) as progress:
@@ -64,18 +67,28 @@ def report(
     return text
 
 
-def _saved(folder: Path, inputs: Sequence[Path], output: Path) -> Entry:
-    """What an earlier run has left."""
-    faults, explanations = Faults(), list[onnxdtd.Explanation]()
+def _of_folder(folder: Path, inputs: Sequence[Path], output: Path, as_json: bool) -> str:
+    """The page of what an earlier command has left."""
+    faults = Faults()
     with faults:
         if inputs:
-            raise UsageError(f"'{folder}' is a folder of an explanation, which takes no INPUT: '{inputs[0]}'")
-    with faults:
-        explanations.append(onnxdtd.Explanation.load(folder))
+            raise UsageError(f"'{folder}' is the folder of a result, which takes no INPUT: '{inputs[0]}'")
     with faults:
         check_report(output)
+    with faults, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of NumPy
+        page, html = folder_page(folder)
     faults.stop()
-    return Entry(explanations[0], folder.name)
+    path = write_page(html, output).resolve()
+    size = path.stat().st_size
+    if as_json:
+        return json.dumps({"file": str(path), "size": size, "title": page.title})
+    rows = [
+        ("shows", [page.title]),
+        ("remark", [page.remark]),
+        ("written", [f"{output}: {size / 1e3:.0f} kB"]),
+    ]
+    return sections([row for row in rows if any(row[1])], text_width())
 
 
 def _one(
@@ -114,4 +127,4 @@ def _told(entries: Sequence[Entry], output: Path, size: int) -> str:
         ("warning", list(first.warnings) if len(entries) == 1 else []),
         ("written", [f"{output}: {size / 1e3:.0f} kB"]),
     ]
-    return sections([row for row in rows if row[1]], page())
+    return sections([row for row in rows if row[1]], text_width())

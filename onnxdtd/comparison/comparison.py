@@ -1,4 +1,4 @@
-"""The result of a comparison and its folder: compare.json, relevance.npz, compare.png. docs/compare.md tells all."""
+"""The result of a comparison and its folder: compare.json, arrays, compare.png. docs/compare.md tells all."""
 
 from __future__ import annotations
 
@@ -12,13 +12,16 @@ import numpy.typing as npt
 
 from onnxdtd.comparison.clock import Timing
 from onnxdtd.comparison.picture import Sheet, draw
-from onnxdtd.folder import plain, write_folder
-from onnxdtd.npz import describe, write_arrays
+from onnxdtd.errors import InputError
+from onnxdtd.folder import plain, read_manifest, write_folder
+from onnxdtd.hints import converted, made
+from onnxdtd.npz import describe, read_arrays, write_arrays
 from onnxdtd.types import Array
 
 SCHEMA = "onnxdtd.compare/1"
 MANIFEST = "compare.json"
 PICTURE = "compare.png"
+RELEVANCE, INPUTS = "relevance.npz", "inputs.npz"
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +55,7 @@ class Comparison:
     forward pass, and of each method for the first target that it explains. refused: methods that the model or the
     target does not allow, with the reason. equal: methods that are not shown, since another one, whose name follows,
     gives every target the same relevance. covers: how the neighbours cover parts of the input, "" without them.
+    features: names of a table's columns.
     """
 
     methods: tuple[str, ...]
@@ -69,6 +73,31 @@ class Comparison:
     inputs: Mapping[str, Array]
     model: Mapping[str, Any]
     versions: Mapping[str, str]
+    features: tuple[str, ...] | None = None
+
+    @classmethod
+    def load(cls, directory: str | Path) -> Comparison:
+        """Read what `save` has written. InputError where it is missing, damaged or of another schema."""
+        document, folder = read_manifest(directory, SCHEMA), Path(directory)
+        try:
+            arrays = read_arrays(folder / RELEVANCE, document["relevance"])
+            answers = converted(document["targets"], tuple[Mapping[str, Any], ...])
+            fields = {**document, "inputs": read_arrays(folder / INPUTS, document["inputs"])}
+            fields["targets"] = [answer["target"] for answer in answers]
+            fields["values"] = [answer["value"] for answer in answers]
+            fields["similarity"] = tuple(
+                {name: _matrix(rows, len(document["methods"])) for name, rows in answer["similarity"].items()}
+                for answer in answers
+            )
+            fields["cells"] = {
+                (n, m): made(Cell, {**entry, "method": m, "relevance": _of(arrays, f"{n}/{m}/")})
+                for n, answer in enumerate(answers)
+                for m, entry in answer["methods"].items()
+            }
+            return made(cls, fields)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            problem = f"it lacks {error}" if isinstance(error, KeyError) else error
+            raise InputError(f"'{folder / MANIFEST}' is not as documented: {problem}") from None
 
     def multiple(self, method: str) -> float:
         """Its wall time, in forward passes."""
@@ -83,6 +112,7 @@ class Comparison:
         results = [self._by_target(number, text) for number, text in enumerate(self.targets)]
         fields |= {"forward": vars(self.forward), "timings": timings, "targets": results}
         fields["inputs"] = {name: describe(x) for name, x in self.inputs.items()}
+        fields["relevance"] = {name: describe(r) for name, r in self.arrays().items()}
         return dict(plain({name: value for name, value in fields.items() if name != "values"}))
 
     def _by_target(self, number: int, text: str) -> dict[str, Any]:
@@ -109,7 +139,8 @@ class Comparison:
         maps = {key: cell.relevance[name] for key, cell in self.cells.items()}
         captions = {m: _caption(self.multiple(m)) for m in self.methods}
         lines = [f"{t}   {v:.4g}" for t, v in zip(self.targets, self.values, strict=True)]
-        return Sheet(x, self.methods, tuple(lines), maps, captions, picture=picture, **more)
+        shown = {"names": self.features, **more}
+        return Sheet(x, self.methods, tuple(lines), maps, captions, picture=picture, **shown)
 
     def save(
         self,
@@ -119,13 +150,15 @@ class Comparison:
         picture: npt.ArrayLike | None = None,
         **more: Any,
     ) -> Path:
-        """Write compare.json, relevance.npz and, where the input's shape has one, compare.png: whole or not at all.
+        """Write compare.json, relevance.npz, inputs.npz and, where the input's shape has one, compare.png: whole or
+        not at all.
 
         picture: an image input as it was before it was prepared, (H, W, 3). more: `layout`, `names` of columns.
         """
 
         def fill(unfinished: Path) -> dict[str, Any]:
-            write_arrays(unfinished / "relevance.npz", self.arrays())
+            write_arrays(unfinished / RELEVANCE, self.arrays())
+            write_arrays(unfinished / INPUTS, self.inputs)
             draw(self.sheet(picture, **more), unfinished / PICTURE)
             return self.document()
 
@@ -134,6 +167,18 @@ class Comparison:
 
 def _caption(multiple: float) -> str:
     return f"{multiple:,.0f} × forward" if multiple >= 10 else f"{multiple:.1f} × forward"
+
+
+def _of(arrays: Mapping[str, Array], place: str) -> dict[str, Array]:
+    """The arrays of one cell, by input name."""
+    return {name.removeprefix(place): r for name, r in arrays.items() if name.startswith(place)}
+
+
+def _matrix(rows: Any, count: int) -> Array:
+    matrix = np.array(rows, np.float64)  # of None it makes NaN
+    if matrix.shape != (count, count):
+        raise ValueError("'similarity' is of another shape")
+    return matrix
 
 
 def _null(matrix: Array) -> list[list[float | None]]:

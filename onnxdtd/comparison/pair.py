@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from onnxdtd.comparison.agreement import matrices, seen
+from onnxdtd.comparison.comparison import INPUTS, RELEVANCE
 from onnxdtd.comparison.picture import Sheet, draw
 from onnxdtd.errors import InputError, UsageError
 from onnxdtd.explainer import Explainer
@@ -61,8 +62,11 @@ class Pair:
         ]
         targets = [self._by_target(number) for number in range(len(self.explanations))]
         inputs = {name: describe(x) for name, x in self.inputs.items()}
-        fields = {"models": models, "targets": targets, "sample": self.sample, "inputs": inputs}
-        return dict(plain({**fields, "versions": first[0].versions}))
+        relevance = {name: describe(r) for name, r in self.arrays().items()}
+        fields = {"models": models, "targets": targets, "sample": self.sample, "features": first[0].features}
+        return dict(
+            plain({**fields, "inputs": inputs, "relevance": relevance, "versions": first[0].versions})
+        )
 
     def _by_target(self, number: int) -> dict[str, Any]:
         pair = self.explanations[number]
@@ -104,7 +108,8 @@ class Pair:
             for (first, other), likeness in zip(self.explanations, self.similarity, strict=True)
         )
         x = next(iter(self.inputs.values()))
-        return Sheet(x, self.names, lines, maps, captions, picture=picture, **more)
+        shown = {"names": self.explanations[0][0].features, **more}
+        return Sheet(x, self.names, lines, maps, captions, picture=picture, **shown)
 
     def save(
         self,
@@ -114,10 +119,11 @@ class Pair:
         picture: npt.ArrayLike | None = None,
         **more: Any,
     ) -> Path:
-        """Write pair.json, relevance.npz and, where the input has a shape to draw, pair.png."""
+        """Write pair.json, relevance.npz, inputs.npz and, where the input has a shape to draw, pair.png."""
 
         def fill(unfinished: Path) -> dict[str, Any]:
-            write_arrays(unfinished / "relevance.npz", self.arrays())
+            write_arrays(unfinished / RELEVANCE, self.arrays())
+            write_arrays(unfinished / INPUTS, self.inputs)
             draw(self.sheet(picture, **more), unfinished / PICTURE)
             return self.document()
 

@@ -112,6 +112,7 @@ def compare(
         inputs=case.x,
         model=case.bases[0].model,
         versions=case.bases[0].versions,
+        features=front.loaded.features,
     )
 
 

@@ -21,10 +21,10 @@ from onnxdtd.datasets.work import OVERLAYS, SHARDS
 from onnxdtd.disk import RESULT, open_regular, parsed_json, read_bytes, read_json
 from onnxdtd.durable import sweep, whole
 from onnxdtd.errors import InputError, UsageError, one_line
-from onnxdtd.folder import plain
+from onnxdtd.folder import JOB, plain
 
 SCHEMA = "onnxdtd.batch/1"
-MANIFEST, FAILED, SOURCE = "manifest.json", "failed.jsonl", "source"
+MANIFEST, FAILED, SOURCE = JOB, "failed.jsonl", "source"
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

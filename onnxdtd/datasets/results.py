@@ -45,10 +45,22 @@ class Results:
 
     def rows(self, columns: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
         """A mapping for each row, of some columns. Raises UsageError for an unknown one."""
-        if columns is not None:
-            columns = [*columns, *(f"{n}.{SHAPE}" for n in columns if f"{n}.{SHAPE}" in self.columns)]
-        for group in self.groups(columns):
+        for group in self.groups(self._known(columns)):
             yield from _rows(group)
+
+    def spread(self, count: int, columns: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
+        """A mapping for each of `count` rows at equal distances, or of all. Only the groups of rows that hold them
+        are read. Raises UsageError for an unknown column."""
+        asked = self._known(columns)
+        places, start = np.unique(np.linspace(0, len(self) - 1, min(count, len(self))).round()), 0
+        for file in self._files:
+            for group in range(file.num_row_groups):
+                size = file.metadata.row_group(group).num_rows
+                own = places[(places >= start) & (places < start + size)].astype(int) - start
+                if own.size:
+                    table = file.read_row_group(group, columns=asked)
+                    yield from (row for place in own.tolist() for row in _rows(table.slice(place, 1)))
+                start += size
 
     def __getitem__(self, name: str) -> dict[str, Any]:
         """The row of an id. KeyError where there is none."""
@@ -77,8 +89,7 @@ class Results:
 
     def groups(self, columns: Sequence[str] | None = None) -> Iterator[Any]:
         """Arrow tables of some rows each, one after the other. Raises UsageError for an unknown column."""
-        if unknown := sorted(set(columns or ()) - set(self.columns)):
-            raise UsageError(f"no column {', '.join(unknown)}; there are {', '.join(self.columns)}")
+        self._known(columns)
         for file in self._files:
             for group in range(file.num_row_groups):
                 yield file.read_row_group(group, columns=None if columns is None else list(columns))
@@ -116,6 +127,14 @@ class Results:
         if len({row.shape for row in rows}) != 1:
             raise InputError(f"the rows of '{name}' differ in shape: iterate over the results")
         return np.stack(rows)
+
+    def _known(self, columns: Sequence[str] | None) -> list[str] | None:
+        """The columns with those of their shapes. Raises UsageError for an unknown one."""
+        if columns is None:
+            return None
+        if unknown := sorted(set(columns) - set(self.columns)):
+            raise UsageError(f"no column {', '.join(unknown)}; there are {', '.join(self.columns)}")
+        return [*columns, *(f"{n}.{SHAPE}" for n in columns if f"{n}.{SHAPE}" in self.columns)]
 
     @cached_property
     def _places(self) -> dict[str, tuple[Any, int]]:

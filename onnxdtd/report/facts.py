@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from onnxdtd.explanation import Explanation
 from onnxdtd.npz import describe
 from onnxdtd.reading import asked, owed, parts, set_aside, shares, unit
 from onnxdtd.report import waterfall
-from onnxdtd.report.markup import Markup, amount, sign, tag
+from onnxdtd.report.markup import Markup, amount, sentence, sign, tag
+from onnxdtd.report.tables import MOST, lines, pairs
 from onnxdtd.types import Array
 
 BEST = 5
@@ -50,25 +52,30 @@ def made_of(e: Explanation, sample: int) -> list[Markup]:
     return [
         tag("p", line, class_="sum"),
         waterfall.drawn([*bars, whole], [*starts, 0.0]),
-        _list(owed(e, sample)),
+        lines(owed(e, sample)),
     ]
 
 
 def findings(e: Explanation) -> list[Markup]:
     """How far to trust it: each number of the audit, and which of them fired."""
-    warnings = [tag("p", f"warning: {text}", class_="warning") for text in e.warnings]
+    warnings = [tag("p", sentence(f"warning: {text}"), class_="warning") for text in e.warnings[:MOST]]
     if not e.findings:
         none = tag("p", "Not audited: run without --no-audit, or onnxdtd audit, to know how far to trust it.")
         return [*warnings, none]
+    lead = [tag("p", sentence(e.sentence), class_="lead")] if e.sentence else []
+    return [*lead, listed(e.findings), *warnings]
+
+
+def listed(findings: Iterable[Mapping[str, Any]]) -> Markup:
+    """Findings as their documents tell them, those that fired first."""
     rows = [
         tag("li", tag("span", "fired" if finding["fired"] else "quiet" if finding["value"] is not None else "n/a",
                       class_=f"chip {'fired' if finding['fired'] else 'quiet'}"),
             tag("div", tag("strong", str(finding["name"]).replace("_", " ")), _number(finding),
-                tag("p", finding["sentence"])))
-        for finding in sorted(e.findings, key=lambda finding: not finding["fired"])
+                tag("p", sentence(finding["sentence"]))))
+        for finding in sorted(findings, key=lambda finding: not finding["fired"])
     ]  # fmt: skip
-    lead = [tag("p", e.sentence, class_="lead")] if e.sentence else []
-    return [*lead, tag("ul", *rows, class_="findings"), *warnings]
+    return tag("ul", *rows, class_="findings")
 
 
 def settings(e: Explanation) -> list[Markup]:
@@ -80,14 +87,14 @@ def settings(e: Explanation) -> list[Markup]:
         ("sha256 of the model", e.model.get("sha256", "")),
         ("opset", opset),
         ("method", f"{e.method} ({e.reason})" if e.reason else e.method),
-        ("rules", _list(rules) if rules else "not told by this engine"),
+        ("rules", lines(rules) if rules else "not told by this engine"),
         ("engine", f"{e.engine}, {e.provider}"),
         *((f"input '{name}'", _array(array)) for name, array in e.inputs.items()),
         ("versions", ", ".join(f"{name} {version}" for name, version in e.versions.items())),
     ]
     if e.notes:
-        rows.append(("made ready", _list(e.notes)))
-    return [tag("dl", *(part for name, value in rows for part in (tag("dt", name), tag("dd", value))))]
+        rows.append(("made ready", lines(e.notes)))
+    return [pairs(rows)]
 
 
 def _array(array: Array) -> Markup:
@@ -96,13 +103,8 @@ def _array(array: Array) -> Markup:
     return tag("span", f"{about['dtype']}, {shape}", tag("code", f"sha256 {about['sha256']}"))
 
 
-def _number(finding: object) -> str:
-    value, threshold = (finding[key] for key in ("value", "threshold"))  # type: ignore[index]
+def _number(finding: Mapping[str, Any]) -> str:
+    value, threshold = (finding[key] for key in ("value", "threshold"))
     if value is None:
         return ": does not apply"
-    return f": {amount(float(value))}, fires {finding['fires']} {amount(float(threshold))}"  # type: ignore[index]
-
-
-def _list(lines: Iterable[str]) -> Markup:
-    items = [tag("li", line) for line in lines]
-    return tag("ul", *items) if items else Markup()
+    return f": {amount(float(value))}, fires {finding['fires']} {amount(float(threshold))}"

@@ -8,7 +8,8 @@ from pathlib import Path
 from onnxdtd.errors import UsageError
 from onnxdtd.explanation import Explanation
 from onnxdtd.owned import check_owned, write_owned
-from onnxdtd.report.page import GENERATOR, Entry, report_page
+from onnxdtd.report.document import GENERATOR
+from onnxdtd.report.page import Entry, report_page
 
 SUFFIXES = (".html", ".htm")
 
@@ -17,8 +18,14 @@ def save_report(entries: Sequence[Entry] | Explanation, path: str | Path) -> Pat
     """Write the page of one or several explanations into a .html file. Raises UsageError, and nothing is touched,
     where the file is something else or cannot be written."""
     check_report(path)
+    return write_page(report_page(entries), path)
+
+
+def write_page(html: str, path: str | Path) -> Path:
+    """Write a page that is made already. Raises as `save_report` does."""
+    check_report(path)
     path = Path(path)
-    write_owned(path, report_page(entries).encode())
+    write_owned(path, html.encode())
     return path
 
 

@@ -16,6 +16,9 @@ from onnxdtd.printing import printable, shortened
 
 LONGEST = 300
 """Characters of a text that a stranger's file gives: a label of 200,000 letters costs nothing."""
+_SENTENCE = 2000
+_SHARP = 30_000
+"""Bytes up to which a picture is a PNG; larger ones are photographs, of which a JPEG looks the same."""
 
 
 class Markup(str):
@@ -27,6 +30,11 @@ def escape(text: object, most: int = LONGEST) -> Markup:
     if isinstance(text, Markup):
         return text
     return Markup(html.escape(printable(shortened(str(text), most)), quote=True))
+
+
+def sentence(text: object) -> Markup:
+    """The same of what we say, in which names of a stranger are parts."""
+    return escape(text, _SENTENCE)
 
 
 def tag(name: str, /, *content: object, **attributes: object) -> Markup:
@@ -59,9 +67,27 @@ def data(value: Any, **attributes: object) -> Markup:
 
 def png(pixels: npt.NDArray[np.uint8]) -> str:
     """Pixels (H, W, 3) as the address of a PNG picture that lies in the address itself."""
+    return _address("png", _stored(pixels, "png", optimize=True))
+
+
+def small(pixels: npt.NDArray[np.uint8]) -> str:
+    """The same to be looked at only, so that few bytes matter more than the last bit of a colour."""
+    exact = _stored(pixels, "png")
+    return (
+        _address("png", exact)
+        if len(exact) <= _SHARP
+        else _address("jpeg", _stored(pixels, "jpeg", quality=86))
+    )
+
+
+def _stored(pixels: npt.NDArray[np.uint8], kind: str, **options: Any) -> bytes:
     buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "png", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+    Image.fromarray(pixels).save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def _address(kind: str, content: bytes) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode('ascii')}"
 
 
 def amount(value: float) -> str:

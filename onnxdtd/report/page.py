@@ -1,15 +1,9 @@
-"""The page: one self-contained HTML file that asks for nothing from anywhere, opens from a disk, and prints.
-
-Its policy forbids everything but the style and the script whose digests it names, and pictures inside the file.
-"""
+"""The page of one explanation or several: the answer, what spoke for it, how far to trust it, where it went."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +11,14 @@ from onnxdtd.errors import UsageError
 from onnxdtd.explanation import Explanation
 from onnxdtd.reading import asked
 from onnxdtd.report import facts
+from onnxdtd.report.document import Page, Section, document
 from onnxdtd.report.drawing import graph
 from onnxdtd.report.flow import flow_of
 from onnxdtd.report.inside import inside
-from onnxdtd.report.markup import Markup, joined, tag, void
-from onnxdtd.report.parts import drawn
-from onnxdtd.version import __version__
+from onnxdtd.report.markup import Markup, joined, tag
+from onnxdtd.report.parts import drawn, images
+from onnxdtd.report.picture import side
 
-GENERATOR = 'name="generator" content="onnxdtd'
 MOST = 12
 """Samples that are shown."""
 
@@ -41,58 +35,57 @@ class Entry:
 
 def report_page(entries: Sequence[Entry] | Explanation) -> str:
     """The HTML of one or several explanations. Raises UsageError where there is none."""
-    entries = [Entry(entries)] if isinstance(entries, Explanation) else list(entries)
+    return document(page_of([Entry(entries)] if isinstance(entries, Explanation) else list(entries)))
+
+
+def page_of(entries: Sequence[Entry]) -> Page:
+    """The page of one or several explanations. Raises UsageError where there is none."""
     if not entries:
         raise UsageError("there is no explanation to report on")
-    first = entries[0].explanation
-    cells = [(entry, sample) for entry in entries for sample in range(len(entry.explanation.target))]
-    body = [_head(entries, cells)]
-    body += [_sample(entry, sample, i, len(cells)) for i, (entry, sample) in enumerate(cells[:MOST])]
-    if len(cells) > MOST:
-        body.append(tag("p", f"The first {MOST} of {len(cells)} samples are shown.", class_="faint"))
-    body.append(_section("graph", "Where the relevance went", *_graph(first, len(entries))))
-    body.append(_section("settings", "How it was made", *facts.settings(first)))
-    return _document(asked(first) if len(cells) == 1 else f"{len(cells)} explanations", joined(*body))
+    e, count = entries[0].explanation, sum(len(entry.explanation.target) for entry in entries)
+    title = asked(e) if count == 1 else f"{count} explanations"
+    heading: object = joined("Why the model said ", tag("em", title)) if count == 1 else title
+    remark = f"The first {MOST} of {count} samples are shown." if count > MOST else ""
+    return Page(title, above(e), heading, explained(entries), remark)
 
 
-def _head(entries: Sequence[Entry], cells: Sequence[tuple[Entry, int]]) -> Markup:
-    e = entries[0].explanation
+def above(e: Explanation) -> str:
+    """The line over a heading: model and method."""
     model = Path(e.model.get("path") or "").name or e.model.get("name") or "model"
-    words = "Why the model said " if len(cells) == 1 else f"{len(cells)} explanations"
-    what = tag("em", asked(e, 0)) if len(cells) == 1 else ""
-    links = [tag("a", title, href=f"#{place}") for place, title in _places(len(cells))]
-    return tag(
-        "header",
-        tag("p", f"{model} · {e.method}", class_="model"),
-        tag("h1", words, what),
-        tag("nav", *links),
-    )
+    return f"{model} · {e.method}"
 
 
-def _places(count: int) -> list[tuple[str, str]]:
-    own = [("answer-0", "answer"), ("picture-0", "picture"), ("shares-0", "shares"), ("findings-0", "trust")]
-    several = [(f"answer-{i}", f"{i + 1}") for i in range(min(count, MOST))]
-    return [*(own if count == 1 else several), ("graph", "graph"), ("settings", "settings")]
-
-
-def _sample(entry: Entry, sample: int, place: int, count: int) -> Markup:
-    e = entry.explanation
-    which = (
-        f"{entry.name or 'input'}{f', sample {sample}' if len(e.target) > 1 else ''}: " if count > 1 else ""
-    )
-    sections = [
-        _section(f"answer-{place}", f"{which}the answer", *facts.answer(e, sample)),
-        _section(
-            f"picture-{place}", "What spoke for it", *drawn(e, sample, None if sample else entry.picture)
-        ),
-        _section(f"shares-{place}", "How the number is shared out", *facts.made_of(e, sample)),
+def explained(entries: Sequence[Entry]) -> list[Section]:
+    """The sections of at least one explanation: each sample, then the graph of the first, and how it was made."""
+    cells = [(entry, sample) for entry in entries for sample in range(len(entry.explanation.target))]
+    first, shown = entries[0].explanation, cells[:MOST]
+    largest = side(sum(images(entry.explanation) for entry, _ in shown))
+    return [
+        *(part for i, cell in enumerate(shown) for part in _sample(*cell, i, len(cells), largest)),
+        Section("graph", "Where the relevance went", _graph(first, len(entries)), "graph"),
+        Section("settings", "How it was made", facts.settings(first), "settings"),
     ]
+
+
+def _sample(entry: Entry, sample: int, place: int, count: int, largest: int) -> Iterator[Section]:
+    """Of a single sample each section has a link, of several each sample."""
+    e, alone = entry.explanation, count == 1
+    which = "" if alone else f"{_name(entry, sample)}: "
+    picture = None if sample else entry.picture
+    answer = facts.answer(e, sample)
+    yield Section(f"answer-{place}", f"{which}the answer", answer, "answer" if alone else f"{place + 1}")
+    pieces = drawn(e, sample, picture, largest)
+    yield Section(f"picture-{place}", "What spoke for it", pieces, "picture" * alone)
     if e.kept:
-        kept = inside(e, sample, None if sample else entry.picture)
-        sections.insert(2, _section(f"inside-{place}", "Inside the model", *kept))
+        yield Section(f"inside-{place}", "Inside the model", inside(e, sample, picture, largest))
+    made = facts.made_of(e, sample)
+    yield Section(f"shares-{place}", "How the number is shared out", made, "shares" * alone)
     if not sample:
-        sections.append(_section(f"findings-{place}", "How far to trust it", *facts.findings(e)))
-    return joined(*sections)
+        yield Section(f"findings-{place}", "How far to trust it", facts.findings(e), "trust" * alone)
+
+
+def _name(entry: Entry, sample: int) -> str:
+    return f"{entry.name or 'input'}{f', sample {sample}' if len(entry.explanation.target) > 1 else ''}"
 
 
 def _graph(e: Explanation, entries: int) -> list[Markup]:
@@ -108,48 +101,3 @@ def _graph(e: Explanation, entries: int) -> list[Markup]:
         "read of it; stacked boxes open."
     )
     return [tag("p", words), graph(flow)]
-
-
-def _section(place: str, title: str, *content: object) -> Markup:
-    return tag("section", tag("h2", title), *content, id=place)
-
-
-def _document(title: str, body: Markup) -> str:
-    style, script = assets()
-    policy = "; ".join(
-        [
-            "default-src 'none'",
-            "img-src data:",
-            f"style-src {digest(style)}",
-            f"script-src {digest(script)}",
-            "base-uri 'none'",
-            "form-action 'none'",
-        ]
-    )
-    head = [
-        void("meta", charset="utf-8"),
-        void("meta", http_equiv="Content-Security-Policy", content=policy),
-        void("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        void("meta", name="generator", content=f"onnxdtd {__version__}"),
-        void("meta", name="referrer", content="no-referrer"),
-        tag("title", f"{title} · onnxdtd"),
-        tag("style", Markup(style)),
-    ]
-    page = tag(
-        "html", tag("head", *head), tag("body", tag("main", body), tag("script", Markup(script))), lang="en"
-    )
-    return f"<!doctype html>\n{page}\n"
-
-
-ASSETS = ("page.css", "page.js")
-
-
-def assets() -> tuple[str, str]:
-    """The page's style and its script."""
-    style, script = (files("onnxdtd.report").joinpath("assets", name).read_text("utf-8") for name in ASSETS)
-    return style, script
-
-
-def digest(text: str) -> str:
-    """As a policy names a style or a script."""
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"

@@ -14,7 +14,7 @@ from onnxdtd.render.heatmap import time_rows
 from onnxdtd.report import waterfall
 from onnxdtd.report.curves import curves
 from onnxdtd.report.markup import Markup, amount, tag
-from onnxdtd.report.picture import image
+from onnxdtd.report.picture import LARGEST, image
 from onnxdtd.report.tokens import reading
 from onnxdtd.tokens import by_ids, words_of
 from onnxdtd.types import Array
@@ -22,8 +22,15 @@ from onnxdtd.types import Array
 INPUTS = 12
 
 
-def drawn(e: Explanation, sample: int, picture: Any = None) -> list[Markup]:
-    """Every input of a sample. picture: what the first one's map is laid over, if it is an image."""
+def images(e: Explanation) -> int:
+    """How many pictures a sample has, those of values inside the model counted."""
+    inputs = [r.shape[1:] for r in list(e.relevance.values())[:INPUTS] if r.ndim]
+    return sum(layout_of(shape) in IMAGES for shape in inputs) + sum(r.ndim == 4 for r in e.kept.values())
+
+
+def drawn(e: Explanation, sample: int, picture: Any = None, largest: int = LARGEST) -> list[Markup]:
+    """Every input of a sample. picture: what the first one's map is laid over, if it is an image. largest: pixels of
+    a picture's side."""
     together = columns(e)
     if together:
         relevance, values = (
@@ -39,7 +46,7 @@ def drawn(e: Explanation, sample: int, picture: Any = None) -> list[Markup]:
             continue
         relevance, values = own[0][sample], own[1][sample]
         pieces += heading + _words(e, sample, name if several else None)
-        pieces.append(_one(e, sample, name, relevance, values, picture))
+        pieces.append(_one(e, sample, name, relevance, values, picture, largest))
         picture = None
     if len(e.relevance) > INPUTS:
         pieces.append(tag("p", f"{len(e.relevance) - INPUTS} more inputs are not shown", class_="faint"))
@@ -64,12 +71,14 @@ def _words(e: Explanation, sample: int, name: str | None) -> list[Markup]:
     return [tag("p", line) for line in (shows(e, sample, image=name) if fits else [])]
 
 
-def _one(e: Explanation, sample: int, name: str, relevance: Array, values: Array, picture: Any) -> Markup:
+def _one(
+    e: Explanation, sample: int, name: str, relevance: Array, values: Array, picture: Any, largest: int
+) -> Markup:  # fmt: skip
     if not relevance.size or not np.isfinite(relevance).all():
         return tag("p", "relevance is empty or not finite: there is nothing to draw", class_="warning")
     layout = layout_of(relevance.shape) if relevance.ndim else None
     if layout in IMAGES:
-        return image(relevance, values, picture, box_in(e, sample, name), f"input '{name}'")
+        return image(relevance, values, picture, box_in(e, sample, name), f"input '{name}'", largest)
     if layout in ("NCT", "NTC"):
         return curves(time_rows(relevance, layout), time_rows(values, layout))
     if layout == "NF" and values.dtype.kind in "iu" and not e.features:

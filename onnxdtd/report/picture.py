@@ -6,6 +6,7 @@ round(32767 r / max |r|) + 32768.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,11 +17,13 @@ from onnxdtd.inputs.layout import layout_of
 from onnxdtd.reading import in_pixels
 from onnxdtd.render.colours import SIGNED, Scale
 from onnxdtd.render.images import channels_last, over, picture_of
-from onnxdtd.report.markup import Markup, joined, png, tag, void
+from onnxdtd.report.markup import Markup, joined, png, small, tag, void
 from onnxdtd.types import Array
 
 LARGEST = 640
 """Pixels of a side beyond which neighbours are taken together: relevance is summed, colours are averaged."""
+ALL = 1.5 * LARGEST**2
+"""Pixels of all pictures of a page, so that it can be sent."""
 SMALL = 200
 """Pixels of a side below which they are shown as squares."""
 PERCENTILE = 99.5
@@ -33,13 +36,14 @@ def image(
     picture: Any = None,
     box: tuple[float, float, float, float] | None = None,
     name: str = "the input",
+    largest: int = LARGEST,
 ) -> Markup:
     """One sample (no batch axis) of an image. picture: what it is laid over, (H, W, 3) uint8, by default the values;
-    box: as in `heatmap`."""
+    box: as in `heatmap`; largest: see `LARGEST`."""
     layout = layout_of(relevance.shape)
     net = channels_last(relevance, str(layout)).sum(axis=-1, dtype=np.float64)
     below = picture_of(values, layout) if picture is None else np.asarray(picture, np.uint8)
-    step = -(-max(net.shape) // LARGEST)
+    step = -(-max(net.shape) // largest)
     sides = [-(-side // step) for side in net.shape]
     corners = None if box is None else np.array(in_pixels(box, net.shape)) / step
     net = _blocks(net, step).sum(axis=(1, 3))
@@ -56,7 +60,7 @@ def image(
     still = [
         tag(
             "figure",
-            tag("div", void("img", src=png(pixels), alt=f"{word} of {name}", class_=f"layer{crisp}", **size),
+            tag("div", void("img", src=small(pixels), alt=f"{word} of {name}", class_=f"layer{crisp}", **size),
                 frame, class_="frame"),
             tag("figcaption", {"overlay": "relevance over the input", "map": "relevance"}.get(word, word)),
         )
@@ -80,6 +84,11 @@ def image(
     return tag(
         "div", live, tag("div", *still, class_="still"), legend, class_="image", data_stops=" ".join(stops())
     )
+
+
+def side(count: int) -> int:
+    """Pixels of a side that each of so many pictures on one page may have."""
+    return min(LARGEST, math.isqrt(int(ALL / max(count, 1))))
 
 
 def packed(relevance: Array) -> npt.NDArray[np.uint8]:

@@ -10,8 +10,8 @@ from importlib.resources import files
 
 from starlette.responses import Response
 
+from onnxdtd.report.document import assets, digest
 from onnxdtd.report.markup import Markup, tag, void
-from onnxdtd.report.page import assets, digest
 
 ASSETS = ("view.css", "view.js", "view.html")
 

@@ -234,7 +234,7 @@ def test_the_folder_holds_everything(tmp_path: Path) -> None:
     folder = comparison.save(tmp_path / "out")
     document = json.loads((folder / "compare.json").read_text())
     assert document["schema"] == "onnxdtd.compare/1"
-    assert document["files"] == ["compare.json", "compare.png", "relevance.npz"]
+    assert document["files"] == ["compare.json", "compare.png", "inputs.npz", "relevance.npz"]
     assert [t["target"] for t in document["targets"]] == ["class 3 '3'", "class 5 '5'"]
     assert document["targets"][0]["methods"]["dtd"]["share"] == pytest.approx(1, abs=1e-5)
     assert document["targets"][0]["similarity"]["cosine"][0][1] == comparison.similarity[0]["cosine"][0, 1]

@@ -27,7 +27,7 @@ def test_the_summary(cli: Cli, tmp_path: Path) -> None:
     assert "100.0%" in out
     for words in ("cosine\n", "rank correlation (Spearman)\n", "overlap of the top 10 %\n", "forward passes"):
         assert out.count(words) >= 2
-    assert "written  onnxdtd-compare: compare.json, compare.png, relevance.npz" in out
+    assert "written  onnxdtd-compare: compare.json, compare.png, inputs.npz, relevance.npz" in out
     with Image.open(tmp_path / "onnxdtd-compare" / "compare.png") as picture:
         assert min(picture.size) > 400
 

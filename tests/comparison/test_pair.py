@@ -74,7 +74,7 @@ def test_the_command_line(
     assert "cosine -0.124" in out
     code, out, _ = run(*words, "--json")
     document = json.loads(out)
-    assert document["files"] == ["pair.json", "pair.png", "relevance.npz"]
+    assert document["files"] == ["inputs.npz", "pair.json", "pair.png", "relevance.npz"]
     assert [model["name"] for model in document["models"]] == ["one", "other"]
     assert document["targets"][0]["similarity"]["cosine"] == pytest.approx(-0.124, abs=1e-3)
     with Image.open(tmp_path / "out" / "pair.png") as picture:

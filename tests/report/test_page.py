@@ -8,7 +8,6 @@ import hashlib
 import html
 import json
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -23,35 +22,8 @@ from onnxdtd.report.markup import data, escape
 from onnxdtd.report.picture import image, packed
 from tests.support.command_line import DIGIT, DIGIT_MODEL, Cli, array, command_line, dense
 from tests.support.model_text import model
+from tests.support.page import HOSTILE, Reader
 from tests.support.paths import MODELS
-
-HOSTILE = (
-    "</script><script>alert(1)</script>\"' onload=x \x1b[31m\u202ekcatta\u2066&lt;<img src=//evil.example>"
-)
-
-
-class Reader(HTMLParser):
-    """Tags, attributes and text of a page."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-        self.attributes: list[tuple[str, str]] = []
-        self.text: list[str] = []
-        self.inside = ""
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.attributes += [(name, value or "") for name, value in attributes]
-        self.inside = tag
-
-    def handle_endtag(self, tag: str) -> None:
-        self.inside = ""
-
-    def handle_data(self, text: str) -> None:
-        if self.inside not in ("script", "style"):
-            self.text.append(text)
 
 
 @pytest.fixture
@@ -229,7 +201,7 @@ def test_what_the_command_refuses(cli: Cli, tmp_path: Path) -> None:
         (("m.onnx",), "no INPUT is given"),
         (("m.onnx", "a.npy", "-o", "m.onnx"), "no HTML file by its name"),
         (("m.onnx", "a.npy", "-o", "mine.html"), "is no report of onnxdtd"),
-        ((".",), "holds no explanation.json"),
+        ((".",), "holds no result of onnxdtd"),
     ):
         code, _, err = cli("report", *arguments)
         assert (code, words in err) == (2, True), err
