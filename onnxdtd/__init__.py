@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from onnxdtd.audit import AUDITS, AuditReport, Finding, run_audit
     from onnxdtd.comparison import NEIGHBOURS, Comparison, compare, compare_models
     from onnxdtd.compiled.explainer_model import CompiledModel, compile
-    from onnxdtd.conservation import Conservation, NodeReport
+    from onnxdtd.conservation import Conservation
     from onnxdtd.datasets import Ray, Results, Store, Tally, batch
     from onnxdtd.each import explain_each
     from onnxdtd.explanation import Explanation
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from onnxdtd.lessons import Clusters, Concepts, Lesson, cluster, concepts, summarise
     from onnxdtd.methods import METHODS
     from onnxdtd.metrics import METRICS, Evaluation, evaluate
+    from onnxdtd.node_report import NodeReport
     from onnxdtd.ops import OPS
     from onnxdtd.passes import PASSES, Explainer, explain
     from onnxdtd.predict import predict_fn
@@ -87,7 +88,7 @@ _LATER = {
     "Explanation": "onnxdtd.explanation",
     "Finding": "onnxdtd.audit",
     "Lesson": "onnxdtd.lessons",
-    "NodeReport": "onnxdtd.conservation",
+    "NodeReport": "onnxdtd.node_report",
     "Preprocess": "onnxdtd.inputs",
     "Ray": "onnxdtd.datasets",
     "Results": "onnxdtd.datasets",

@@ -17,11 +17,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from onnxdtd.conservation import Conservation, NodeReport
+from onnxdtd.conservation import Conservation, lost
 from onnxdtd.errors import TargetError, UsageError
 from onnxdtd.folder import write_folder
 from onnxdtd.inputs.tokenizer import Tokenizer, spelling_of
 from onnxdtd.kept import KeptTables, tables
+from onnxdtd.node_report import NodeReport, Numbers
 from onnxdtd.npz import write_arrays
 from onnxdtd.pictures import drawing_room
 from onnxdtd.records import ARRAYS, SCHEMA, document_of, printed, read_fields
@@ -47,10 +48,10 @@ class Explanation:
     names of a table's columns. kept: the relevance that arrived at values inside the model, each shaped like its
     value, where `keep` asked for it. only: the channels that it was restricted to, by value and axis. start: the
     values at which it started, if not at the target. past: those of the explained inputs that hold what a decoder
-    has read before. masks: the inputs that say what counts, and are given no relevance. texts: of inputs of tokens,
-    how each sample's are written. extras: what a method of many passes found out besides: numbers, words, or lists
-    with one for each sample. findings, sentence: how far to trust it, by the cheapest audits (docs/audit.md); empty
-    where none were run.
+    has read before. masks: the inputs that say what counts, and get no relevance. texts: of inputs of tokens, how
+    each sample's are written. constants: of engine onnx, without nodes: what those of each kind took, of each
+    sample. extras: what a method of many passes tells besides: numbers, words, or lists with one for each sample.
+    findings, sentence: how far to trust it, by the cheapest audits (docs/audit.md); empty where none were run.
     """
 
     inputs: Mapping[str, Array]
@@ -81,6 +82,7 @@ class Explanation:
     past: tuple[str, ...] = ()
     masks: tuple[str, ...] = ()
     texts: Mapping[str, tuple[Spelling, ...]] = dataclasses.field(default_factory=dict)
+    constants: Mapping[str, Numbers] = dataclasses.field(default_factory=dict)
     extras: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     findings: tuple[Mapping[str, Any], ...] = ()
     sentence: str = ""
@@ -89,14 +91,13 @@ class Explanation:
     def conservation(self) -> Conservation:
         """What started, arrived and was lost: in total, node by node, and of each sample."""
         arrays, count = [*self.relevance.values()], len(self.seed)
-        arrived = math.fsum(float(np.sum(r, dtype=np.float64)) for r in arrays)
-        lost = math.fsum(amount for node in self.nodes for amount in node.lost.values())
         each, sizes = (sum(sum_by_sample(part(r), count) for r in arrays) for part in (np.asarray, np.abs))
         return Conservation(
             target=float(np.sum(self.seed, dtype=np.float64)),
-            relevance=arrived,
-            lost=lost,
+            relevance=math.fsum(float(np.sum(r, dtype=np.float64)) for r in arrays),
+            lost=lost(self.nodes, self.constants),
             nodes=self.nodes,
+            kinds=self.constants,
             targets=tuple(map(float, self.seed)),
             relevances=tuple(map(float, np.broadcast_to(each, count))),
             size=math.fsum(float(np.sum(np.abs(r), dtype=np.float64)) for r in arrays),

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from onnxdtd.conservation import NodeReport
 from onnxdtd.errors import InputError
 from onnxdtd.folder import MANIFEST, plain, read_manifest
 from onnxdtd.hints import misfit
+from onnxdtd.node_report import NodeReport
 from onnxdtd.npz import describe, read_arrays
 from onnxdtd.tokens import Spelling
 
@@ -52,6 +52,7 @@ def read_fields(directory: str | Path, of: type) -> dict[str, Any]:
         document = {
             "past": [],
             "masks": [],
+            "constants": {},
             "texts": {},
             "features": None,
             **document,
@@ -65,6 +66,9 @@ def read_fields(directory: str | Path, of: type) -> dict[str, Any]:
         fields["target"] = tuple(tuple(map(tuple, indices)) for indices in document["target"])
         for name in ("target_value", "seed"):
             fields[name] = np.array([float(value) for value in document[name]])
+        fields["constants"] = {
+            kind: tuple(map(float, amounts)) for kind, amounts in document["constants"].items()
+        }
         fields["nodes"] = tuple(NodeReport.read(node) for node in document["nodes"])
         fields.update({name: tuple(document[name]) for name in TUPLES})
         fields["texts"] = {
@@ -94,6 +98,8 @@ def _refuse(fields: Mapping[str, Any], of: type) -> None:
     if strange or fields["output"] not in fields["outputs"]:
         raise ValueError(f"'{(strange or ['output'])[0]}' is not among the arrays")
     count = len(fields["target"])
+    if not {len(amounts) for amounts in fields["constants"].values()} <= {count}:
+        raise ValueError("'constants' has another number of samples")
     if {len(fields["target_value"]), len(fields["seed"])} != {count} or len(fields["corners"]) not in (
         0,
         count,

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy.typing as npt
 
-from onnxdtd.conservation import CLAIMS, NodeReport
 from onnxdtd.domains.propagation import Range
 from onnxdtd.explanation import Explanation
 from onnxdtd.inputs import spelled
 from onnxdtd.loaded import VERSIONS, Loaded
+from onnxdtd.node_report import CLAIMS, NodeReport
 from onnxdtd.plan.focus import Focus
 from onnxdtd.plan.masks import counted, masks, texts
 from onnxdtd.plan.past import past
@@ -115,10 +115,11 @@ def explanation_of(
         engine=run.engine,
         provider=provider,
         nodes=reports,
+        constants=outcome.constants,
         model=loaded.facts,
         notes=(*run.plan.graph.notes, *filter(None, (note, loaded.first_input.note))),
         warnings=(
-            *remarks(plan, feeds, stated, started, outcome.relevance, _causes(reports)),
+            *remarks(plan, feeds, stated, started, outcome.relevance, _causes(reports, outcome.constants)),
             *scaling(plan, loaded, feeds, stated, outcome.logits),
             *ledger.alarm(started),
         ),
@@ -128,9 +129,9 @@ def explanation_of(
     )
 
 
-def _causes(reports: Iterable[NodeReport]) -> dict[str, float]:
+def _causes(reports: Iterable[NodeReport], constants: Mapping[str, Sequence[float]]) -> dict[str, float]:
     """What was lost to each cause, at all nodes; constants by what they are called."""
-    lost: Counter[str] = Counter()
+    lost = Counter({kind: sum(amounts) for kind, amounts in constants.items()})
     for report in reports:
         lost.update({cause: amount for cause, amount in report.lost.items() if cause not in CLAIMS})
         lost.update(report.constants)

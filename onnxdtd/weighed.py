@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from onnxdtd.errors import TargetError
 from onnxdtd.explanation import Explanation
+from onnxdtd.node_report import Numbers
 from onnxdtd.plan.target import Function, Target, Weights
 from onnxdtd.types import Array
 
@@ -50,6 +51,7 @@ def _sum(parts: list[Explanation]) -> Explanation:
             target_value=whole.target_value + part.target_value,
             seed=whole.seed + part.seed,
             nodes=(*whole.nodes, *part.nodes),
+            constants=_each(whole.constants, part.constants),
             warnings=(*whole.warnings, *(w for w in part.warnings if w not in whole.warnings)),
         )
     return whole
@@ -57,3 +59,8 @@ def _sum(parts: list[Explanation]) -> Explanation:
 
 def _added(some: Mapping[str, Array], more: Mapping[str, Array]) -> dict[str, Array]:
     return {**some, **{name: some[name] + r if name in some else r for name, r in more.items()}}
+
+
+def _each(some: Mapping[str, Numbers], more: Mapping[str, Numbers]) -> dict[str, Numbers]:
+    own = {kind: tuple(map(sum, zip(some[kind], a, strict=True))) for kind, a in more.items() if kind in some}
+    return {**some, **more, **own}

@@ -23,7 +23,7 @@ FLOORS = [
     {"demo", "disk", "entries", "errors", "evaluator", "hints", "pictures", "printing", "types", "version"},
     {"deadline", "durable", "memory", "origin", "registry"},
     {"npz", "owned", "primitives"}, {"linear"}, {"model"},
-    {"domains"}, {"ops", "rules"}, {"methods"}, {"arrow", "folder", "kept", "tokens"}, {"inputs"},
+    {"domains"}, {"ops", "rules"}, {"methods"}, {"arrow", "folder", "kept", "node_report", "tokens"}, {"inputs"},
     {"conservation", "plan", "settings"}, {"records", "walk"},
     {"compiled"}, {"calls", "explanation", "loaded", "remarks", "runs"}, {"engines", "scaling", "weighed"},
     {"results"},

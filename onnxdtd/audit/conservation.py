@@ -9,8 +9,9 @@ import numpy.typing as npt
 
 from onnxdtd.audit.finding import Finding, percent
 from onnxdtd.audit.probe import Probe
-from onnxdtd.conservation import Conservation, NodeReport
+from onnxdtd.conservation import Conservation
 from onnxdtd.explanation import Explanation, sum_by_sample
+from onnxdtd.node_report import NodeReport
 from onnxdtd.plan.plan import Plan
 from onnxdtd.reading import GROWS, grown
 from onnxdtd.registry import audit

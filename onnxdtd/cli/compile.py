@@ -57,6 +57,14 @@ def compile(
             help="What rules make of weights: store it, or derive it from the model's own when a session starts.",
         ),
     ] = "store",
+    constants: Annotated[
+        bool,
+        typer.Option(
+            "--constants",
+            help="The file also returns onnxdtd/constants (N, kinds): what biases, norm shifts, position embeddings "
+            "... take of each sample; the metadata name the columns.",
+        ),
+    ] = False,
     json_: options.Json = False,
 ) -> str:
     """Write one ONNX model that predicts and explains: the relevance pass, compiled."""
@@ -79,5 +87,6 @@ def compile(
         },
         weights,
         like,
+        constants,
         as_json=json_,
     )

@@ -26,6 +26,7 @@ def compile(
     options: Mapping[str, Any],
     weights: Any,
     like: Path | None,
+    constants: bool,
     *,
     as_json: bool,
 ) -> str:
@@ -45,7 +46,8 @@ def compile(
     faults.stop()
     assert explainer is not None  # or there was a fault
     settings = {name: value for name, value in options.items() if name not in ("fixed", "background")}
-    made = onnxdtd.compile(explainer.graph, path, target=question, output=output, weights=weights, **settings)
+    settings |= {"weights": weights, "constants": constants}
+    made = onnxdtd.compile(explainer.graph, path, target=question, output=output, **settings)
     if not as_json:
         return _summary(made)
     message("\n".join(f"warning: {text}" for text in made.warnings))

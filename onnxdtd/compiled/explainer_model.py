@@ -81,6 +81,7 @@ def compile(
     mask: Sequence[str] | str | None = None,
     positions: Literal["absorb", "token"] = "absorb",
     like: Like = None,
+    constants: bool = False,
 ) -> CompiledModel:
     """Write (x, target) -> (outputs, relevance) as one ONNX model that needs onnxruntime and nothing else.
 
@@ -98,7 +99,8 @@ def compile(
     (such as W+) is stored, or derived in the graph from the model's own, which takes no room. method, input_range,
     bias, rules, fixed, mask, positions: as in `Explainer`. like: an input, or the file of one; where the model has
     branches that an input decides, those that it takes are compiled, and the file returns `onnxdtd/valid` as well:
-    one boolean, true where its own input takes them too.
+    one boolean, true where its own input takes them too. constants: it also returns `onnxdtd/constants` (N, kinds),
+    what biases, norm shifts, position embeddings ... took of each sample; the metadata name the columns.
 
     The model is written in canonical form, as it is explained: constants folded, BatchNormalization merged into its
     neighbour (outputs agree to rounding). All other nodes and names are the model's; what is added starts with
@@ -126,7 +128,7 @@ def compile(
     refuse_open(graph, graph.outputs if output is None else (output,))
 
     def written(newer: Graph) -> CompiledModel:
-        return write_compiled(plan_for(newer, output), start, Path(path), source, weights)
+        return write_compiled(plan_for(newer, output), start, Path(path), source, weights, constants)
 
     try:
         return written(upgrade(graph))
@@ -164,7 +166,12 @@ def _question(graph: Graph, target: Any) -> Target:
 
 
 def write_compiled(
-    plan: Plan, start: Start, path: Path, source: Path | None, weights: Literal["store", "derive"] = "store"
+    plan: Plan,
+    start: Start,
+    path: Path,
+    source: Path | None,
+    weights: Literal["store", "derive"] = "store",
+    constants: bool = False,
 ) -> CompiledModel:
     """Compile a plan and write the file; `source` is the model's, which is never overwritten."""
     if weights not in WEIGHTS:
@@ -172,7 +179,7 @@ def write_compiled(
     check_path(path, source)
     plan = confirmed(plan)
     check_target(Target(plan.output, start.index), plan.graph.value(plan.target).shape)
-    compiled = compile_plan(plan, start, weights)
+    compiled = compile_plan(plan, start, weights, constants)
     fixed = ",".join(map(str, start.index)) if start.index else "top"
     fixed = fixed if start.form is None else described(start.form)
     target = fixed if start.kind == "fixed" else start.kind
@@ -221,6 +228,7 @@ def _metadata(plan: Plan, compiled: Compiled, target: str, weights: str) -> dict
         "onnxdtd/output": plan.output,
         "onnxdtd/explained": plan.target,
         "onnxdtd/relevance": json.dumps(dict(compiled.relevance)),
+        "onnxdtd/constants": json.dumps(compiled.kinds),
         "onnxdtd/weights": weights,
         "onnxdtd/opset": str(graph.opsets[""]),
         "onnxdtd/source_sha256": graph.sha256,

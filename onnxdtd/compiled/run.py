@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from onnx import helper
 
+from onnxdtd.compiled.constants import CONSTANTS, by_kind
 from onnxdtd.compiled.ready import Ready
 from onnxdtd.compiled.sessions import CacheDir, ready
 from onnxdtd.compiled.start import COEFFICIENTS
@@ -102,7 +103,8 @@ class OnnxWalker:
         arrived = {name: values[output] for name, output in walk.relevance.items()}
         relevance = {name: arrived[name] for name in self.plan.inputs}
         kept = {name: arrived[name] for name in self.plan.inside.keep}
-        return Outcome(outputs, values[walk.logits], seed, relevance, kept)
+        made = by_kind(walk.kinds, values[CONSTANTS], len(seed.elements)) if walk.kinds else {}
+        return Outcome(outputs, values[walk.logits], seed, relevance, kept, constants=made)
 
     def _inside(self, focus: Focus, feeds: Arrays) -> dict[str, npt.NDArray[Any]]:
         """What is fed for values inside the model: the relevance that starts there, and where it goes on."""

@@ -108,6 +108,6 @@ def _made(plan: Plan, made: str, cache_dir: CacheDir, what: Start, providers: Se
 
 def _compiled(plan: Plan, what: Start) -> Compiled:
     # What rules make of weights onnxruntime makes as well while it starts, and lays it out in its own way at once.
-    compiled = compile_plan(confirmed(plan), what, "derive")
+    compiled = compile_plan(confirmed(plan), what, "derive", True)
     guard(compiled.model.graph, compiled.constants, plan.graph.max_steps)
     return compiled

@@ -24,6 +24,7 @@ import onnx
 from google.protobuf.message import DecodeError
 from onnx import helper, numpy_helper
 
+from onnxdtd.compiled.constants import CONSTANTS
 from onnxdtd.compiled.trace import Compiled
 from onnxdtd.disk import open_regular, parsed_json
 from onnxdtd.model.external import is_external, tensors
@@ -114,7 +115,7 @@ def packed(compiled: Compiled, name: str, constants: Arrays) -> bytes:
     the other fields and the names of the weights that are the model's."""
     model = onnx.ModelProto()
     model.CopyFrom(compiled.model)
-    facts = {field: getattr(compiled, field) for field in _FIELDS} | {"given": []}
+    facts = {field: getattr(compiled, field) for field in (*_FIELDS, "kinds")} | {"given": []}
     for key, array in compiled.constants.items():
         if constants.get(key) is array:
             facts["given"].append(key)
@@ -139,10 +140,14 @@ def unpacked(data: bytes, name: str, constants: Arrays) -> Compiled:
     given = {key: constants[key] for key in facts["given"]}
     del model.graph.initializer[:], model.metadata_props[:]
     fields = {field: facts[field] for field in _FIELDS}
+    kinds = tuple(facts.get("kinds", ()))  # which walks of earlier versions do not tell
     made = {value for node in model.graph.node for value in node.output}
+    columns = [v.type.tensor_type.shape.dim[-1].dim_value for v in model.graph.output if v.name == CONSTANTS]
+    if kinds and columns != [len(kinds)]:
+        raise ValueError("its constants are of other kinds")
     if not {fields["logits"], *fields["relevance"].values()} <= {*made, *(i.name for i in model.graph.input)}:
         raise ValueError("its facts are of another model")
-    return Compiled(model, {**given, **own}, **{**fields, "shape": tuple(fields["shape"])})
+    return Compiled(model, {**given, **own}, **{**fields, "shape": tuple(fields["shape"]), "kinds": kinds})
 
 
 def _sum(name: str, content: bytes | memoryview) -> bytes:

@@ -17,13 +17,14 @@ import numpy.typing as npt
 import onnx
 from onnx import helper
 
+from onnxdtd.compiled.constants import CONSTANTS, Constants
 from onnxdtd.compiled.derive import Weights, derive
 from onnxdtd.compiled.order import walk_last
 from onnxdtd.compiled.start import RUNTIME, Start, masks_inside, start, starts_inside
 from onnxdtd.compiled.steps import plain_steps
 from onnxdtd.compiled.valid import VALID, valid
 from onnxdtd.errors import UnsupportedError
-from onnxdtd.linear import Claim, Site, ignore
+from onnxdtd.linear import Claim, Site
 from onnxdtd.model.graph import Graph
 from onnxdtd.model.loops import recording
 from onnxdtd.model.point import Point
@@ -44,7 +45,8 @@ class Compiled:
     """model: without initializers; constants: its initializers; logits: the name of the explained value; relevance:
     the output that holds the relevance of each input, and of each value that is kept; target_input: the input that
     names the target or carries the seed, "" where there is none; shape: of the explained value; starts, masks: the
-    inputs that carry the relevance which begins at a value inside, and where it goes on."""
+    inputs that carry the relevance which begins at a value inside, and where it goes on. kinds: of constants, one
+    for each column of the output `CONSTANTS`."""
 
     model: onnx.ModelProto
     constants: Mapping[str, npt.NDArray[Any]]
@@ -54,12 +56,16 @@ class Compiled:
     shape: tuple[Dimension, ...]
     starts: Mapping[str, str] = field(default_factory=dict)
     masks: Mapping[str, str] = field(default_factory=dict)
+    kinds: tuple[str, ...] = ()
 
 
-def compile_plan(plan: Plan, what: Start = RUNTIME, weights: Weights = "all") -> Compiled:
+def compile_plan(
+    plan: Plan, what: Start = RUNTIME, weights: Weights = "all", constants: bool = False
+) -> Compiled:
     """Trace the walk of a plan.
 
-    what: is explained, see `start`. weights: which of those that rules make are stored, see `derive`. Raises
+    what: is explained, see `start`. weights: which of those that rules make are stored, see `derive`. constants:
+    whether the graph tells what constants take, see `Constants`. Raises
     UnsupportedError where an op cannot be traced, a rank or a size that the walk needs is not known, or the opset is
     too old.
     """
@@ -82,7 +88,8 @@ def compile_plan(plan: Plan, what: Start = RUNTIME, weights: Weights = "all") ->
     seen: dict[Any, Any] = {}
     steps = tuple(_folding(step, seen) for step in plan.steps)
     begin = seed if starts else seed[plan.target]
-    arrived = _walked(replace(plan, steps=steps), values, begin, kept, masks)
+    books = Constants(plan, *next(iter(seed.items())))
+    arrived = _walked(replace(plan, steps=steps), values, begin, kept, masks, books)
     derive(tracer, kept, seen, weights)
     relevance = {name: f"relevance/{name}" for name in arrived}
     for name, r in arrived.items():
@@ -94,14 +101,18 @@ def compile_plan(plan: Plan, what: Start = RUNTIME, weights: Weights = "all") ->
     if graph.all_conditions:
         ends.append(VALID)
         model.graph.output.append(valid(graph, tracer))
+    if constants and books.kinds:
+        ends.append(CONSTANTS)
+        model.graph.output.append(books.write(tracer))
     begins = [traced.name for traced in seed.values()]
     nodes, used = alive(walk_last(tracer, tracer.nodes, begins), ends)
     model.graph.node.extend(nodes)
     model.graph.input.extend(helper.make_value_info(traced.name, traced.type_proto) for traced in asked)
-    constants = {name: a for name, a in tracer.constants.items() if name in used} | dict(graph.constants)
+    stored = {name: a for name, a in tracer.constants.items() if name in used} | dict(graph.constants)
     target_name = target_input.name if target_input is not None else ""
-    names = [{value: traced.name for value, traced in group.items()} for group in (starts, masks)]
-    return Compiled(model, constants, plan.target, relevance, target_name, values[plan.target].shape, *names)
+    begun, restricted = ({value: traced.name for value, traced in group.items()} for group in (starts, masks))
+    shape = values[plan.target].shape
+    return Compiled(model, stored, plan.target, relevance, target_name, shape, begun, restricted, books.kinds)
 
 
 def _walked(
@@ -110,18 +121,19 @@ def _walked(
     seed: Any,
     kept: MutableMapping[Any, Any],
     masks: Mapping[str, Traced],
+    books: Constants,
 ) -> dict[str, Any]:
     """The walk, and what it keeps inside; whatever cannot be traced is refused by the node where that happens."""
     reached: list[Step] = []
 
     def note(step: Step, output: str) -> Claim:
         reached.append(step)
-        return ignore
+        return books.listen(step, output)
 
+    inner: dict[str, Any] = {}
+    ways: dict[str, Any] = {"kept": kept, "free": False, "masks": masks, "inner": inner}
     try:
-        inner: dict[str, Any] = {}
-        arrived = walk(plan, dict(values), seed, kept=kept, ledger=note, free=False, masks=masks, inner=inner)
-        return arrived | inner
+        return walk(plan, dict(values), seed, ledger=note, rows=books, **ways) | inner
     except (RuntimeError, ValueError, IndexError) as error:  # onnx's inference raises the first
         line = (str(error).strip().splitlines() or [type(error).__name__])[0]
         where = describe(plan.graph, reached[-1].node)

@@ -78,7 +78,7 @@ class Embedded:
         arrived = walk.one_pass(self.base.inputs, Target(self.base.output), start=start).relevance
         relevance = {**arrived, **{name: r for name, r in e.relevance.items() if name in self.base.relevance}}
         return dataclasses.replace(
-            self.base, method=e.method, relevance=relevance, seed=e.seed, nodes=(), extras=e.extras,
+            self.base, method=e.method, relevance=relevance, seed=e.seed, nodes=(), constants={}, extras=e.extras,
             warnings=tuple(dict.fromkeys((*self.base.warnings, *e.warnings))),
         )  # fmt: skip
 

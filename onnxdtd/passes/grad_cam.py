@@ -116,6 +116,7 @@ def _map(
         relevance=relevance,
         seed=np.asarray(base.target_value, np.float64),
         nodes=(),
+        constants={},
         warnings=(*base.warnings, *undefined, *empty),
         extras={"feature_map": name, "feature_map_shape": list(features.shape[1:])},
     )

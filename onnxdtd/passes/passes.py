@@ -145,6 +145,7 @@ class Passes:
             relevance=self.split(relevance),
             seed=np.asarray(seed, np.float64),
             nodes=(),
+            constants={},
             warnings=(*self.base.warnings, *warnings),
             extras=extras,
         )

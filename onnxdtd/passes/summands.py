@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from onnxdtd.conservation import NodeReport, Samples
 from onnxdtd.errors import UnsupportedError
 from onnxdtd.explainer import Explainer
 from onnxdtd.explanation import Explanation
@@ -17,6 +16,7 @@ from onnxdtd.linear import Site
 from onnxdtd.model.point import Point
 from onnxdtd.model.trees.forest import Forest
 from onnxdtd.model.trees.read import forest_at
+from onnxdtd.node_report import NodeReport, Samples
 from onnxdtd.plan.batch import samples
 from onnxdtd.plan.origins import MIXED, looks_up, origins, refuse_moved_samples
 from onnxdtd.plan.plan import Plan
@@ -61,6 +61,7 @@ def as_a_sum(
         relevance=relevance,
         seed=value,
         nodes=(_books(plan, method, value, relevance),),
+        constants={},
         extras={"constant": (value - total.sum(axis=1)).tolist()},
     )
 

@@ -70,7 +70,7 @@ def without_tokens(
     sums = sum(losses.reshape(count, -1).sum(axis=1) for losses in relevance.values())
     extras = {"occlude": occlude, "sum_of_losses": np.asarray(sums).tolist()}
     return dataclasses.replace(
-        base, method="occlusion", relevance=relevance, seed=whole, nodes=(), extras=extras
+        base, method="occlusion", relevance=relevance, seed=whole, nodes=(), constants={}, extras=extras
     )
 
 

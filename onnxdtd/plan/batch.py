@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -45,6 +45,22 @@ def batch_axis(
     return None if count == 1 or fixed_vector else 0
 
 
+def stated_axis(graph: Graph, value: str) -> int | None:
+    """The same as far as the shapes that the model states tell, before a run: where sizes are open, the one axis that
+    has the name of the inputs' batch axis, else axis 0."""
+    sizes = graph.value(value).shape or ()
+    shapes = {name: graph.value(name).shape or () for name in graph.inputs}
+    stated: Any = [sizes, *shapes.values()]
+    if all(isinstance(size, int) for shape in stated for size in shape):
+        feeds = {name: np.broadcast_to(0, shape) for name, shape in zip(shapes, stated[1:], strict=True)}
+        return batch_axis(graph, value, stated[0], feeds)
+    named = next((shapes[name][axis] for name, axis in _called_so(shapes)), None)
+    name = named or _leading(next(iter(shapes.values()), ()))
+    if sizes and name is not None and sizes.count(name) == 1:
+        return sizes.index(name)
+    return 0 if sizes else None
+
+
 def samples_first(array: npt.NDArray[Any], axis: int | None) -> npt.NDArray[Any]:
     """A view with the samples on axis 0, of length 1 where there is no batch axis."""
     return array[None] if axis is None else np.moveaxis(array, axis, 0)
@@ -71,14 +87,24 @@ def as_it_was(array: npt.NDArray[Any], axis: int | None) -> npt.NDArray[Any]:
 def _batch(graph: Graph, feeds: Mapping[str, npt.NDArray[Any]]) -> tuple[str | None, int]:
     """Name (None where it has none) and length of the inputs' batch axis."""
     shapes = {name: graph.value(name).shape or () for name in graph.inputs}
-    for name, sizes in shapes.items():
-        for axis, size in enumerate(sizes):
-            if isinstance(size, str) and size.lower() in NAMES and np.ndim(feeds[name]) == len(sizes):
-                return size, feeds[name].shape[axis]
+    for name, axis in _called_so(
+        {n: sizes for n, sizes in shapes.items() if np.ndim(feeds[n]) == len(sizes)}
+    ):
+        return str(shapes[name][axis]), feeds[name].shape[axis]
     first = next(iter(feeds))
-    sizes = shapes.get(first, ())
-    leading = sizes[0] if sizes else None
-    return (leading if isinstance(leading, str) else None), len(feeds[first]) if np.ndim(feeds[first]) else 1
+    return _leading(shapes.get(first, ())), len(feeds[first]) if np.ndim(feeds[first]) else 1
+
+
+def _called_so(shapes: Mapping[str, Sequence[Dimension]]) -> Iterator[tuple[str, int]]:
+    """The axes that are called as exporters call the batch axis."""
+    for name, sizes in shapes.items():
+        yield from (
+            (name, i) for i, size in enumerate(sizes) if isinstance(size, str) and size.lower() in NAMES
+        )
+
+
+def _leading(sizes: Sequence[Dimension]) -> str | None:
+    return sizes[0] if sizes and isinstance(sizes[0], str) else None
 
 
 def _is_fixed(graph: Graph) -> bool:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from onnxdtd.conservation import CLAIMS, PADDING, Conservation
+from onnxdtd.conservation import Conservation
 from onnxdtd.explanation import Explanation
+from onnxdtd.node_report import CLAIMS, PADDING
 from onnxdtd.registry import METHODS, PASSES
 
 GROWS = 10
@@ -20,7 +21,7 @@ MEANINGS = {
     "padding": "what fell on borders, where no input is",
     "channels left out": "what went to channels that were not asked about",
     "unaccounted": "what no rule accounts for: an error",
-    "all else": "constants and what rules could hand to nobody; engine numpy tells them apart",
+    "all else": "what rules could hand to nobody; engine numpy tells it apart",
     "baseline": "the number at the input that the method starts from",
     "rest": "what the many passes leave open",
 }

@@ -14,11 +14,11 @@ import onnx
 from onnx import helper
 
 from onnxdtd.compiled.export import write
-from onnxdtd.conservation import NodeReport
 from onnxdtd.errors import UnsupportedError, UsageError
 from onnxdtd.explanation import Explanation
 from onnxdtd.model import external
 from onnxdtd.model.graph import Graph
+from onnxdtd.node_report import NodeReport
 from onnxdtd.owned import check_owned
 from onnxdtd.printing import printable, shortened
 from onnxdtd.version import __version__

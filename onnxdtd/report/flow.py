@@ -8,8 +8,8 @@ from functools import cached_property
 
 import networkx as nx
 
-from onnxdtd.conservation import NodeReport
 from onnxdtd.explanation import Explanation
+from onnxdtd.node_report import NodeReport
 
 TARGET = "target"
 

@@ -15,10 +15,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+import numpy as np
+
 from onnxdtd.entries import OpEntry
 from onnxdtd.errors import UsageError
 from onnxdtd.linear import Site
-from onnxdtd.primitives import at_hand, beyond, equal, near_zero, quotient, unless_zero
+from onnxdtd.primitives import at_hand, beyond, cast_like, equal, near_zero, quotient, unless_zero, where
 from onnxdtd.rules.algebra import Entries, by_weights, factor_of, is_zero, plus, product_of, times
 from onnxdtd.rules.claims import claim_bias, claim_sum
 from onnxdtd.rules.maps import identity, negative, ones, positive, zero
@@ -232,7 +234,7 @@ def _spread(site: Site, shares: list[Any], r: Any) -> list[Any]:
         reach = part if reach is None else reach + part
     q = quotient(r, reach, dead)
     # Where nothing is in reach, the window lies in the padding.
-    site.lost("border", r, lambda: dead & near_zero(reach), 1.0)
+    site.lost("border", r, lambda: where(dead, cast_like(near_zero(reach), r), np.zeros((), r.dtype)), 1.0)
     return [s + m.adjoint(m.weights, q) for s, m in zip(shares, site.maps, strict=True)]
 
 

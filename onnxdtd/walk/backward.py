@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -39,19 +39,30 @@ def tell_nobody(step: Step, output: str) -> Claim:
     return ignore
 
 
+class Rows(Protocol):
+    """Who adds up losses in a graph that is being written: those of a loop's body leave it as rows."""
+
+    def inside(self, iteration: Callable[[], None]) -> list[Any]:
+        """What one iteration tells, in arrays that its body hands out."""
+
+    def outside(self, rows: Sequence[Any]) -> None:
+        """Told the same of all iterations, along the first axis of each array."""
+
+
 @dataclass(frozen=True, eq=False)
 class Strand:
     """One of the seeds of a walk, and what comes of it.
 
     seed: relevance of the target, shaped like it; of a plan that starts inside, by the value where it starts.
     observe(step, r, shares): told of each output of a node that relevance reached, after the rule. ledger(step,
-    output): who is told of its losses. inner: filled with what arrives, from all consumers and before a mask, at each
-    value that the plan keeps. flows: what flows, by value.
+    output): who is told of its losses; rows: as an array for each loss of a loop's body. inner: filled with what
+    arrives, from all consumers and before a mask, at each value that the plan keeps. flows: what flows, by value.
     """
 
     seed: Any
     observe: Observer = watch_nothing
     ledger: Listener = tell_nobody
+    rows: Rows | None = None
     inner: MutableMapping[str, Any] = field(default_factory=dict)
     flows: MutableMapping[str, Flow] = field(default_factory=dict)
 
@@ -63,11 +74,12 @@ def walk(
     *,
     observe: Observer = watch_nothing,
     ledger: Listener = tell_nobody,
+    rows: Rows | None = None,
     inner: MutableMapping[str, Any] | None = None,
     **ways: Any,
 ) -> dict[str, Any]:
     """The relevance of each input for one seed; see `walk_all` and `Strand`."""
-    strand = Strand(seed, observe, ledger, {} if inner is None else inner)
+    strand = Strand(seed, observe, ledger, rows, {} if inner is None else inner)
     return walk_all(plan, values, [strand], **ways)[0]
 
 
@@ -175,14 +187,20 @@ class Course:
         def listen(_: Step, value: str) -> Claim:
             return strand.ledger(step, inside(step.node, value))
 
-        def back(trail: Trail, flows: MutableMapping[str, Flow], own: MutableMapping[str, Any]) -> None:
+        def back(trail: Trail, flows: MutableMapping[str, Flow], own: MutableMapping[str, Any]) -> list[Any]:
             body = Course(trail.graph, trail.steps, self.finish, self.kept, False)
-            body.back([Strand(None, ledger=listen, flows=flows)], own)
+            inner = Strand(None, ledger=listen, rows=strand.rows, flows=flows)
+            if strand.rows is not None:
+                return strand.rows.inside(lambda: body.back([inner], own))
+            body.back([inner], own)
+            return []
 
         def keep(begin: str, kept: Any) -> None:
             listen(step, begin)("bias", kept, lambda: np.ones((), kept.dtype), 1.0)
 
-        handed = through(step, masked, values, self.graph.constants, back, keep)
+        handed, rows = through(step, masked, values, self.graph.constants, back, keep)
+        if strand.rows is not None:
+            strand.rows.outside(rows)
         _tell(step, strand, flow, handed)
         return handed
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from onnxdtd.conservation import NodeReport, Samples
+from onnxdtd.node_report import NodeReport, Samples
 from onnxdtd.walk.chunks import side_by_side
 from onnxdtd.walk.outcome import Outcome
 

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from onnxdtd.conservation import NodeReport, Samples
 from onnxdtd.linear import ROUNDING, Claim
 from onnxdtd.model.node import INSIDE
+from onnxdtd.node_report import NodeReport, Samples
 from onnxdtd.plan.batch import batch_axis
 from onnxdtd.plan.plan import Plan
 from onnxdtd.plan.step import Step

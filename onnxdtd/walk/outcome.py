@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -24,7 +24,7 @@ SUMS_BYTES = 1 << 28
 class Outcome:
     """outputs: of the model. logits: the explained value. seed: what of it is explained. relevance: of each float
     input. kept: of each value that the plan keeps. begun: where relevance started inside, of each sample, how
-    much."""
+    much. constants: what those of each kind took, of each sample, where no books are kept of each node."""
 
     outputs: dict[str, npt.NDArray[Any]]
     logits: npt.NDArray[Any]
@@ -32,6 +32,7 @@ class Outcome:
     relevance: dict[str, npt.NDArray[Any]]
     kept: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
     begun: npt.NDArray[np.float64] | None = None
+    constants: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
 
 @dataclass

@@ -19,8 +19,9 @@ from onnxdtd.plan.step import Step, Trail, everywhere
 from onnxdtd.primitives import at_hand, expand_like, repeat, scan
 from onnxdtd.walk.flow import Flow
 
-Back = Callable[[Trail, MutableMapping[str, Flow], MutableMapping[str, Any]], None]
-"""Carries what flows (by value, in place) through the steps of a body, with the body's values."""
+Back = Callable[[Trail, MutableMapping[str, Flow], MutableMapping[str, Any]], list[Any]]
+"""Carries what flows (by value, in place) through the steps of a body, with the body's values; returns what else the
+body is to hand out, such as sums of losses."""
 
 
 def through(
@@ -30,9 +31,9 @@ def through(
     constants: Mapping[str, Any],
     back: Back,
     keep: Callable[[str, Any], None],
-) -> tuple[Flow, ...]:
-    """What flows on at each slot of a loop. arriving: by output of the loop. keep(begin, r): told of what comes to a
-    state that begins with a constant."""
+) -> tuple[tuple[Flow, ...], Sequence[Any]]:
+    """What flows on at each slot of a loop, and what else `back` returns, of all iterations. arriving: by output of
+    the loop. keep(begin, r): told of what comes to a state that begins with a constant."""
     trail = step.trail
     assert trail is not None
     call, node = trail.call, trail.call.node
@@ -59,7 +60,7 @@ def through(
         for (name, kind), part in seeds:
             flow = Flow(own.get(name), **{kind: part})
             flows[name] = flows[name] + flow if name in flows else flow
-        back(trail, flows, own)
+        more = back(trail, flows, own)
 
         def come(begins: Sequence[str]) -> list[Any]:
             empty = Flow(None)
@@ -68,7 +69,7 @@ def through(
                 p[kind] if kind in p else _nothing(own[begin], dtype) for begin, p in coming for kind in kinds
             ]
 
-        return come([s.begin for s in trail.states]), come(asked)
+        return come([s.begin for s in trail.states]), [*come(asked), *more]
 
     none = Flow(None)
     last = tuple(
@@ -84,7 +85,8 @@ def through(
         first, slices = turn(iteration, last, (*records, *(r for _, _, r in rows)), reverse=True)
     begins = [(s.slot, s.begin) for s in trail.states]
     begins += [(slot, begin) for slot, begin in call.slices if begin in asked]
-    parts = iter((*first, *slices))
+    ends = len(asked) * len(kinds)
+    parts = iter((*first, *slices[:ends]))
     flows = {
         slot: Flow(outer[begin], **dict(zip(kinds, islice(parts, len(kinds)), strict=True)))
         for slot, begin in begins
@@ -92,7 +94,7 @@ def through(
     for slot, begin in begins:
         if slot not in step.slots:
             keep(begin, flows[slot].whole)
-    return tuple(flows[slot] for slot in step.slots)
+    return tuple(flows[slot] for slot in step.slots), slices[ends:]
 
 
 def _nothing(like: Any, dtype: Any) -> Any:

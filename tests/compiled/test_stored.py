@@ -174,6 +174,7 @@ ODD = {
     "another explained value": lambda m: facts(m, logits="none"),
     "no shape": lambda m: facts(m, shape=7),
     "relevance that is a list": lambda m: facts(m, relevance=[1]),
+    "kinds of constants without sums": lambda m: facts(m, kinds=["bias", "another"]),
     "facts nested too deep": nested,
     "an operator that nobody knows": lambda m: setattr(m.graph.node[0], "op_type", "Nothing"),
 }

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from onnxdtd.conservation import NodeReport
 from onnxdtd.explanation import Explanation
+from onnxdtd.node_report import NodeReport
 from onnxdtd.reading import blown_up, caption, shares, shows, title, unit
 from onnxdtd.reading.shows import in_pixels
 from onnxdtd.render import save_heatmap

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from onnxdtd.conservation import Conservation, NodeReport
+from onnxdtd.conservation import Conservation
 from onnxdtd.errors import InputError, TargetError
 from onnxdtd.explanation import SCHEMA, Explanation
+from onnxdtd.node_report import NodeReport
 from tests.support.paths import DOCS
 
 DOCS = DOCS / "explanation.md"
