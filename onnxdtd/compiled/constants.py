@@ -113,7 +113,7 @@ class Constants:
         shape = (1,) * (flow.ndim - part.ndim) + tuple(part.shape)
         others = tuple(axis for axis in range(flow.ndim) if axis != own)
         alike = tuple(axis for axis in others if shape[axis] == 1)
-        if all(length == 1 for length in shape[:-1]) and shape[-1] != 1 and own != flow.ndim - 1:
+        if len(alike) < len(others) and all(n == 1 for n in shape[:-1]) and own != flow.ndim - 1:
             # A vector of features: onnxruntime is slow at sums along an axis in the middle.
             whole = matmul(flow, reshape(part, shape=[-1, 1]))
         else:  # where a part is the same along an axis, one product does for all of it

@@ -152,7 +152,7 @@ def test_every_image_has_a_picture_and_words(cli: Cli, tmp_path: Path) -> None:
     [
         (["-m", "gradient"], "2 in sum, which by this method need not be the explained logit"),
         (["-m", "dtd", "-t", "2"], "no relevance started at the target, so none arrived"),
-        (["-m", "epsilon_plus", "--engine", "onnx"], "logit 4.00 = 3.00 input + 1.00 all else"),
+        (["-m", "epsilon_plus", "--engine", "onnx"], "logit 4.00 = 3.00 input + 1.00 constants"),
         (["-m", "epsilon_plus", "--bias", "redistribute"], "logit 4.00 = 4.00 input"),
         (["-m", "epsilon_plus", "--provider", "cpu"], "logit 4.00 = 3.00 input + 1.00 constants"),
         (["-m", "epsilon_plus", "-t", "-2"], "index 1 of output 'y', logit 2"),
