@@ -16,6 +16,7 @@ from onnxdtd.metrics.scorer import Scorer
 from onnxdtd.metrics.sources import Ask, Source
 from onnxdtd.metrics.view import View
 from onnxdtd.plan.masks import counts
+from onnxdtd.settings import MOST_PASSES
 from onnxdtd.types import Array
 
 FILLS = ("mean", "blur", "constant")
@@ -40,8 +41,8 @@ class Settings:
     def __post_init__(self) -> None:
         for name, least in (("steps", 2), ("patch", 1), ("draws", 1), ("resamples", 100)):
             value = getattr(self, name)
-            if value is not None and (not isinstance(value, int) or value < least):
-                raise UsageError(f"{name} is a whole number, at least {least}, not {value!r}")
+            if value is not None and (not isinstance(value, int) or not least <= value <= MOST_PASSES):
+                raise UsageError(f"{name} is a whole number from {least} to {MOST_PASSES:,}, not {value!r}")
         if not self.fills or not set(self.fills) <= set(FILLS):
             raise UsageError(f"fills are some of {', '.join(FILLS)}, not {', '.join(self.fills) or 'none'}")
         if not (np.isfinite(self.constant) and 0 < self.noise < np.inf):

@@ -42,6 +42,10 @@ CODES = (0, 2, 3, 4, 5, 6)
 SECONDS, MEMORY = 60, 6 * 2**30
 INSIDE = {"work", "out", "err", "cache"}
 CACHE = "ONNXDTD_CACHE"
+HEAVY = (
+    "onnx.reference.ops._op_list", "matplotlib.backends.backend_agg", "matplotlib.figure", "PIL.Image", "pandas",
+    "pyarrow.parquet",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -152,9 +156,10 @@ def _any_option(command: str, rng: np.random.Generator) -> tuple[str, list[str]]
 def good() -> Path:
     """Results without a fault, which are copied and damaged: made by processes of their own. A fork of this one would
     wait for ever for threads of the sessions that it holds, which the fork does not have."""
-    for name in sorted(module.name for module in pkgutil.iter_modules(onnxdtd.cli.__path__)):
+    ours = sorted(f"onnxdtd.cli.{module.name}" for module in pkgutil.iter_modules(onnxdtd.cli.__path__))
+    for name in (*ours, *HEAVY):
         with suppress(ImportError):  # of an extra
-            importlib.import_module(f"onnxdtd.cli.{name}")  # once, so that no child has to
+            importlib.import_module(name)  # once, so that no child has to
     place = Path(tempfile.mkdtemp(prefix="onnxdtd-fuzz-good-"))
     rows = np.repeat(np.load(INPUT), 4, 0) * np.linspace(0.9, 1.1, 4)[:, None]
     np.save(place / "rows.npy", rows.astype(np.float32))

@@ -11,6 +11,7 @@ import onnx
 
 from onnxdtd import Explainer
 from onnxdtd.errors import OnnxdtdError
+from onnxdtd.loaded import Loaded
 from onnxdtd.walk.forward import rounds
 from tools.fuzz.draft import ML, Array, session
 from tools.fuzz.exact import Evaluated, doubled, in_float64
@@ -55,11 +56,16 @@ def compare(seed: int, asked: Key | None = None) -> Verdict:
     """One random graph by each method."""
     model, feeds, used = graph(seed, asked)
     refused, wrong, rounded, compared = "", list[str](), 0, 0
+    names = tuple(map(name_of, used))
+    try:
+        once = Loaded(model)
+    except OnnxdtdError as error:
+        return Verdict(str(error), (), 0, 0, names)
     steps, foreign = makes_steps(model), any(node.domain for node in model.graph.node)
     for method in METHODS:
         differences: dict[str, float] = {}
         try:
-            differences.update(differences_of(model, feeds, method))
+            differences.update(differences_of(model, once, feeds, method))
         except OnnxdtdError as error:
             refused = f"{method}: {error}"
         except Exception as error:  # whatever else is raised is a fault
@@ -75,13 +81,14 @@ def compare(seed: int, asked: Key | None = None) -> Verdict:
         try:
             with in_float64():
                 wide = {name: x.astype(np.float64) for name, x in feeds.items()}
-                exact = dict(differences_of(doubled(model), wide, method))
+                twin = doubled(model)
+                exact = dict(differences_of(twin, Loaded(twin), wide, method))
         except Exception as error:  # onnx's evaluation has faults of its own
             exact, large = {}, {f"{name} (float64: {str(error)[:200]})": s for name, s in large.items()}
         left = {name: (size, exact.get(name, np.nan)) for name, size in large.items()}
         wrong += [f"{method}: {name}: {a:.2g}, {b:.2g}" for name, (a, b) in left.items() if not b <= EXACT]
         rounded += sum(b <= EXACT for _, b in left.values())
-    return Verdict(refused, tuple(wrong), rounded, compared, tuple(map(name_of, used)))
+    return Verdict(refused, tuple(wrong), rounded, compared, names)
 
 
 def kind_of(verdict: Verdict) -> str:
@@ -111,12 +118,12 @@ def makes_steps(model: onnx.ModelProto) -> bool:
 
 
 def differences_of(
-    model: onnx.ModelProto, feeds: dict[str, Array], method: str
+    model: onnx.ModelProto, once: Loaded, feeds: dict[str, Array], method: str
 ) -> Iterator[tuple[str, float]]:
-    """What should be equal, and how far it is from that, in parts of the largest number."""
+    """What should be equal, and how far it is from that, in parts of the largest number. once: the model as read."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        here = Explainer(model, method, cache_dir=False)
+        here = Explainer(once, method, cache_dir=False)
         whole = here(feeds, TARGET)
         y = _outputs(model, feeds)
         if y is not None:
@@ -132,7 +139,7 @@ def differences_of(
             )
             for name, r in whole.relevance.items():
                 yield f"sample {i} at {name}", _apart(r[i : i + 1], alone.relevance[name], np.abs(r).max())
-        traced = Explainer(model, method, engine="onnx", cache_dir=False)(feeds, TARGET)
+        traced = Explainer(once, method, engine="onnx", cache_dir=False)(feeds, TARGET)
         if y is not None:
             yield "compiled logit", _apart(traced.target_value, y[:, TARGET])
         for name, r in whole.relevance.items():
