@@ -29,7 +29,7 @@ from onnxdtd.inputs import DataSet, Row, is_stream, open_data
 from onnxdtd.methods.entry import Method
 from onnxdtd.settings import Model
 from onnxdtd.shortcuts import explainer_of
-from onnxdtd.workers import at_least_one, outcomes
+from onnxdtd.workers import at_least_one, checked, outcomes
 
 SHARD_ROWS = 256
 OnTally = Callable[[Tally], object]
@@ -99,8 +99,8 @@ def plan_job(
 ) -> Job:  # fmt: skip
     """A job from the arguments of `batch`. Raises what stands against it."""
     arrow()
-    for name, number in (("shard_rows", shard_rows), ("workers", 1 if workers is None else workers)):
-        at_least_one(name, number)
+    at_least_one("shard_rows", shard_rows)
+    checked(workers)
     folder, store = Path(out).resolve(), store or Store()
     check_place(folder)
     if isinstance(model, Explainer):

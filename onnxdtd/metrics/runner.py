@@ -32,7 +32,7 @@ from onnxdtd.settings import Model
 from onnxdtd.shortcuts import explainer_of
 from onnxdtd.types import OnProgress
 from onnxdtd.version import __version__
-from onnxdtd.workers import Reader, at_least_one, outcomes
+from onnxdtd.workers import Reader, checked, outcomes
 
 LABEL = "label"
 
@@ -72,7 +72,7 @@ def evaluate(
     rounding only. Raises UsageError, InputError, TargetError, and what `Explainer` raises for a method
     that was named.
     """
-    chosen, hands = Settings(**_checked(settings)), at_least_one("workers", 1 if workers is None else workers)
+    chosen, hands = Settings(**_checked(settings)), checked(workers)
     if not (isinstance(batch, int) and batch >= 1 and isinstance(seed, int) and seed >= 0):
         raise UsageError(f"batch is at least 1 and seed at least 0, not {batch!r} and {seed!r}")
     if preprocess is not None and input_range is None:

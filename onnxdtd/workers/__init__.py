@@ -5,7 +5,18 @@ Read `pool` (tasks handed to processes, of which one may die), `hand` and `proce
 `metrics.work` scores it.
 """
 
-from onnxdtd.workers.pool import DEATHS, Job, Task, at_least_one, deadly, outcomes
+from onnxdtd.workers.pool import DEATHS, Job, Task, at_least_one, checked, deadly, outcomes
 from onnxdtd.workers.reader import Reader, check_ids, reread
 
-__all__ = ["DEATHS", "Job", "Reader", "Task", "at_least_one", "check_ids", "deadly", "outcomes", "reread"]
+__all__ = [
+    "DEATHS",
+    "Job",
+    "Reader",
+    "Task",
+    "at_least_one",
+    "check_ids",
+    "checked",
+    "deadly",
+    "outcomes",
+    "reread",
+]

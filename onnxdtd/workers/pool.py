@@ -18,6 +18,9 @@ import numpy as np
 from onnxdtd.errors import UsageError
 from onnxdtd.workers.hand import Hand, handed, threads_of
 
+MOST = 10_000
+"""Workers, at most: each has its share of memory, and of a larger number none would be left."""
+
 
 class Task(Protocol):
     """A part of the rows. It pickles."""
@@ -149,10 +152,18 @@ class _Several(Generic[T]):
 
 
 def at_least_one(name: str, number: Any) -> int:
-    """A number of things, such as workers. UsageError for anything else."""
+    """A number of things. UsageError for anything else."""
     if isinstance(number, bool) or not isinstance(number, (int, np.integer)) or number < 1:
         raise UsageError(f"{name} is a number of 1 or more, not {number!r}")
     return int(number)
+
+
+def checked(workers: int | None) -> int:
+    """How many workers, by default one. UsageError for what is no such number."""
+    count = at_least_one("workers", 1 if workers is None else workers)
+    if count > MOST:
+        raise UsageError(f"workers are at most {MOST:,}, not {count:,}")
+    return count
 
 
 def deadly(task: Task) -> UsageError:

@@ -121,6 +121,8 @@ def test_what_other_processes_cannot_have(monkeypatch: pytest.MonkeyPatch) -> No
         evaluate(linear(WEIGHTS), TABLE, {"f": of_a_script}, **options)
     with pytest.raises(UsageError, match="workers is a number of 1 or more, not 0"):
         evaluate(linear(WEIGHTS), TABLE, workers=0)
+    with pytest.raises(UsageError, match="workers are at most 10,000, not 2,147,483,648"):
+        evaluate(linear(WEIGHTS), TABLE, workers=2**31)
 
 
 def test_labels_are_numbers_or_names_of_classes_wherever_they_stand(tmp_path: Path) -> None:

@@ -89,8 +89,8 @@ def _fused(draft: Draft, case: Case) -> None:
 
 
 def _integers(draft: Draft, case: integer_models.Case) -> None:
-    """With steps that are no round parts of each other: else every tenth value would lie halfway between two integers,
-    where the last bit of a float decides."""
+    """With steps that are no round parts of each other: else every tenth value would lie halfway between two
+    integers, where the last bit of a float decides."""
     model = integer_models.model_of(case)
     for tensor in model.graph.initializer:
         array = numpy_helper.to_array(tensor)
