@@ -17,7 +17,7 @@ from onnxdtd.linear import LinearMap, Site
 from onnxdtd.model.point import Point
 from onnxdtd.ops.reduce import Axes, axes_of
 from onnxdtd.ops.window import Window, by_channel, window
-from onnxdtd.primitives import at_hand, cells, conv, conv_transpose, expand_like, filled, sizes
+from onnxdtd.primitives import at_hand, cells, conv, conv_transpose, expand_like, filled, in_blocks, sizes
 from onnxdtd.registry import op
 
 
@@ -89,7 +89,7 @@ def _reduction(point: Point, axes: Axes, mean: bool) -> Site:
         return axes.sum(x) * w
 
     def adjoint(w: Any, r: Any) -> Any:
-        return expand_like(axes.back(r) * w, x)
+        return in_blocks(expand_like(axes.back(r) * w, x))
 
     # Not constant: the weight is of this input's lengths.
     return point.site(LinearMap(weight, apply, adjoint), spread_dead=True)

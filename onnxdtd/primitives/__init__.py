@@ -79,6 +79,7 @@ from onnxdtd.primitives.smooth import (
     tanh,
 )
 from onnxdtd.primitives.statistics import largest, reduce_max, reduce_mean
+from onnxdtd.primitives.strided import in_blocks
 from onnxdtd.primitives.traced import Traced, Tracer, tracer_of
 
 __all__ = [
@@ -118,6 +119,7 @@ __all__ = [
     "greater",
     "groups",
     "hits",
+    "in_blocks",
     "inverse",
     "larger",
     "largest",

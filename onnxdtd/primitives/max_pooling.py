@@ -13,7 +13,8 @@ from onnxdtd.primitives.picking import first_along
 from onnxdtd.primitives.seam import Array, primitive, vector
 from onnxdtd.primitives.shaping import Ints, Sizes, reduce_sum, reshape, reshape_like
 from onnxdtd.primitives.sides import equal
-from onnxdtd.primitives.sliding import conv, conv_transpose, enlarged
+from onnxdtd.primitives.sliding import conv, conv_transpose
+from onnxdtd.primitives.strided import enlarged
 
 
 def _planes(x: Any) -> Any:

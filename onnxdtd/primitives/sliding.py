@@ -10,6 +10,7 @@ from onnxdtd.primitives import convolution
 from onnxdtd.primitives.seam import Array, at_hand, primitive, vector
 from onnxdtd.primitives.shaping import Ints, Sizes, pad
 from onnxdtd.primitives.sizes import sizes
+from onnxdtd.primitives.strided import by_convolutions, in_blocks
 from onnxdtd.primitives.traced import Traced, tracer_of
 
 
@@ -52,13 +53,8 @@ def _trace_conv_transpose(
     if _mirrors(w, strides, pads, dilations, group):
         window["pads"] = _mirrored_pads(w, pads, dilations)
         return r.tracer.emit("Conv", r, convolution.mirrored(w, group), **window, shape=shape)
-    if fixed and _dilates(r, w, strides, group):
-        around = _dilated_pads(r, w, like, strides, pads, dilations)
-        if min(around) >= 0:
-            window |= {"pads": around, "strides": [1] * len(strides)}
-            return r.tracer.emit(
-                "Conv", _dilated(r, strides), convolution.mirrored(w, group), **window, shape=shape
-            )
+    if fixed and (made := by_convolutions(r, w, like, **window)) is not None:
+        return made
     # Too long by as much as a stride can leave unread; then cut to the length that x turns out to have.
     extra = [s - 1 for s in strides]
     if fixed:
@@ -66,9 +62,9 @@ def _trace_conv_transpose(
         axes = zip(like.shape[2:], r.shape[2:], w.shape[2:], strides, ends, dilations, strict=True)
         extra = [n - ((o - 1) * s + (k - 1) * d + 1 - a - b) for n, o, k, s, (a, b), d in axes]
     exact = fixed or not any(extra)
-    made = shape if exact else (*shape[:2], *[None] * rank)
-    back = tracer.emit("ConvTranspose", r, w, **window, output_padding=extra, shape=made)
-    return back if exact else _cut(back, like, shape, [0] * rank)
+    known = shape if exact else (*shape[:2], *[None] * rank)
+    back = tracer.emit("ConvTranspose", r, w, **window, output_padding=extra, shape=known)
+    return in_blocks(back) if exact else _cut(back, like, shape, [0] * rank)
 
 
 def _mirrors(w: Any, strides: Ints, pads: Ints, dilations: Ints, group: int) -> bool:
@@ -80,36 +76,6 @@ def _mirrors(w: Any, strides: Ints, pads: Ints, dilations: Ints, group: int) -> 
 
 def _mirrored_pads(w: Any, pads: Ints, dilations: Ints) -> list[int]:
     return [(k - 1) * d - p for k, d, p in zip(w.shape[2:] * 2, (*dilations, *dilations), pads, strict=True)]
-
-
-def _dilates(r: Any, w: Any, strides: Ints, group: int) -> bool:
-    """Whether the layer is a depthwise one with strides, which onnxruntime is slow to transpose."""
-    if isinstance(w, Traced) or not isinstance(r, Traced) or set(strides) == {1} or r.dtype != np.float32:
-        return False
-    return bool(w.shape[1] == 1 == w.shape[0] // group)
-
-
-def _dilated(r: Any, strides: Ints) -> Any:
-    """r with zeros between its elements, each the corner of a block of the strides' size."""
-    corner = np.zeros((1, 1, *strides), np.float32)
-    corner.flat[0] = 1
-    corners = np.tile(corner, (1, 1, *r.shape[2:]))
-    return enlarged(r, strides) * corners
-
-
-def _dilated_pads(r: Any, w: Any, like: Any, strides: Ints, pads: Ints, dilations: Ints) -> list[int]:
-    """Around r with its zeros: those of the mirrored convolution that give back the length of `like`."""
-    begins = [(k - 1) * d - p for k, d, p in zip(w.shape[2:], dilations, pads, strict=False)]
-    ends = [n + p - o * s for n, o, s, p in zip(like.shape[2:], r.shape[2:], strides, pads, strict=False)]
-    return [*begins, *ends]
-
-
-def enlarged(a: Any, factors: Ints) -> Any:
-    """Each element as a block."""
-    scales = np.array((1, 1, *factors), np.float32)
-    nearest = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
-    shape = (*a.shape[:2], *(n * f for n, f in zip(a.shape[2:], factors, strict=True)))
-    return a.tracer.emit("Resize", a, None, scales, shape=shape, **nearest)
 
 
 def _cut(back: Any, like: Any, shape: Any, begins: Sizes) -> Any:
