@@ -14,7 +14,7 @@ from pathlib import Path
 
 from onnxdtd import METHODS, OPS, PASSES, RULES
 from onnxdtd.cli.tables import AUTO
-from tools.bench import page
+from tools.bench import batch_page, page
 from tools.paths import DOCS, FIGURES, ROOT
 
 
@@ -56,6 +56,11 @@ def measured(name: str) -> str:
     return table(*page.TABLES[name](page.read(FIGURES / "bench.json")))
 
 
+def sets(name: str) -> str:
+    """From docs/figures/batch.json, one run of tools/bench/batch."""
+    return table(*batch_page.TABLES[name](FIGURES / "batch.json"))
+
+
 def tables_check() -> str:
     """From docs/figures/tables_check.json: the largest differences, in one run of tools/tables_check."""
     rows = []
@@ -73,6 +78,7 @@ PAGES = {
     ROOT / "README.md": {"methods": methods, "rules": rules, "speed": partial(measured, "speed")},
     DOCS / "operators.md": {"ops": ops},
     DOCS / "tables.md": {"tables_check": tables_check},
+    DOCS / "scale.md": {name: partial(sets, name) for name in batch_page.TABLES},
     DOCS / "performance.md": {name: partial(measured, name) for name in page.TABLES},
 }
 

@@ -41,4 +41,6 @@ def _small(path: Path) -> np.ndarray:
     """RGB in 0..255, 240 pixels high."""
     with Image.open(path) as picture:
         wide = max(1, round(picture.width * SIDE / picture.height))
-        return np.asarray(picture.convert("RGB").resize((wide, SIDE), Image.Resampling.LANCZOS))
+        return np.asarray(
+            picture.convert("RGB").resize((wide, SIDE), Image.Resampling.LANCZOS, reducing_gap=2)
+        )

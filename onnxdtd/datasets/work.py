@@ -22,6 +22,7 @@ from onnxdtd.each import single
 from onnxdtd.explainer import Explainer
 from onnxdtd.registry import PASSES
 from onnxdtd.render import save_heatmap
+from onnxdtd.render.painted import Small
 from onnxdtd.workers import Reader
 
 SHARDS, OVERLAYS = "shards", "overlays"
@@ -44,7 +45,7 @@ class Work:
         self.orphaned: Callable[[], bool] = bool  # which says no
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name != "_beside"}
+        return {name: value for name, value in vars(self).items() if name not in ("_beside", "_drawing")}
 
     def __call__(self, task: Task) -> Future[Outcome]:
         """Explain the rows and write their shard, unless it holds none. What is returned is done when the shard is on
@@ -83,17 +84,26 @@ class Work:
         """Where shards are written, one after the other."""
         return ThreadPoolExecutor(1)
 
+    @cached_property
+    def _drawing(self) -> ThreadPoolExecutor:
+        """Where pictures are drawn, while the next rows are explained."""
+        return ThreadPoolExecutor(1)
+
     def _groups(self, task: Task, failed: dict[str, str]) -> Iterator[Any]:
         """Arrow tables of a few rows each."""
         tables: list[Any] = []
+        drawn: Future[None] = Future()
+        drawn.set_result(None)
         for part in self._passes(task, failed):
             made = table(self.explainer, part, self._fired(part), self.store, self.whole_labels, failed)
+            drawn.result()  # no more than the pictures of one pass wait
             if self.store.overlays:
-                self._draw(part, failed)
+                drawn = self._drawing.submit(self._draw, part, dict(failed))
             tables += [made] if made.num_rows else []
             if sum(each.nbytes for each in tables) >= GROUP_BYTES:
                 yield arrow().concat_tables(tables)
                 tables = []
+        drawn.result()  # a row that is stored has its picture
         if tables:
             yield arrow().concat_tables(tables)
 
@@ -115,4 +125,4 @@ class Work:
             if name not in failed:
                 e = single(self.explainer, part.e, i)
                 path = self.folder / OVERLAYS / f"{spelled(name)}.png"
-                save_heatmap(e, path, picture=picture() if picture else None)
+                save_heatmap(e, path, picture=picture() if picture else None, board=Small)

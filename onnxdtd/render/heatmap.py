@@ -112,9 +112,9 @@ def save_heatmap(
     **how: Any,
 ) -> Path | None:
     """Draw one sample of an explanation into `path` (.png, .svg, .pdf); None where its shape has no picture. how: as
-    for `figure_of`."""
+    for `figure_of`, the board by default what suits the file."""
     board = Painted if Path(path).suffix.lower() == ".png" else Page
-    figure = figure_of(explanation, sample, picture, board=board, **how)
+    figure = figure_of(explanation, sample, picture, **{"board": board, **how})
     if figure is None:
         return None
     try:

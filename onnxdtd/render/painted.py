@@ -110,6 +110,14 @@ class Painted(Board):
             self.canvas.paste(INK, (left + i * pitch, round(middle - turned.height / 2)), turned)
 
 
+class Small(Painted):
+    """Half as wide and high, and packed less: a fraction of the time, where pictures are many."""
+
+    def savefig(self, file: Any, *, dpi: float = DPI, format: str | None = None) -> None:
+        """Write a PNG."""
+        self.canvas.reduce(2).save(file, format="PNG", dpi=(dpi / 2, dpi / 2), compress_level=1)
+
+
 def _ramp(tall: int, above: int, below: int) -> Image.Image:
     """The colours of a bar in its outline, with a pointed end where they go on."""
     inner = tall - above - below

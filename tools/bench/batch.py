@@ -1,22 +1,30 @@
 """Rows per second of `batch` beside the bare forward pass and the explainer alone, its memory, what going on costs.
 
-    python -m tools.bench.batch [--digits 5000] [--crops 300] [--ray]
+    python -m tools.bench.batch [--digits 5000] [--crops 300] [--rounds 3] [--ray] [--out FILE.json]
+    python -m tools.tables                               # docs/scale.md from the JSON
 
-Digits of mnist_cnn, and crops of one photograph through EfficientNet-Lite0. Every job runs in a process of its own,
-one after the other, so that peaks are its own; rates are past the first shard, which starts the sessions. --ray: the
-same rows once more on a Ray cluster of this machine's cores, half of them begun here, and how far rows are apart, as
-a part of the largest relevance: sessions with other numbers of threads add up in another order.
+Writes one JSON file (docs/figures/batch.json). Digits of mnist_cnn, and crops of one photograph through
+EfficientNet-Lite0; of the crops also a folder of PNG files. Forward pass and explainer take the same rows in passes
+of as many as `batch` takes, and the explainer one by one, too; all of it on one thread, then on all cores. Each job
+and each measurement is a process of its own, so that peaks are its own; they take turns `--rounds` times, of which
+the fastest counts. Rates are past the first shard of each worker, which starts the sessions.
+
+--ray: the same rows once more on a Ray cluster of this machine's cores, half of them begun here, and how far rows are
+apart, as a part of the largest relevance: sessions with other numbers of threads add up in another order. Needs an
+idle machine; about 6 minutes on two cores.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +33,13 @@ import onnxruntime
 from PIL import Image
 
 import onnxdtd
-from tools.paths import MODELS
+from onnxdtd.each import MOST_ELEMENTS, MOST_ROWS
+from tools.bench.__main__ import machine
+from tools.paths import FIGURES, MODELS
 
 SHARD = {"mnist_cnn": 256, "efficientnet_lite0": 16}
-TOGETHER = {"mnist_cnn": 64, "efficientnet_lite0": 3}
-"""Rows of one pass, as `batch` takes them."""
+SINGLE = {"mnist_cnn": 400, "efficientnet_lite0": 24}
+"""Rows that are explained one by one."""
 
 
 def digits(count: int) -> np.ndarray:
@@ -39,60 +49,80 @@ def digits(count: int) -> np.ndarray:
     return np.clip(np.resize(images, (count, 28, 28)) + noise, 0, 1)[:, None].astype(np.float32)
 
 
-def crops(count: int) -> np.ndarray:
-    """(count, 224, 224, 3) or (count, 3, 224, 224), as the model's metadata say: crops of a photograph."""
+def crops(count: int) -> list[Image.Image]:
+    """Crops of a photograph, as large as the model's pictures."""
     rng = np.random.default_rng(0)
     picture = Image.open(MODELS / "chelsea.png").convert("RGB")
-    prepare = onnxdtd.Explainer(MODELS / "efficientnet_lite0.onnx").preprocess
-    rows = []
+    made = []
     for _ in range(count):
         side = int(rng.integers(140, min(picture.size)))
         left, top = (int(rng.integers(0, whole - side + 1)) for whole in picture.size)
-        rows.append(prepare(picture.crop((left, top, left + side, top + side)))[0])
-    return np.stack(rows)
+        made.append(picture.crop((left, top, left + side, top + side)).resize((224, 224)))
+    return made
 
 
-def alone(model: Path, x: np.ndarray, rows: int) -> dict[str, float]:
-    """Rows per second of the bare forward pass and of the compiled explainer, in passes of so many rows."""
-    session = onnxruntime.InferenceSession(str(model), providers=["CPUExecutionProvider"])
-    name = session.get_inputs()[0].name
-    explainer = onnxdtd.Explainer(model, engine="onnx")
-    parts = [x[i : i + rows] for i in range(0, len(x) - rows + 1, rows)]
-    rates = {}
-    for what, call in (("forward", lambda part: session.run(None, {name: part})), ("explainer", explainer)):
-        call(parts[0])
+def passes(x: np.ndarray) -> int:
+    """Rows of one pass, as `batch` takes them."""
+    return int(min(MOST_ROWS, MOST_ELEMENTS // x[0].size))
+
+
+def alone(model: Path, data: Path) -> dict[str, float]:
+    """Rows per second of the bare forward pass and of the compiled explainer, in passes and one by one."""
+    x = np.load(data, mmap_mode="r")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = int(os.environ.get("ONNXDTD_THREADS", 0))
+    session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+    name, explainer = session.get_inputs()[0].name, onnxdtd.Explainer(model, engine="onnx")
+
+    def forward(part: np.ndarray) -> object:
+        return session.run(None, {name: part})
+
+    def rate(call: Callable[[np.ndarray], object], rows: int, count: int) -> float:
+        parts = [np.ascontiguousarray(x[i : i + rows]) for i in range(0, max(count - rows, 0) + 1, rows)]
+        for part in parts[:2]:
+            call(part)
         began = time.perf_counter()
         for part in parts:
             call(part)
-        rates[what] = len(parts) * rows / (time.perf_counter() - began)
-    return rates
+        return len(parts) * rows / (time.perf_counter() - began)
+
+    count, single = min(len(x), 4 * SINGLE[model.stem]), SINGLE[model.stem]
+    return {
+        "forward": rate(forward, passes(x), count),
+        "explainer, one by one": rate(explainer, 1, single),
+        "explainer": rate(explainer, passes(x), count),
+    }
 
 
 def job(model: Path, data: Path, out: Path, workers: int, ray: bool, limit: int | None) -> dict[str, float]:
-    """One job in this process: rows per second past the first shard, the seconds of the whole, the peak in MB."""
+    """One job in this process: rows per second past the first shards, the seconds of the whole, the peak in MB."""
     told: list[tuple[float, int]] = []
-    began, worked = time.perf_counter(), time.process_time()
+    began = time.perf_counter()
     onnxdtd.batch(
         model, data, out, engine="onnx", shard_rows=SHARD[model.stem], workers=workers, limit=limit,
         ray="local" if ray else None, progress=lambda t: told.append((time.perf_counter(), t.done)),
     )  # fmt: skip
     seconds = time.perf_counter() - began
-    rate = (told[-1][1] - told[0][1]) / (told[-1][0] - told[0][0]) if len(told) > 1 else 0.0
+    past = told[workers - 1 :]
+    rate = (past[-1][1] - past[0][1]) / (past[-1][0] - past[0][0]) if len(past) > 1 else 0.0
     own, children = (
         resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
     )
-    cpu = time.process_time() - worked
-    return {"rate": rate, "seconds": seconds, "cpu": cpu, "mb": max(own, children) / 1024}
+    return {"rate": rate, "seconds": seconds, "mb": max(own, children) / 1024}
 
 
-def asked(*words: Any) -> dict[str, float]:
-    """The answer of this tool in a process of its own."""
+def asked(*words: Any, threads: int | None = None) -> dict[str, Any]:
+    """The answer of this tool in a process of its own, its sessions with so many threads, else one for each core."""
     command = [sys.executable, "-m", "tools.bench.batch", *map(str, words)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    environment = {name: value for name, value in os.environ.items() if name != "ONNXDTD_THREADS"}
+    stated = {} if threads is None else {"ONNXDTD_THREADS": str(threads)}
+    done = subprocess.run(
+        command, stdout=subprocess.PIPE, text=True, check=True, env={**environment, **stated}
+    )
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
-def apart(one: Path, other: Path) -> str:
+def apart(one: Path, other: Path) -> float:
     """How far the rows of two jobs are apart, the ids in the same order."""
     difference = largest = 0.0
     for a, b in zip(onnxdtd.Results(one), onnxdtd.Results(other), strict=True):
@@ -100,40 +130,60 @@ def apart(one: Path, other: Path) -> str:
         for name, r in a["relevance"].items():
             difference = max(difference, float(np.abs(r - b["relevance"][name]).max()))
             largest = max(largest, float(np.abs(r).max()))
-    return f"{difference / largest:.1e}"
+    return difference / largest
 
 
-def measured(stem: str, x: np.ndarray, less: int, ray: bool) -> None:
-    """Print the figures of one model. less: rows of the smaller job, whose peak is beside that of all."""
+def measured(stem: str, pictures: list[Image.Image] | np.ndarray, rounds: int, ray: bool) -> dict[str, Any]:
+    """The figures of one model."""
     model = MODELS / f"{stem}.onnx"
     with tempfile.TemporaryDirectory() as directory:
-        folder = Path(directory)
-        np.save(folder / "rows.npy", x)
+        folder, files = Path(directory), None
+        if isinstance(pictures, list):
+            files = folder / "crops"
+            files.mkdir()
+            prepare = onnxdtd.Explainer(model).preprocess
+            for i, picture in enumerate(pictures):
+                picture.save(files / f"{i:04d}.png")
+            pictures = np.concatenate([prepare(picture) for picture in pictures])
+        rows, x = len(pictures), folder / "rows.npy"
+        np.save(x, pictures)
+        numbers = iter(range(10**6))
 
-        def run(out: str, workers: int, *words: Any) -> dict[str, float]:
-            return asked("--job", model, folder / "rows.npy", folder / out, "--workers", workers, *words)
+        def run(workers: int, *words: Any, data: Path = x, threads: int | None = None) -> dict[str, Any]:
+            out = folder / f"job-{next(numbers)}"
+            return {
+                **asked("--job", model, data, out, "--workers", workers, *words, threads=threads),
+                "out": out,
+            }
 
-        print(f"{stem}, {len(x)} rows, passes of {TOGETHER[stem]}")
-        one, two = run("one", 1), run("two", 2)
-        rates = alone(model, x[: min(len(x), 20 * TOGETHER[stem])], TOGETHER[stem])
-        for what, rate in {**rates, "batch, 1 worker": one["rate"], "batch, 2 workers": two["rate"]}.items():
-            print(f"  {what:<18}{rate:10.1f} rows/s  {rate / rates['explainer']:.2f} of the explainer")
-        few = run("few", 1, "--limit", less)
-        print(f"  peak {few['mb']:.0f} MB for {less} rows, {one['mb']:.0f} MB for {len(x)}")
-        again = run("one", 1)
-        print(
-            f"  a finished job looked through again: {again['seconds']:.2f} s, {again['cpu']:.2f} s of one core"
-        )
-        print(f"  rows of 1 and 2 workers are apart by {apart(folder / 'one', folder / 'two')}")
+        rates: dict[str, dict[str, float]] = {"one thread": {}, "all cores": {}}
+        for _ in range(rounds):
+            for where, threads in (("one thread", 1), ("all cores", None)):
+                here = asked("--alone", model, x, threads=threads)
+                one = run(1, threads=threads)
+                here["batch, 1 worker"] = one["rate"]
+                if threads is None:
+                    two = run(2)
+                    here["batch, 2 workers"] = two["rate"]
+                if threads is None and files is not None:
+                    here["batch, 1 worker, PNG files"] = run(1, data=files)["rate"]
+                for name, rate in here.items():
+                    rates[where][name] = max(rate, rates[where].get(name, 0.0))
+        few = run(1, "--limit", rows // 5)
+        again = asked("--job", model, x, one["out"], "--workers", 1)
+        figures = {
+            "model": stem, "rows": rows, "pass": passes(pictures), "rates": rates,
+            "peak_mb": {str(rows // 5): few["mb"], str(rows): one["mb"]}, "again_seconds": again["seconds"],
+            "seconds": {"1 worker": one["seconds"], "2 workers": two["seconds"]},
+            "apart": apart(one["out"], two["out"]),
+        }  # fmt: skip
         if ray:
-            run("ray", 1, "--limit", len(x) // 2)
-            rest = run("ray", 2, "--ray")
-            print(
-                f"  Ray, 2 actors, the other half: {rest['rate']:.1f} rows/s, {rest['seconds']:.1f} s in all"
-            )
-            print(
-                f"  rows of half here and half under Ray are apart by {apart(folder / 'one', folder / 'ray')}"
-            )
+            half = run(1, "--limit", rows // 2)
+            rest = asked("--job", model, x, half["out"], "--workers", 2, "--ray")
+            figures["ray"] = {
+                "rate": rest["rate"], "seconds": rest["seconds"], "apart": apart(one["out"], half["out"])
+            }  # fmt: skip
+    return figures
 
 
 def main() -> None:
@@ -143,18 +193,23 @@ def main() -> None:
     )
     parser.add_argument("--digits", type=int, default=5000)
     parser.add_argument("--crops", type=int, default=300)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--ray", action="store_true")
+    parser.add_argument("--out", type=Path, default=FIGURES / "batch.json")
     parser.add_argument("--job", nargs=3, type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--alone", nargs=2, type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--workers", type=int, default=1, help=argparse.SUPPRESS)
     parser.add_argument("--limit", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.alone:
+        print(json.dumps(alone(*options.alone)))
+        return
     if options.job:
         print(json.dumps(job(*options.job, options.workers, options.ray, options.limit)))
         return
-    if options.digits:
-        measured("mnist_cnn", digits(options.digits), options.digits // 5, options.ray)
-    if options.crops:
-        measured("efficientnet_lite0", crops(options.crops), options.crops // 5, options.ray)
+    jobs = [("mnist_cnn", digits(options.digits)), ("efficientnet_lite0", crops(options.crops))]
+    cases = [measured(stem, pictures, options.rounds, options.ray) for stem, pictures in jobs]
+    options.out.write_text(json.dumps({"machine": machine(0), "cases": cases}, indent=1) + "\n", "utf-8")
 
 
 if __name__ == "__main__":
