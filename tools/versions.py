@@ -24,6 +24,8 @@ from tools.paths import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 QUICK = ("-m", "quick", "-x")
+OLD = ("-W", "ignore::DeprecationWarning", "-W", "ignore::PendingDeprecationWarning")
+"""Old packages use what newer ones beside them will do without."""
 
 
 def requirements(*extras: str) -> Iterator[Requirement]:
@@ -52,7 +54,7 @@ def tried(packages: list[str], interpreter: str, words: list[str]) -> int:
         python = Path(folder) / ("Scripts" if sys.platform == "win32" else "bin") / "python"
         print(*packages, flush=True)
         subprocess.run([python, "-m", "pip", "install", "--quiet", *packages], check=True)
-        return subprocess.run([python, "-m", "pytest", *(words or QUICK)], cwd=ROOT).returncode
+        return subprocess.run([python, "-m", "pytest", *OLD, *(words or QUICK)], cwd=ROOT).returncode
 
 
 def resolved(packages: list[str], version: str) -> int:
