@@ -22,7 +22,7 @@ from onnxdtd.inputs import Fixed, Reader, features, fix, labels
 from onnxdtd.model.bounded import refuse_large
 from onnxdtd.model.canonise import canonise, take
 from onnxdtd.model.canonise.constants import constants
-from onnxdtd.model.ending import UNTOLD, ending
+from onnxdtd.model.ending import UNTOLD, endings
 from onnxdtd.model.graph import Graph
 from onnxdtd.model.units import units
 from onnxdtd.plan.forests import read_by_trees
@@ -76,7 +76,7 @@ class Loaded:
         graph, arrays = fix(graph_of(model), fixed)
         graph = graph if max_steps is None else replace(graph, max_steps=max_steps)
         self.first_input = FirstInput(None if isinstance(model, Graph) else model, arrays)
-        self.endings = {output: ending(graph, output) for output in graph.outputs}
+        self.endings = endings(graph)
         self.rescales = bool(units(constants(graph)))
         self._become(canonise(graph))
         self.path = os.fspath(model) if isinstance(model, (str, os.PathLike)) else None
@@ -161,9 +161,8 @@ class Loaded:
             return self
         other = copy.copy(self)
         other.first_input = self.first_input.taking(conditions)
-        other.endings = {
-            output: ending(written, output) if how == UNTOLD else how for output, how in self.endings.items()
-        }
+        now = endings(written)
+        other.endings = {name: now[name] if how == UNTOLD else how for name, how in self.endings.items()}
         other._become(canonise(written))
         return other
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from onnxdtd.errors import InputError, UsageError
 from onnxdtd.explainer import Explainer
 from onnxdtd.inputs import check_inputs
-from onnxdtd.model.ending import Ending, ending
+from onnxdtd.model.ending import Ending, endings
 from onnxdtd.model.graph import Graph
 from onnxdtd.runs.batches import chunks, filled, fixed_batch, taken
 from onnxdtd.settings import Model, graph_of
@@ -101,5 +101,5 @@ def predict_fn(
             model.by(providers=providers or model.providers).forward([output]),
         )
     else:
-        how, forward = ending(graph, output), Forward(graph, [output], providers_for(providers))
+        how, forward = endings(graph)[output], Forward(graph, [output], providers_for(providers))
     return Predict(graph, output, how if probabilities else "as it is", batch, forward)

@@ -23,7 +23,7 @@ from packaging.requirements import Requirement
 from tools.paths import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-QUICK = ("-m", "quick", "-x")
+QUICK = ("-m", "quick")
 OLD = ("-W", "ignore::DeprecationWarning", "-W", "ignore::PendingDeprecationWarning")
 """Old packages use what newer ones beside them will do without."""
 

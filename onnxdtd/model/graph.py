@@ -111,6 +111,11 @@ class Graph:
         return {node.name: node for node in self.nodes}
 
     @cached_property
+    def places(self) -> dict[str, int]:
+        """Where each node stands, by its name."""
+        return {node.name: place for place, node in enumerate(self.nodes)}
+
+    @cached_property
     def infinite(self) -> frozenset[str]:
         """The values that a constant of infinity, as masks have, may reach through moves, choices and sums."""
         return infinite(self)

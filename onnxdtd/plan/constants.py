@@ -47,7 +47,8 @@ def features_axis(graph: Graph, node: Node) -> int:
 def _of_sum(graph: Graph, node: Node, slots: tuple[int, ...]) -> str:
     if node.output in scores(graph):
         return ATTENTION
-    others = [value for slot, value in enumerate(node.inputs) if slot not in slots]
+    inner = {*slots}
+    others = [value for slot, value in enumerate(node.inputs) if slot not in inner]
     if placed := [v for v in others if sum(size != 1 for size in _behind(graph, node, v)) > 1]:
         return TYPE if all(_of_one_row(graph, value) for value in placed) else POSITION
     return SHIFT if any(_normalised(graph, node.inputs[slot]) for slot in slots) else BIAS
@@ -104,7 +105,8 @@ def _joins_rows(graph: Graph, node: Node, slots: tuple[int, ...]) -> bool:
     shapes = [_shape(graph, value) for value in node.inputs]
     if len(_shape(graph, node.output)) != 3 or node.attributes.get("axis") not in (1, -2):
         return False
-    rows = [shape[1] for slot, shape in enumerate(shapes) if slot not in slots and len(shape) == 3]
+    inner = {*slots}
+    rows = [shape[1] for slot, shape in enumerate(shapes) if slot not in inner and len(shape) == 3]
     own = [shapes[slot][1] for slot in slots if len(shapes[slot]) == 3]
     fixed = [size for size in own if isinstance(size, int)]
     return bool(rows) and all(isinstance(size, int) and size < min(fixed, default=size + 1) for size in rows)

@@ -14,6 +14,8 @@ from onnxdtd.plan.scores import KEEPS, entry_of, per_graph, scores
 
 PLAIN, SPREAD, TURNED = range(3)
 """What an own value has been through: at most sums and the like; a product with constants; a wave (of a position)."""
+MOST_TOGETHER = 64
+"""Inputs of which something is made that may be no features: a mask or a position is made of few."""
 
 
 @dataclass
@@ -83,7 +85,7 @@ class _Follow:
         looked_up = one_hot or any(self._looks_up(node, entry, v) for v in values)
         everything = frozenset[str]().union(*(self.sources[v] for v in values))
         way = self._way(entry, node, max(self.ways[v] for v in values), everything)
-        if looked_up or way is None:
+        if looked_up or way is None or len(everything) > MOST_TOGETHER:
             # Rows looked up by what was counted, as positions are by a mask, are no look-up of the mask itself.
             self._end([v for v in values if not looked_up or v in self.moved])
             return

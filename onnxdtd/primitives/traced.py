@@ -104,11 +104,13 @@ class Tracer:
         ]
         tensors = [t for t in operands if t is not None]
         names = ["" if t is None else t.name for t in operands]
-        key = (op, tuple(names), len(shapes), repr(sorted(attributes.items())))
+        key = (op, tuple(names), len(shapes), repr(sorted(attributes.items())) if attributes else "")
         if key not in self._by_content:
             label = f"{self.prefix}{op}_{len(self.nodes)}"
             outputs = [f"{label}{f'_{i}' if i else ''}" for i in range(len(shapes))]
-            node = helper.make_node(op, names, outputs, name=label, **attributes)
+            node = onnx.NodeProto(op_type=op, input=names, output=outputs, name=label)
+            for name, value in attributes.items():
+                node.attribute.append(helper.make_attribute(name, value))
             types = [
                 (kind, inferred if shape is None else tuple(shape))
                 for (kind, inferred), shape in zip(self._infer(node, tensors), shapes, strict=True)

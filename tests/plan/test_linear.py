@@ -24,8 +24,10 @@ from onnxdtd.model.load import load
 from onnxdtd.plan.cost import cost
 from onnxdtd.plan.plan import Plan, make_plan
 from onnxdtd.plan.target import Target
+from onnxdtd.plan.uses import uses
 from onnxdtd.walk.outcome import Asked
 from onnxdtd.walk.run import NumpyWalker
+from tests.support.model_text import model
 from tools.bench.long_graphs import PATTERNS, Chain, long_graph
 
 SHORT, LONG = 60, 240
@@ -67,6 +69,39 @@ def test_each_step_is_linear_in_the_nodes(pattern: str) -> None:
         compile_calls, _ = calls(lambda plan=plan: compile_plan(plan))
         by_length.append(np.array([load_calls, canonise_calls, plan_calls, compile_calls]) / nodes)
     assert (by_length[1] <= PER_NODE * by_length[0]).all(), by_length
+
+
+def many_ends(moves: int) -> onnx.ModelProto:
+    """A sigmoid that is moved again and again; each of the moves is an output."""
+    lines = [f"h{k + 1} = Transpose <perm = [1, 0]> (h{k})" for k in range(moves)]
+    ends = ", ".join(f"float[{'N, 4' if k % 2 else '4, N'}] h{k + 1}" for k in range(moves))
+    return model(
+        f"(float[N, 4] x) => ({ends}) {{ z = MatMul(x, w) h0 = Sigmoid(z) {' '.join(lines)} }}",
+        w=np.eye(4, dtype=np.float32),
+    )
+
+
+def test_many_outputs_behind_one_another_are_linear_too() -> None:
+    """Each is explained by a logit of its own, and what leads to them all is followed and repeated once."""
+    by_length = []
+    for length in (SHORT, LONG):
+        number, graph = calls(lambda length=length: canonise(load(many_ends(length))))
+        assert len(graph.targets) == length
+        by_length.append(number / length)
+        assert len(graph.nodes) <= 2 * length + 2
+    assert by_length[1] <= PER_NODE * by_length[0], by_length
+
+
+@pytest.mark.parametrize(("count", "data"), [(10, False), (200, True)])
+def test_what_is_made_of_very_many_inputs_is_no_mask(count: int, data: bool) -> None:
+    """So no value is noted with all the inputs that lie before it, which would be quadratic."""
+    names = [f"x{k}" for k in range(count)]
+    inputs = ", ".join(f"int64[N] {name}" for name in names)
+    casts = " ".join(f"f_{name} = Cast <to = 1> ({name})" for name in names)
+    together = ", ".join(f"f_{name}" for name in names)
+    text = f"({inputs}, float[N] z) => (float[N] y) {{ {casts} s = Sum({together}) y = Mul(z, s) }}"
+    follow = uses(canonise(load(model(text))))
+    assert {follow[name].data for name in names} == {data}
 
 
 def test_a_chain_of_five_thousand_nodes_is_planned() -> None:

@@ -39,7 +39,7 @@ class Chain:
 
     def weights(self, *shape: int) -> str:
         """Add small random weights."""
-        return self.constant((self._rng.standard_normal(shape) / 4).astype(np.float32))
+        return self.constant((np.asarray(self._rng.standard_normal(shape)) / 4).astype(np.float32))
 
     def model(self, *shape: int | str) -> onnx.ModelProto:
         """The model from x to `h`, both of this shape."""
@@ -74,6 +74,15 @@ def _first_layers(c: Chain) -> None:
 
 def _scales(c: Chain) -> None:
     c.h = c("Mul", c.h, c.constant(np.float32(1.0 + 2e-5)))
+
+
+def _factors(c: Chain) -> None:
+    """Each factor is another one, so that no two pieces are of one form."""
+    c.h = c("Relu", c("Mul", c.h, c.weights()))
+
+
+def _bounds(c: Chain) -> None:
+    c.h = c("Min", c("Max", c.h, c.weights()), c.weights())
 
 
 def _gates(c: Chain) -> None:
@@ -120,8 +129,8 @@ def _lstm(c: Chain) -> None:
 
 PATTERNS: dict[str, Callable[[Chain], None]] = {
     "relus": _relus, "dense": _dense, "stages": _stages, "forks": _forks, "first_layers": _first_layers,
-    "scales": _scales, "gates": _gates, "norms": _norms, "attention": _attention, "reshapes": _reshapes,
-    "folded": _folded, "lstm": _lstm,
+    "scales": _scales, "factors": _factors, "bounds": _bounds, "gates": _gates, "norms": _norms,
+    "attention": _attention, "reshapes": _reshapes, "folded": _folded, "lstm": _lstm,
 }  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 from onnx import TensorProto
@@ -26,8 +27,9 @@ def head(graph: Graph) -> Graph:
     as it is.
     """
     targets, heads, notes = dict(graph.targets), dict(graph.heads), []
+    finals = _finals(graph)
     for output in graph.outputs:
-        final = None if output in targets else _final(graph, output)
+        final = None if output in targets else _final(graph, output, finals)
         if final is not None:
             targets[output], heads[output] = final.inputs[0], made_by(graph, final)
             notes.append(f"final {final.op} '{final.name}' set aside: '{final.inputs[0]}' is explained")
@@ -41,21 +43,30 @@ def made_by(graph: Graph, node: Node, whole: bool = True) -> Head:
     return Head(kind, int(node.attributes.get("axis", -1)) if alone else None, whole)
 
 
-def _final(graph: Graph, output: str) -> Node | None:
+def _finals(graph: Graph) -> dict[str, tuple[Node, bool]]:
+    """For each value that only nodes that keep the order lead to from an activation: that activation, and whether
+    none of them reshapes."""
+    finals: dict[str, tuple[Node, bool]] = {}
+    for node in graph.nodes:
+        if node.domain:
+            continue
+        if node.op in HEADS and node.inputs[0] in graph.producers:
+            finals[node.output] = node, True
+        elif node.op in (*_SCALING, *_ROUNDING, *_RESHAPING) or _is_cast(node):
+            final, plain = finals.get(node.inputs[0], (None, False))
+            if final is not None:
+                finals[node.output] = final, plain and node.op not in _RESHAPING
+    return finals
+
+
+def _final(graph: Graph, output: str, finals: Mapping[str, tuple[Node, bool]]) -> Node | None:
     """The activation behind an output whose input has the output's indices."""
-    node, same_shape = graph.producers.get(output), True
-    while (
-        node is not None
-        and not node.domain
-        and (_is_cast(node) or node.op in (*_SCALING, *_ROUNDING, *_RESHAPING))
-    ):
-        same_shape &= node.op not in _RESHAPING
-        node = graph.producers.get(node.inputs[0])
-    if node is None or node.domain or node.op not in HEADS or node.inputs[0] not in graph.producers:
+    if output not in finals:
         return None
+    node, plain = finals[output]
     shape = graph.value(node.inputs[0]).shape
     keeps_sizes = shape is not None and None not in shape and shape == graph.value(output).shape
-    return node if same_shape or keeps_sizes else None
+    return node if plain or keeps_sizes else None
 
 
 def _is_cast(node: Node) -> bool:

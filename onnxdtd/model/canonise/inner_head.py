@@ -21,17 +21,20 @@ def inner_head(graph: Graph) -> Graph:
     of y means the same element there. The output itself is still computed.
     """
     draft = Draft(graph)
+    scores, means = _moved(graph), _averaged(graph)
+    twins: dict[str, str] = {}
     targets, heads, notes = dict(graph.targets), dict(graph.heads), []
     for output in graph.outputs:
         if output in targets or not graph.value(output).is_float:
             continue
-        finals, moves, whole = _ways_back(graph, output)
-        if finals and moves:
-            targets[output] = _twin(draft, moves, {node.output: node.inputs[0] for node in finals}, output)
+        if output in scores and graph.producers[output].op in _MOVES:
+            finals, whole = scores[output]
+            twins |= {node.output: node.inputs[0] for node in finals}
+            targets[output] = _twin(draft, graph, twins, output)
             heads[output] = made_by(graph, finals[0], whole)
             names = ", ".join(f"{node.op} '{node.name}'" for node in finals)
             notes.append(f"final {names} set aside: '{targets[output]}' is explained")
-        elif (averaged := _averaged(graph, output)) is not None:
+        elif (averaged := means.get(output)) is not None:
             note = f"{_mean_of(output)}{averaged}: it is explained as it is, no logit stands for it"
             notes += [note] if note not in graph.notes else []
     if not notes:
@@ -49,49 +52,63 @@ def _mean_of(output: str) -> str:
     return f"'{output}' is a mean of "
 
 
-def _ways_back(graph: Graph, output: str) -> tuple[list[Node], list[Node], bool]:
-    """The final activations from which only moves lead to the output, those moves in the graph's order, and whether
-    all that is moved comes from such an activation."""
-    waiting, seen, finals, whole = [output], set(), [], True
+def _moved(graph: Graph) -> dict[str, tuple[tuple[Node, ...], bool]]:
+    """For each value that final activations lead to by moves alone: these activations, and whether all that is moved
+    comes from them. What is moved before it is activated is no logit: an input, however it is moved."""
+    scores: dict[str, tuple[tuple[Node, ...], bool]] = {}
+    as_given = {*graph.inputs, *graph.constants}
+    for node in graph.nodes:
+        if node.domain:
+            continue
+        if node.op in HEADS and node.inputs[0] in graph.producers and node.inputs[0] not in as_given:
+            scores[node.output] = (node,), True
+        if node.op not in _MOVES:
+            continue
+        sources = _sources(node)
+        if node.inputs[0] in as_given:
+            as_given.update(node.outputs)
+        before = [scores.get(value) for value in sources]
+        if any(before) and graph.value(node.output).is_float:
+            finals = {final.name: final for own in before if own for final in own[0]}
+            scores[node.output] = tuple(finals.values()), all(own and own[1] for own in before)
+    return scores
+
+
+def _sources(node: Node) -> tuple[str, ...]:
+    """What a move moves."""
+    return node.inputs if node.op == "Concat" else node.inputs[:1]
+
+
+def _averaged(graph: Graph) -> dict[str, Node]:
+    """For each value that is a mean over several places, or an open number of them, of what a Sigmoid or Softmax
+    makes: that node."""
+    scores: dict[str, Node] = {}
+    means: dict[str, Node] = {}
+    for node in graph.nodes:
+        if node.domain:
+            continue
+        if node.op in HEADS:
+            scores[node.output] = node
+        elif node.op in _MOVES | _MEANS:
+            value = node.inputs[0]
+            if value in scores:
+                scores[node.output] = scores[value]
+            if value in means or (node.op in _MEANS and value in scores):
+                means[node.output] = scores[value]
+    return means
+
+
+def _twin(draft: Draft, graph: Graph, twins: dict[str, str], output: str) -> str:
+    """The moves repeated that lead from the keys of twins to the output, which joins them; returns its twin."""
     moves: dict[str, Node] = {}
+    waiting = [output]
     while waiting:
         value = waiting.pop()
-        maker = graph.producers.get(value)
-        if value in seen:
-            continue
-        seen.add(value)
-        if maker is not None and not maker.domain and maker.op in HEADS and _computed(graph, maker.inputs[0]):
-            finals.append(maker)
-        elif maker is not None and not maker.domain and maker.op in _MOVES and graph.value(value).is_float:
-            moves[maker.name] = maker
-            waiting += maker.inputs if maker.op == "Concat" else maker.inputs[:1]
-        else:
-            whole = False
-    return finals, [node for node in graph.nodes if node.name in moves], whole
-
-
-def _averaged(graph: Graph, output: str) -> Node | None:
-    """The Sigmoid or Softmax of which an output is a mean over several places, or an open number of them."""
-    maker, means = graph.producers.get(output), False
-    while maker is not None and not maker.domain:
-        if maker.op in HEADS:
-            return maker if means else None
-        means |= maker.op in _MEANS
-        maker = graph.producers.get(maker.inputs[0]) if maker.op in _MOVES | _MEANS else None
-    return None
-
-
-def _computed(graph: Graph, value: str) -> bool:
-    """Whether the model computes the value: an input, however it is moved, is none of its logits."""
-    maker = graph.producers.get(value)
-    while maker is not None and not maker.domain and maker.op in _MOVES:
-        maker = graph.producers.get(maker.inputs[0])
-    return maker is not None
-
-
-def _twin(draft: Draft, moves: list[Node], twins: dict[str, str], output: str) -> str:
-    """The moves repeated where they move one of the keys of twins; returns the output's twin."""
-    for node in moves:
+        node = graph.producers.get(value)
+        if value not in twins and node is not None and not node.domain and node.op in _MOVES:
+            moves[node.name] = node
+            waiting += _sources(node)
+    for node in sorted(moves.values(), key=lambda node: graph.places[node.name]):
         if not twins.keys() & set(node.inputs):
             continue
         name = free(f"{node.output}/logits", draft.values)

@@ -46,7 +46,7 @@ def written_out(graph: Graph) -> Graph:
     values that something else reads keep their nodes.
     """
     draft = Draft(graph)
-    places = {node.name: place for place, node in enumerate(graph.nodes)}
+    places = graph.places
     forms = _Forms(draft)
     count = 0
     for node in graph.nodes:
@@ -161,13 +161,15 @@ def _values(x: str, points: Array, region: list[Node], draft: Draft) -> Array:
     """What the region makes of x at these points."""
     made = {x: points}
     for node in region:
-        inputs = [made[v] if v in made else draft.constants[v].reshape(()) if v else None for v in node.inputs]
+        inputs = [
+            made[v] if v in made else draft.constants[v].reshape(()) if v else None for v in node.inputs
+        ]
         made[node.output] = values_of(node, inputs)
     return np.asarray(np.broadcast_to(made[region[-1].output], points.shape), np.float64)
 
 
 def _bends(left: float, right: float) -> bool:
-    """Whether the values at -1e6 and 1e6 are those of some activation: at the right x, 1, or 0 after 1 at the left."""
+    """Whether the values at -1e6 and 1e6 are those of some activation: x at the right, 1, or 0 after 1."""
     return not math.isfinite(right) or right > 4e5 or abs(right - 1) < 1e-3 or abs(right) < 1e-3 < left
 
 
