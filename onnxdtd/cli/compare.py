@@ -81,11 +81,8 @@ def compare(
         int,
         typer.Option(metavar="N", help="Timed calls of a method, whose median counts; slow ones get one."),
     ] = 3,
-    input_range: options.InputRange = None,
-    fixed: options.Fixed = None,
-    max_steps: options.MaxSteps = None,
+    reading: Any = None,
     engine: Annotated[str, typer.Option(metavar="E", help="numpy, onnx or auto, as for `run`.")] = "auto",
-    provider: options.Provider = None,
     no_cache: options.NoCache = False,
     preprocess: options.Preprocess = None,
     image: Any = None,
@@ -94,13 +91,12 @@ def compare(
     """Compare methods on one input: their heatmaps, how alike they are, and what each costs."""
     from onnxdtd.cli import compare_job, pair_job
 
+    ways = {"engine": engine, "cache_dir": False if no_cache else None, **reading}
     if with_ is not None:
         folder = FOLDER_OF_TWO if output == FOLDER else output
         return pair_job.compare_with(
             model, with_, input, folder, methods.split(","), target or ["top"],
-            {"engine": engine, "providers": provider, "input_range": input_range, "fixed": fixed or (),
-             "cache_dir": False if no_cache else None},
-            preprocess, image, sample, json_,
+            ways, preprocess, image, sample, json_,
         )  # fmt: skip
     return compare_job.compare(
         model,
@@ -108,12 +104,11 @@ def compare(
         output,
         methods.split(","),
         target or ["top"],
-        {"engine": engine, "providers": provider, "input_range": input_range, "fixed": fixed or (),
-         "max_steps": max_steps, "cache_dir": False if no_cache else None},
+        ways,
         preprocess,
         image,
         {"sample": sample, "superpixels": superpixels, "seed": seed, "repeats": repeats},
         settings=settings or (),
         background=background,
         as_json=json_,
-    )  # fmt: skip
+    )

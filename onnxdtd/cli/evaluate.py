@@ -76,11 +76,15 @@ def evaluate(
         str, typer.Option(metavar="A,B", help="What removed pixels become.")
     ] = "mean,blur,constant",
     constant: Annotated[
-        float,
+        str,
         typer.Option(
-            metavar="C", help="The constant fill; of tokens the number of the one that stands in for others."
+            metavar="C",
+            help="The constant fill; of tokens the one that stands in for others, by number, or with a tokenizer "
+            "mask, pad or unk.",
         ),
-    ] = 0.0,
+    ] = "0",
+    tokenizer: texts.Tokenizer = None,
+    tokens: texts.Tokens = None,
     draws: Annotated[
         int, typer.Option(metavar="N", help="Noisy inputs of stability, removed parts of infidelity.")
     ] = 10,
@@ -93,13 +97,8 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
-    input_range: options.InputRange = None,
-    fixed: options.Fixed = None,
-    mask: texts.Mask = None,
-    positions: texts.Positions = "absorb",
-    max_steps: options.MaxSteps = None,
+    reading: Any = None,
     engine: Annotated[str, typer.Option(metavar="E", help="numpy, onnx or auto, as for `run`.")] = "auto",
-    provider: options.Provider = None,
     no_cache: options.NoCache = False,
     preprocess: options.Preprocess = None,
     image: Any = None,
@@ -114,10 +113,8 @@ def evaluate(
         output,
         {"methods": methods, "metrics": metrics, "target": target, "limit": limit, "seed": seed, "batch": batch,
          "workers": workers, "steps": steps, "patch": patch, "fills": fills, "constant": constant, "draws": draws,
-         "masks": masks,
-         "input_range": input_range, "fixed": fixed or (), "mask": texts.masks_of(mask), "positions": positions,
-         "max_steps": max_steps, "engine": engine, "providers": provider,
-         "cache_dir": False if no_cache else None},
+         "masks": masks, "engine": engine, "cache_dir": False if no_cache else None,
+         "tokenizer": texts.one_of(tokenizer=tokenizer, tokens=tokens), **reading},
         preprocess,
         image,
         as_json=json_,

@@ -21,7 +21,7 @@ from onnxdtd.passes import Explainer
 
 LEGEND = "mean [95 % interval]; * best, = not told apart from it (paired difference, 95 %)"
 
-OF_MODEL = ("max_steps", "cache_dir", "mask", "positions")
+OF_MODEL = ("max_steps", "cache_dir", "mask", "positions", "tokenizer")
 """What is the explainer's, whatever the method."""
 
 

@@ -25,6 +25,12 @@ def _explainer(values: dict[str, Any]) -> dict[str, Any]:
     return values | {"fixed": values["fixed"] or (), "mask": texts.masks_of(values["mask"])}
 
 
+# How the model is read, whatever is asked of it.
+READING: dict[str, tuple[Any, Any]] = {
+    "input_range": (options.InputRange, None), "fixed": (options.Fixed, None), "mask": (texts.Mask, None),
+    "positions": (texts.Positions, "absorb"), "max_steps": (options.MaxSteps, None),
+    "provider": (options.Provider, None),
+}  # fmt: skip
 GROUPS = {
     # How an image is prepared, and names, since every command that takes an input takes all of these.
     "image": Group(
@@ -36,14 +42,12 @@ GROUPS = {
             "layout": (options.Layout, None),
         }
     ),
-    # How the model is read and its relevance walked, whatever is asked.
+    "reading": Group(READING, _explainer),
+    # And how its relevance walks.
     "explainer": Group(
         {
             "rules": (options.Rules, None), "bias": (options.Bias, None),
-            "background": (options.Background, None), "input_range": (options.InputRange, None),
-            "fixed": (options.Fixed, None), "mask": (texts.Mask, None),
-            "positions": (texts.Positions, "absorb"), "max_steps": (options.MaxSteps, None),
-            "provider": (options.Provider, None),
+            "background": (options.Background, None), **READING,
         },
         _explainer,
     ),

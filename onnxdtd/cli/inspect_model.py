@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from onnxdtd.cli import options
+from onnxdtd.cli.groups import grouped
 from onnxdtd.cli.text import message, page, paragraph, screen, sections, table
 from onnxdtd.errors import Faults
 
@@ -14,15 +15,12 @@ HEAD = ("node", "op", "kind", "shape", "domain", "rule")
 SPARE = ("kind", "shape", "op", "domain")  # left out, in this order, where the terminal is narrow
 
 
+@grouped
 def inspect(
     model: options.Model,
     target: options.Targets = ["top"],  # noqa: B006 (typer reads it, nobody changes it)
     method: options.Method = "auto",
-    rules: options.Rules = None,
-    bias: options.Bias = None,
-    input_range: options.InputRange = None,
-    fixed: options.Fixed = None,
-    max_steps: options.MaxSteps = None,
+    explainer: Any = None,
     like: options.Like = None,
     json_: options.Json = False,
 ) -> str:
@@ -30,24 +28,15 @@ def inspect(
     from onnxdtd.cli import job
 
     faults = Faults()
-    explainer = job.explainer_for(
-        faults,
-        model,
-        method,
-        input_range=input_range,
-        bias=bias,
-        rules=rules,
-        fixed=fixed or (),
-        like=like,
-        max_steps=max_steps,
-    )
+    made = job.explainer_for(faults, model, method, like=like, **explainer)
     with faults:
-        question = job.target_for(explainer, options.one(target))
+        question = job.target_for(made, options.one(target))
     faults.stop()
-    assert explainer is not None  # or there was a fault
-    graph, plan = explainer.graph, explainer.plan(question.output)
+    assert made is not None  # or there was a fault
+    graph, plan = made.graph, made.plan(question.output)
 
     shapes = {name: graph.value(name).shape for name in (*graph.inputs, *graph.outputs)}
+    masks = job.masks(graph)
     nodes = list(_rows(graph, plan.steps))
     if json_:
         message("\n".join(f"warning: {text}" for text in plan.warnings))
@@ -57,6 +46,7 @@ def inspect(
             "opset": dict(graph.opsets),
             "inputs": {name: shapes[name] for name in graph.inputs},
             "outputs": {name: shapes[name] for name in graph.outputs},
+            "masks": list(masks),
             "explained": plan.output,
             "target": plan.target,
             "method": plan.by,
@@ -68,7 +58,13 @@ def inspect(
         return json.dumps(facts)
     logit = f", by the logit '{plan.target}' before it" if plan.target != plan.output else ""
     rows = [
-        ("input", [f"'{name}' {_text(shapes[name])}" for name in graph.inputs]),
+        (
+            "input",
+            [
+                f"'{name}' {_text(shapes[name])}{', says what counts' * (name in masks)}"
+                for name in graph.inputs
+            ],
+        ),
         ("output", [f"'{name}' {_text(shapes[name])}" for name in graph.outputs]),
         ("explained", [f"'{plan.output}'{logit}"]),
         ("method", [plan.by + (f", picked by auto: {plan.reason}" if plan.reason else "")]),

@@ -12,6 +12,7 @@ from onnxdtd.cli.pictures import NAMES, asked_fields, preparing
 from onnxdtd.cli.settings import fixed_inputs, setting
 from onnxdtd.errors import Faults, UsageError
 from onnxdtd.inputs import DataSet, Preprocess, input_file, open_data, read_like
+from onnxdtd.plan.masks import masks as masks
 from onnxdtd.plan.target import Target, check_target
 
 

@@ -39,11 +39,7 @@ def roots(
             metavar="S", help="The linear region of the whole network behind, or of the layer alone."
         ),
     ] = "network",
-    rules: options.Rules = None,
-    bias: options.Bias = None,
-    input_range: options.InputRange = None,
-    fixed: options.Fixed = None,
-    max_steps: options.MaxSteps = None,
+    explainer: Any = None,
     preprocess: options.Preprocess = None,
     image: Any = None,
     json_: options.Json = False,
@@ -55,10 +51,9 @@ def roots(
         model,
         input,
         options.one(target),
-        {"method": method, "bias": bias, "rules": rules, "input_range": input_range, "fixed": fixed or (),
-         "max_steps": max_steps},
+        {"method": method, **explainer},
         preprocess,
         image,
         {"node": node, "neurons": neurons, "sample": sample, "seed": seed, "scope": scope},
         as_json=json_,
-    )  # fmt: skip
+    )

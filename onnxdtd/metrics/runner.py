@@ -16,7 +16,8 @@ from onnxdtd.domains.propagation import Range
 from onnxdtd.durable import writing
 from onnxdtd.entries import MetricEntry
 from onnxdtd.errors import TargetError, UsageError
-from onnxdtd.inputs import DataSet, Preprocess, is_stream
+from onnxdtd.inputs import DataSet, Preprocess, is_stream, token_number
+from onnxdtd.inputs import Reader as TokenReader
 from onnxdtd.metrics.case import Settings
 from onnxdtd.metrics.journal import Journal
 from onnxdtd.metrics.masks import digest_of, read_masks
@@ -72,12 +73,13 @@ def evaluate(
     rounding only. Raises UsageError, InputError, TargetError, and what `Explainer` raises for a method
     that was named.
     """
-    chosen, hands = Settings(**_checked(settings)), checked(workers)
+    hands = checked(workers)
     if not (isinstance(batch, int) and batch >= 1 and isinstance(seed, int) and seed >= 0):
         raise UsageError(f"batch is at least 1 and seed at least 0, not {batch!r} and {seed!r}")
     if preprocess is not None and input_range is None:
         input_range = preprocess.input_range
     base = explainer_of(model, "gradient", engine=engine, providers=providers, input_range=input_range)
+    chosen = Settings(**_checked(settings, base.loaded.reader))
     prepare = preprocess or Preprocess.from_metadata(base.graph.metadata)
 
     by_label = isinstance(target, str) and target == LABEL
@@ -181,9 +183,15 @@ def _entries(metrics: str | Sequence[str]) -> list[MetricEntry]:
     return sorted(chosen, key=lambda entry: (entry.order, entry.name))
 
 
-def _checked(settings: Mapping[str, Any]) -> dict[str, Any]:
+def _checked(settings: Mapping[str, Any], reader: TokenReader | None) -> dict[str, Any]:
+    """The settings, a constant that is said by a word as its token's number."""
     fields = [field.name for field in dataclasses.fields(Settings)]
     if surplus := sorted(set(settings) - set(fields)):
         raise UsageError(f"no setting {', '.join(surplus)}; there are {', '.join(fields)}")
     values = dict(settings)
+    if isinstance(said := values.get("constant"), str):
+        try:
+            values["constant"] = float(said)
+        except ValueError:
+            values["constant"] = float(token_number(reader, said))
     return values | ({"fills": tuple(values["fills"])} if "fills" in values else {})

@@ -31,7 +31,7 @@ from tests.support.command_line import (
     dense,
 )
 from tests.support.model_text import model
-from tests.support.paths import MODELS
+from tests.support.paths import GOLDENS, MODELS
 
 COMMANDS = ("run", "audit", "roots", "inspect", "ops", "rules", "methods")
 HEAVY = {"onnx", "onnxruntime", "numpy", "matplotlib", "networkx", "PIL"}
@@ -493,3 +493,26 @@ def test_of_a_command_that_is_named_no_other_is_made() -> None:
     assert [c.name for c in application(["run", "model.onnx"]).registered_commands] == ["run"]
     for words in (["runn"], ["--version"], ["model.onnx"], []):
         assert [command.name for command in application(words).registered_commands] == names
+
+
+def test_masks_and_positions_are_said_to_every_command(cli: Cli, tmp_path: Path) -> None:
+    """The tokens get what their positions would take, by each command that walks."""
+    path = GOLDENS / "transformer" / "script.onnx"
+    golden = dict(np.load(GOLDENS / "transformer" / "relevance.npz"))
+    feeds = {"ids": golden["ids"][:1], "mask": golden["mask"][:1]}
+    np.savez(tmp_path / "x.npz", **feeds)
+    facts = json.loads(cli("inspect", path, "-m", "attnlrp", "--positions", "token", "--json")[1])
+    assert facts["masks"] == ["mask"]
+    assert "pass(bias=absorb), positions to tokens" in {node["rule"] for node in facts["nodes"]}
+    assert "'mask' Nx8, says what counts" in cli("inspect", path)[1]
+    assert json.loads(cli("inspect", path, "--mask", "none", "--json")[1])["masks"] == []
+    for positions in ("absorb", "token"):
+        more = ["-m", "attnlrp", "--positions", positions, "--mask", "mask", "--json", "-o", positions]
+        code, out, err = cli("compare", path, "x.npz", *more)
+        assert code == 0, err
+        e = onnxdtd.Explainer(path, "attnlrp", positions=positions)(feeds)
+        arrived = json.loads(out)["targets"][0]["methods"]["attnlrp"]["arrived"]
+        assert arrived == pytest.approx(float(e.relevance["ids"].sum()), rel=1e-4)
+    for command in (["inspect", path], ["compare", path, "x.npz"], ["roots", path, "x.npz", "--node", "n"]):
+        code, _, err = cli(*command, "--mask", "nothing")
+        assert (code, "mask names 'nothing'" in err) == (2, True), command

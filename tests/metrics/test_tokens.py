@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from onnxdtd.cli import main
 from onnxdtd.errors import UsageError
 from onnxdtd.metrics import evaluate
 from tests.support.metric_cases import text_scores
@@ -42,3 +46,20 @@ def test_a_transformer_by_all_metrics_that_tokens_have() -> None:
     assert not [name for name in result.scores if ".blur." in name or ".mean." in name]
     own = [name for name in result.headlines if not name.startswith("class_sensitivity")]
     assert all(np.isfinite(result.summary("cp_lrp", name).mean) for name in own)
+
+
+def test_a_word_says_which_token_stands_in(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """[UNK] is token 3, as a vocabulary says: what --constant 3 gives."""
+    golden = dict(np.load(GOLDENS / "transformer" / "relevance.npz"))
+    np.savez(tmp_path / "x.npz", ids=golden["ids"], mask=golden["mask"])
+    (tmp_path / "vocab.txt").write_text("\n".join(["[PAD]", "[CLS]", "[SEP]", "[UNK]", *"abcdefgh"]))
+    model, data = GOLDENS / "transformer" / "script.onnx", tmp_path / "x.npz"
+    words = ["evaluate", str(model), str(data), "-m", "attnlrp", "--metrics", "deletion", "--json", "-o"]
+    made = []
+    for constant in ("3", "unk"):
+        more = ["--constant", constant, "--tokens", str(tmp_path / "vocab.txt")]
+        assert main([*words, str(tmp_path / constant), *more]) == 0
+        made.append(json.loads(capsys.readouterr().out)["scores"])
+    assert made[0] == made[1]
+    assert main([*words, str(tmp_path / "none"), "--constant", "unk"]) == 2
+    assert "which token 'unk' is, a tokenizer or a vocabulary says" in capsys.readouterr().err
