@@ -7,7 +7,7 @@ to biases, to norm shifts, to position embeddings ... So the same words say what
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnx
@@ -46,6 +46,18 @@ CONSTANTS = f"{PREFIX}constants"
 NUMBER = np.zeros((), np.float32)
 
 
+class Amount(NamedTuple):
+    """Of each sample a number: rows (N, C) times weights (C, 1), or without weights rows (N, 1) as they are."""
+
+    rows: Any
+    weights: Any = None
+
+    @property
+    def column(self) -> Any:
+        """The numbers (N, 1)."""
+        return self.rows if self.weights is None else matmul(self.rows, self.weights)
+
+
 class Constants:
     """Listens to a walk that is traced. first, seed: the value where relevance starts, and the relevance there."""
 
@@ -54,7 +66,7 @@ class Constants:
         self._count: Any = 1 if axis is None else size(seed, axis)
         self._symbol = 1 if axis is None else seed.shape[axis]
         self._axes = axes_of_samples(plan, first, axis)
-        self._told: list[tuple[str, Any]] = []
+        self._told: list[tuple[str, Amount]] = []
         self._inner: list[str] = []
 
     @property
@@ -70,8 +82,9 @@ class Constants:
             if cause in CLAIMS:
                 part = share()
                 if not at_hand(part) or np.any(part):
-                    amount = self._by_sample(flow, cast_like(part, flow), axes)
-                    amount = amount if factor == 1 else amount * np.asarray(factor, NUMBER.dtype)
+                    part = cast_like(part, flow)
+                    part = part if factor == 1 else part * np.asarray(factor, flow.dtype)
+                    amount = self._by_channel(flow, part, axes) or Amount(self._by_sample(flow, part, axes))
                     self._told.append((called(cause, step.op.kind, step.constant), amount))
 
         return claim
@@ -80,35 +93,50 @@ class Constants:
         """What one iteration of a loop tells, which its body hands out."""
         outside, self._told = self._told, []
         iteration()
-        (self._inner, amounts), self._told = _parted(self._told), outside
-        return amounts
+        told, self._told = self._told, outside
+        self._inner = [kind for kind, _ in told]
+        return [amount.column for _, amount in told]
 
     def outside(self, rows: Sequence[Any]) -> None:
-        """The same of all iterations, (iterations, N) each."""
-        self._told += zip(
-            self._inner, (reduce_sum(row, axes=(0,), keepdims=False) for row in rows), strict=True
-        )
+        """The same of all iterations, (iterations, N, 1) each."""
+        sums = (Amount(reduce_sum(row, axes=(0,), keepdims=False)) for row in rows)
+        self._told += zip(self._inner, sums, strict=True)
 
     def write(self, tracer: Tracer) -> onnx.ValueInfoProto:
         """Write the output, once the walk has been traced, and say of which type it is.
 
-        onnxruntime computes of a node's inputs first the one whose producer comes last in the file. So each sum joins
-        those before it, at the end of the file: it is made while what it adds up is at hand, and not held until all
-        of the walk is done.
+        onnxruntime computes of a node's inputs first the one whose producer comes last in the file. So each sum is
+        added to those before it, at the end of the file: it is made while what it adds up is at hand, and not held
+        until all of the walk is done.
         """
-        upright = [tracer.tensor(unsqueeze(amount, axes=(1,))) for _, amount in self._told]
-        joined = upright[0]
-        for i, column in enumerate(upright[1:], 2):
-            joined = tracer.emit("Concat", joined, column, axis=1, shape=(self._symbol, i))
-        names = [name for name, _ in self._told]
-        places = (np.array([i for i, name in enumerate(names) if name == kind]) for kind in self.kinds)
-        sums = [reduce_sum(tracer.emit("Gather", joined, some, axis=1), axes=(1,)) for some in places]
-        columns = concat(*sums, axis=1)
+        totals: dict[str, Any] = {}
+        for kind, (rows, weights) in self._told:
+            before = totals.get(kind)
+            if weights is not None:
+                totals[kind] = tracer.emit("Gemm", rows, weights, before, shape=(self._symbol, 1))
+            else:
+                totals[kind] = tracer.tensor(rows if before is None else before + rows)
+        columns = concat(*totals.values(), axis=1) if len(totals) > 1 else next(iter(totals.values()))
         tracer.nodes.append(helper.make_node("Identity", [columns.name], [CONSTANTS], CONSTANTS))
-        return helper.make_tensor_value_info(CONSTANTS, TensorProto.FLOAT, (self._symbol, len(sums)))
+        return helper.make_tensor_value_info(CONSTANTS, TensorProto.FLOAT, (self._symbol, len(totals)))
+
+    def _by_channel(self, flow: Any, part: Any, axes: Sequence[int]) -> Amount | None:
+        """Of a part at hand that is one number for each channel, where samples lie on axis 0: sums of the flow, which
+        a product weighs and adds to others at once."""
+        shape = (1,) * (flow.ndim - part.ndim) + tuple(part.shape)
+        fits = (
+            at_hand(part)
+            and flow.ndim > 2
+            and 0 in axes
+            and self._each(flow, 0)
+            and flow.dtype == NUMBER.dtype
+        )
+        if not fits or shape[1] != flow.shape[1] or any(n != 1 for n in (shape[0], *shape[2:])):
+            return None
+        return Amount(reduce_sum(flow, axes=tuple(range(2, flow.ndim)), keepdims=False), part.reshape(-1, 1))
 
     def _by_sample(self, flow: Any, part: Any, axes: Sequence[int]) -> Any:
-        """The sum of flow * part of each sample (N,); part broadcasts to flow."""
+        """The sum of flow * part of each sample (N, 1); part broadcasts to flow."""
         own = None if self._single else next((axis for axis in axes if axis < flow.ndim), None)
         shape = (1,) * (flow.ndim - part.ndim) + tuple(part.shape)
         others = tuple(axis for axis in range(flow.ndim) if axis != own)
@@ -120,7 +148,8 @@ class Constants:
             whole = (reduce_sum(flow, axes=alike) if alike else flow) * part
         sums = reduce_sum(whole, axes=others, keepdims=False) if others else whole
         sums = cast_like(sums, NUMBER) if own is not None else reshape(cast_like(sums, NUMBER), shape=[1])
-        return sums if self._single or self._each(flow, own) else self._folded(sums, own)
+        sums = sums if self._single or self._each(flow, own) else self._folded(sums, own)
+        return unsqueeze(sums, axes=(1,))
 
     @property
     def _single(self) -> bool:
@@ -142,10 +171,6 @@ class Constants:
         folded = reshape(matmul(members, unsqueeze(sums, axes=(1,))), shape=[-1])
         even = reduce_sum(sums, axes=(0,)) / number(count, NUMBER)
         return where(equal(each * count, length), folded, even)
-
-
-def _parted(told: Sequence[tuple[str, Any]]) -> tuple[list[str], list[Any]]:
-    return [kind for kind, _ in told], [amount for _, amount in told]
 
 
 def by_kind(kinds: Sequence[str], columns: Any, samples: int) -> dict[str, tuple[float, ...]]:
