@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,10 @@ from typing import Any
 import onnxdtd
 from onnxdtd.cli.pictures import NAMES, asked_fields, preparing
 from onnxdtd.cli.settings import fixed_inputs, setting
-from onnxdtd.errors import Faults, UsageError
+from onnxdtd.errors import Faults, InputError, UsageError
 from onnxdtd.inputs import DataSet, Preprocess, input_file, open_data, read_like
+from onnxdtd.inputs.files import TABLES
+from onnxdtd.inputs.table import headings
 from onnxdtd.plan.masks import masks as masks
 from onnxdtd.plan.target import Target, check_target
 
@@ -155,6 +158,9 @@ def explainer_for(
             explainer = explainer.by(preprocess=preparing(explainer.graph, fields))
         if explainer and background is not None:
             explainer = explainer.by(background=background)
+    if explainer and explainer.loaded.features is None and inputs and inputs[0].suffix.lower() in TABLES:
+        with suppress(InputError):  # which reading the file tells
+            explainer = explainer.by(features=headings(inputs[0], explainer.inputs))
     faults.errors += own.errors
     return None if own.errors else explainer
 

@@ -121,8 +121,9 @@ def _many(
 
 def _told(entries: Sequence[Entry], output: Path, size: int) -> str:
     first = entries[0].explanation
+    questions = [question_of(e.explanation, i) for e in entries for i in range(len(e.explanation.target))]
     rows = [
-        ("explains", [question_of(entry.explanation) for entry in entries[:5]]),
+        ("explains", questions[:5] + [f"and {len(questions) - 5} more"] * (len(questions) > 5)),
         ("method", [first.method + (f", picked by auto: {first.reason}" if first.reason else "")]),
         ("warning", list(first.warnings) if len(entries) == 1 else []),
         ("written", [f"{output}: {size / 1e3:.0f} kB"]),

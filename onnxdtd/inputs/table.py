@@ -145,6 +145,15 @@ def open_table(path: Path, values: Mapping[str, Value], features: Sequence[str] 
     )
 
 
+def headings(path: Path, values: Mapping[str, Value]) -> tuple[str, ...] | None:
+    """What a file calls the columns of a model's one input of floats, (N, F), which itself does not name them; None
+    for other models, and where the file numbers its columns. Raises InputError."""
+    if len(values) != 1 or not all(v.is_float and len(v.shape or ()) == 2 for v in values.values()):
+        return None
+    names = open_table(path, values).features
+    return None if len(names) < 2 or _counts(names) else names
+
+
 def _names(
     path: Path, header: tuple[str, ...], widths: Mapping[str, int | None], features: Sequence[str] | None
 ) -> list[str]:

@@ -248,6 +248,17 @@ def test_the_columns_of_a_table_are_named(cli: Cli, tmp_path: Path) -> None:
     assert sum(amounts) == pytest.approx(float(e.target_value[0]), rel=1e-6)
 
 
+def test_a_file_names_the_columns_of_a_model_that_does_not(cli: Cli, tmp_path: Path) -> None:
+    dense(tmp_path / "m.onnx")
+    (tmp_path / "rows.csv").write_text("label,width,height\nb,1,2\nc,2,1\n")
+    code, out, _ = cli("run", "m.onnx", "rows.csv", "-o", "out", "-t", "0")
+    assert code == 0
+    assert "height = 2 (+2)" in " ".join(out.split())
+    assert onnxdtd.Explanation.load(tmp_path / "out").features == ("width", "height")
+    (tmp_path / "numbers.csv").write_text("0,1\n1,2\n")  # numbered columns have no names
+    assert "[1] = 2" in " ".join(cli("run", "m.onnx", "numbers.csv", "-o", "n", "-t", "0")[1].split())
+
+
 def test_columns_that_do_not_fit_are_left_out_with_a_warning(cli: Cli, tmp_path: Path) -> None:
     proto = onnx.load(dense(tmp_path / "m.onnx"))
     onnx.helper.set_model_props(proto, {"onnxdtd.features": '["one", "two", "three"]'})
