@@ -111,7 +111,7 @@ def single(explainer: Explainer, e: Explanation, i: int) -> Explanation:
     one = dataclasses.replace(
         e, **changes,
         target=e.target[i : i + 1], target_value=e.target_value[i : i + 1], seed=e.seed[i : i + 1],
-        corners=e.corners[i : i + 1],
+        corners=e.corners[i : i + 1], texts={name: written[i : i + 1] for name, written in e.texts.items()},
         nodes=tuple(node if node.samples is None else node.sample(i) for node in e.nodes),
         constants={kind: amounts[i : i + 1] for kind, amounts in e.constants.items()},
         extras={key: value[i : i + 1] if _is_each(value, count) else value for key, value in e.extras.items()},

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from onnxdtd.cli import options
+from onnxdtd.cli import options, texts
 
 EXAMPLES = """\b
 Examples:
@@ -64,6 +64,7 @@ def cluster(
         typer.Option(metavar="FILE.yaml", help="Write a project of ViRelAy there, its HDF5 files beside it.",
                      readable=False, show_default=False),
     ] = None,
+    tokenizer: texts.Tokenizer = None,
     data: Data = None,
     json_: options.Json = False,
 ) -> str:  # fmt: skip
@@ -71,7 +72,7 @@ def cluster(
     from onnxdtd.cli import cluster_job
 
     return cluster_job.cluster(
-        directory, output, data, virelay, pictures=pictures, as_json=json_,
+        directory, output, data, virelay, tokenizer, pictures=pictures, as_json=json_,
         by=by, classes=tuple(classes or ()), inputs=tuple(inputs or ()), side=side, neighbours=neighbours,
         most=most, count=count, most_rows=most_rows, seed=seed,
     )  # fmt: skip

@@ -14,6 +14,7 @@ from onnxdtd.datasets.recipe import reopened
 from onnxdtd.errors import InputError
 from onnxdtd.folder import check_folder
 from onnxdtd.lessons.clusters import SCHEMA
+from onnxdtd.lessons.tokens import writer_of
 from onnxdtd.lessons.virelay import check_project, write_project
 
 SHOWN = 20
@@ -25,6 +26,7 @@ def cluster(
     output: Path,
     data: Sequence[Path] | None,
     virelay: Path | None,
+    tokenizer: Path | None,
     *,
     pictures: bool,
     as_json: bool,
@@ -45,7 +47,10 @@ def cluster(
                 if data is not None or virelay is not None:
                     raise
                 message(f"contact sheets show relevance alone: {error}")
-        place = clusters.save(output, pictures, made.data if made else None)
+        writer = writer_of(made.explainer, tokenizer) if made else None
+        place = clusters.save(output, pictures, made.data if made else None, writer)
+        if pictures and clusters.groups and not [*place.rglob("cluster-*.png")]:
+            message("no contact sheets: neither pictures nor texts that can be read again were explained")
         if virelay is not None and made is not None:
             write_project(virelay, clusters, made)
     if as_json:

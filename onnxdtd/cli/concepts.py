@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from onnxdtd.cli import options
+from onnxdtd.cli import options, texts
 from onnxdtd.cli.cluster import Classes, Data
 
 EXAMPLES = """\b
@@ -55,6 +55,7 @@ def concepts(
                      help="Say and draw where the concepts of one row are: its id, or a file."),
     ] = None,
     pictures: Annotated[bool, typer.Option("--pictures/--no-pictures", help="Draw a grid for each channel.")] = True,
+    tokenizer: texts.Tokenizer = None,
     model: Model = None,
     data: Data = None,
     json_: options.Json = False,
@@ -65,5 +66,5 @@ def concepts(
     return concepts_job.concepts(
         directory, output, row, pictures=pictures, as_json=json_, layer=layer, axis=axis,
         classes=tuple(classes or ()), top=top, references=references, relmax=relmax, actmax=actmax,
-        model=model, data=data,
+        tokenizer=tokenizer, model=model, data=data,
     )  # fmt: skip

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from onnxdtd import lessons
-from onnxdtd.cli.text import screen, table
+from onnxdtd.cli.text import message, screen, table
 from onnxdtd.folder import check_folder
 from onnxdtd.lessons.concept import SCHEMA, Concepts
 from onnxdtd.lessons.references import Located
@@ -24,6 +24,8 @@ def concepts(
         concepts = lessons.concepts(directory, **settings)
         located = None if row is None else concepts.where(row)
         place = concepts.save(output, pictures, located)
+        if pictures and concepts.relevant and not [*place.glob("channel-*.png")]:
+            message("no pictures of channels: neither pictures nor texts were explained")
     if as_json:
         where = {} if located is None else {"where": located.document()}
         return json.dumps({**concepts.document(), **where, "directory": str(place)})

@@ -11,6 +11,7 @@ from onnxdtd.folder import plain, write_folder
 from onnxdtd.inputs import DataSet
 from onnxdtd.lessons.album import draw
 from onnxdtd.lessons.groups import Group
+from onnxdtd.lessons.tokens import Writer
 from onnxdtd.sheets import write_csv
 
 SCHEMA = "onnxdtd.clusters/1"
@@ -26,15 +27,22 @@ class Clusters:
     left_out: Mapping[str, str]
     settings: Mapping[str, Any]
 
-    def save(self, directory: str | Path, pictures: bool = True, data: DataSet | None = None) -> Path:
+    def save(
+        self,
+        directory: str | Path,
+        pictures: bool = True,
+        data: DataSet | None = None,
+        writer: Writer | None = None,
+    ) -> Path:
         """Write clusters.json, rows.csv, and of each class a folder with a map and a contact sheet for each cluster.
-        data: from which the sheets take what the model was shown; without them they show relevance alone. Raises
-        UsageError where the folder holds something else."""
+        data: from which the sheets take what the model was shown; without them they show relevance alone. writer: of
+        rows that are texts (`writer_of`), which are drawn in coloured words. Raises UsageError where the folder holds
+        something else."""
 
         def fill(folder: Path) -> dict[str, Any]:
             write_csv(folder / "rows.csv", self.rows)
             if pictures:
-                draw(self.folder, self.groups, self.settings["inputs"][0], folder, data)
+                draw(self.folder, self.groups, self.settings["inputs"][0], folder, data, writer)
             return self.document()
 
         return write_folder(directory, SCHEMA, fill)

@@ -21,7 +21,7 @@ from onnxdtd.errors import InputError, UsageError
 from onnxdtd.explainer import Explainer
 from onnxdtd.explanation import Explanation
 from onnxdtd.folder import plain, write_folder
-from onnxdtd.inputs import Row, open_data
+from onnxdtd.inputs import Row, Tokenizer, open_data
 from onnxdtd.lessons.channels import Channels, layer_at, reduced, tallied
 from onnxdtd.lessons.features import features
 from onnxdtd.lessons.gallery import draw_channel, draw_located
@@ -182,6 +182,7 @@ def concepts(
     references: int = 6,
     relmax: str = "sum",
     actmax: str = "max",
+    tokenizer: Tokenizer | None = None,
     explainer: Explainer | None = None,
     model: str | Path | None = None,
     data: Any = None,
@@ -194,7 +195,8 @@ def concepts(
 
     layer: a value or node inside the model, by default its last feature map, see `layer_of`; axis: of its channels.
     classes: only their rows. top: channels of each class, those of the largest mean share. references: rows of each
-    of these, those of the largest r_c (RelMax) and of the largest a_c (ActMax). explainer, model, data: instead of
+    of these, those of the largest r_c (RelMax) and of the largest a_c (ActMax). tokenizer: which writes tokens in
+    pictures, see `Explainer`. explainer, model, data: instead of
     what the manifest names; the model must be the one that was explained.
 
     Rows are read and explained again, a few at a time, unless `batch --keep` has stored the layer. Raises UsageError
@@ -208,6 +210,8 @@ def concepts(
         if isinstance(number, bool) or not isinstance(number, int) or number < 1:
             raise UsageError(f"{what} is a number of 1 or more, not {number!r}")
     made = reopened(results.folder, explainer, model, data)
+    if tokenizer is not None:
+        made = replace(made, explainer=made.explainer.by(tokenizer=tokenizer))
     question = made.explainer.loaded.question(made.target)
     plan = made.explainer.plan(question.output)
     if many := passes_entry(made.explainer.method) or passes_entry(plan.passes):

@@ -12,8 +12,10 @@ import numpy as np
 from onnxdtd.datasets import Results
 from onnxdtd.datasets.recipe import reopened
 from onnxdtd.errors import InputError
-from onnxdtd.inputs import DataSet, Tokenizer, reader_of
-from onnxdtd.plan.masks import texts
+from onnxdtd.explainer import Explainer
+from onnxdtd.inputs import DataSet, Reader, Row, Tokenizer, reader_of, spelled
+from onnxdtd.plan.masks import counted, masks, texts
+from onnxdtd.tokens import Word, words_of
 from onnxdtd.types import Array
 from onnxdtd.workers import check_ids, reread
 
@@ -36,6 +38,28 @@ class Tokens:
     def name(self, number: int) -> str:
         """As the tokenizer writes it, else its number."""
         return self.names.get(number, str(number))
+
+
+@dataclass(frozen=True)
+class Writer:
+    """Writes the tokens of a job's rows as words. reader: without one, by their numbers."""
+
+    explainer: Explainer
+    reader: Reader | None
+
+    def words(self, name: str, row: Row, relevance: Array) -> list[Word]:
+        """The words of one row with their relevance, in reading order; empty where the input is no text."""
+        graph, feeds = self.explainer.graph, row.inputs
+        if name not in texts(graph, self.explainer.loaded.features, {name: relevance[None]}):
+            return []
+        masked = (counted(graph, mask, feeds[mask]) for mask in masks(graph))
+        (own,) = spelled(self.reader, (name,), feeds, [here for here in masked if here is not None])[name]
+        return words_of(own.rows(relevance))
+
+
+def writer_of(explainer: Explainer, tokenizer: Tokenizer | None = None) -> Writer:
+    """By a tokenizer, else by that of the explainer."""
+    return Writer(explainer, reader_of(tokenizer) or explainer.loaded.reader)
 
 
 def tokens_of(results: Results, tokenizer: Tokenizer | None, model: Any, data: Any) -> Tokens | None:

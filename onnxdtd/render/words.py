@@ -27,12 +27,14 @@ LONG = 150
 """Words from which on a strip shows where in the text relevance lies."""
 MOST = 600  # words that a picture spells out, those around the strongest
 PIECES = 200  # of a strip
-_WIDE, _PITCH, _LINE, _STRIP = (
+WIDE, PITCH, _LINE, _STRIP = (
     1500,
     52,
     38,
     44,
 )  # pixels: of the text, from line to line, of a line's ground, of a strip
+Line = list[tuple[int, str, float, float]]
+"""Words: number, text, left edge and width in pixels."""
 
 
 def scale_of(listed: Sequence[Word]) -> Scale:
@@ -96,64 +98,76 @@ def word_picture(listed: Sequence[Word], title: str, caption: str = "") -> Figur
     """The words in lines, on grounds by their relevance; above those of a long text a strip of all of it, and of a
     very long one only the words around the strongest."""
     long = len(listed) > LONG
-    shown = _around(listed) if len(listed) > MOST else listed
+    shown = around(listed, MOST)
     scale = scale_of(listed)
-    lines = _lines([(_fitting(word.text, HEADER), bool(word.space) or word.special) for word in shown])
+    lines = word_lines(shown)
     top = 2 * HEADING + _STRIP + GAP if long else HEADING
-    tall = top + _PITCH * len(lines)
-    page = Page(MARGIN + _WIDE + GAP + BAR_SPACE, max(tall, HEADING + 240), title, caption)
+    tall = top + PITCH * len(lines)
+    page = Page(MARGIN + WIDE + GAP + BAR_SPACE, max(tall, HEADING + 240), title, caption)
     heading = (
         "words" if len(shown) == len(listed) else f"{len(shown)} words around the strongest, of {len(listed)}"
     )
     if long:
         sums = pieces_of(listed)
-        axes = page.panel(MARGIN, 0, _WIDE, _STRIP, f"all {len(listed)} words in {len(sums)} pieces")
+        axes = page.panel(MARGIN, 0, WIDE, _STRIP, f"all {len(listed)} words in {len(sums)} pieces")
         axes.imshow(Scale.of(sums, 100).colours(sums[None]), aspect="auto", interpolation="nearest")
     page.text(MARGIN, top - HEADING, heading, HEADER, FAINT)
-    axes = page.place(0, top, MARGIN + _WIDE + GAP, _PITCH * len(lines))
-    axes.set(xlim=(0, MARGIN + _WIDE + GAP), ylim=(_PITCH * len(lines), 0))
+    lay_words(page, top, shown, lines, scale)
+    page.bar(scale, MARGIN + WIDE + GAP, HEADING, max(tall, HEADING + 240) - HEADING)
+    return page.figure
+
+
+def lay_words(
+    page: Page, top: float, shown: Sequence[Word], lines: Sequence[Line], scale: Scale | None = None
+) -> None:
+    """Words in their lines on a page, on grounds by their relevance. scale: by default that of these words."""
+    axes = page.place(0, top, MARGIN + WIDE + GAP, PITCH * len(lines))
+    axes.set(xlim=(0, MARGIN + WIDE + GAP), ylim=(PITCH * len(lines), 0))
     axes.set_axis_off()
-    inks = colours(scale, np.array([word.relevance for word in shown]))
+    inks = colours(scale or scale_of(shown), np.array([word.relevance for word in shown]))
     for row, line in enumerate(lines):
         for place, text, left, width in line:
             ground, ink = inks[place]
             edge = FAINT if shown[place].special else ground
             box = matplotlib("patches").Rectangle(
-                (left, _PITCH * row), width, _LINE, facecolor=ground, edgecolor=edge, linewidth=0.6
+                (left, PITCH * row), width, _LINE, facecolor=ground, edgecolor=edge, linewidth=0.6
             )
             axes.add_patch(box)
-            middle = _PITCH * row + _LINE / 2
+            middle = PITCH * row + _LINE / 2
             axes.text(left + width / 2, middle, text, fontsize=HEADER, color=ink, ha="center",
                       va="center_baseline", parse_math=False)  # fmt: skip
-    page.bar(scale, MARGIN + _WIDE + GAP, HEADING, max(tall, HEADING + 240) - HEADING)
-    return page.figure
+
+
+def word_lines(shown: Sequence[Word]) -> list[Line]:
+    """Where the words stand."""
+    return _lines([(_fitting(word.text, HEADER), bool(word.space) or word.special) for word in shown])
+
+
+def around(listed: Sequence[Word], most: int) -> Sequence[Word]:
+    """So many words at most, those around the strongest."""
+    strongest = max(range(len(listed)), key=lambda i: abs(listed[i].relevance))
+    first = min(max(0, strongest - most // 2), max(0, len(listed) - most))
+    return listed[first : first + most]
 
 
 def _fitting(text: str, size: float) -> str:
     """The word in one line: control characters written out, the end of a long one cut off."""
     plain = "".join(c if c.isprintable() else " " for c in text).strip() or "·"
-    if text_width(plain, size) <= _WIDE / 3:
+    if text_width(plain, size) <= WIDE / 3:
         return plain
-    return "".join(wrapped(plain, _WIDE / 3, size, 1)) or plain[:24] + "…"
+    return "".join(wrapped(plain, WIDE / 3, size, 1)) or plain[:24] + "…"
 
 
-def _lines(texts: Sequence[tuple[str, bool]]) -> list[list[tuple[int, str, float, float]]]:
-    """The words of each line: number, text, left edge and width in pixels. texts: and whether a space comes
-    before."""
-    lines: list[list[tuple[int, str, float, float]]] = [[]]
+def _lines(texts: Sequence[tuple[str, bool]]) -> list[Line]:
+    """The words of each line. texts: and whether a space comes before."""
+    lines: list[Line] = [[]]
     left = float(MARGIN)
     for place, (text, apart) in enumerate(texts):
         width = text_width(text, HEADER) + 12
         left += 8 if apart and lines[-1] else 0
-        if lines[-1] and left + width > MARGIN + _WIDE:
+        if lines[-1] and left + width > MARGIN + WIDE:
             lines.append([])
             left = float(MARGIN)
         lines[-1].append((place, text, left, width))
         left += width
     return lines
-
-
-def _around(listed: Sequence[Word]) -> Sequence[Word]:
-    strongest = max(range(len(listed)), key=lambda i: abs(listed[i].relevance))
-    first = min(max(0, strongest - MOST // 2), len(listed) - MOST)
-    return listed[first : first + MOST]

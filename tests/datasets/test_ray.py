@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
 import onnxdtd
@@ -22,6 +23,7 @@ from onnxdtd.datasets.work import Work
 from onnxdtd.loaded import VERSIONS
 from tests.support.batches import read, same
 from tests.support.command_line import dense
+from tests.support.model_text import model
 from tests.support.paths import ROOT
 
 pytestmark = [pytest.mark.ray, pytest.mark.filterwarnings("ignore")]  # Ray's own
@@ -109,6 +111,29 @@ def test_a_stream_and_rows_that_fail(cluster: onnxdtd.Ray, job: dict[str, Any], 
         onnxdtd.UsageError, match="no machine of the cluster has room for one actor: 64 CPU asked, 2"
     ):
         onnxdtd.batch(out=tmp_path / "more", ray=onnxdtd.Ray(cpus=64), **job)
+
+
+def test_what_actors_have_written_teaches_the_same(cluster: onnxdtd.Ray, tmp_path: Path) -> None:
+    """Clusters, concepts and means of a folder whose shards two actors wrote, in whatever order."""
+    pytest.importorskip("sklearn", reason='clusters are an extra: pip install "onnxdtd[cluster]"')
+    text = "(float[N, 2] x) => (float[N, 2] y) { h = Relu(x)\n y = MatMul(h, w) }"
+    onnx.save(model(text, w=np.array([[2, 0.5], [0, 3]], np.float32)), tmp_path / "net.onnx")
+    np.save(tmp_path / "rows.npy", ROWS)
+    job: dict[str, Any] = {"model": tmp_path / "net.onnx", "data": tmp_path / "rows.npy", "engine": "numpy"}
+    job |= {"method": "gradient_x_input", "shard_rows": 7}
+    onnxdtd.batch(out=tmp_path / "here", **job)
+    onnxdtd.batch(out=tmp_path / "there", ray=cluster, workers=2, **job)
+    here, there = ([*learned_from(tmp_path / name)] for name in ("here", "there"))
+    assert here == there
+
+
+def learned_from(folder: Path) -> Iterator[Any]:
+    """What is learned from a job."""
+    learned = onnxdtd.concepts(folder, "h", references=3)
+    yield learned.classes, learned.relevant, learned.active
+    clusters = onnxdtd.cluster(folder, count=2)
+    yield clusters.lines, clusters.rows
+    yield onnxdtd.summarise(folder).parts
 
 
 def test_a_machine_where_numbers_would_differ_is_refused(

@@ -136,7 +136,8 @@ def test_the_command_its_files_and_what_it_refuses(cli: Cli, job: dict[str, Any]
     assert cli("batch", "net.onnx", "rows.csv", "-o", "job", "-m", "composite")[0] == 0
     code, out, err = cli("concepts", "job", "-o", "out", "--row", "b", "--references", 1, "--json")
     document = json.loads(out)
-    assert (code, err, document["settings"]["layer"]) == (0, "", "h")
+    assert (code, document["settings"]["layer"]) == (0, "h")
+    assert err == "onnxdtd: no pictures of channels: neither pictures nor texts were explained\n"
     assert document["references"]["0"]["actmax"][0]["id"] == "b"
     assert list(document["where"]["shares"]) == ["1", "0"]
     with (tmp_path / "out" / "references.csv").open() as file:
