@@ -8,6 +8,7 @@ import os
 import re
 import secrets
 import socket
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,6 +22,8 @@ except ImportError:  # Windows, where the owner's pid alone counts
     fcntl = None  # type: ignore[assignment]  # mypy takes a module's name for one of modules alone
 
 LOCK = ".lock"
+APPEND = os.O_WRONLY | os.O_APPEND
+"""To add to a file's end."""
 KEPT = "what is done is kept, and the same command goes on from there"
 _UNFINISHED = re.compile(r"\..+\.(\d+)-[0-9a-f]{8}")
 
@@ -63,6 +66,23 @@ def writing(folder: Path) -> Iterator[None]:
         raise UsageError(f"'{folder}' cannot be written: {error.strerror or error}") from None
 
 
+def opened(path: Path, flags: int) -> int:
+    """A descriptor of a file in a folder of ours, made if it is not there. Raises OSError for a link, a pipe or a
+    device, which somebody else has put there."""
+    for name in ("O_CLOEXEC", "O_BINARY", "O_NOFOLLOW", "O_NONBLOCK"):
+        flags |= getattr(os, name, 0)
+    try:
+        descriptor = os.open(path, flags | os.O_CREAT, 0o666)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise OSError(error.errno, "it is a symbolic link", str(path)) from None
+        raise
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is a pipe or a device, not a regular file", str(path))
+    return descriptor
+
+
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """The only writer of a folder. The lock names its owner; that of a process that is no more is taken over.
@@ -78,7 +98,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 def _acquired(folder: Path) -> IO[str]:
     while True:
-        file = os.fdopen(os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o666), "r+", encoding="utf-8")
+        file = os.fdopen(opened(folder / LOCK, os.O_RDWR), "r+", encoding="utf-8")
         try:
             if not _claimed(file) or _living_owner(file):
                 file.seek(0)

@@ -36,6 +36,7 @@ def made(of: Callable[..., T], document: Any) -> T:
 
 def converted(value: Any, hint: Any) -> Any:
     """A value of JSON as one of a type that `fits` knows, as an array or a dataclass. ValueError where it is none."""
+    hint = _spelled(hint)
     origin, parts = get_origin(hint), get_args(hint)
     if origin in (Union, types.UnionType):
         for part in parts:
@@ -71,6 +72,7 @@ def misfit(fields: Mapping[str, Any], of: type) -> str:
 
 def fits(value: Any, hint: Any) -> bool:
     """Whether a value is of a type: a class, Any, None, a union, a mapping, a list or a tuple of such."""
+    hint = _spelled(hint)
     origin, parts = get_origin(hint), get_args(hint)
     if hint is Any:
         return True
@@ -87,6 +89,12 @@ def fits(value: Any, hint: Any) -> bool:
     if hint is int:
         return isinstance(value, int) and not isinstance(value, bool)
     return isinstance(value, hint)
+
+
+def _spelled(hint: Any) -> Any:
+    """What a name of a type stands for, as `NDArray` of newer versions of NumPy."""
+    name = get_origin(hint) or hint
+    return _spelled(name.__value__) if hasattr(name, "__value__") else hint
 
 
 def _inside(value: Any, parts: tuple[Any, ...]) -> bool:

@@ -31,6 +31,8 @@ class Timing:
 def forward_pass(graph: Graph, feeds: Arrays, providers: list[str]) -> Callable[[], Any]:
     """A call that runs the model alone: all outputs, onnxruntime's defaults."""
     outputs = [name for name in graph.outputs if name in graph.producers]
+    if not outputs:  # inputs and constants alone
+        return lambda: {}
     constants = dict(graph.constants)
     session = start_session(graph.to_proto(outputs, constants=False), constants, providers)
     return lambda: run_session(session, outputs, feeds)

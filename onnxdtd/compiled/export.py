@@ -12,6 +12,7 @@ import onnx
 from onnx import checker, helper, numpy_helper, shape_inference
 
 from onnxdtd.compiled.trace import Compiled
+from onnxdtd.disk import open_regular, resolved
 from onnxdtd.errors import UnsupportedError, UsageError
 from onnxdtd.origin import Origin, origin_of
 from onnxdtd.types import Arrays
@@ -57,7 +58,7 @@ def write(model: onnx.ModelProto, constants: Arrays, path: Path, *, apart: bool 
     total = model.ByteSize() + sum(array.nbytes for array in constants.values())
     beside = path.with_name(path.name + ".data") if apart or total > LIMIT else None
     origins = {} if beside is None else _beside(path, constants)
-    if beside is not None and any(origin.path == beside.resolve() for origin in origins.values()):
+    if beside is not None and any(origin.path == resolved(beside) for origin in origins.values()):
         raise UsageError(f"'{beside}' holds the model's own weights: name another file")
     mark = secrets.token_hex(4)
     unfinished = path.with_name(f".{path.name}.{mark}")
@@ -90,8 +91,11 @@ def check_path(path: Path, source: Path | None) -> None:
         return
     if source is not None and source.exists() and path.samefile(source):
         raise UsageError(f"'{path}' is the model itself: name another file")
-    with path.open("rb") as stream:
-        head = stream.read(64)
+    try:
+        with open_regular(path) as stream:
+            head = stream.read(64)
+    except OSError as error:
+        raise UsageError(f"'{path}' cannot be read: {error.strerror or error}") from None
     if b"\x12" + bytes([len(PRODUCER)]) + PRODUCER.encode() not in head:  # field 2 of a ModelProto
         raise UsageError(
             f"'{path}' exists and is no explainer of an earlier run: name another file, or remove it"
@@ -100,7 +104,7 @@ def check_path(path: Path, source: Path | None) -> None:
 
 def _beside(path: Path, constants: Arrays) -> dict[str, Origin]:
     """Where constants lie in the folder that the file is written to, by name."""
-    folder = path.parent.resolve()
+    folder = resolved(path.parent)
     origins = {name: origin for name, array in constants.items() if (origin := origin_of(array)) is not None}
     holds = {path: origin.holds for path, origin in {o.path: o for o in origins.values()}.items()}
     return {name: o for name, o in origins.items() if o.path.parent == folder and holds[o.path]}

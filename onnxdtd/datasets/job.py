@@ -22,8 +22,9 @@ from onnxdtd.datasets.settled import fingerprint, settled, with_engine
 from onnxdtd.datasets.tally import Tally
 from onnxdtd.datasets.task import Outcome, Task
 from onnxdtd.datasets.work import Work
+from onnxdtd.disk import resolved
 from onnxdtd.durable import locked, writing
-from onnxdtd.errors import InputError
+from onnxdtd.errors import InputError, UsageError
 from onnxdtd.explainer import Explainer
 from onnxdtd.inputs import DataSet, Row, is_stream, open_data
 from onnxdtd.methods.entry import Method
@@ -101,8 +102,12 @@ def plan_job(
     arrow()
     at_least_one("shard_rows", shard_rows)
     checked(workers)
-    folder, store = Path(out).resolve(), store or Store()
-    check_place(folder)
+    store = store or Store()
+    try:
+        folder = resolved(out)
+        check_place(folder)
+    except OSError as error:
+        raise UsageError(f"'{out}' cannot be written: {error.strerror or error}") from None
     if isinstance(model, Explainer):
         explainer = model if method is None and not settings else model.by(method, **settings)
     else:

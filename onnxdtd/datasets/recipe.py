@@ -11,6 +11,7 @@ from typing import Any
 from onnxdtd.datasets.columns import Store
 from onnxdtd.datasets.record import SOURCE, difference, read_manifest
 from onnxdtd.datasets.settled import settled
+from onnxdtd.disk import resolved
 from onnxdtd.errors import InputError
 from onnxdtd.folder import plain
 from onnxdtd.inputs import DataSet, Preprocess, labels, open_data, read_metadata_range
@@ -38,7 +39,7 @@ def recipe(explainer: Explainer, target: Any, source: Mapping[str, Any] | None) 
     fixed = loaded.first_input.fixed
     few = sum(x.size for x in fixed.values()) <= MOST_FIXED
     return {
-        "model": None if loaded.path is None else str(Path(loaded.path).resolve()),
+        "model": None if loaded.path is None else str(resolved(loaded.path)),
         "data": None if source is None else _paths(source["data"]),
         "limit": None if source is None else source["limit"],
         "target": written("target", target),
@@ -137,11 +138,7 @@ def _paths(data: Any) -> list[str] | None:
         data = [data]
     if isinstance(data, Mapping) or not isinstance(data, Sequence):
         return None
-    return (
-        [str(Path(path).resolve()) for path in data]
-        if all(isinstance(p, (str, Path)) for p in data)
-        else None
-    )
+    return [str(resolved(path)) for path in data] if all(isinstance(p, (str, Path)) for p in data) else None
 
 
 def _stated_range(explainer: Explainer) -> Any:

@@ -19,7 +19,7 @@ from onnxdtd.arrow import arrow
 from onnxdtd.datasets.shard import POSITION
 from onnxdtd.datasets.work import OVERLAYS, SHARDS
 from onnxdtd.disk import RESULT, open_regular, parsed_json, read_bytes, read_json
-from onnxdtd.durable import sweep, whole
+from onnxdtd.durable import APPEND, LOCK, opened, sweep, whole
 from onnxdtd.errors import InputError, UsageError, one_line
 from onnxdtd.folder import JOB, plain
 
@@ -41,9 +41,12 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def check_place(folder: Path) -> None:
-    """UsageError where a folder holds something else than an earlier part of a job."""
+    """UsageError where a folder holds something else than an earlier part of a job, or a link out of it."""
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"'{folder}' is a file: name a folder")
+    for path in (folder / name for name in (MANIFEST, FAILED, LOCK, SHARDS, OVERLAYS)):
+        if path.is_symlink():
+            raise UsageError(f"'{path}' is a link, not written by onnxdtd batch: choose another folder")
     if folder.is_dir() and not (folder / MANIFEST).exists():
         others = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
         if others:
@@ -87,7 +90,7 @@ class Record:
         if not failed:
             return
         self.failed |= failed
-        with (self.folder / FAILED).open("ab") as file:
+        with os.fdopen(opened(self.folder / FAILED, APPEND), "ab") as file:
             for name, reason in failed.items():
                 file.write((json.dumps({"id": name, "reason": reason}) + "\n").encode())
             file.flush()

@@ -21,6 +21,7 @@ import numpy as np
 
 from onnxdtd.datasets import Results
 from onnxdtd.datasets.recipe import Reopened
+from onnxdtd.disk import open_regular
 from onnxdtd.durable import whole
 from onnxdtd.errors import InputError, UsageError
 from onnxdtd.inputs import Row
@@ -43,7 +44,11 @@ def check_project(path: Path) -> None:
     h5py()
     if path.suffix.lower() not in (".yaml", ".yml"):
         raise UsageError(f"'{path}': a project of ViRelAy is a .yaml file")
-    ours = path.is_file() and path.read_bytes().startswith(FIRST_LINE.encode())
+    try:
+        with open_regular(path) as file:
+            ours = file.read(len(FIRST_LINE)) == FIRST_LINE.encode()
+    except OSError:
+        ours = False
     others = [place for place in (path, *(_part(path, name) for name in PARTS)) if place.exists()]
     if others and not ours:
         raise UsageError(f"'{others[0]}' was not written by onnxdtd: choose another name")

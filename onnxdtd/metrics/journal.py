@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from onnxdtd.disk import RESULT, open_regular, parsed_json, read_json
-from onnxdtd.durable import locked, writing
+from onnxdtd.durable import APPEND, locked, opened, writing
 from onnxdtd.errors import InputError, UsageError, one_line
 from onnxdtd.folder import check_folder, plain
 from onnxdtd.registry import METRICS
@@ -46,7 +46,7 @@ class Journal:
                     self.finish({"state": "running", **self._settled})
                     (self.folder / RESULTS).write_bytes(b"")
                 self._cut()
-                self._file = stack.enter_context((self.folder / RESULTS).open("ab"))
+                self._file = stack.enter_context(os.fdopen(opened(self.folder / RESULTS, APPEND), "ab"))
                 self.done = self._places()
                 self._open = stack.pop_all()
         except OSError as error:
@@ -127,8 +127,7 @@ class Journal:
 
     def _cut(self) -> None:
         """Drop what was not written to its end."""
-        with (self.folder / RESULTS).open("a+b") as file:
-            file.seek(0)
+        with os.fdopen(opened(self.folder / RESULTS, os.O_RDWR), "r+b") as file:
             whole = sum(len(line) for line in file if line.endswith(b"\n"))
             file.truncate(whole)
 

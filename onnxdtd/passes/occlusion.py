@@ -94,6 +94,8 @@ def _patches(
     name: str, shape: tuple[int, ...], patch: Size, stride: Size, apart: bool, layout: str | None
 ) -> list[npt.NDArray[np.intp]]:
     """The flat indices of each patch of one sample."""
+    if math.prod(shape) < 2:  # a single number, or none
+        return [np.arange(math.prod(shape))] * math.prod(shape)
     meaning = layout_of(shape, layout)
     if meaning is None:
         raise UsageError(

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from onnxdtd.domains.box import range_of
-from onnxdtd.errors import TargetError, UnsupportedError, UsageError
+from onnxdtd.errors import InputError, TargetError, UnsupportedError, UsageError
 from onnxdtd.explainer import Explainer
 from onnxdtd.explanation import Explanation
 from onnxdtd.plan.coefficients import seed_mask
@@ -50,6 +50,8 @@ class Passes:
         self._progress, self._done, self._expected = progress, 0, 0
         self.forward_points = self.gradient_points = 0
         self.x = self._joined({name: self.base.inputs[name] for name in self.plan.floats})
+        if not self.x.shape[1]:
+            raise InputError("the explained inputs are empty: a method of many passes has nothing to change")
         ranges = {name: range_of(name, explainer.input_range) for name in self.plan.floats}
         self.low, self.high = (
             self.vector({n: r[side] for n, r in ranges.items()}, "the range") for side in (0, 1)

@@ -61,7 +61,7 @@ def smoothgrad(
 def _range(passes: Passes) -> Array:
     """(N, D): the stated range of each input element, else the spread of the sample's own values."""
     spread = {
-        name: np.ptp(a, axis=tuple(range(1, a.ndim)), keepdims=True)
+        name: np.ptp(a, axis=tuple(range(1, a.ndim)), keepdims=True) if a.size else a
         for name, a in passes.split(passes.x).items()
     }
     stated = passes.high - passes.low

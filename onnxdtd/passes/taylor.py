@@ -87,6 +87,8 @@ def taylor(
 
 def _verdict(explainer: Explainer, passes: Passes, sample: int, root: Array) -> str:
     """Whether the segment from x to the root stays in one linear region, in words."""
+    if not passes.plan.steps:  # the output is the input
+        return "inside"
     if passes.fixed and passes.count > 1:
         return "unknown: the model's batch is fixed, and the walk of the segment takes one sample"
     target = Target(passes.plan.output, passes.base.target[sample][0])

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pytest
+from typing_extensions import TypeAliasType
 
 from onnxdtd.cli import main
 from onnxdtd.errors import InputError
@@ -82,6 +83,11 @@ def test_hostile_json_is_told(folder: Path, tmp_path: Path, content: bytes, caps
     assert "Traceback" not in capsys.readouterr().err
 
 
+S = TypeVar("S", bound=np.generic)
+NAMED = TypeAliasType("NAMED", np.ndarray[Any, np.dtype[S]], type_params=(S,))
+"""As newer versions of NumPy write `NDArray`, from Python 3.12 on."""
+
+
 @pytest.mark.parametrize(
     ("value", "hint", "expected"),
     [
@@ -89,6 +95,7 @@ def test_hostile_json_is_told(folder: Path, tmp_path: Path, content: bytes, caps
         ({"a": 1}, Mapping[str, int], True), ({"a": "b"}, Mapping[str, int], False), ((1, 2), tuple[int, ...], True),
         ((1, 2), tuple[int, int], True), ((1,), tuple[int, int], False), ([1], tuple[int, ...], False),
         (np.zeros(2), np.ndarray[Any, Any], True), ([0.0], np.ndarray[Any, Any], False), (["a"], list[int], False),
+        (np.zeros(2), NAMED[Any], True), ([0.0], NAMED[Any], False),
     ],
 )  # fmt: skip
 def test_what_is_of_a_type(value: Any, hint: Any, expected: bool) -> None:
