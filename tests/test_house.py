@@ -29,7 +29,7 @@ FLOORS = [
     {"results"},
     {"explainer", "extend"}, {"each", "predict", "shortcuts", "theory"},
     {"passes", "survey"}, {"reading", "workers"}, {"sheets"}, {"render"}, {"audit", "metrics", "interop", "report"},
-    {"comparison", "datasets", "web"}, {"lessons", "server", "viewer"}, {"pages"}, {"cli"},
+    {"comparison", "datasets", "web"}, {"lessons", "server"}, {"pages"}, {"viewer"}, {"cli"},
     {"__main__"},
 ]  # fmt: skip
 FLOOR = {name: height for height, names in enumerate(FLOORS) for name in names}

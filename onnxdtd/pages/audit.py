@@ -16,13 +16,6 @@ from onnxdtd.report.tables import MOST, lines
 def page(folder: Path) -> Page:
     """Of an audit's folder. Raises InputError."""
     report = AuditReport.load(folder)
-    by_name = {finding.name: finding for finding in report.findings if finding.value is not None}
-    series = {
-        "convergence": ("Does relevance forget what it explains?", convergence(by_name), "convergence"),
-        "random": ("Does it depend on what was learnt?", randomisation(by_name), "random weights"),
-        "roots": ("Where the roots lie", roots(by_name), "roots"),
-        "books": ("Where relevance was lost on the way", books(by_name), "losses"),
-    }
     return Page(
         f"audit of {target(report)}",
         f"{called(report.model)} · {report.method}",
@@ -30,10 +23,22 @@ def page(folder: Path) -> Page:
         [
             Section("answer", "What the audit says", _answer(report), "answer"),
             Section("findings", "Every finding", [listed(f.document() for f in report.findings)], "findings"),
-            *(Section(place, title, made, link) for place, (title, made, link) in series.items() if made),
+            *layer_by_layer(report),
             settings(report.model, report.versions, about(report)),
         ],
     )
+
+
+def layer_by_layer(report: AuditReport) -> list[Section]:
+    """The numbers behind the findings, where they have such."""
+    by_name = {finding.name: finding for finding in report.findings if finding.value is not None}
+    series = {
+        "convergence": ("Does relevance forget what it explains?", convergence(by_name), "convergence"),
+        "random": ("Does it depend on what was learnt?", randomisation(by_name), "random weights"),
+        "roots": ("Where the roots lie", roots(by_name), "roots"),
+        "books": ("Where relevance was lost on the way", books(by_name), "losses"),
+    }
+    return [Section(place, title, made, link) for place, (title, made, link) in series.items() if made]
 
 
 def target(report: AuditReport) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from onnxdtd.comparison import Comparison
 from onnxdtd.pages import alike
@@ -19,7 +20,11 @@ HEAD = ("method", "forward passes", "time", "started", "arrived", "share")
 
 def page(folder: Path) -> Page:
     """Of a comparison's folder. Raises InputError."""
-    c = Comparison.load(folder)
+    return page_of(Comparison.load(folder))
+
+
+def page_of(c: Comparison, picture: Any = None) -> Page:
+    """Of a comparison. picture: what the first input was before it was prepared, (H, W, 3) uint8, where it is one."""
     cells = MOST // max(len(c.methods) + 1, 1) or 1
     shown = c.targets[: min(cells, MOST)]
     about = [
@@ -33,7 +38,7 @@ def page(folder: Path) -> Page:
         f"{called(c.model)} · compare",
         f"{len(c.methods)} methods side by side",
         [
-            *(part for number, _ in enumerate(shown) for part in _of_target(c, number)),
+            *(part for number, _ in enumerate(shown) for part in _of_target(c, number, picture)),
             *_aside(c),
             settings(c.model, c.versions, about),
         ],
@@ -43,10 +48,10 @@ def page(folder: Path) -> Page:
     )
 
 
-def _of_target(c: Comparison, number: int) -> Iterator[Section]:
+def _of_target(c: Comparison, number: int, picture: Any) -> Iterator[Section]:
     target, several = c.targets[number], len(c.targets) > 1
     yield Section(
-        f"maps-{number}", f"What speaks for {target}, {amount(c.values[number])}", _maps(c, number),
+        f"maps-{number}", f"What speaks for {target}, {amount(c.values[number])}", _maps(c, number, picture),
         target if several else "maps",
     )  # fmt: skip
     pieces = alike.tables(c.methods, c.similarity[number])
@@ -58,18 +63,18 @@ def _of_target(c: Comparison, number: int) -> Iterator[Section]:
     yield Section(f"costs-{number}", "What each costs and keeps", costs, "" if several else "costs")
 
 
-def _maps(c: Comparison, number: int) -> list[Markup]:
+def _maps(c: Comparison, number: int, picture: Any) -> list[Markup]:
     cosine = c.similarity[number].get("cosine")
     lead = "" if cosine is None else alike.extremes(c.methods, cosine)
     name, x = next(iter(c.inputs.items()))
-    own = seen(("the input", name), x)
+    own = seen(("the input", name), x, picture)
     methods = c.methods[: MOST - 1]
     cells = [] if own is None else [own]
     for method in methods:
         cell = c.cells.get((number, method))
         relevance = None if cell is None else cell.relevance.get(name)
         words = f"{c.multiple(method):,.1f} forward passes"
-        cells.append(mapped((method, words), relevance, x, c.features))
+        cells.append(mapped((method, words), relevance, x, c.features, picture))
     scale = "Each map has a scale of its own: compare places and signs (red for, blue against), not depths of colour."
     more = rest(len(methods), len(c.methods), "methods")
     return [

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import base64
 import dataclasses
-import tempfile
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from onnxdtd.audit import audited, honest, run_audit
-from onnxdtd.comparison import Comparison, compare
-from onnxdtd.comparison.comparison import PICTURE
+from onnxdtd.comparison import compare
 from onnxdtd.errors import UsageError
 from onnxdtd.explainer import Explainer
 from onnxdtd.explanation import Explanation
 from onnxdtd.folder import plain
+from onnxdtd.pages.audit import layer_by_layer
+from onnxdtd.pages.compare import page_of as compare_page
 from onnxdtd.reading import asked as question_of
-from onnxdtd.report import Entry, report_page
+from onnxdtd.report import Entry
+from onnxdtd.report.document import Section, document
+from onnxdtd.report.page import page_of
 from onnxdtd.types import Arrays, OnProgress
 from onnxdtd.viewer.workspace import Workspace, best, target_of
 
@@ -98,48 +98,26 @@ def audit(workspace: Workspace, choice: Choice, progress: OnProgress) -> dict[st
         report = run_audit(asked.explainer, e, progress=progress)
         findings = tuple(plain(finding.document()) for finding in report.findings)
         e = dataclasses.replace(e, findings=findings, sentence=honest(report.findings))
-        return _shown(asked, e) | {"place": "findings-0"}
+        return _shown(asked, e, layer_by_layer(report)) | {"place": "findings-0"}
 
 
-def _shown(asked: Question, e: Explanation) -> dict[str, Any]:
-    page = report_page([Entry(e, asked.name, asked.picture)])
-    return {
-        "page": page, "said": question_of(e), "method": e.method, "best": best(e), "samples": asked.samples,
-    }  # fmt: skip
+def _shown(asked: Question, e: Explanation, more: Sequence[Section] = ()) -> dict[str, Any]:
+    """more: sections, which stand before the graph."""
+    page = page_of([Entry(e, asked.name, asked.picture)])
+    graph = next(i for i, section in enumerate(page.sections) if section.place == "graph")
+    page = dataclasses.replace(page, sections=[*page.sections[:graph], *more, *page.sections[graph:]])
+    said = f"{question_of(e)}, by {e.method}"
+    return {"page": document(page), "said": said, "best": best(e), "samples": asked.samples}
 
 
 def compared(workspace: Workspace, choice: Choice, progress: OnProgress) -> dict[str, Any]:
-    """Methods side by side: the picture of them all, what each costs and keeps, and how alike they are."""
+    """Methods side by side, as the page of a comparison."""
     asked = question(workspace, choice)
     methods = [*dict.fromkeys(choice.methods or (choice.method, *BESIDE))]
-    with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         comparison = compare(
             asked.explainer, asked.feeds, methods, (asked.target,), repeats=1, progress=progress
         )
-        out = Path(folder) / "compare"
-        comparison.save(out, picture=asked.picture)
-        file = out / PICTURE
-        picture = base64.b64encode(file.read_bytes()).decode("ascii") if file.exists() else ""
-    return {"picture": picture, "said": comparison.targets[0], "rows": _rows(comparison), "alike": _alike(comparison),
-            "refused": dict(comparison.refused), "equal": dict(comparison.equal)}  # fmt: skip
-
-
-def _rows(comparison: Comparison) -> list[dict[str, str]]:
-    rows = []
-    for method in comparison.methods:
-        cell, timing = comparison.cells.get((0, method)), comparison.timings.get(method)
-        share = None if cell is None else cell.share
-        rows.append({
-            "method": method,
-            "time": "" if timing is None else f"{1e3 * timing.seconds:.3g} ms",
-            "arrived": "promises no sum" if share is None else f"{100 * share:.4g} %",
-        })  # fmt: skip
-    return rows
-
-
-def _alike(comparison: Comparison) -> Sequence[Sequence[str]]:
-    """Cosines, method by method."""
-    if not comparison.similarity:
-        return []
-    return [[f"{cosine:.2f}" for cosine in row] for row in comparison.similarity[0]["cosine"]]
+        page = document(compare_page(comparison, asked.picture))
+    return {"page": page, "said": comparison.targets[0], "samples": asked.samples}

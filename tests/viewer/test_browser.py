@@ -90,13 +90,8 @@ def test_load_drop_choose_see_and_download(tmp_path: Path) -> None:
         assert has_colour(page, RED)
 
         page.evaluate("document.getElementById('download').click()")
-        page.wait("true")
         file = saved / f"{DIGIT_MODEL.stem}-{DIGIT.stem}.html"
-        for _ in range(500):
-            if file.exists() and file.read_text("utf-8").endswith("</html>\n"):
-                break
-            page.evaluate("new Promise((done) => setTimeout(done, 10))")
-        assert "gradient_x_input" in file.read_text("utf-8")
+        assert "gradient_x_input" in written(page, file)
 
         pick(page, "target", "no such class")
         page.wait("!document.getElementById('error').hidden")
@@ -105,10 +100,9 @@ def test_load_drop_choose_see_and_download(tmp_path: Path) -> None:
         page.wait(SHOWN)
 
         page.evaluate("document.querySelector('[role=tab][data-kind=compare]').click()")
-        page.wait(
-            "!!document.querySelector('.compare img') && document.querySelector('.compare img').complete"
-        )
-        assert "gradient_x_input" in page.evaluate("document.querySelector('.compare').textContent")
+        page.wait(f"{SHOWN} && document.getElementById('said').textContent === \"class 5 '5'\"")
+        page.evaluate("document.getElementById('download').click()")
+        assert "methods side by side" in written(page, file.with_stem(f"{file.stem}-compare"))
 
         wrong = [
             e["params"] for e in page.events if e["method"] in ("Log.entryAdded", "Runtime.exceptionThrown")
@@ -119,6 +113,15 @@ def test_load_drop_choose_see_and_download(tmp_path: Path) -> None:
         }
         server = address.partition("?")[0]
         assert {url for url in asked if not url.startswith((server, f"blob:{server}"[:-1], "data:"))} == set()
+
+
+def written(page: Page, file: Path) -> str:
+    """A downloaded page, once all of it is there."""
+    for _ in range(500):
+        if file.exists() and (text := file.read_text("utf-8")).endswith("</html>\n"):
+            return text
+        page.evaluate("new Promise((done) => setTimeout(done, 10))")
+    raise TimeoutError(str(file))
 
 
 def has_colour(page: Page, colour: tuple[int, int, int]) -> bool:

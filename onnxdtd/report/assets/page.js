@@ -146,5 +146,9 @@ function graph(part) {
   open(0);
 }
 
-document.querySelectorAll(".image").forEach((part) => { image(part); });
 document.querySelectorAll(".graph").forEach(graph);
+// Pictures change their height once they are drawn: whoever asked for a place is led there again.
+Promise.allSettled([...document.querySelectorAll(".image")].map(image)).then(() => {
+  const place = location.hash && document.getElementById(location.hash.slice(1));
+  if (place) place.scrollIntoView({ behavior: "instant" });
+});

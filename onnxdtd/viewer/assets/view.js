@@ -2,7 +2,7 @@
 // Files are sent as they are dropped; every choice asks for what the open tab shows, and waits for it.
 const token = new URLSearchParams(location.search).get("token");
 const by = (id) => document.getElementById(id);
-const state = { model: "", input: "", kind: "explain", asked: 0, page: "", methods: [] };
+const state = { model: "", input: "", kind: "explain", asked: 0, page: "", saved: "" };
 const WORDS = { explain: "explaining", audit: "auditing", compare: "comparing" };
 
 async function ask(path, options = {}) {
@@ -136,53 +136,26 @@ async function update() {
   const result = await finished(await post(`/api/${kind}`, choice()), WORDS[kind]);
   if (!result) return;
   by("shown").classList.remove("old");
-  if (kind === "compare") showComparison(result);
-  else showReport(result);
+  showReport(result, kind);
 }
 
-function showReport(result) {
+function showReport(result, kind) {
   if (state.address) URL.revokeObjectURL(state.address);
   state.page = result.page;
+  state.saved = kind === "explain" ? "" : `-${kind}`;
   state.address = URL.createObjectURL(new Blob([result.page], { type: "text/html" }));
   const frame = make("iframe", undefined, { sandbox: "allow-scripts", title: "the explanation" });
   frame.src = state.address + (result.place ? `#${result.place}` : "");
   by("shown").replaceChildren(frame);
   by("download").disabled = false;
-  by("said").textContent = `${result.said}, by ${result.method}`;
+  by("said").textContent = result.said;
   by("for-sample").hidden = result.samples < 2;
   by("sample").max = result.samples - 1;
-  by("best").replaceChildren(...result.best.map(({ target, name, value }) => {
+  if (result.best) by("best").replaceChildren(...result.best.map(({ target, name, value }) => {
     const chip = make("button", `${name || target} ${value}`, { type: "button", title: `target ${target}` });
     chip.addEventListener("click", () => { by("target").value = target; act(update()); });
     return chip;
   }));
-}
-
-function table(caption, head, rows) {
-  const body = make("table");
-  body.append(make("caption", caption));
-  for (const [i, row] of [head, ...rows].entries()) {
-    const line = make("tr");
-    line.append(...row.map((cell, j) => make(i && j ? "td" : "th", cell, i && j ? { class: "number" } : {})));
-    body.append(line);
-  }
-  const frame = make("div", undefined, { class: "scroll" });
-  frame.append(body);
-  return frame;
-}
-
-function showComparison(result) {
-  const part = make("div", undefined, { class: "compare" }), names = result.rows.map((row) => row.method);
-  if (result.picture) part.append(make("img", undefined, {
-    src: `data:image/png;base64,${result.picture}`, alt: `methods side by side for ${result.said}` }));
-  part.append(table("What each costs and keeps", ["method", "time", "arrived at the input"],
-    result.rows.map(({ method, time, arrived }) => [method, time, arrived])));
-  if (result.alike.length > 1) part.append(table("How alike they are (cosine)", ["", ...names],
-    result.alike.map((row, i) => [names[i], ...row])));
-  for (const [method, other] of Object.entries(result.equal)) part.append(make("p", `${method} gives the same as ${other}`));
-  for (const [method, why] of Object.entries(result.refused)) part.append(make("p", `${method}: ${why}`, { class: "faint" }));
-  by("shown").replaceChildren(part);
-  by("said").textContent = result.said;
 }
 
 const act = (promise) => { promise.catch(fail); };
@@ -210,7 +183,7 @@ for (const name of ["dragover", "drop", "dragleave"]) document.addEventListener(
 by("download").addEventListener("click", () => {
   const address = URL.createObjectURL(new Blob([state.page], { type: "text/html" }));
   const stem = (name) => name.replace(/\.[^.]*$/, "") || "text";
-  const link = make("a", undefined, { href: address, download: `${stem(state.model)}-${stem(state.input)}.html` });
+  const link = make("a", undefined, { href: address, download: `${stem(state.model)}-${stem(state.input)}${state.saved}.html` });
   link.click();
   setTimeout(() => { URL.revokeObjectURL(address); }, 1000);
 });
