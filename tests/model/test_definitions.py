@@ -11,10 +11,10 @@ import pytest
 from onnx import helper, numpy_helper
 
 from onnxdtd.errors import CheckError, UnsupportedError
-from onnxdtd.explainer import Explainer
 from onnxdtd.model.canonise import canonise
 from onnxdtd.model.definitions.table import DEFINITIONS, DOMAIN, INTEGERS, UNCHECKED
 from onnxdtd.model.load import load
+from onnxdtd.passes import Explainer
 from onnxdtd.walk.forward import Forward
 from tests.support.fused_cases import CASES, Case, w
 from tests.support.paths import GOLDENS
@@ -73,7 +73,7 @@ def test_the_definition_computes_what_the_operator_means(name: str) -> None:
     same(written_out(case), expected if isinstance(expected, list) else [expected], case)
 
 
-@pytest.mark.parametrize("op", ["Attention", "GroupQueryAttention", "MoE", "RotaryEmbedding"])
+@pytest.mark.parametrize("op", ["Attention", "GroupQueryAttention", "MoE", "QMoE", "RotaryEmbedding"])
 def test_both_engines_carry_relevance_through_it(op: str) -> None:
     case = CASES[op][-1]
     model, feeds = case.model(constant=tuple(i for i, x in enumerate(case.inputs) if x is not None and i > 2))

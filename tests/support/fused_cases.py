@@ -108,6 +108,9 @@ def attention() -> Iterator[Case]:
     for batch, heads in product((1, B), (1, N)):
         bias = [w(B, S, 5), w(5, 3 * D), w(3 * D), None, None, w(batch, heads, S, S)]
         yield Case("Attention", bias, "y", {"num_heads": N, "unidirectional": batch - 1})
+    # What kernels for packed rows read: ends, where queries begin, where keys begin.
+    rows = ints(3, 4, 0, 4, 8, 0, 4, 8)
+    yield Case("Attention", [w(B, S, 5), w(5, 3 * D), w(3 * D), rows], "y", {"num_heads": N})
     for value, causal in product((-2.0, -3.4028234663852886e38), (0, 1)):
         masked = {"num_heads": N, "mask_filter_value": value, "unidirectional": causal}
         yield Case("Attention", [w(B, S, 5), w(5, 3 * D), None, ints(3, 4, 1, 0)], "y", masked)
@@ -139,6 +142,8 @@ def multi_head_attention() -> Iterator[Case]:
         {"num_heads": N, "scale": 0.3},
     )
     yield Case("MultiHeadAttention", [w(B, S, D), w(B, N, 5, H), w(B, N, 5, H)], "y", {"num_heads": N})
+    rows = [w(B, S, D), w(B, S, D), w(B, S, D), None, ints(3, 4, 0, 4, 8, 0, 4, 8)]
+    yield Case("MultiHeadAttention", rows, "y", {"num_heads": N})
     full = [w(B, S, D), w(B, S, D), w(B, S, D), None, (_RNG.random((B, S, S)) > 0.3).astype(np.int32)]
     yield Case("MultiHeadAttention", full, "yyyy", {"num_heads": N})
 
@@ -182,7 +187,8 @@ def group_query_attention() -> Iterator[Case]:
         lengths = ints(*(n - 1 for n in totals or [total] * rows))
         turns = [cos, sin] if more.get("do_rotary") else [None, None]
         values += [lengths, np.array(total, np.int32), *turns, slots["places"], slots["bias"], slots["sink"]]
-        return Case("GroupQueryAttention", values, "yyy", {**base, **more})
+        outputs = "yyyy" if more.get("qk_output") else "yyy"
+        return Case("GroupQueryAttention", values, outputs, {**base, **more})
 
     for past, new, packed, turned in product((0, P), (1, S), (False, True), (0, 1)):
         yield case(past, new, packed, do_rotary=turned)
@@ -198,6 +204,9 @@ def group_query_attention() -> Iterator[Case]:
     yield case(0, S, sink=w(heads), local_window_size=2)
     yield case(P, 1, places=np.full((B, 1), 5, np.int64), do_rotary=1)
     yield case(P, S, causal=0)
+    yield case(0, S, qk_output=1, softcap=1.5)
+    yield case(P, 1, qk_output=2, local_window_size=2, sink=w(heads))
+    yield case(P, 1, smooth_softmax=1, do_rotary=1, rotary_interleaved=1)
 
 
 def rotary() -> Iterator[Case]:
@@ -209,6 +218,7 @@ def rotary() -> Iterator[Case]:
         yield Case("RotaryEmbedding", [w(B, N, S, H), ids, cos, sin], "y", {"interleaved": interleaved})
         some = {"interleaved": interleaved, "rotary_embedding_dim": H, "num_heads": N}
         yield Case("RotaryEmbedding", [w(B, S, 2 * D), ids, cos, sin], "y", some)
+    yield Case("RotaryEmbedding", [w(B, S, D), places, cos, sin], "y", {"scale": 2.0})
 
 
 def embeddings() -> Iterator[Case]:
@@ -238,6 +248,31 @@ def experts() -> Iterator[Case]:
     gated = {"activation_type": "swiglu", "k": 2, "swiglu_fusion": 1, "activation_alpha": 1.7}
     yield Case("MoE", joint, "y", {**gated, "activation_beta": 1.0, "swiglu_limit": 0.8})
     yield Case("MoE", joint, "y", gated)
+
+
+def quantised_experts() -> Iterator[Case]:
+    """Weights of 2, 4 and 8 bits, a scale for each output or for each block of its inputs, zero points."""
+    tokens, count, size, inner, block = 5, 3, 32, 32, 16
+
+    def layer(outputs: int, inputs: int, bits: int, blocks: int) -> list[np.ndarray]:
+        """Weights, scales and zero points."""
+        per = 8 // bits
+        scales = np.abs(w(count, outputs, blocks) if blocks else w(count, outputs)) / 2**bits
+        zeros = (count, outputs, -(-blocks // per)) if blocks else (count, outputs // per)
+        shapes = (count, outputs, inputs // per), zeros
+        bytes_, points = (_RNG.integers(0, 256, shape).astype(np.uint8) for shape in shapes)
+        return [bytes_, scales, points]
+
+    for bits, blocks, zeros, kind in product((2, 4, 8), (0, block), (False, True), ("silu", "swiglu")):
+        (w1, s1, z1), (w2, s2, z2) = (
+            layer(outputs, inputs, bits, inputs // blocks if blocks else 0)
+            for outputs, inputs in ((inner * (1 + (kind == "swiglu")), size), (size, inner))
+        )
+        inputs = [w(tokens, size), w(tokens, count), w1, s1, w(*w1.shape[:2]), w2, s2, w(*w2.shape[:2])]
+        inputs += [None, None, None, z1, z2] if zeros else []
+        more = {"swiglu_fusion": 1} if kind == "swiglu" else {"normalize_routing_weights": int(zeros)}
+        more |= {"block_size": blocks} if blocks else {}
+        yield Case("QMoE", inputs, "y", {"k": 2, "expert_weight_bits": bits, "activation_type": kind, **more})
 
 
 def norms() -> Iterator[Case]:
@@ -311,7 +346,8 @@ def standard_attention() -> Iterator[Case]:
 
 def _all() -> dict[str, list[Case]]:
     makers = (
-        attention, multi_head_attention, decoder_masked, group_query_attention, rotary, embeddings, experts, norms,
+        attention, multi_head_attention, decoder_masked, group_query_attention, rotary, embeddings, experts,
+        quantised_experts, norms,
         activations, products,
     )  # fmt: skip
     cases: dict[str, list[Case]] = {}

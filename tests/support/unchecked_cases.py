@@ -45,6 +45,13 @@ def attended(q: np.ndarray, k: np.ndarray, v: np.ndarray, heads: int) -> np.ndar
     return y.transpose(1, 0, 2).reshape(y.shape[1], -1)
 
 
+def side_by_side(*parts: Any) -> np.ndarray:
+    """Heads (batch, positions, heads, parts, size): queries, keys and values in one, or keys and values."""
+    values = [x for part in parts for x in ([part] if part.ndim == 3 else np.moveaxis(part, 3, 0))]
+    rows = zip(*(x.reshape(*x.shape[:2], -1) for x in values), strict=True)
+    return np.stack([attended(*row, 3) for row in rows])
+
+
 def packed(q: np.ndarray, k: np.ndarray, v: np.ndarray) -> np.ndarray:
     """Two rows of 3 and 2 tokens, 2 heads."""
     return np.concatenate([attended(q[rows], k[rows], v[rows], 2) for rows in (slice(0, 3), slice(3, 5))])
@@ -91,6 +98,12 @@ def grouped(q: Any, k: Any, v: Any, *_: Any) -> np.ndarray:
 _SEQUENCES = [ints([0, 1, 2], [3, 4, 5]), ints(0, 3, 5)]
 _MHA, _DMMHA, _NORM = "MultiHeadAttention", "DecoderMaskedMultiHeadAttention", {"activation": 0, "groups": 2}
 OTHERS: dict[str, tuple[Case, Callable[..., Any]]] = {
+    "queries, keys and values in one": (
+        Case("MultiHeadAttention", [w(2, 4, 3, 3, 5)], "y", {"num_heads": 3}), side_by_side,
+    ),
+    "keys and values in one": (
+        Case("MultiHeadAttention", [w(2, 4, 15), w(2, 6, 3, 2, 5)], "y", {"num_heads": 3}), side_by_side,
+    ),
     "bias": (Case("BiasAdd", [w(2, 3, 4), w(4), w(2, 3, 4)]), lambda x, b, s: x + b + s),
     "split": (Case("BiasSplitGelu", [w(2, 3, 8), w(8)]), lambda x, b: (x + b)[..., :4] * gelu((x + b)[..., 4:])),
     "gemm": (Case("GemmFastGelu", [w(2, 3), w(3, 4), w(4)]), lambda x, a, b: tanh_gelu(x @ a + b)),

@@ -37,10 +37,12 @@ def group_query_attention(b: Body) -> list[str]:
     groups = heads // kv_heads
     all_k, all_v = (repeated(b, x, kv_heads, groups) for x in (k, v))
     hides = _hides(b, b.unsqueeze(b.range(b.size(k, 2)), 0), places, totals)
-    summands = [b.x[10], hidden_where(b, b.unsqueeze(hides, 1), LOWEST)]
+    hides = b.unsqueeze(hides, 1)
+    summands = [b.x[10], hidden_where(b, hides, LOWEST)]
     y, scores, shares = attend(b, q, all_k, all_v, summands, b.attribute("softcap", 0.0), _sink(b, heads))
     kind = b.attribute("qk_output", 0)
-    return [together(b, y), k, v, (scores, shares)[kind - 1] if kind else ""]
+    told = ["", b("Where", hides, 0.0, scores), shares] if kind else [""]
+    return [together(b, y), k, v, told[kind]]
 
 
 def _require_served(b: Body) -> None:

@@ -72,13 +72,15 @@ def masks(b: Body, q: str, k: str, mask: int, bias: int) -> list[str]:
 
 def _padding(b: Body, slot: int, k: str, value: float) -> str:
     """The summand of a mask: of ones and zeros (batch, keys) or (batch, positions, keys); or of the ends of the rows
-    (batch,), behind which their starts may follow (2 batch,)."""
+    (batch,), behind which their starts may follow (2 batch,), or what kernels for packed rows read (3 batch + 2,)."""
     mask, rank = b.cast(b.x[slot]), b.rank(slot)
     if rank == 1:
         batch, zero = b.size(k, 0), b.integers([0])
+        twice = b("Add", batch, batch)
         starts = b("Concat", mask, b("Mul", mask, zero), axis=0)
         ends = b.unsqueeze(b.cut(mask, 0, zero, batch), 1)
-        starts = b.unsqueeze(b.cut(starts, 0, batch, b("Add", batch, batch)), 1)
+        starts = b("Where", b("Equal", b.size(mask, 0), twice), b.cut(starts, 0, batch, twice), zero)
+        starts = b.unsqueeze(starts, 1)
         places = b.unsqueeze(b.range(b.size(k, 2)), 0)
         hides = b("Or", b("Not", b("Greater", ends, places)), b("Greater", starts, places))
         return hidden_where(b, b.unsqueeze(hides, 1, 2), value)

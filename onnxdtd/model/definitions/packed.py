@@ -21,10 +21,10 @@ def matmul_nbits(b: Body) -> list[str]:
     if BYTE % bits:
         raise b.refuse(f"its form with {bits} bits has no definition")
     blocks = -(-length // block)
-    q = b.reshape(_unpacked(b, b.x[1], bits), outputs, blocks, block)
+    q = b.reshape(unpacked(b, b.x[1], bits), outputs, blocks, block)
     z = b.floats(2.0 ** (bits - 1))
     if b.x[3] and b.elem_type(3) == TensorProto.UINT8:
-        rows = _unpacked(b, b.reshape(b.x[3], outputs, -1), bits)
+        rows = unpacked(b, b.reshape(b.x[3], outputs, -1), bits)
         z = b.reshape(b.part(rows, 1, 0, blocks), outputs, blocks, 1)
     elif b.x[3]:
         z = b.reshape(b.x[3], outputs, blocks, 1)
@@ -33,7 +33,7 @@ def matmul_nbits(b: Body) -> list[str]:
     return [b.sum(b("MatMul", b.x[0], b.transpose(w, 1, 0)), b.x[5])]
 
 
-def _unpacked(b: Body, x: str, bits: int) -> str:
+def unpacked(b: Body, x: str, bits: int) -> str:
     """Bytes (N, ...) as rows (N, numbers) of floats."""
     left = b.reshape(b.as_float(x), 0, -1)
     step, parts = 2.0**bits, []

@@ -10,15 +10,17 @@ from onnxdtd.model.definitions.body import Body
 
 
 def rotary_embedding(b: Body) -> list[str]:
-    """Heads turned by the angles at their places; (batch, positions, heads x size), or heads before positions."""
+    """Heads turned by the angles at their places; (batch, positions, heads x size), or heads before positions.
+
+    onnxruntime's kernels read the attribute `scale` and make nothing of it.
+    """
     x, places, cosines, sines = b.x[:4]
     if b.attribute("is_packed_batching", 0):
         raise b.refuse("rows of different lengths packed into one have no definition")
     if b.rank(1) == 1:
         length = b.size(x, 1 if b.rank(0) == 3 else 2)
         places = b.unsqueeze(b("Add", b.range(length), b.cast(places)), 0)
-    y, scale = _rotated(b, places, cosines, sines), b.attribute("scale", 1.0)
-    return [y if scale == 1 else b("Mul", y, scale)]
+    return [_rotated(b, places, cosines, sines)]
 
 
 def standard_rotary_embedding(b: Body) -> list[str]:

@@ -60,6 +60,7 @@ DEFINITIONS: dict[str, Definition] = {
     "NhwcFusedConv": products.nhwc_fused_conv,
     "PackedAttention": attention.packed_attention,
     "PackedMultiHeadAttention": attention.packed_multi_head_attention,
+    "QMoE": experts.quantised_mixture_of_experts,
     "QuickGelu": activations.quick_gelu,
     "RemovePadding": padding.remove_padding,
     "RestorePadding": padding.restore_padding,
