@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
@@ -112,9 +115,9 @@ class Passes:
             failed[name] = str(error)
 
         def rows() -> Iterator[Row]:
-            for name, read in reads:
+            for name, read in self._ahead(reads):
                 try:
-                    row = read()
+                    row = read.result()
                 except OnnxdtdError as error:
                     faulty(name, error)
                 else:
@@ -125,6 +128,23 @@ class Passes:
             where = [places[row.id] for row in batch]
             labels = [self._label(row, place) for row, place in zip(batch, where, strict=True)]
             yield Pass([row.id for row in batch], where, labels, [row.picture for row in batch], e)
+
+    def _ahead(self, reads: Iterable[tuple[str, Read]]) -> Iterator[tuple[str, Future[Row]]]:
+        """The reads, of which those of the next pass are done beside while this one is explained."""
+        begun: deque[tuple[str, Future[Row]]] = deque()
+        for name, read in reads:
+            begun.append((name, self._beside.submit(copy_context().run, read)))
+            if len(begun) > self._most + 1:
+                yield begun.popleft()
+        yield from begun
+
+    @cached_property
+    def _beside(self) -> ThreadPoolExecutor:
+        """Where rows are read, one after the other."""
+        return ThreadPoolExecutor(1)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_beside"}
 
     def _label(self, row: Row, place: int) -> int | str | None:
         if row.label is None and self._reader is not None and self._reader.data.labels is not None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -83,7 +84,8 @@ class Preprocess:
     @property
     def input_range(self) -> tuple[Array, Array]:
         """The least and the largest value of each channel, float32, (1, C, 1, 1) or (1, 1, 1, C)."""
-        black, white = (self._normalise(np.full((1, 1, CHANNELS[self.color]), p)) for p in (0, 255))
+        pixels = (np.full((1, 1, CHANNELS[self.color]), p, np.uint8) for p in (0, 255))
+        black, white = map(self._normalise, pixels)
         return np.minimum(black, white), np.maximum(black, white)
 
     def _prepare(self, image: Picture) -> Any:
@@ -92,11 +94,18 @@ class Preprocess:
             picture = resize(picture, self.resize, self.interpolation)
         return picture if self.crop is None else crop(picture, self.crop)
 
-    def _normalise(self, pixels: Array) -> Array:
-        """Rounded to float32 once, at the end, so that no pixel leaves `input_range`."""
-        values = (pixels.astype(np.float64) * self.scale - np.array(self.mean)) / np.array(self.std)
-        values = np.moveaxis(values, -1, 0) if self.layout == "NCHW" else values
-        return np.ascontiguousarray(values[None], dtype=np.float32)
+    def _normalise(self, pixels: npt.NDArray[np.uint8]) -> Array:
+        """A batch of one from (H, W, C)."""
+        levels = _levels(self.scale, self.mean, self.std)
+        planes = [levels[:, c % levels.shape[1]][pixels[..., c]] for c in range(pixels.shape[-1])]
+        return np.stack(planes, axis=0 if self.layout == "NCHW" else -1)[None]
+
+
+@cache
+def _levels(scale: float, mean: tuple[float, ...], std: tuple[float, ...]) -> Array:
+    """(256, C) or (256, 1): the value of each pixel there can be, in float32, rounded once at the end."""
+    pixels = np.arange(256, dtype=np.float64)[:, None]
+    return np.asarray((pixels * scale - np.array(mean)) / np.array(std), np.float32)
 
 
 def read_fields(path: str | PathLike[str]) -> dict[str, Any]:
