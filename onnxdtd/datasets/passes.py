@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -74,20 +73,32 @@ class Passes:
 
     @cached_property
     def _most(self) -> int:
-        """Rows that are read at once: those of a pass, as far as the model's shapes tell how large they are."""
-        sizes = [value.shape and value.shape[1:] for value in self._values.values()]
-        elements = sum(math.prod(n if isinstance(n, int) else 1 for n in size or ()) for size in sizes)
-        return max(min(most_rows(self._explainer, self._target), MOST_ELEMENTS // max(elements, 1)), 1)
+        """Rows of a pass, however small they are."""
+        return most_rows(self._explainer, self._target)
+
+    def _in_a_pass(self, arrays: Arrays) -> int:
+        """How many rows like this one, by name, share a pass."""
+        elements = sum(np.size(x) for x in arrays.values())
+        return max(min(self._most, MOST_ELEMENTS // max(elements, 1)), 1)
+
+    @cached_property
+    def _stacked(self) -> int:
+        """How many rows are read at once; 0 where they do not lie side by side."""
+        assert self._reader is not None
+        try:
+            first = self._reader.together(0, 1)
+        except OnnxdtdError:  # which the rows tell, one by one
+            return 0
+        return 0 if first is None else self._in_a_pass(first)
 
     def _side_by_side(self, places: Sequence[int], start: int) -> int:
         """How many rows from this one on stand one behind the other in the data; all, where they are read one by
         one."""
-        assert self._reader is not None
-        if not self._reader.stacked:
+        if not self._stacked:
             return len(places) - start
         count = 1
         while (
-            count < self._most
+            count < self._stacked
             and start + count < len(places)
             and places[start + count] == places[start] + count
         ):
@@ -132,10 +143,14 @@ class Passes:
     def _ahead(self, reads: Iterable[tuple[str, Read]]) -> Iterator[tuple[str, Future[Row]]]:
         """The reads, of which those of the next pass are done beside while this one is explained."""
         begun: deque[tuple[str, Future[Row]]] = deque()
+        ahead = 1
         for name, read in reads:
             begun.append((name, self._beside.submit(copy_context().run, read)))
-            if len(begun) > self._most + 1:
-                yield begun.popleft()
+            if len(begun) > ahead:
+                name, future = begun.popleft()
+                if future.exception() is None:
+                    ahead = self._in_a_pass(future.result().inputs)
+                yield name, future
         yield from begun
 
     @cached_property

@@ -43,11 +43,6 @@ class Reader:
     def _stack(self) -> Stack | None:
         return self.data.stacked()
 
-    @property
-    def stacked(self) -> bool:
-        """Whether rows lie side by side."""
-        return self._stack is not None
-
     def together(self, place: int, count: int) -> dict[str, Array] | None:
         """So many rows from a place on, side by side, not checked; None where the data do not lie so. Raises
         InputError."""

@@ -14,9 +14,11 @@ import onnxdtd
 from onnxdtd.audit.conservation import unbalance, unbalances
 from onnxdtd.datasets import job as jobs
 from onnxdtd.datasets.work import Work
+from onnxdtd.workers import Reader
 from tests.support.batches import same
 from tests.support.command_line import dense
 from tests.support.metric_cases import WEIGHTS, linear
+from tests.support.model_text import model
 from tests.support.paths import MODELS
 
 pytest.importorskip("pyarrow", reason="shards are Parquet")
@@ -114,3 +116,21 @@ def test_a_task_that_ends_every_process_is_named_and_not_its_neighbour(
         with pytest.raises(onnxdtd.UsageError, match="3 processes died over the 5 rows from '30' on"):
             onnxdtd.batch(out=tmp_path / "job", workers=2, **job)
     same(list(onnxdtd.batch(out=tmp_path / "job", **job)), list(onnxdtd.batch(out=tmp_path / "whole", **job)))
+
+
+def test_large_rows_are_read_a_few_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though the model leaves open how large they are: four rows of 2^17 numbers fill a pass."""
+    net = model(
+        "(float[N, T] x) => (float[N, 1] y) { y = ReduceSum<keepdims = 1>(x, axis) }", axis=np.array([1])
+    )
+    counts = []
+    together = Reader.together
+
+    def counted(reader: Reader, place: int, count: int) -> Any:
+        counts.append(count)
+        return together(reader, place, count)
+
+    monkeypatch.setattr(Reader, "together", counted)
+    x = np.ones((9, 1 << 17), np.float32)
+    results = onnxdtd.batch(net, x, tmp_path / "out", method="gradient_x_input", store=onnxdtd.Store("sum"))
+    assert (len(results), counts) == (9, [1, 4, 4])
