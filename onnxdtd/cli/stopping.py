@@ -72,6 +72,9 @@ def signals() -> Iterator[Signals]:
         yield received
     finally:
         interrupted.clear()
+        # Interrupted within the `exec` of a text, by which dataclasses are made, Python would end itself by SIGINT,
+        # whatever code is returned, unless another one has run since.
+        exec("")
         for number, handler in before.items():
             with suppress(TypeError):  # a handler that is not Python's
                 signal.signal(number, handler)

@@ -26,6 +26,7 @@ from onnxdtd.methods.overrides import read_overrides
 from onnxdtd.model.node import Value
 from onnxdtd.npz import describe, read_arrays, write_arrays
 from tests.support.command_line import Cli, command_line
+from tests.support.paths import ROOT
 
 
 @pytest.fixture
@@ -181,13 +182,15 @@ def test_what_was_left_half_written_is_swept(tmp_path: Path) -> None:
 
 
 ENDLESS = """
-import sys, time
+import signal, sys, time
+from onnxdtd.__main__ import main
+assert signal.getsignal(signal.SIGTERM).__module__ == "onnxdtd.__main__"  # while it is imported
 from onnxdtd import folder
-from onnxdtd.cli import main, run_job
+from onnxdtd.cli import run_job
 def wait(*_, **__):
     def fill(path):
         print("ready", flush=True)
-        time.sleep(60)
+        exec("time.sleep(60)")  # within which Python notes an interruption for its own end
     folder.write_folder("out", "onnxdtd.explanation/1", fill)
 run_job.explain = wait
 sys.exit(main(["run", "m.onnx", "x.npy"]))
@@ -199,19 +202,20 @@ sys.exit(main(["run", "m.onnx", "x.npy"]))
     ("number", "code", "word"), [(signal.SIGTERM, 143, "terminated"), (signal.SIGINT, 130, "interrupted")]
 )
 def test_a_signal_ends_a_command_tidily(tmp_path: Path, number: int, code: int, word: str) -> None:
+    code_folder, folder = tmp_path / "code", tmp_path / "here"
+    for place in (code_folder, folder):
+        place.mkdir()
+    (code_folder / "endless.py").write_text(ENDLESS)
     process = subprocess.Popen(
-        [sys.executable, "-c", ENDLESS],
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+        [sys.executable, "-m", "endless"], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(code_folder), str(ROOT)])},
+    )  # fmt: skip
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
     process.send_signal(number)
     _, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (code, f"onnxdtd: {word}\n")
-    assert list(tmp_path.iterdir()) == []
+    assert list(folder.iterdir()) == []
 
 
 def test_faults_of_the_system_are_one_line(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
