@@ -50,7 +50,7 @@ def page(folder: Path) -> Page:
         ("method", job.method),
         ("target", spelled(job.target)),
         ("preprocessing", spelled(job.preprocess)),
-        ("range of the input", "" if job.input_range == "None" else spelled(job.input_range)),
+        ("range of the input", _range(job.input_range)),
         ("engine", job.engine),
         ("stored", spelled(job.store)),
     ]
@@ -67,7 +67,7 @@ def page(folder: Path) -> Page:
                 else []
             ),
             Section("findings", "How far to trust them", _findings(counted, job), "trust"),
-            *shares(results, job.features),
+            *shares(results, [*counted.classes], job.features),
             *some(results, job.features),
             *(
                 [Section("failed", "What could not be explained", [*_failed(failed)], "failed")]
@@ -133,6 +133,12 @@ def _findings(counted: Tally, job: _Job) -> list[Markup]:
         dots.append(Dot(name.replace("_", " "), count / rows, *interval(count, rows), words, "fired"))
     words = f"{asked}. The share of the rows at which each finding fired, with Wilson's 95 % interval."
     return [tag("p", words), tag("figure", intervals(dots, (0.0, 1.0)))]
+
+
+def _range(written: Any) -> str:
+    """The range of the input as the manifest spells it, which it does by digests where it is one of arrays."""
+    text = spelled(written)
+    return "" if text == "None" or "<" in text else text
 
 
 def _failed(failed: Mapping[str, str]) -> Iterator[Markup]:

@@ -13,7 +13,9 @@ from onnxdtd.datasets.task import spelled as spelled_name
 from onnxdtd.folder import read_manifest
 from onnxdtd.hints import converted
 from onnxdtd.inputs.image import open_image
+from onnxdtd.lessons.parts import FEATURE
 from onnxdtd.pages.made import spelled
+from onnxdtd.pages.parts import CLASSES, pictures
 from onnxdtd.report.document import Page, Section
 from onnxdtd.report.markup import Markup, amount, small, tag, void
 from onnxdtd.report.tables import lines, pairs, rest, table
@@ -23,24 +25,19 @@ PICTURES = 8
 PIXELS = 4_000_000
 """Of all pictures on a page."""
 WIDE = 1400
-PARTS = 10
-"""Of a class, the largest."""
 
 
 def summary(folder: Path) -> Page:
     """Of `onnxdtd summary -o`. Raises InputError."""
     document = read_manifest(folder, "onnxdtd.lesson/1")
     rows, parts = converted(document["rows"], Mapping[str, int]), converted(document["parts"], Lines)
-    groups: dict[tuple[str, str, str], list[Mapping[str, Any]]] = {}
-    for part in parts:
-        groups.setdefault((part["class"], part["input"], part["kind"]), []).append(part)
-    largest = [p for of in groups.values() for p in sorted(of, key=lambda p: -float(p["share"]))[:PARTS]]
-    cells = ([p["class"], p["input"], p["kind"], p["part"], f"{100 * float(p['share']):.3g} %", float(p["mean"])]
-             for p in largest)  # fmt: skip
+    classes = sorted(rows, key=lambda name: -rows[name])[:CLASSES]
+    named = any(not str(part["part"]).isdecimal() for part in parts if part["kind"] == FEATURE)
+    words = "Mean share of |relevance| that each part of the input gets. parts.csv has all of them, and their sizes."
     fired = [[name, finding, f"{100 * float(share):.3g} %"] for name, of in document["findings"].items()
              for finding, share in of.items()]  # fmt: skip
-    head = ("class", "input", "kind", "part", "share of |relevance|", "mean")
-    sections = [Section("parts", "What gets the relevance", [table(head, cells, len(largest))], "relevance")]
+    pieces = [tag("p", words), *pictures(parts, classes, named), rest(len(classes), len(rows), "classes")]
+    sections = [Section("parts", "What gets the relevance", pieces, "relevance")]
     if fired:
         sections.append(
             Section("fired", "What fired", [table(("class", "finding", "rows"), fired, len(fired))], "fired")
@@ -85,10 +82,8 @@ def _page(
 ) -> Page:  # fmt: skip
     """With the folder's pictures, of which some come first, and its settings last."""
     files = converted(document["files"], tuple[str, ...])
-    pictures = [
-        *_pictures(folder, [*(name for name in first if name in files), *sorted({*files} - {*first})])
-    ]
-    shown = [Section("pictures", "Pictures", pictures, "pictures")] if pictures else []
+    own = [*_pictures(folder, [*(name for name in first if name in files), *sorted({*files} - {*first})])]
+    shown = [Section("pictures", "Pictures", own, "pictures")] if own else []
     left_out = document.get("left_out")
     told = [f"{name}: {why}" for name, why in left_out.items()] if isinstance(left_out, Mapping) else []
     aside = [Section("aside", "What was left out", [lines(told)], "left out")] if told else []

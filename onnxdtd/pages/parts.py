@@ -23,29 +23,33 @@ from onnxdtd.report.markup import Markup, tag
 ROWS = 2000
 """That are read."""
 SWARM = 300
-CLASSES, LINES, INPUTS = 6, 8, 4
+CLASSES, INPUTS = 8, 4
 LONG = 40
 """Nameless numbers in a row that are drawn as a line, not as bars."""
 _CELL = 24
 
 
-def shares(results: Results, features: Sequence[str] | None) -> Iterator[Section]:
-    """Nothing where no relevance is stored."""
+def shares(results: Results, classes: Sequence[str], features: Sequence[str] | None) -> Iterator[Section]:
+    """classes: those with the most rows first, of which some are shown. Nothing where no relevance is stored."""
     columns = [n for n in results.columns if n.startswith("relevance.") and not n.endswith(".shape")]
     if not columns or not len(results):
         return
+    shown = classes[:CLASSES]
     sums, rows, points = Sums(), Counter[str](), list[Any]()
     every = max(1, min(ROWS, len(results)) // SWARM)
     for at, row in enumerate(
         results.spread(ROWS, ["label", "prediction", "target", "target_name", *columns])
     ):
-        name = class_of(row)
-        rows[name] += 1
-        sums.add(name, row["relevance"], {})
+        if (name := class_of(row)) in shown:
+            rows[name] += 1
+            sums.add(name, row["relevance"], {})
         if at % every == 0 and all(r.ndim <= 1 for r in row["relevance"].values()):
             points.append(np.concatenate([r.reshape(-1) for r in row["relevance"].values()]))
-    pieces = [*_pieces([*sums.parts(rows, list(features) if features else None)], rows, features)]
-    read, left = sum(rows.values()), sums.left_out
+    pieces = [*pictures([*sums.parts(rows, list(features) if features else None)], shown, bool(features))]
+    if len(classes) > len(shown):
+        words = f"The {len(shown)} classes with the most rows are shown, of {len(classes):,}."
+        pieces.append(tag("p", words, class_="faint"))
+    read, left = min(ROWS, len(results)), sums.left_out
     words = "Mean share of |relevance| that each part of the input gets"
     words += f", over {read:,} of {len(results):,} rows, evenly spread." if read < len(results) else "."
     words += f" {left} rows are left out, whose relevance is not finite." if left else ""
@@ -54,47 +58,33 @@ def shares(results: Results, features: Sequence[str] | None) -> Iterator[Section
         yield Section("swarms", "Row by row", [drawn], "row by row")
 
 
-def _pieces(
-    parts: Sequence[Mapping[str, Any]], rows: Counter[str], features: Sequence[str] | None
-) -> Iterator[Markup]:
-    """For each input and kind of part a drawing of the largest classes."""
+def pictures(parts: Sequence[Mapping[str, Any]], classes: Sequence[str], named: bool) -> Iterator[Markup]:
+    """For each input and kind of part a drawing of these classes. named: whether features have names."""
     inputs = [*dict.fromkeys(part["input"] for part in parts)]
-    shown = [name for name, _ in rows.most_common(LINES)]
-    for name in inputs[:INPUTS]:
-        for kind in dict.fromkeys(part["kind"] for part in parts if part["input"] == name):
-            own = {
-                c: [p for p in parts if (p["class"], p["input"], p["kind"]) == (c, name, kind)] for c in shown
-            }
-            own = {c: of for c, of in own.items() if of}
-            if kind == CHANNEL and max(map(len, own.values()), default=0) < 2:
-                continue
+    groups: dict[tuple[str, str], dict[str, list[Mapping[str, Any]]]] = {}
+    for part in parts:
+        if part["class"] in classes and part["input"] in inputs[:INPUTS]:
+            groups.setdefault((part["input"], part["kind"]), {}).setdefault(part["class"], []).append(part)
+    for (name, kind), own in groups.items():
+        if kind != CHANNEL or max(map(len, own.values())) > 1:
             yield tag("h3", f"{kind}s of {name}" if len(inputs) > 1 else f"{kind}s")
-            yield from _drawn(kind, own, features)
-    if len(rows) > len(shown):
-        yield tag(
-            "p", f"The {len(shown)} classes with the most rows are shown, of {len(rows)}.", class_="faint"
-        )
+            yield from _drawn(kind, own, named)
 
 
-def _drawn(
-    kind: str, classes: Mapping[str, Sequence[Mapping[str, Any]]], features: Sequence[str] | None
-) -> Iterator[Markup]:
+def _drawn(kind: str, classes: Mapping[str, Sequence[Mapping[str, Any]]], named: bool) -> Iterator[Markup]:
     sizes = {name: np.array([part["share"] for part in of], np.float64) for name, of in classes.items()}
-    nameless = kind == FEATURE and not features and max(map(len, classes.values())) > LONG
     if kind == REGION:
         largest = max(float(s.max(initial=0.0)) for s in sizes.values()) or 1.0
         squares = {name: AMOUNTS(s.reshape(CELLS, CELLS) / largest) for name, s in sizes.items()}
         yield gallery([pictured(Thumb((f"class {n}",), (_squares(s),))) for n, s in squares.items()])
         yield tag("p", f"Black is {100 * largest:.3g} % of a row's |relevance|, white none.", class_="legend")
-    elif kind == POSITION or nameless:
+    elif kind == POSITION or (kind == FEATURE and not named and max(map(len, classes.values())) > LONG):
         lines = [Line(name, range(s.size), s.tolist(), i) for i, (name, s) in enumerate(sizes.items())]
         yield tag("figure", curves(lines, "position"))
         yield legend({f"class {name}": i for i, name in enumerate(sizes)})
     else:
-        cells = [*classes.items()][:CLASSES]
-        yield gallery(
-            [barred((f"class {n}",), [str(p["part"]) for p in of], sizes[n], False) for n, of in cells]
-        )
+        names = {name: [str(part["part"]) for part in of] for name, of in classes.items()}
+        yield gallery([barred((f"class {n}",), own, sizes[n], False) for n, own in names.items()])
 
 
 def _squares(colours: Any) -> Any:
