@@ -20,8 +20,13 @@ The last one takes a folder that a command has left: run, audit, compare, evalua
 concepts. The page holds all that it shows: it asks nothing of any network, and opens from a disk."""
 
 
+OF_FOLDERS = ("model", "inputs", "output", "json_", "timeout", "memory")
+"""Parameters that mean something where nothing is explained."""
+
+
 @grouped
 def report(
+    context: typer.Context,
     model: Annotated[
         Path,
         typer.Argument(
@@ -55,6 +60,8 @@ def report(
     """Write a page for people: what the model said, what spoke for it, how far to trust it, where it went."""
     from onnxdtd.cli import report_job
 
+    sources = {name: context.get_parameter_source(name) for name in context.params}
+    typed = [name for name, source in sources.items() if source and source.name == "COMMANDLINE"]
     return report_job.report(
         model,
         inputs or [],
@@ -63,6 +70,7 @@ def report(
         {"method": method, "settings": settings or (), **explainer},
         preprocess,
         image,
+        of_explaining=[f"--{name.replace('_', '-')}" for name in typed if name not in OF_FOLDERS],
         audit=not no_audit,
         as_json=json_,
     )  # fmt: skip

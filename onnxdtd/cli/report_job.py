@@ -33,16 +33,19 @@ def report(
     preprocess: Path | None,
     image: Mapping[str, Any],
     *,
+    of_explaining: Sequence[str],
     audit: bool,
     as_json: bool,
 ) -> str:
-    """Write the page and tell of it. Raises PartialError, when the page of the others is written, for inputs that
-    could not be explained."""
+    """Write the page and tell of it. of_explaining: options that were typed and say how to explain. Raises
+    PartialError, when the page of the others is written, for inputs that could not be explained."""
     if model.is_dir():
-        return _of_folder(model, inputs, output, as_json)
+        return _of_folder(model, [*map(str, inputs), *of_explaining], output, as_json)
     wrong: list[tuple[str, OnnxdtdError]] = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of NumPy and matplotlib
+        if not inputs and not model.exists():
+            raise UsageError(f"'{model}' is not there")
         if not inputs:
             raise UsageError(f"'{model}' is to be explained, and no INPUT is given")
         else:
@@ -67,12 +70,15 @@ def report(
     return text
 
 
-def _of_folder(folder: Path, inputs: Sequence[Path], output: Path, as_json: bool) -> str:
+def _of_folder(folder: Path, strays: Sequence[str], output: Path, as_json: bool) -> str:
     """The page of what an earlier command has left."""
     faults = Faults()
     with faults:
-        if inputs:
-            raise UsageError(f"'{folder}' is the folder of a result, which takes no INPUT: '{inputs[0]}'")
+        if strays:
+            told = ", ".join(strays)
+            raise UsageError(
+                f"'{folder}' is the folder of a result, which is shown as it is: leave out {told}"
+            )
     with faults:
         check_report(output)
     with faults, warnings.catch_warnings():

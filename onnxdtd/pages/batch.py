@@ -16,6 +16,7 @@ from onnxdtd.pages.made import settings, spelled
 from onnxdtd.pages.parts import shares
 from onnxdtd.pages.rows import some
 from onnxdtd.pages.tally import Count, Tally, tally
+from onnxdtd.registry import METHODS, PASSES
 from onnxdtd.report.document import Page, Section
 from onnxdtd.report.markup import Markup, tag
 from onnxdtd.report.tables import pairs, table
@@ -45,7 +46,7 @@ def page(folder: Path) -> Page:
     is missing."""
     results = Results(folder)
     job = made(_Job, results.manifest)
-    counted, failed = tally(results), results.failed
+    counted, failed = tally(results, _adds_up(job.method)), results.failed
     about = [
         ("method", job.method),
         ("target", spelled(job.target)),
@@ -80,6 +81,13 @@ def page(folder: Path) -> Page:
     )
 
 
+def _adds_up(method: str) -> bool:
+    """Whether a method means to hand all that starts at the target to the inputs."""
+    if method in PASSES:
+        return PASSES[method].adds_up
+    return method not in METHODS or METHODS[method].seed != "one"
+
+
 def _answer(counted: Tally, failed: Mapping[str, str]) -> Iterator[Markup]:
     whole, rows = counted.whole, list[tuple[str, object]]()
     told = f"{whole.rows:,} rows are explained" + (f", {len(failed):,} could not be" if failed else "")
@@ -98,24 +106,26 @@ def _answer(counted: Tally, failed: Mapping[str, str]) -> Iterator[Markup]:
 
 def _classes(counted: Tally) -> Markup:
     labelled = bool(counted.whole.labelled)
+    arrived = bool(counted.whole.shares)
     head = [
         "class",
         "rows",
-        *(["predicted right"] if labelled else []),
+        *["predicted right"] * labelled,
         "explained value",
-        "arrived",
+        *["arrived"] * arrived,
         "fired at",
     ]
-    rows = ([name, *_cells(count, labelled)] for name, count in counted.classes.items())
+    rows = ([name, *_cells(count, labelled, arrived)] for name, count in counted.classes.items())
     return table(head, rows, len(counted.classes), CLASSES)
 
 
-def _cells(count: Count, labelled: bool) -> Iterator[object]:
+def _cells(count: Count, labelled: bool, arrived: bool) -> Iterator[object]:
     yield count.rows
     if labelled:
         yield percent(count.right / count.labelled) if count.labelled else None
     yield count.value / count.values if count.values else None
-    yield percent(count.arrived / count.shares) if count.shares else None
+    if arrived:
+        yield percent(count.arrived / count.shares) if count.shares else None
     yield count.with_any
 
 

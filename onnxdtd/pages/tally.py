@@ -28,8 +28,8 @@ class Count:
     arrived: float = 0.0
     with_any: int = 0
 
-    def add(self, row: Mapping[str, Any]) -> None:
-        """One row more."""
+    def add(self, row: Mapping[str, Any], adds_up: bool) -> None:
+        """One row more. adds_up: whether what arrives is a share of what starts."""
         self.rows += 1
         self.with_any += bool(row["findings"])
         if row["label"] is not None:
@@ -38,7 +38,7 @@ class Count:
             self.right += said == row["label"]
         if math.isfinite(row["target_value"]):
             self.values, self.value = self.values + 1, self.value + row["target_value"]
-        if row["arrived"] is not None and math.isfinite(row["arrived"]):
+        if adds_up and row["arrived"] is not None and math.isfinite(row["arrived"]):
             self.shares, self.arrived = self.shares + 1, self.arrived + row["arrived"]
 
 
@@ -51,12 +51,12 @@ class Tally:
     fired: Counter[str] = field(default_factory=Counter)
 
 
-def tally(results: Results) -> Tally:
-    """Counted row by row; no tensor is read."""
+def tally(results: Results, adds_up: bool) -> Tally:
+    """Counted row by row; no tensor is read. adds_up: whether the method promises a sum."""
     counted = Tally()
     for row in results.rows(READ) if results.columns else ():
-        counted.whole.add(row)
-        counted.classes.setdefault(class_of(row), Count()).add(row)
+        counted.whole.add(row, adds_up)
+        counted.classes.setdefault(class_of(row), Count()).add(row, adds_up)
         counted.fired.update(set(row["findings"]))
     counted.classes = dict(sorted(counted.classes.items(), key=lambda pair: (-pair[1].rows, pair[0])))
     return counted

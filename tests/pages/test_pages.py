@@ -118,6 +118,19 @@ def test_a_job_is_counted(folders: dict[str, Path]) -> None:
     text = " ".join(Reader(folder_page(folders["batch"])[1]).text)
     assert "12 rows are explained, 1 could not be." in text
     assert "What could not be explained" in text
+    assert "of what started" not in text  # gradient x input promises no sum
+
+
+def test_a_damaged_shard_is_refused(folders: dict[str, Path], tmp_path: Path) -> None:
+    shutil.copytree(folders["batch"], tmp_path / "job")
+    (shard,) = (tmp_path / "job" / "shards").glob("*.parquet")
+    content = shard.read_bytes()
+    shard.write_bytes(content[:-200] + b"\x00" * 200)
+    with pytest.raises(InputError, match="is damaged"):
+        folder_page(tmp_path / "job")
+    shard.write_bytes(content[:4] + b"\xff" * 400 + content[404:])
+    with pytest.raises((InputError, OSError)):
+        folder_page(tmp_path / "job")
 
 
 def test_the_page_stays_small_whatever_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,7 +190,12 @@ def test_what_the_command_refuses(cli: Cli, tmp_path: Path, folders: dict[str, P
         (("broken",), "'broken/audit.json' cannot be read"),
         (("newer",), "another version wrote it"),
         (("loop",), "'loop/audit.json' cannot be read"),
-        (("two", "x.npy"), "takes no INPUT"),
+        (("two", "x.npy"), "is shown as it is: leave out x.npy"),
+        (
+            ("two", "-m", "dtd", "--input-range", "0", "1", "--no-audit"),
+            "leave out --method, --input-range, --no-audit",
+        ),
+        (("none",), "'none' is not there"),
     ):
         code, _, err = cli("report", *arguments)
         assert (code, words in err) == (2, True), err
