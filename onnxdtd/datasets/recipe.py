@@ -9,14 +9,27 @@ from pathlib import Path
 from typing import Any
 
 from onnxdtd.datasets.columns import Store
-from onnxdtd.datasets.record import SOURCE, difference, read_manifest
+from onnxdtd.datasets.record import MANIFEST, SOURCE, difference, read_manifest
 from onnxdtd.datasets.settled import settled
 from onnxdtd.disk import resolved
 from onnxdtd.errors import InputError
 from onnxdtd.folder import plain
+from onnxdtd.hints import made
 from onnxdtd.inputs import DataSet, Preprocess, labels, open_data, read_metadata_range
 from onnxdtd.passes import Explainer
 
+_NEEDED = (
+    "engine",
+    "bias",
+    "providers",
+    "features",
+    "preprocess",
+    "target",
+    "store",
+    "shard_rows",
+    "whole_labels",
+    SOURCE,
+)
 MOST_FIXED = 4096
 """Numbers of fixed inputs that are written down."""
 
@@ -73,7 +86,9 @@ def reopened(
     the model is not found or is another one, or settings could not be written down; and what `Explainer` and
     `open_data` do."""
     manifest = read_manifest(folder)
-    source = manifest.get(SOURCE) or {}
+    if missing := [name for name in _NEEDED if name not in manifest]:
+        raise InputError(f"'{folder / MANIFEST}' is damaged: it lacks '{missing[0]}'")
+    source = manifest.get(SOURCE, {})
     if explainer is None:
         explainer = _explainer(folder, manifest, source, model)
     elif explainer.engine == "auto":
@@ -103,7 +118,11 @@ def _explainer(
         raise InputError(
             f"'{path}', which '{folder}' was explained from, is gone: name the model (--model, model=)"
         )
-    return Explainer(path, source["method"], **arguments(manifest, source))
+    try:
+        method, settings = source["method"], arguments(manifest, source)
+    except KeyError as error:
+        raise InputError(f"'{folder / MANIFEST}' is damaged: it lacks {error}") from None
+    return Explainer(path, method, **settings)
 
 
 def arguments(manifest: Mapping[str, Any], source: Mapping[str, Any]) -> dict[str, Any]:
@@ -123,7 +142,10 @@ def arguments(manifest: Mapping[str, Any], source: Mapping[str, Any]) -> dict[st
 
 def _refuse_another(folder: Path, manifest: Mapping[str, Any], explainer: Explainer, target: Any) -> None:
     """InputError where the explainer would give other numbers; other versions may."""
-    store = Store(**{**manifest["store"], "keep": tuple(manifest["store"]["keep"])})
+    try:
+        store = made(Store, manifest["store"])
+    except ValueError as error:
+        raise InputError(f"'{folder / MANIFEST}' is damaged: store: {error}") from None
     now = plain(settled(explainer, target, store, manifest["shard_rows"], manifest["whole_labels"]))
     for name in now:
         if name not in ("versions", "engine", "store") and manifest.get(name) != now[name]:

@@ -22,9 +22,22 @@ from onnxdtd.disk import RESULT, open_regular, parsed_json, read_bytes, read_jso
 from onnxdtd.durable import APPEND, LOCK, opened, sweep, whole
 from onnxdtd.errors import InputError, UsageError, one_line
 from onnxdtd.folder import JOB, plain
+from onnxdtd.hints import fits
 
 SCHEMA = "onnxdtd.batch/1"
 MANIFEST, FAILED, SOURCE = JOB, "failed.jsonl", "source"
+_TYPES: dict[str, Any] = {
+    "model": dict[str, Any], "method": str, "options": dict[str, Any], "bias": str | None,
+    "preprocess": dict[str, Any] | None, "features": list[str] | None, "engine": str, "providers": list[str],
+    "versions": dict[str, Any],
+    "store": dict[str, Any], "shard_rows": int, "whole_labels": bool, "mask": list[str], "positions": str,
+    SOURCE: dict[str, Any],
+}  # fmt: skip
+_TYPES_OF_SOURCE: dict[str, Any] = {
+    "model": str | None, "data": list[str] | None, "limit": int | None, "options": dict[str, Any] | None,
+    "rules": list[Any] | None, "strict_rules": bool, "fixed": dict[str, Any] | None, "max_steps": int | None,
+    "labels": list[str] | None, "lost": list[str],
+}  # fmt: skip
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -37,6 +50,10 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise InputError(f"'{folder / MANIFEST}' cannot be read: {one_line(error)}") from None
     if not isinstance(document, dict) or document.get("schema") != SCHEMA:
         raise InputError(f"'{folder / MANIFEST}' is not of the schema {SCHEMA}")
+    for part, types in ((document, _TYPES), (document.get(SOURCE), _TYPES_OF_SOURCE)):
+        for name, hint in types.items():
+            if part and name in part and not fits(part[name], hint):
+                raise InputError(f"'{folder / MANIFEST}' is damaged: '{name}' is of another type")
     return document
 
 

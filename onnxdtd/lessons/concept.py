@@ -221,8 +221,9 @@ def concepts(
         )
     chosen = layer_of(plan, layer, axis)
     counted = tallied(
-        results, made, chosen, classes=classes, references=references, relmax=relmax, actmax=actmax
-    )
+        results, made, chosen, classes=classes, references=min(references, max(len(results), 1)), relmax=relmax,
+        actmax=actmax,
+    )  # fmt: skip
     ranked = {name: _ranked(counted, name, top) for name in sorted(counted.rows)}
     channels = sorted({entry["channel"] for entries in ranked.values() for entry in entries})
     relevant, active = described(results, counted, channels)

@@ -158,7 +158,6 @@ class FirstInput:
         """Raise CheckError where outputs differ. thorough: after every canonisation pass too, of any size, and
         each operator that was written out."""
         if thorough > self._thorough and self._source is not None:
-            self._thorough = True
             self._compared = False
             check = partial(check_same, feeds=feeds)
             graph_as_read, _ = fix(load(self._source), self.fixed)
@@ -168,9 +167,10 @@ class FirstInput:
                 written = take(level, conditions)
                 check(level, written)
                 level = canonise(written, check)
+            self._thorough = True
         if not self._compared and self._source is not None:
-            self._compared = True
             note = compare_with_file(self._source, graph, {**feeds, **self.fixed}, outputs, thorough)
+            self._compared = True
             self.note = "; ".join(filter(None, (note, self._alone)))
 
 

@@ -73,6 +73,29 @@ def test_channels_and_their_references(
     np.testing.assert_allclose(located.parts[0].relevance["x"], [[2.5, 0]], rtol=1e-6)
     only = onnxdtd.concepts(results, "h", classes=["1"])
     assert (list(only.classes), len(only.relevant[0])) == (["1"], 1)
+    assert len(onnxdtd.concepts(results, "h", references=2**62).relevant[0]) == 3  # as many as there are rows
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"providers": 0}, "damaged: 'providers' is of another type"),
+        ({"source": []}, "damaged: 'source' is of another type"),
+        ({"source": None}, "damaged: 'source' is of another type"),
+        ({"source": {"model": ["net.onnx"]}}, "damaged: 'model' is of another type"),
+        ({"source": {"model": __file__}}, "damaged: it lacks 'method'"),
+        ({"store": {"keep": 1}}, "damaged: store: 'keep' is of another type"),
+        ({"features": {"p": 1}}, "damaged: 'features' is of another type"),
+    ],
+)
+def test_a_manifest_that_says_what_no_job_does_is_told(
+    job: dict[str, Any], tmp_path: Path, change: dict[str, Any], message: str
+) -> None:
+    onnxdtd.batch(**job, out=tmp_path / "job")
+    manifest = json.loads((tmp_path / "job" / "manifest.json").read_text())
+    (tmp_path / "job" / "manifest.json").write_text(json.dumps({**manifest, **change}))
+    with pytest.raises(onnxdtd.InputError, match=message):
+        onnxdtd.concepts(tmp_path / "job", "h")
 
 
 def test_channels_that_look_at_one_place_agree(tmp_path: Path) -> None:

@@ -218,6 +218,14 @@ def test_a_scale_by_row_gives_the_weights_an_axis():
     unchanged(graph(text, 11, w=normal(3, 4), **statistics(4)), batch_normalization)
 
 
+@pytest.mark.parametrize(
+    ("shape", "equation"), [("2, 3, 4", "ij,jk->ik"), ("3, 4", "ijk,kl->ijl"), ("3, 4", "ij,j->i")]
+)
+def test_an_equation_of_another_rank_is_left_to_onnxruntime_which_refuses_it(shape, equation):
+    text = f"""(float[{shape}] x) => (float[N] y) {{ h = Einsum<equation = "{equation}">(x, w) y = Mul(h, s) }}"""
+    unchanged(graph(text, w=normal(4, 2), s=normal(2)), batch_normalization)
+
+
 MOVED = {
     "used twice": (
         """(float[N, 4, 3] x) => (float[N, 4, 4] y) {

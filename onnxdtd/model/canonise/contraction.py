@@ -54,6 +54,8 @@ class Contraction:
         ranks = [len(shape), weight.ndim][:: 1 if slots[0] == 0 else -1]
         terms, y = _matmul(*ranks) if node.op == "MatMul" else letters(node.attributes["equation"], ranks)
         x, w = terms[:: 1 if slots[0] == 0 else -1]
+        if (len(x), len(w)) != (len(shape), weight.ndim):  # onnxruntime will refuse it
+            return None
         sizes = dict(zip(x, shape, strict=True))
         spare = iter(c for c in ascii_letters if c not in x + w + y)
         w = "".join(next(spare) if n == 1 and c in x else c for c, n in zip(w, weight.shape, strict=True))
