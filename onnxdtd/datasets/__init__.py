@@ -1,7 +1,8 @@
 """Whole data sets: explained in shards that survive what machines do, and read back row by row.
 
-Read `job` (`batch`), `work` (what is done with a shard), `columns` (what is stored of a row), `record` (which rows
-are done, for which settings), `actors` (several machines; several processes are `workers`), `results` (reading).
+Read `job` (`batch`), `task` (what is handed out), `passes` (its rows explained), `columns` (what is stored of a row),
+`shard` (the file), `work` (these together), `record` (which rows are done, for which settings), `actors` (several
+machines; several processes are `workers`), `results` (reading).
 """
 
 from onnxdtd.datasets.columns import Store

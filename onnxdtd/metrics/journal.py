@@ -1,4 +1,4 @@
-"""The folder of an evaluation: one line of results.jsonl for each input and method, on the disk as it is found.
+"""The folder of an evaluation: one line of results.jsonl for each input and method, as it is measured.
 
 evaluation.json says from the start what is evaluated, and how; the same evaluation goes on where it stopped, another
 one is refused. A line that a crash cut short is measured anew.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -22,6 +23,8 @@ from onnxdtd.registry import METRICS
 SCHEMA = "onnxdtd.evaluation/1"
 MANIFEST, RESULTS, PICTURE = "evaluation.json", "results.jsonl", "curves.png"
 FILES = [PICTURE, MANIFEST, RESULTS]
+PAUSE = 0.5
+"""Seconds between two moments in which lines are brought to the disk, which takes longer than many a line."""
 STATES = ("finite", "zero", "not finite")
 """What relevance may be; where it is not finite, nothing is measured."""
 
@@ -36,7 +39,7 @@ class Journal:
     def __init__(self, directory: str | Path, settled: Mapping[str, Any], *, durable: bool = True) -> None:
         check_folder(directory, SCHEMA)
         self.folder = Path(directory).resolve()
-        self._settled, self._durable = plain(settled), durable
+        self._settled, self._durable, self._synced = plain(settled), durable, 0.0
         try:
             earlier = self._earlier(directory)
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -53,13 +56,14 @@ class Journal:
             raise UsageError(f"'{directory}' cannot be written: {error.strerror or error}") from error
 
     def append(self, record: Mapping[str, Any]) -> None:
-        """Add a line; it is on the disk when this returns."""
+        """Add a line, which outlasts the process; a crash of the machine may take the last lines, which are brought
+        to the disk twice a second."""
         place = self._file.seek(0, os.SEEK_END)
         with writing(self.folder):
             self._file.write((json.dumps(plain(record), allow_nan=False) + "\n").encode())
             self._file.flush()
-            if self._durable:
-                os.fsync(self._file.fileno())
+            if time.monotonic() - self._synced > PAUSE:
+                self._sync()
         self.done.setdefault((record["method"], record["input"]), place)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
@@ -105,7 +109,13 @@ class Journal:
 
     def close(self) -> None:
         """Nothing more is written."""
-        self._open.close()
+        with self._open, writing(self.folder):
+            self._sync()
+
+    def _sync(self) -> None:
+        if self._durable:
+            os.fsync(self._file.fileno())
+        self._synced = time.monotonic()
 
     def _earlier(self, directory: str | Path) -> dict[str, Any] | None:
         """The manifest of an earlier run; UsageError where it was another evaluation."""
