@@ -48,7 +48,8 @@ def converted(value: Any, hint: Any) -> Any:
     if hint is float and (value in _NOT_FINITE or fits(value, float)):
         return float(value)
     if origin is np.ndarray and isinstance(value, list):
-        return np.array([converted(number, float) for number in value])
+        plain = {*map(type, value)} <= {int, float}  # as nearly all are
+        return np.array(value if plain else [converted(number, float) for number in value], np.float64)
     if origin is tuple and isinstance(value, list):
         kinds = repeat(parts[0], len(value)) if parts[-1] is Ellipsis else parts
         return tuple(converted(entry, kind) for entry, kind in zip(value, kinds, strict=True))

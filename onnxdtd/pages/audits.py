@@ -13,7 +13,7 @@ from onnxdtd.pages.intervals import Dot, intervals
 from onnxdtd.pages.made import called, settings
 from onnxdtd.report.document import Page, Section
 from onnxdtd.report.markup import Markup, sentence, tag
-from onnxdtd.report.tables import lines, table
+from onnxdtd.report.tables import MOST, lines, table
 
 
 def page(folder: Path) -> Page:
@@ -55,7 +55,7 @@ def _answer(audits: AuditSet) -> list[Markup]:
 
 def _rates(audits: AuditSet) -> list[Markup]:
     words = "The share of the inputs to which a finding applies, with Wilson's 95 % interval."
-    return [tag("p", words), tag("figure", intervals([*map(_dot, audits.rates)], (0.0, 1.0)))]
+    return [tag("p", words), tag("figure", intervals([*map(_dot, audits.rates[:MOST])], (0.0, 1.0)))]
 
 
 def _dot(rate: Rate) -> Dot:
@@ -72,7 +72,7 @@ def _findings(rates: tuple[Rate, ...]) -> Markup:
         tag("li", tag("span", "fired" if rate.count else "quiet" if rate.of else "n/a",
                       class_=f"chip {'fired' if rate.count else 'quiet'}"),
             tag("div", tag("strong", rate.name.replace("_", " ")), tag("p", sentence(rate.sentence))))
-        for rate in ordered
+        for rate in ordered[:MOST]
     ]  # fmt: skip
     return tag("ul", *rows, class_="findings")
 

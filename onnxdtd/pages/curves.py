@@ -11,10 +11,10 @@ from onnxdtd.report.markup import Markup, amount, tag
 
 HUES = 10
 _WIDTH, _HEIGHT, _LEFT, _BELOW = 480, 240, 66, 44  # in units of the drawing
-_POINTS = 200
-"""Of a line, at most."""
-_DOTTED = 24
-"""Up to so many points of a line are marked."""
+_POINTS, _ALL = 200, 3000
+"""Of a line, at most, and of all lines of one drawing."""
+_DOTTED = 240
+"""Up to so many points are marked."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,8 @@ def curves(
     lines: Sequence[Line], across: str, ends: tuple[float, float] | None = None, limit: float | None = None
 ) -> Markup:
     """across: what the axis below is. ends: of the axis on the left. limit: a level that is marked."""
-    drawn = [_thinned(line) for line in lines]
+    most = max(2, min(_POINTS, _ALL // max(len(lines), 1)))
+    drawn = [_thinned(line, most) for line in lines]
     heights = [[*line.ys, *(y for edge in line.band or () for y in edge)] for line in drawn]
     sizes = [y for ys in (*heights, [] if limit is None else [limit]) for y in ys if math.isfinite(y)]
     low, high = ends or (min(sizes, default=0.0), max(sizes, default=1.0))
@@ -72,7 +73,7 @@ def curves(
         path = _path([[point(*at) for at in run] for there, run in runs if there])
         style = f"line {colour}{' dashed' * line.dashed}"
         parts.append(tag("path", tag("title", line.name), d=path, class_=style))
-        if len(line.xs) <= _DOTTED:
+        if len(line.xs) * len(lines) <= _DOTTED:
             at = [point(*at) for at in zip(line.xs, line.ys, strict=True) if math.isfinite(at[1])]
             parts += [tag("circle", cx=x, cy=y, r=3, class_=f"point {colour}") for x, y in at]
     return tag("svg", *parts, viewBox=f"0 0 {_WIDTH} {_HEIGHT + _BELOW + 8}", class_="bars plot", role="img")
@@ -89,8 +90,8 @@ def _path(runs: Sequence[Sequence[tuple[float, float]]]) -> str:
     return "".join("M" + "L".join(f"{x} {y}" for x, y in run) for run in runs if run)
 
 
-def _thinned(line: Line) -> Line:
-    step = -(-len(line.xs) // _POINTS)
+def _thinned(line: Line, most: int) -> Line:
+    step = -(-len(line.xs) // most)
     if step < 2:
         return line
     band = line.band and (line.band[0][::step], line.band[1][::step])

@@ -95,13 +95,14 @@ def _plots(saved: SavedEvaluation) -> Iterator[Markup]:
         panels.setdefault(panel, []).append((order, name))
     if not panels:
         return
-    named = [method for method in saved.methods if method not in CONTROLS]
-    hues = {method: named.index(method) if method in named else None for method in saved.methods}
+    shown = saved.methods[:MOST_METHODS]
+    named = [method for method in shown if method not in CONTROLS]
+    hues = {method: named.index(method) if method in named else None for method in shown}
     cells = []
     for panel, own in [*panels.items()][:MOST_PLOTS]:
         entry = METRICS.get(panel.split(".")[0])
         across, up = (entry.panel.across, entry.panel.up) if entry else ("share", "")
-        drawn = [_line(saved, name, method, hues[method], order) for order, name in own for method in saved.methods
+        drawn = [_line(saved, name, method, hues[method], order) for order, name in own for method in shown
                  if method in saved.curves[name]]  # fmt: skip
         plot = curves(drawn, across, entry.panel.bounds if entry else None)
         cells.append(
@@ -116,6 +117,7 @@ def _plots(saved: SavedEvaluation) -> Iterator[Markup]:
     yield legend(hues, dashes)
     yield gallery(cells, "wide")
     yield rest(MOST_PLOTS, len(panels), "plots")
+    yield rest(MOST_METHODS, len(saved.methods), "methods")
 
 
 def _line(saved: SavedEvaluation, name: str, method: str, hue: int | None, order: str) -> Line:

@@ -23,7 +23,7 @@ from onnxdtd.report.markup import Markup, tag
 ROWS = 2000
 """That are read."""
 SWARM = 300
-CLASSES, INPUTS = 8, 4
+CLASSES, INPUTS, DRAWINGS = 8, 4, 12
 LONG = 40
 """Nameless numbers in a row that are drawn as a line, not as bars."""
 _CELL = 24
@@ -65,7 +65,7 @@ def pictures(parts: Sequence[Mapping[str, Any]], classes: Sequence[str], named: 
     for part in parts:
         if part["class"] in classes and part["input"] in inputs[:INPUTS]:
             groups.setdefault((part["input"], part["kind"]), {}).setdefault(part["class"], []).append(part)
-    for (name, kind), own in groups.items():
+    for (name, kind), own in [*groups.items()][:DRAWINGS]:
         if kind != CHANNEL or max(map(len, own.values())) > 1:
             yield tag("h3", f"{kind}s of {name}" if len(inputs) > 1 else f"{kind}s")
             yield from _drawn(kind, own, named)

@@ -73,7 +73,7 @@ def listed(findings: Iterable[Mapping[str, Any]]) -> Markup:
                       class_=f"chip {'fired' if finding['fired'] else 'quiet'}"),
             tag("div", tag("strong", str(finding["name"]).replace("_", " ")), _number(finding),
                 tag("p", sentence(finding["sentence"]))))
-        for finding in sorted(findings, key=lambda finding: not finding["fired"])
+        for finding in sorted(findings, key=lambda finding: not finding["fired"])[:MOST]
     ]  # fmt: skip
     return tag("ul", *rows, class_="findings")
 

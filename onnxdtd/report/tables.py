@@ -41,7 +41,7 @@ def lines(texts: Sequence[object], most: int = MOST) -> Markup:
 
 def pairs(rows: Iterable[tuple[str, object]]) -> Markup:
     """Names and what they are; what is empty is left out."""
-    shown = [(name, value) for name, value in rows if value not in ("", None)]
+    shown = [(name, value) for name, value in rows if value not in ("", None)][:MOST]
     return tag("dl", *(part for name, value in shown for part in (tag("dt", name), tag("dd", value))))
 
 

@@ -19,7 +19,7 @@ from onnxdtd.errors import InputError
 from onnxdtd.folder import kind_of
 from onnxdtd.pages import folder_page
 from onnxdtd.pages.kinds import MAKERS
-from tests.pages.folders import KINDS
+from tests.pages.folders import KINDS, evaluation
 from tests.support.command_line import Cli, array, command_line, dense
 from tests.support.page import Reader, is_inert
 
@@ -155,6 +155,27 @@ def test_the_page_stays_small_whatever_the_folder(tmp_path: Path, monkeypatch: p
     page, html = folder_page(tmp_path / "c")
     assert page.remark == "The first 1 of 3 targets are shown."
     assert "The first 35 of 50 methods are shown." in html
+    assert len(html) < 3_000_000
+
+
+def test_a_page_of_far_too_many_methods_stays_small(tmp_path: Path) -> None:
+    methods, points = [f"method {i}" for i in range(60)], [i / 79 for i in range(80)]
+    scores = [f"pixel_flipping.{i}.most_minus_least" for i in range(30)]
+    curve = {"x": points, "mean": points, "low": points, "high": points}
+    (tmp_path / "e").mkdir()
+    evaluation(tmp_path / "one")
+    document = json.loads((tmp_path / "one" / "evaluation.json").read_text())
+    document |= {
+        "methods": methods,
+        "headlines": scores,
+        "better": dict.fromkeys(scores, "higher"),
+        "scores": {m: {s: {"mean": 1, "low": 0, "high": 2, "count": 3} for s in scores} for m in methods},
+        "differences": {},
+        "curves": {f"pixel_flipping.{i}.most": dict.fromkeys(methods, curve) for i in range(30)},
+    }
+    (tmp_path / "e" / "evaluation.json").write_text(json.dumps(document))
+    _, html = folder_page(tmp_path / "e")
+    assert "The first 40 of 60 methods are shown." in html
     assert len(html) < 3_000_000
 
 
