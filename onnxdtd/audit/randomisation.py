@@ -26,6 +26,8 @@ UPPER = 0.25
 HALF = 0.5
 LEVELS = 20
 """Of more layers, so many depths are tried, evenly spread."""
+NAME = 256
+"""Bytes of a layer's name, the last ones, by which it is drawn."""
 SOURCE = "Adebayo et al. 2018; the limits are onnxdtd's"
 MEASURES = ("cosine", "spearman", "ssim")
 
@@ -89,7 +91,7 @@ def independent(plan: Plan, explanation: Explanation, probe: Probe) -> Finding:
 def redrawn(probe: Probe, step: Step, draw: int) -> dict[str, Array]:
     """The layer's constants, drawn anew; the same for the same draw."""
     graph = probe.plan.graph
-    rng = np.random.default_rng((draw, *step.node.name.encode()))
+    rng = np.random.default_rng((draw, *step.node.name.encode()[-NAME:]))
     found = {name: graph.constants[name] for name in step.node.inputs if name in graph.constants}
     return {
         name: rng.normal(w.mean(), w.std(), w.shape).astype(w.dtype)

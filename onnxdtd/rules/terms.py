@@ -31,6 +31,8 @@ from onnxdtd.rules.units import in_units
 Map = Callable[[Any], Any]
 Bias = Literal["absorb", "redistribute"]
 SIGNS = {"any": 0, "positive": 1, "negative": -1}
+LEAST = float(np.finfo(np.float32).tiny)
+"""Of the numbers above 0, the least that single precision holds in full."""
 DEFAULTS = {"epsilon": 1e-6, "relative": False, "bias": "absorb"}
 
 
@@ -81,8 +83,8 @@ class TermRule(Rule):
     chained: bool = False
 
     def __post_init__(self) -> None:
-        if not 0 <= self.epsilon < math.inf:
-            raise UsageError(f"epsilon is a finite number of 0 or more, not {self.epsilon!r}")
+        if self.epsilon and not LEAST <= self.epsilon < math.inf:  # a smaller one would be 0 in a denominator
+            raise UsageError(f"epsilon is 0, or a finite number from {LEAST:.2g} on, not {self.epsilon!r}")
 
     def __str__(self) -> str:
         return self.label
