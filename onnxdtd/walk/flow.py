@@ -86,7 +86,8 @@ def shares(step: Step, site: Site, flow: Flow, over: frozenset[str] = frozenset(
         if divisible and not over.isdisjoint(names) and rule.multiplies(site):
             made = zip(names, site.inputs, rule.factors(site, flow.whole), strict=True)
             return tuple(Flow(x, ratio=c) if name in over else Flow(x, x * c) for name, x, c in made)
-        return tuple(Flow(x, s) for x, s in zip(site.inputs, rule(site, flow.whole), strict=True))
+        values = site.inputs if site.of_values else (None,) * len(site.inputs)
+        return tuple(Flow(x, s) for x, s in zip(values, rule(site, flow.whole), strict=True))
     if rule.divides and r is not None and not site.spread_dead:
         q, r = _sum(rule.ratio(site, r), q), None
     nothing = (None,) * len(site.inputs)

@@ -221,3 +221,25 @@ def test_a_compiled_explainer_of_trees_is_a_file_of_its_own(tmp_path):
     np.testing.assert_allclose(relevance, walk.relevance["x"], rtol=1e-4, atol=1e-6)
     with pytest.raises(UnsupportedError, match="tree_shap"):
         onnxdtd.compile(model, tmp_path / "other.onnx", method="tree_shap")
+
+
+@pytest.mark.parametrize("engine", ["numpy", "onnx"])
+@pytest.mark.parametrize("turned", [False, True])
+def test_trees_beside_a_layer_that_reads_the_same_values(engine: str, turned: bool) -> None:
+    """y = 5 x0 + 7 x1 + trees(x): the layer's (10, 21) at (2, 3) are added to what the trees give alone."""
+    trees = model_of("TreeEnsembleRegressor", targets=1, **grown(["BRANCH_LEQ"], targets=1))
+    (node,), (layer, total) = (
+        trees.graph.node,
+        (helper.make_node("MatMul", ["x", "w"], ["b"]), helper.make_node("Add", ["a", "b"], ["y"])),
+    )
+    node.output[0] = "a"
+    trees.graph.node.extend([layer, total])
+    if turned:  # so that the layer is the first one on the way back
+        trees.graph.node.insert(0, trees.graph.node.pop(1))
+    trees.graph.initializer.append(numpy_helper.from_array(np.array([[5], [7], [0]], np.float32), "w"))
+    explainer, x = onnxdtd.Explainer(trees, "attnlrp", engine=engine), np.array([[2, 3, 1]], np.float32)
+    a = run(trees, {"x": x})[0] - 31
+    alone = explainer(x, start={"a": a}).relevance["x"]
+    np.testing.assert_allclose(
+        explainer(x, target=0).relevance["x"] - alone, [[10, 21, 0]], rtol=1e-5, atol=1e-5
+    )
