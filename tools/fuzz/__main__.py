@@ -72,7 +72,7 @@ def graphs(minutes: float, seed: int, count: int | None, before: dict[str, int])
         answered = set() if kind == "refused" else set(verdict.ops)
         ops.update(answered)
         tried.update(answered | {name})  # one that never comes up must not be asked for alone
-        if verdict.refused:
+        if kind == "refused":
             reasons[_reason(verdict.refused)] += 1
         if verdict.differences:
             faults.append(
