@@ -7,7 +7,7 @@ Writes one JSON file (docs/figures/batch.json). Digits of mnist_cnn, and crops o
 EfficientNet-Lite0; of the crops also a folder of PNG files. Forward pass and explainer take the same rows in passes
 of as many as `batch` takes, and the explainer one by one, too; all of it on one thread, then on all cores. Each job
 and each measurement is a process of its own, so that peaks are its own; they take turns `--rounds` times, of which
-the fastest counts. Rates are past the first shard of each worker, which starts the sessions.
+the fastest counts. Rates leave out the first shard of each worker, which starts the sessions, and the last.
 
 --ray: the same rows once more on a Ray cluster of this machine's cores, half of them begun here, and how far rows are
 apart, as a part of the largest relevance: sessions with other numbers of threads add up in another order. Needs an
@@ -40,6 +40,8 @@ from tools.paths import FIGURES, MODELS
 SHARD = {"mnist_cnn": 256, "efficientnet_lite0": 16}
 SINGLE = {"mnist_cnn": 400, "efficientnet_lite0": 24}
 """Rows that are explained one by one."""
+PASSES = 32
+"""Passes of the forward pass and of the explainer, at most."""
 
 
 def digits(count: int) -> np.ndarray:
@@ -86,7 +88,7 @@ def alone(model: Path, data: Path) -> dict[str, float]:
             call(part)
         return len(parts) * rows / (time.perf_counter() - began)
 
-    count, single = min(len(x), 4 * SINGLE[model.stem]), SINGLE[model.stem]
+    count, single = min(len(x), PASSES * passes(x)), SINGLE[model.stem]
     return {
         "forward": rate(forward, passes(x), count),
         "explainer, one by one": rate(explainer, 1, single),
@@ -95,7 +97,7 @@ def alone(model: Path, data: Path) -> dict[str, float]:
 
 
 def job(model: Path, data: Path, out: Path, workers: int, ray: bool, limit: int | None) -> dict[str, float]:
-    """One job in this process: rows per second past the first shards, the seconds of the whole, the peak in MB."""
+    """One job in this process: rows per second between its ends, the seconds of the whole, the peak in MB."""
     told: list[tuple[float, int]] = []
     began = time.perf_counter()
     onnxdtd.batch(
@@ -103,7 +105,8 @@ def job(model: Path, data: Path, out: Path, workers: int, ray: bool, limit: int 
         ray="local" if ray else None, progress=lambda t: told.append((time.perf_counter(), t.done)),
     )  # fmt: skip
     seconds = time.perf_counter() - began
-    past = told[workers - 1 :]
+    # A shard is told when the next one is explained: from the first of each worker to the last but one.
+    past = told[workers - 1 : -workers]
     rate = (past[-1][1] - past[0][1]) / (past[-1][0] - past[0][0]) if len(past) > 1 else 0.0
     own, children = (
         resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
