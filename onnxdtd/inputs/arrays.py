@@ -131,7 +131,9 @@ def _type_faults(array: Array, value: Value) -> Iterator[str]:
             as_texts(array)
         except ValueError as error:
             yield str(error)
-    elif not (_is_float(dtype) if value.is_float else dtype.kind in ("b" if value.dtype == bool else "iu")):
+    elif not (
+        _is_float(dtype) if value.is_float else dtype.kind in ("b" if value.dtype == bool else "iu")
+    ) and not (value.whole and _is_float(dtype)):
         model_type = _type(value)
         held = {"U": "strings", "S": "strings", "T": "strings", "O": "Python objects"}
         cure = f"convert it with x.astype('{model_type}')"
@@ -168,7 +170,7 @@ def _cast(array: Array, value: Value) -> Array:
         return as_texts(array)
     if array.dtype == value.dtype and array.flags.c_contiguous:
         return array
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         return array.astype(value.dtype, order="C", copy=False)
 
 

@@ -1,6 +1,7 @@
 """`auto`: which method fits the graph, and why.
 
-What decides is the kind of network, by measurements where the answer is known (docs/methods.md).
+What decides is the kind of network, by measurements where the answer is known (docs/methods.md), and of tokens by
+deletion (docs/text.md).
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ def choose(network: Network) -> tuple[str, str]:
         return "tree_shap", "a sum of trees: the Shapley values of what they ask"
     if network.tree_sum:
         return "saabas", "a sum of trees: the changes of the expected score along their paths"
+    if network.convolves and network.embeds:
+        return "attnlrp", "convolutions of tokens' vectors: epsilon, which keeps signs"
     if network.convolves:
         return "epsilon_gamma", "convolutions: gamma on them, epsilon on dense layers"
     if network.attends:

@@ -58,7 +58,8 @@ class Network:
 
     convolves, attends, recurs: it has a convolution, attention (a Softmax whose result multiplies another value),
     a recurrent op. trees: it has tree ensembles. adds: it is a sum of functions of single input elements. tree_sum:
-    it is such a sum, and one of trees. counted: the samples at the nodes of all of them are counted.
+    it is such a sum, and one of trees. counted: the samples at the nodes of all of them are counted. embeds: it reads
+    nothing but tokens, whose vectors it looks up.
     """
 
     convolves: bool
@@ -68,3 +69,4 @@ class Network:
     adds: bool
     tree_sum: bool = False
     counted: bool = False
+    embeds: bool = False

@@ -18,13 +18,15 @@ from onnxdtd.types import Dimension
 class Value:
     """A tensor's static description: ONNX element type and shape (None: rank unknown; a name: symbolic).
 
-    missing: of an input, NaN stands for a missing value, which the model knows how to take.
+    missing: of an input, NaN stands for a missing value, which the model knows how to take. whole: of an input of
+    integers, the model's file has floats there.
     """
 
     name: str
     elem_type: int = TensorProto.UNDEFINED
     shape: tuple[Dimension, ...] | None = None
     missing: bool = False
+    whole: bool = False
 
     @property
     def is_float(self) -> bool:

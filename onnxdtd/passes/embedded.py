@@ -143,6 +143,8 @@ def one_element(base: Explanation) -> Target:
             f"a method of many passes explains one element of each sample, not {several[0]}; "
             "give one index, such as 0,0"
         )
+    if base.batch_axis is None:  # all of the output is one sample's
+        return Target(base.output, base.target[0][0])
     if base.outputs[base.output].ndim < 2:
         return Target(base.output)
     return Target(base.output, tuple(indices[0] for indices in base.target))

@@ -81,7 +81,7 @@ class Passes:
         for rows in self.chunks(len(points)):
             feeds, target = self._feeds(points[rows], samples[rows]), self._target(samples[rows])
             logits = self._forward(feeds)[self.plan.target]
-            values.append(logits[seed_mask(target, logits)][: len(rows)])
+            values.append(elements(self.base, target, logits)[: len(rows)])
             self._tell(len(rows))
         self.forward_points += len(points)
         return np.concatenate(values).astype(np.float64)
@@ -176,6 +176,8 @@ class Passes:
         return taken(self.base.inputs, samples[rows]) | self.split(points[rows])
 
     def _target(self, samples: npt.NDArray[np.intp]) -> Target:
+        if self.base.batch_axis is None:  # all of the output is one sample's
+            return Target(self.plan.output, self.base.target[0][0])
         if self.base.outputs[self.plan.output].ndim < 2:
             return Target(self.plan.output)
         return Target(self.plan.output, tuple(self.base.target[s][0] for s in filled(samples, self.fixed)))
@@ -190,12 +192,19 @@ class Passes:
             self._progress(min(self._done, self._expected), self._expected)
 
 
+def elements(base: Explanation, target: Target, logits: Array) -> Array:
+    """The explained element of each sample; where all of an output is one sample's, of that one."""
+    if base.batch_axis is None:
+        return np.asarray(logits[seed_mask(target, logits[None])[0]]).reshape(-1)
+    return np.asarray(logits[seed_mask(target, logits)])
+
+
 def fixed_rows(plan: Plan, base: Explanation) -> int | None:
     """The batch that every chunk must have, if an input or the target states one."""
     # An output of one row, whatever the batch, is a sum over it: further points would be added to it.
     shapes = [plan.graph.value(name).shape for name in (*plan.graph.inputs, plan.target)]
     stated = any(shape and isinstance(shape[0], int) for shape in shapes)
-    return len(base.target) if stated or base.outputs[plan.output].ndim == 0 else None
+    return len(base.target) if stated or base.batch_axis is None else None
 
 
 def _rows(plan: Plan, batch: int | None) -> int:

@@ -13,8 +13,7 @@ from onnxdtd.explainer import Explainer
 from onnxdtd.explanation import Explanation
 from onnxdtd.inputs import token_number
 from onnxdtd.passes.embedded import one_element, replaced, token_ids
-from onnxdtd.passes.passes import MOST_ROWS, fixed_rows
-from onnxdtd.plan.coefficients import seed_mask
+from onnxdtd.passes.passes import MOST_ROWS, elements, fixed_rows
 from onnxdtd.plan.target import Target
 from onnxdtd.runs.batches import chunks, filled, taken
 from onnxdtd.types import Array, OnProgress, Rows
@@ -56,7 +55,7 @@ def without_tokens(
             ids[np.arange(len(samples)), at] = occlude
             feeds = taken(base.inputs, samples)
             logits = forward(feeds | {name: ids.reshape(feeds[name].shape)})[plan.target]
-            yield rows, logits[seed_mask(_of(question, samples), logits)][: len(rows)]
+            yield rows, elements(base, _of(question, samples), logits)[: len(rows)]
 
     relevance = {}
     for name, size in places.items():
@@ -76,7 +75,7 @@ def without_tokens(
 
 def _of(question: Target, samples: Rows) -> Target:
     """What is asked of these samples."""
-    if question.index is None:
+    if not question.per_sample:
         return question
     indices: Any = question.index
     return Target(question.output, tuple(indices[n] for n in samples))

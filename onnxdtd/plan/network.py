@@ -8,7 +8,7 @@ from onnxdtd.entries import OpEntry
 from onnxdtd.methods.place import Network
 from onnxdtd.model.graph import Graph, needs
 from onnxdtd.plan.forests import shapley
-from onnxdtd.plan.origins import adds
+from onnxdtd.plan.origins import adds, looks_up
 from onnxdtd.plan.reach import Reach, Way
 
 RECURRENT = ("recurrent", "loop")
@@ -29,6 +29,7 @@ def network(graph: Graph, way: Reach) -> Network:
         adds=plain and not trees and adds(graph, way),
         tree_sum=plain and trees and adds(graph, way, trees=True),
         counted=trees and shapley(graph, way.nodes),
+        embeds=looks_up(way.nodes, way.ops) and not any(graph.value(name).is_float for name in way.inputs),
     )
 
 

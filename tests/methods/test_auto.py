@@ -14,7 +14,7 @@ from onnx import numpy_helper
 import onnxdtd
 from onnxdtd import Explainer
 from onnxdtd.audit import run_audit
-from onnxdtd.errors import UsageError
+from onnxdtd.errors import InputError, UsageError
 
 HEAD = '<ir_version: 8, opset_import: ["" : 17]> g '
 CONV = np.float32([[[[1, -1], [2, 0]]]])  # (1, 1, 2, 2)
@@ -186,3 +186,35 @@ def test_the_audit_of_a_sum_needs_a_walk() -> None:
 def test_the_methods_say_who_is_blind_to_the_class() -> None:
     for name in ("dtd", "excitation_backprop"):
         assert "blind to the class" in onnxdtd.METHODS[name].doc
+
+
+TEXT = """(int64[N, 4] ids) => (float[N, 2] y) {
+    e = Gather(table, ids) t = Transpose<perm = [0, 2, 1]>(e)
+    a = Conv(t, k) b = Relu(a) c = Flatten(b) y = MatMul(c, w)
+}"""
+
+
+@pytest.mark.parametrize("given", ["integers", "floats"])
+def test_convolutions_of_tokens_take_epsilon(given: str) -> None:
+    """Also where floats are cast and looked up, as Keras writes it: relevance is the same."""
+    rng = np.random.default_rng(0)
+    arrays = {"table": rng.normal(size=(5, 3)), "k": rng.normal(size=(2, 3, 2)), "w": rng.normal(size=(6, 2))}
+    constants = {name: array.astype(np.float32) for name, array in arrays.items()}
+    ids = np.array([[4, 0, 2, 2]])
+    expected = Explainer(model(TEXT, constants))(ids, 0)
+    text = TEXT
+    if given == "floats":
+        text = TEXT.replace("(int64[N, 4] ids)", "(float[N, 4] x)").replace("{", "{ ids = Cast<to = 7>(x)")
+    explainer = Explainer(model(text, constants))
+    (name,) = explainer.inputs
+    for engine in ("numpy", "onnx"):
+        e = explainer.by(engine=engine)(ids.astype(np.float32) if given == "floats" else ids, 0)
+        assert (e.method, list(e.texts)) == ("attnlrp", [name])
+        assert "tokens" in e.reason
+        np.testing.assert_allclose(e.relevance[name], expected.relevance["ids"], rtol=1e-5, atol=1e-6)
+    if given == "floats":
+        with pytest.raises(InputError, match="1 value that int64 cannot hold"):
+            explainer(np.float32([[0.5, 1, 2, 3]]), 0)
+        assert Explainer(model(text, constants), "gradient_x_input")(ids, 0).relevance["x"] == pytest.approx(
+            Explainer(model(TEXT, constants), "gradient_x_input")(ids, 0).relevance["ids"], rel=1e-5
+        )

@@ -151,3 +151,30 @@ def test_the_command_line_covers_tokens_by_number(
     assert code == 0
     np.testing.assert_allclose(np.load(tmp_path / "out" / "relevance.npz")["ids"], [[9, 16, 16]], rtol=1e-6)
     assert cli(*words)[0] == 2
+
+
+def test_an_output_without_an_axis_for_samples_is_explained_at_its_element() -> None:
+    """y_t = v(t)^2 + v(t - 1) of one row of tokens: at t = 2, of values 1, 2, -3, token 0 (value 0) takes 9 of the
+    last one and 2 of the one before."""
+    source = model(
+        "(int64[1, 3] ids) => (float[3] y) { e = Gather(table, ids) r = Reshape(e, three) q = Mul(r, r) "
+        "b = Gather(r, before) y = Add(q, b) }",
+        table=TABLE, three=np.array([3]), before=np.array([2, 0, 1]),
+    )  # fmt: skip
+    ids = np.array([[1, 2, 3]])
+    e = onnxdtd.Explainer(source, "occlusion", options={"occlude": 0})(ids, 2)
+    np.testing.assert_allclose(e.relevance["ids"], [[0, 2, 9]], atol=1e-6)
+    e = onnxdtd.Explainer(source, "integrated_gradients", options={"steps": 64})(ids, 2)
+    np.testing.assert_allclose(e.relevance["ids"], [[0, 2, 9]], atol=1e-3)
+
+
+def test_nor_are_floats_taken_for_another_element() -> None:
+    """y = (x0^2, 3 x1) of x (1, 2): f is y1."""
+    text = """(float[1, 2] x) => (float[2] y) {
+        r = Reshape(x, two) q = Mul(r, r) s = Mul(r, t) y = Where(first, q, s) }"""
+    source = model(text, two=np.array([2]), t=np.float32(3), first=np.array([True, False]))
+    x = np.float32([[5, 2]])
+    for method in ("occlusion", "integrated_gradients"):
+        e = onnxdtd.Explainer(source, method, input_range=(0, 9))(x, 1)
+        np.testing.assert_allclose(e.relevance["x"][0, 0], 0, atol=1e-4)
+    np.testing.assert_allclose(e.relevance["x"], [[0, 6]], rtol=1e-3)

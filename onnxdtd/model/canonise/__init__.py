@@ -37,14 +37,15 @@ from onnxdtd.model.canonise.softmax import softmax
 from onnxdtd.model.canonise.split import split
 from onnxdtd.model.canonise.stamp import stamp
 from onnxdtd.model.canonise.states import states
+from onnxdtd.model.canonise.token_inputs import token_inputs
 from onnxdtd.model.canonise.unroll import unroll
 from onnxdtd.model.canonise.weighted_sum import weighted_sum
 from onnxdtd.model.canonise.written_out import written_out
 from onnxdtd.model.canonise.zipmap import zipmap
 from onnxdtd.model.graph import Graph
 
-RETYPING = (stamp, zipmap, precision, batch_first)
-"""What changes the types of outputs, or whether a runtime loads the model: nothing is there to compare with."""
+RETYPING = (stamp, zipmap, precision, token_inputs, batch_first)
+"""What changes the types of inputs or outputs, or whether a runtime loads the model: there is nothing to compare."""
 
 
 def _body(graph: Graph) -> Graph:
