@@ -79,6 +79,10 @@ class Comparison:
     def load(cls, directory: str | Path) -> Comparison:
         """Read what `save` has written. InputError where it is missing, damaged or of another schema."""
         document, folder = read_manifest(directory, SCHEMA), Path(directory)
+        if "relevance" not in document:
+            raise InputError(
+                f"'{folder / MANIFEST}' is of a version that did not tell of its maps: compare again"
+            )
         try:
             arrays = read_arrays(folder / RELEVANCE, document["relevance"])
             answers = converted(document["targets"], tuple[Mapping[str, Any], ...])

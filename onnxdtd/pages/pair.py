@@ -80,6 +80,10 @@ def page(folder: Path) -> Page:
 
 def _read(folder: Path) -> _Pair:
     document = read_manifest(folder, SCHEMA)
+    if "relevance" not in document:
+        raise InputError(
+            f"'{folder / MANIFEST}' is of a version that did not tell of its maps: compare again"
+        )
     try:
         arrays = {
             "inputs": read_arrays(folder / INPUTS, document["inputs"]),
