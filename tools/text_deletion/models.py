@@ -1,7 +1,9 @@
-"""The two models and what they read: sentences that are to find their paraphrase, files that are to be told apart."""
+"""The models and what they read: sentences that are to find their paraphrase, files that are to be told apart, text
+whose words are to be found."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,12 +17,13 @@ from onnx import helper, numpy_helper
 import onnxdtd
 from onnxdtd.inputs import token_number
 from tools.paths import ROOT
-from tools.text_deletion.sentences import PAIRS
+from tools.text_deletion.sentences import PAIRS, THAI
 
 Array = np.ndarray
 POOLED = "461"
 """The output of MiniLM's export that is the sentence's vector, the mean over its tokens."""
 ENDS, SPACE, PADDING = 1024, 32, 256
+NEAR, PER_SENTENCE = 8, 4
 KINDS = (
     ".py",
     ".md",
@@ -56,6 +59,10 @@ class Task:
     options: dict[str, dict[str, Any]] = field(default_factory=dict)
     steps: int | None = None
     left_out: dict[str, str] = field(default_factory=dict)
+    near: int | None = None
+    """So far from the place that is asked about tokens are removed; None: everywhere."""
+    together: bool = True
+    """Whether several rows make a batch."""
 
     def __post_init__(self) -> None:
         options = onnxruntime.SessionOptions()
@@ -64,6 +71,8 @@ class Task:
 
     def values(self, rows: Sequence[dict[str, Array]], target: int) -> Array:
         """The explained number of each; shorter ones are filled up with zeros, which the mask does not count."""
+        if not self.together and len(rows) > 1:
+            return np.concatenate([self.values([row], target) for row in rows])
         longest = max(row[self.ids].shape[1] for row in rows)
         feeds = {
             name: np.concatenate(
@@ -131,6 +140,35 @@ def files(model: Path) -> Task:
         "magika: which kind of file", "logit", proto, inputs, "bytes",
         lambda ids: np.flatnonzero(ids[0] != PADDING), removed,
         {"integrated_gradients": {"steps": 16}}, 10, {"occlusion": "a forward pass for each of 2,048 bytes"},
+    )  # fmt: skip
+
+
+def characters(model: Path) -> Task:
+    """AttaCut: the logit that a word of Thai begins at a character, where it says so; characters near it are written
+    over with one that it does not know. What it calls its characters lies beside the model."""
+    proto = onnx.load(model)
+    numbers = json.loads(model.with_name(f"{model.stem}-characters.json").read_text("utf-8"))
+    unknown, name = numbers["<UNK>"], proto.graph.output[0].name
+    del proto.graph.output[:]
+    proto.graph.initializer.append(numpy_helper.from_array(np.array([0]), "first"))
+    proto.graph.node.append(helper.make_node("Unsqueeze", [name, "first"], ["row"]))
+    proto.graph.output.append(helper.make_tensor_value_info("row", onnx.TensorProto.FLOAT, [1, "T"]))
+    session = onnxruntime.InferenceSession(proto.SerializeToString())
+    inputs = []
+    for text in THAI:
+        x = {"input": np.array([[numbers.get(c, unknown) for c in text]])}
+        begins = np.flatnonzero(session.run(None, x)[0][0] > 0)
+        inputs += [(x, int(at)) for at in begins[begins > 1][:PER_SENTENCE]]
+
+    def removed(x: dict[str, Array], places: Array) -> dict[str, Array]:
+        ids = x["input"].copy()
+        ids[0, places] = unknown
+        return {"input": ids}
+
+    return Task(
+        "AttaCut: where a word begins", "logit", proto, inputs, "input", lambda ids: np.arange(ids.shape[1]),
+        removed, {"integrated_gradients": {"steps": 32}, "occlusion": {"occlude": unknown}}, near=NEAR,
+        together=False,
     )  # fmt: skip
 
 
