@@ -15,6 +15,7 @@ from pathlib import Path
 from onnxdtd import METHODS, OPS, PASSES, RULES
 from onnxdtd.cli.tables import AUTO
 from tools.bench import batch_page, page
+from tools.fuzz import page as fuzzed
 from tools.paths import DOCS, FIGURES, ROOT
 
 
@@ -73,12 +74,19 @@ def tables_check() -> str:
     return table(head, rows)
 
 
+def counted(name: str) -> str:
+    """From docs/figures/fuzz.json or fuzz_graphs.json, what runs of tools/fuzz have counted."""
+    name, written = {"attacks": ("fuzz", fuzzed.attacks), "graphs": ("fuzz_graphs", fuzzed.graphs)}[name]
+    return written(json.loads((FIGURES / f"{name}.json").read_text("utf-8")), table)
+
+
 # Which tables stand in which page, between `<!-- name -->` and `<!-- end -->`.
 PAGES = {
     ROOT / "README.md": {"methods": methods, "rules": rules, "speed": partial(measured, "speed")},
     DOCS / "operators.md": {"ops": ops},
     DOCS / "tables.md": {"tables_check": tables_check},
     DOCS / "scale.md": {name: partial(sets, name) for name in batch_page.TABLES},
+    DOCS / "security.md": {name: partial(counted, name) for name in ("attacks", "graphs")},
     DOCS / "performance.md": {name: partial(measured, name) for name in page.TABLES},
 }
 

@@ -74,6 +74,7 @@ def graphs(minutes: float, seed: int, count: int | None, before: dict[str, int])
         tried.update(answered | {name})  # one that never comes up must not be asked for alone
         if kind == "refused":
             reasons[_reason(verdict.refused)] += 1
+            print(seed, name, verdict.refused, file=sys.stderr, flush=True)
         if verdict.differences:
             faults.append(
                 {"seed": seed, "asked": name, "differences": verdict.differences, "ops": verdict.ops}

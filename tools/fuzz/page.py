@@ -45,7 +45,5 @@ def graphs(report: dict[str, Any], table: Table) -> str:
 def _mended(report: dict[str, Any]) -> str:
     """How many faults were found on the way."""
     count = len(report.get("mended", ()))
-    runs = "1 run" if count == 1 else f"{count} runs"
-    return (
-        f" Of {runs} that found a fault, run again once it was mended, the last is counted." if count else ""
-    )
+    which = "1 of them found a fault; it is" if count == 1 else f"{count} of them found faults; they are"
+    return f" {which} mended, and what is counted is how the same seed ends now." if count else ""
