@@ -240,7 +240,7 @@ SPOILERS: dict[str, tuple[Any, str]] = {
     "text": (lambda f: (f / "outputs.npz").write_text("hello"), "outputs.npz' is damaged: "),
     "swapped": (
         lambda f: (f / "inputs.npz").rename(f / "relevance.npz"),
-        "relevance.npz' and the explanation.js",
+        "relevance.npz' and the JSON beside it are not of one",
     ),
 }
 
