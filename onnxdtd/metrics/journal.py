@@ -109,7 +109,7 @@ class Journal:
 
     def close(self) -> None:
         """Nothing more is written."""
-        with self._open, writing(self.folder):
+        with writing(self.folder), self._open:
             self._sync()
 
     def _sync(self) -> None:
