@@ -19,7 +19,7 @@ class Sums(NamedTuple):
     size: Any
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class KeptTables:
     """Of each kept value in one sample, by its name: layers, all of it; heads, (H,); tokens, (T,): of attention
     weights (H, Q, K) by the token k that is looked at. Only of values that have heads, or an axis of tokens."""
@@ -41,7 +41,7 @@ class KeptTables:
             made[kind] = rows
         return {kind: rows for kind, rows in made.items() if rows}
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         lines = [f"{'relevance':>12} {'|relevance|':>12}  value"]
         lines += [f"{s.relevance:>12.4g} {s.size:>12.4g}  {value}" for value, s in self.layers.items()]
         for value, sums in self.heads.items():

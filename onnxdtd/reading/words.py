@@ -30,9 +30,14 @@ def word_labels(e: Explanation, sample: int, name: str, listed: list[Word]) -> l
         return [f"token {word.text} at position {word.tokens[0].position}" for word in listed]
     texts = [word.text for word in listed]
     return [
-        f"'{text}'" if texts.count(text) == 1 else f"'{text}' (word {place})"
+        _quoted(text) if texts.count(text) == 1 else f"{_quoted(text)} (word {place})"
         for place, text in enumerate(texts, 1)
     ]
+
+
+def _quoted(text: str) -> str:
+    """In quotes that are not its own: an apostrophe is a word of its own to many tokenizers."""
+    return f'"{text}"' if "'" in text else f"'{text}'"
 
 
 def beside(e: Explanation, sample: int, name: str) -> list[str]:

@@ -14,6 +14,7 @@ import pytest
 from onnxdtd import Explainer, Explanation
 from onnxdtd.cli.coloured import coloured
 from onnxdtd.errors import InputError, UsageError
+from onnxdtd.reading.words import word_labels, words
 from onnxdtd.render import coloured_html
 from tests.support.command_line import Cli, command_line
 from tests.support.model_text import model
@@ -87,6 +88,17 @@ def test_what_the_tokenizer_does_not_know_is_shown_as_it_stands() -> None:
     e = Explainer(bag(), tokenizer=tokenizer())("The FILM was 😀 magnificent.")
     assert [row.word for row in e.tokens()] == ["", "The", "FILM", "was", "😀", "magnificent", ".", ""]
     assert [row.token for row in e.tokens()][4:6] == ["[UNK]", "[UNK]"]
+
+
+def test_an_apostrophe_is_quoted_by_other_marks() -> None:
+    e = Explainer(bag(), tokenizer=tokenizer())("The film wasn't good")
+    listed = words(e)
+    assert word_labels(e, 0, "input_ids", listed)[4:7] == ['"\'"', "'t'", "'good'"]
+
+
+def test_tables_of_what_was_kept_print_as_tables() -> None:
+    e = Explainer(bag(), tokenizer=tokenizer())("The film", keep=["h"])
+    assert repr(e.tables()).splitlines()[0].split() == ["relevance", "|relevance|", "value"]
 
 
 def test_a_batch_is_padded_and_padding_gets_nothing() -> None:
