@@ -159,3 +159,35 @@ def test_places_of_rotary_embeddings_are_no_tokens(domain: str) -> None:
     e = Explainer(model, "attnlrp")(feeds, target=(2, 5))
     assert set(e.relevance) == {"ids"}
     assert e.relevance["ids"][0, 2] == pytest.approx(float(e.outputs["y"][0, 2, 5]), rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("k", "scores", "y"),
+    [
+        (1, [0, 0, 0, 0, 0], 10**4 / 5),
+        (2, [0, 0, 0, 0, 0], (10**4 + 10**3) / 5),
+        (2, [9, 1, 1, -9, 1], (np.exp(9) + 10**4 * np.e) / (np.exp(9) + 3 * np.e + np.exp(-9))),
+        (3, [1, 1, 1, 1, 1], (10**4 + 10**3 + 10**2) / 5),
+    ],
+)
+@pytest.mark.parametrize("engine", ["numpy", "onnx"])
+def test_of_experts_with_equal_scores_the_last_are_taken(
+    engine: str, k: int, scores: list[float], y: float
+) -> None:
+    """Expert e makes 10^e of x = 1."""
+    weights = {"w": 10.0 ** np.arange(5).reshape(5, 1, 1), "v": np.ones((5, 1, 1))}
+    node = helper.make_node(
+        "MoE", ["x", "r", "w", "", "v"], ["y"], domain="com.microsoft", k=k, activation_type="relu"
+    )
+    graph = helper.make_graph(
+        [node], "one",
+        [helper.make_tensor_value_info(name, 1, ["N", size]) for name, size in (("x", 1), ("r", 5))],
+        [helper.make_tensor_value_info("y", 1, ["N", 1])],
+        [numpy_helper.from_array(w.astype(np.float32), name) for name, w in weights.items()],
+    )  # fmt: skip
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
+    explainer = Explainer(
+        helper.make_model(graph, opset_imports=opsets, ir_version=8), "gradient", engine=engine
+    )
+    e = explainer({"x": np.ones((1, 1), np.float32), "r": np.array([scores], np.float32)}, target=0)
+    np.testing.assert_allclose([e.target_value[0], e.relevance["x"][0, 0]], [y, y], rtol=1e-5)

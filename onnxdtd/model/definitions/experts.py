@@ -103,5 +103,11 @@ def _shares(b: Body, router: str, normalized: bool) -> str:
     k = b.attribute("k", 1)
     best, _ = b.several(2, "TopK", router, b.integers([k]), axis=1)
     least = b.part(best, 1, k - 1, k)
-    picked = b("Where", b("Greater", least, router), 0.0, b("Softmax", router, axis=1))
+    below, above = b("Greater", least, router), b("Greater", router, least)
+    # Of equal ones onnxruntime takes the last.
+    equal = b("Not", b("Or", below, above))
+    behind = b("CumSum", b.cast(equal), b.integers(1), reverse=1, exclusive=1)
+    room = b("Sub", b.integers([k]), b.reduce_sum(b.cast(above), 1))
+    left = b("Or", below, b("And", equal, b("Not", b("Less", behind, room))))
+    picked = b("Where", left, 0.0, b("Softmax", router, axis=1))
     return b("Div", picked, b.reduce_sum(picked, 1)) if normalized else picked
