@@ -7,7 +7,8 @@ Writes one JSON file (docs/figures/batch.json). Digits of mnist_cnn, and crops o
 EfficientNet-Lite0; of the crops also a folder of PNG files. Forward pass and explainer take the same rows in passes
 of as many as `batch` takes, and the explainer one by one, too; all of it on one thread, then on all cores. Each job
 and each measurement is a process of its own, so that peaks are its own; they take turns `--rounds` times, of which
-the fastest counts. Rates leave out the first shard of each worker, which starts the sessions, and the last.
+the fastest counts. Rates are told by the times of the shards, from the first of each worker on, which starts the
+sessions.
 
 --ray: the same rows once more on a Ray cluster of this machine's cores, half of them begun here, and how far rows are
 apart, as a part of the largest relevance: sessions with other numbers of threads add up in another order. Needs an
@@ -31,6 +32,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 from PIL import Image
+from pyarrow import parquet
 
 import onnxdtd
 from onnxdtd.each import MOST_ELEMENTS, MOST_ROWS
@@ -97,21 +99,27 @@ def alone(model: Path, data: Path) -> dict[str, float]:
 
 
 def job(model: Path, data: Path, out: Path, workers: int, ray: bool, limit: int | None) -> dict[str, float]:
-    """One job in this process: rows per second between its ends, the seconds of the whole, the peak in MB."""
-    told: list[tuple[float, int]] = []
-    began = time.perf_counter()
+    """One job in this process: rows per second past the first shards, the seconds of the whole, the peak in MB."""
+    began, clock = time.time(), time.perf_counter()
     onnxdtd.batch(
         model, data, out, engine="onnx", shard_rows=SHARD[model.stem], workers=workers, limit=limit,
-        ray="local" if ray else None, progress=lambda t: told.append((time.perf_counter(), t.done)),
+        ray="local" if ray else None,
     )  # fmt: skip
-    seconds = time.perf_counter() - began
-    # A shard is told when the next one is explained: from the first of each worker to the last but one.
-    past = told[workers - 1 : -workers]
-    rate = (past[-1][1] - past[0][1]) / (past[-1][0] - past[0][0]) if len(past) > 1 else 0.0
+    seconds = time.perf_counter() - clock
     own, children = (
         resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
     )
-    return {"rate": rate, "seconds": seconds, "mb": max(own, children) / 1024}
+    return {"rate": written_rate(out, began, workers), "seconds": seconds, "mb": max(own, children) / 1024}
+
+
+def written_rate(out: Path, began: float, workers: int) -> float:
+    """Rows per second of the shards that were written since, from the first of each worker on."""
+    times = {path: path.stat().st_mtime for path in (out / "shards").glob("*.parquet")}
+    fresh = sorted((time, path) for path, time in times.items() if time > began)
+    if len(fresh) <= workers:
+        return 0.0
+    rows = sum(parquet.read_metadata(path).num_rows for _, path in fresh[workers:])
+    return rows / (fresh[-1][0] - fresh[workers - 1][0])
 
 
 def asked(*words: Any, threads: int | None = None) -> dict[str, Any]:
