@@ -382,6 +382,27 @@ def test_an_output_of_another_length_has_no_samples(engine: Any) -> None:
 
 
 @pytest.mark.parametrize("engine", ["numpy", "onnx"])
+def test_a_picture_without_a_batch_has_one_target(engine: Any) -> None:
+    """(2, 2, 2) to 5 scores: one sample, of which the largest score is explained."""
+    source = model(
+        "(float[2, 2, 2] x) => (float[5] y) { f = Reshape(x, s) y = MatMul(f, w) }",
+        s=np.int64([-1]), w=np.arange(40, dtype=np.float32).reshape(8, 5),
+    )  # fmt: skip
+    e = onnxdtd.Explainer(source, "gradient", engine=engine)(np.ones((2, 2, 2), np.float32))
+    assert (e.batch_axis, e.target) == (None, (((4,),),))
+    np.testing.assert_allclose(e.relevance["x"].ravel(), np.arange(4, 40, 5))
+
+
+@pytest.mark.parametrize("engine", ["numpy", "onnx"])
+def test_a_vector_along_an_axis_of_the_input_holds_its_samples(engine: Any) -> None:
+    """y_j, the sum over i of x_iij, runs along the last axis of x: each of its elements is explained."""
+    source = model('(float[2, 2, 3] x) => (float[3] y) { y = Einsum<equation = "iij->j">(x) }')
+    e = onnxdtd.Explainer(source, "gradient", engine=engine)(np.ones((2, 2, 3), np.float32))
+    assert e.batch_axis == 0
+    np.testing.assert_array_equal(e.relevance["x"], np.eye(2)[:, :, None].repeat(3, 2))
+
+
+@pytest.mark.parametrize("engine", ["numpy", "onnx"])
 def test_one_number_of_all_elements_is_no_sum_of_samples(engine: Any) -> None:
     """y = sum of r mixes its inputs, and so `natural` is not what auto takes."""
     source = model(f"(float[4] x) => (float y) {{ {MIXING} y = ReduceSum<keepdims = 0>(r) }}", **EYES)
