@@ -39,15 +39,17 @@ def outcomes(
         return
     ray = package()
     with connected(ray, place):
-        room = room_of(ray, place)
-        size = room if workers is None else workers
         try:
+            room = room_of(ray, place)
+            size = room if workers is None else workers
             tries = (
                 f"{os.getpid()}-{settled['fingerprint'][:8]}"  # swept like what a process leaves unfinished
             )
             state = ray.put((work, os.getcwd(), settled["fingerprint"], dict(VERSIONS), tries))
         except (pickle.PicklingError, AttributeError, TypeError) as error:
             raise UsageError(f"this cannot be handed to other processes: {one_line(error)}") from None
+        except ray.exceptions.RayError as error:
+            raise UsageError(f"Ray gave up: {_cause(error)}") from None
         ahead = AHEAD * size if first.rows is not None else None
         window = [first, *islice(tasks, ahead and ahead - 1)]
         while window:

@@ -72,7 +72,10 @@ def connected(ray: Any, place: Ray) -> Iterator[None]:
     try:
         _answering(place.address)
         ray.init(place.address, log_to_driver=False, logging_level="ERROR", **own)
-    except (ConnectionError, RuntimeError, ValueError, TimeoutError, OSError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # a node that does not start raises no narrower class
+        ray.shutdown()
         reason = one_line(error).partition(". ")[0]
         raise UsageError(f"no Ray at '{place.address}': {reason}") from None
     try:

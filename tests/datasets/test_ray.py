@@ -19,6 +19,7 @@ import pytest
 import onnxdtd
 from onnxdtd.datasets import job as jobs
 from onnxdtd.datasets.actors import settle
+from onnxdtd.datasets.ray import connected
 from onnxdtd.datasets.work import Work
 from onnxdtd.loaded import VERSIONS
 from tests.support.batches import read, same
@@ -167,3 +168,23 @@ def test_a_driver_that_is_killed_is_followed_here(job: dict[str, Any], tmp_path:
     assert 0 < len(read(tmp_path / "job")) < len(ROWS)
     job["shard_rows"] = 1
     same(list(onnxdtd.batch(out=tmp_path / "job", **job)), list(onnxdtd.batch(out=tmp_path / "whole", **job)))
+
+
+def test_a_cluster_that_does_not_start_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray raises a bare Exception where its own processes do not come up, and leaves them behind."""
+    ended = []
+
+    def fails(*_: Any, **__: Any) -> None:
+        raise Exception("The current node timed out during startup. This could happen because of load.")
+
+    monkeypatch.setattr(ray, "init", fails)
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "shutdown", lambda: ended.append(True))
+    with (
+        pytest.raises(
+            onnxdtd.UsageError, match=r"^no Ray at 'local': The current node timed out during startup$"
+        ),
+        connected(ray, onnxdtd.Ray()),
+    ):
+        pass
+    assert ended
