@@ -24,9 +24,9 @@ def scaling(
 ) -> tuple[str, ...]:
     """Warnings, where an input holds whole numbers from 0 to 255 and neither the model's first steps nor its metadata
     nor the user say that it does; and where a final activation leaves nothing to tell apart."""
-    told = loaded.rescales or "onnxdtd.preprocess" in loaded.graph.metadata or _is_pair(stated)
+    scaled = loaded.rescales or "onnxdtd.preprocess" in loaded.graph.metadata or _is_pair(stated)
     warnings = []
-    for name in plan.inputs if not told else ():
+    for name in plan.inputs if not scaled else ():
         if picture_layout(plan.graph.value(name).shape) and _are_pixels(feeds[name]):
             warnings.append(
                 f"input '{name}' goes up to {feeds[name].max():.4g} in whole numbers, as pixels do that nothing has "

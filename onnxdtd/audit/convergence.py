@@ -27,8 +27,8 @@ def convergence(plan: Plan, explanation: Explanation, probe: Probe) -> Finding:
     if start is None:
         sentence = "There is no layer wide enough to start from, so nothing can be forgotten on the way."
         return Finding("convergence", None, LIMIT, "above", sentence)
-    found = probe.cosines(seeds.mixtures(probe, start, RANDOM, np.random.default_rng(0)), start)
-    random = {layer: middle(_pairs(array)) for layer, array in found.items()}
+    cosines = probe.cosines(seeds.mixtures(probe, start, RANDOM, np.random.default_rng(0)), start)
+    random = {layer: middle(_pairs(array)) for layer, array in cosines.items()}
     classes = seeds.class_cosines(probe) if start.target == plan.target else {}
     details = {
         "from": start.target,

@@ -52,9 +52,9 @@ class Rate:
         if self.share is None or self.interval is None:
             return f"It applies to none of these inputs. {self.finding.sentence}"
         low, high = self.interval
-        told = f"It fires at {self.count} of {self.of} inputs: {percent(self.share)} "
-        told += f"(95 % interval {percent(low)} to {percent(high)})."
-        return f"{told} Furthest at '{self.worst}': {self.finding.sentence}" if self.count else told
+        words = f"It fires at {self.count} of {self.of} inputs: {percent(self.share)} "
+        words += f"(95 % interval {percent(low)} to {percent(high)})."
+        return f"{words} Furthest at '{self.worst}': {self.finding.sentence}" if self.count else words
 
     def document(self) -> dict[str, Any]:
         """The entry in audits.json."""
@@ -87,10 +87,10 @@ class AuditSet:
         """How many inputs no finding speaks against, and the finding that fires most often."""
         clean, count = len(self.reports) - len(self.fired("any")), len(self.reports)
         firing = sorted((r for r in self.rates if r.count), key=lambda r: (-r.count / r.of, gravity(r.name)))
-        told = f"No finding speaks against the heatmaps of {clean} of {count} inputs"
+        words = f"No finding speaks against the heatmaps of {clean} of {count} inputs"
         if not firing:
-            return f"{told}, which is no proof that they are right."
-        return f"{told}. What fires most often is {firing[0].name}. {firing[0].sentence}"
+            return f"{words}, which is no proof that they are right."
+        return f"{words}. What fires most often is {firing[0].name}. {firing[0].sentence}"
 
     def document(self) -> dict[str, Any]:
         """The content of audits.json."""

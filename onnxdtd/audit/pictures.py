@@ -86,10 +86,10 @@ def roots(findings: Mapping[str, Finding]) -> Figure | None:
         ("in_domain", BLUE, "s", -0.06, "root in the domain"),
         ("in_region", RED, "o", 0.06, "root in the linear region"),
     ):
-        told = [(i + shift, row[key] / row["sampled"], row[f"{key}_interval"])
+        points = [(i + shift, row[key] / row["sampled"], row[f"{key}_interval"])
                 for i, row in enumerate(rows) if row[key] is not None]  # fmt: skip
-        if told:
-            at, share, ends = zip(*told, strict=True)
+        if points:
+            at, share, ends = zip(*points, strict=True)
             low, high = np.array(ends).T
             bars: dict[str, Any] = {"fmt": marker, "markersize": 4, "linewidth": 1.2, "capsize": 2.5}
             axes.errorbar(

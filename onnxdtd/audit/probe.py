@@ -103,9 +103,9 @@ class Probe:
         values = inside.values
         mask = mask_of(explanation.target[:count], values[plan.target].shape, explanation.batch_axis)
         axis, first = _classes(explainer.graph, explanation, mask.ndim)
-        known = _for_one_unit(plan, explanation, count)
+        lone = _for_one_unit(plan, explanation, count)
         return cls(
-            plan, feeds, values, mask, forward, remake, explainer.providers, explainer, kept, inside.sums, known,
+            plan, feeds, values, mask, forward, remake, explainer.providers, explainer, kept, inside.sums, lone,
             axis, first,
         )  # fmt: skip
 

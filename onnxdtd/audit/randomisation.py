@@ -41,8 +41,8 @@ def cascading(plan: Plan, explanation: Explanation, probe: Probe) -> Finding:
     upper = max(1, math.ceil(UPPER * len(layers)))
     counts = sorted({upper, *(i + 1 for i in _levels(len(layers)))})
     details = _measure(probe, [range(count) for count in counts])
-    told = {"depths": [i - 1 for i in counts], "layers": [layers[i - 1].node.name for i in counts]}
-    details = {**told, "of": len(layers), **details}
+    stages = {"depths": [i - 1 for i in counts], "layers": [layers[i - 1].node.name for i in counts]}
+    details = {**stages, "of": len(layers), **details}
     value = details["cosine"][counts.index(upper)]
     if value > LIMIT:
         survived = max(n for n, c in zip(counts, details["cosine"], strict=True) if c > LIMIT)
@@ -92,10 +92,10 @@ def redrawn(probe: Probe, step: Step, draw: int) -> dict[str, Array]:
     """The layer's constants, drawn anew; the same for the same draw."""
     graph = probe.plan.graph
     rng = np.random.default_rng((draw, *step.node.name.encode()[-NAME:]))
-    found = {name: graph.constants[name] for name in step.node.inputs if name in graph.constants}
+    weights = {name: graph.constants[name] for name in step.node.inputs if name in graph.constants}
     return {
         name: rng.normal(w.mean(), w.std(), w.shape).astype(w.dtype)
-        for name, w in found.items()
+        for name, w in weights.items()
         if w.dtype.kind == "f"
     }
 
@@ -103,7 +103,7 @@ def redrawn(probe: Probe, step: Step, draw: int) -> dict[str, Array]:
 def _measure(probe: Probe, groups: Sequence[Sequence[int]]) -> dict[str, Any]:
     """Medians over samples and draws for each group of layers; a heatmap of zeros has nothing in common."""
     draws = max(1, min(3, LEVELS // len(groups)))
-    found: dict[str, list[float | None]] = {name: [] for name in MEASURES}
+    medians: dict[str, list[float | None]] = {name: [] for name in MEASURES}
     for i, group in enumerate(groups):
         seen: dict[str, list[Array]] = {name: [] for name in MEASURES}
         for draw in range(draws):
@@ -116,8 +116,8 @@ def _measure(probe: Probe, groups: Sequence[Sequence[int]]) -> dict[str, Any]:
                 if values is not None:
                     seen[name].append(np.nan_to_num(values))
         for name in MEASURES:
-            found[name].append(middle(seen[name]))
-    return {"draws": draws, **found}
+            medians[name].append(middle(seen[name]))
+    return {"draws": draws, **medians}
 
 
 def _levels(count: int) -> list[int]:

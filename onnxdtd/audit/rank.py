@@ -30,12 +30,12 @@ def rank(plan: Plan, explanation: Explanation, probe: Probe) -> Finding:
         sentence = "There is no layer wide enough to start from, so the rank of the propagation says nothing."
         return Finding("rank", None, ratio_of(ALIKE, seeds.CLASSES), "above", sentence)
     if start.target == plan.target:
-        found = seeds.class_cosines(probe)
+        cosines = seeds.class_cosines(probe)
     else:
         chosen = seeds.units(probe, start, seeds.CLASSES, np.random.default_rng(0))
-        found = probe.cosines(chosen, start)
-    ratios = {layer: middle([_ratio(gram) for gram in grams]) for layer, grams in found.items()}
-    count = max(_alive(gram) for gram in found["input"])
+        cosines = probe.cosines(chosen, start)
+    ratios = {layer: middle([_ratio(gram) for gram in grams]) for layer, grams in cosines.items()}
+    count = max(_alive(gram) for gram in cosines["input"])
     value, limit = ratios["input"], ratio_of(ALIKE, max(count, 2))
     details = {"from": start.target, "seeds": count, "layers": list(ratios), "ratio": list(ratios.values())}
     if value is None:

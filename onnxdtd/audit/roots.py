@@ -47,12 +47,12 @@ def roots(plan: Plan, explanation: Explanation, probe: Probe) -> list[Finding]:
         probe.tick(done, len(picked))
         step = chosen[i]
         try:
-            found = find_roots(scene, step.node.name, neurons)
+            roots = find_roots(scene, step.node.name, neurons)
         except (UsageError, UnsupportedError) as error:
             skipped[step.node.name] = str(error)
             continue
-        if found.asked:
-            rows.append(_row(step, found))
+        if roots.asked:
+            rows.append(_row(step, roots))
     if not rows:
         if chosen:
             why = next(iter(skipped.values()), "no neuron has relevance")
@@ -72,24 +72,24 @@ def _scene(explanation: Explanation, probe: Probe) -> Scene:
     return Scene.of(probe.explainer, explanation.inputs, Target(explanation.output, one))
 
 
-def _row(step: Step, found: Roots) -> dict[str, Any]:
-    inside = sum(root.in_domain for root in found)
-    region = None if found.in_region is None else round(found.in_region * found.asked)
-    leaves = [r.region.leaves.t for r in found if r.region is not None and r.region.leaves is not None]
+def _row(step: Step, roots: Roots) -> dict[str, Any]:
+    inside = sum(root.in_domain for root in roots)
+    region = None if roots.in_region is None else round(roots.in_region * roots.asked)
+    leaves = [r.region.leaves.t for r in roots if r.region is not None and r.region.leaves is not None]
     remainders = [
-        r.region.remainder for r in found if r.region is not None and r.region.remainder is not None
+        r.region.remainder for r in roots if r.region is not None and r.region.remainder is not None
     ]
     return {
         "node": step.node.name,
-        "rule": found.rule,
-        "active": found.active,
-        "sampled": found.asked,
-        "without_root": len(found.without),
-        "bias_of_sign_of_z": found.opposed,
+        "rule": roots.rule,
+        "active": roots.active,
+        "sampled": roots.asked,
+        "without_root": len(roots.without),
+        "bias_of_sign_of_z": roots.opposed,
         "in_domain": inside,
-        "in_domain_interval": interval(inside, found.asked, found.active),
+        "in_domain_interval": interval(inside, roots.asked, roots.active),
         "in_region": region,
-        "in_region_interval": None if region is None else interval(region, found.asked, found.active),
+        "in_region_interval": None if region is None else interval(region, roots.asked, roots.active),
         "median_t_of_leaving": middle(leaves),
         "median_taylor_remainder": middle(remainders),
     }
@@ -98,11 +98,12 @@ def _row(step: Step, found: Roots) -> dict[str, Any]:
 def _domain(rows: list[dict[str, Any]], details: dict[str, Any]) -> Finding:
     count, of = _sum(rows, "in_domain"), _sum(rows, "sampled")
     value, (low, high) = count / of, interval(count, of)
-    told = f"{percent(value)} of {of} sampled neurons (95 % interval {percent(low)} to {percent(high)})"
+    counted = f"{percent(value)} of {of} sampled neurons (95 % interval {percent(low)} to {percent(high)})"
     if value < LIMIT:
-        sentence = f"Only {told} have a root inside the domain of their input: for the others the rule has no ground."
+        sentence = f"Only {counted} have a root inside the domain of their input"
+        sentence += ": for the others the rule has no ground."
     else:
-        sentence = f"The roots of {told} lie in the domain of their input."
+        sentence = f"The roots of {counted} lie in the domain of their input."
     return Finding("roots_domain", value, LIMIT, "below", sentence + _left_out(details), details)
 
 
@@ -116,15 +117,15 @@ def _region(rows: list[dict[str, Any]], details: dict[str, Any]) -> Finding:
         return Finding("roots_region", None, LIMIT, "below", sentence + _left_out(details), details)
     count, of = _sum(rows, "in_region"), _sum(rows, "sampled")
     value, (low, high) = count / of, interval(count, of)
-    told = f"{percent(value)} of {of} sampled neurons (95 % interval {percent(low)} to {percent(high)})"
+    counted = f"{percent(value)} of {of} sampled neurons (95 % interval {percent(low)} to {percent(high)})"
     if value < LIMIT:
         sentence = (
-            f"Only {told} have a root in the linear region of the network around this input: as a Taylor "
+            f"Only {counted} have a root in the linear region of the network around this input: as a Taylor "
             "decomposition this heatmap does not hold."
         )
     else:
         praise = "" if _left_out(details) else ", as the theory asks"
-        sentence = f"The roots of {told} lie in the linear region around the input{praise}."
+        sentence = f"The roots of {counted} lie in the linear region around the input{praise}."
     return Finding("roots_region", value, LIMIT, "below", sentence + _left_out(details), details)
 
 

@@ -217,10 +217,10 @@ def chosen(only: Sequence[str] | None = None, quick: bool = False) -> list[Audit
 def perform(entry: AuditEntry, plan: Plan, explanation: Explanation, probe: Probe) -> list[Finding]:
     """One audit's findings, with its name and source; no value where the method does not claim what is asked."""
     if plan.method in METHODS and entry.name in METHODS[plan.method].waives:
-        told = f"{plan.method} does not claim what {entry.name} asks for, so this does not apply to it."
-        return [_signed(entry, Finding(name, None, 0.0, "above", told)) for name in entry.findings]
-    found = entry.perform(plan, explanation, probe)
-    return [_signed(entry, f) for f in ([found] if isinstance(found, Finding) else found)]
+        sentence = f"{plan.method} does not claim what {entry.name} asks for, so this does not apply to it."
+        return [_signed(entry, Finding(name, None, 0.0, "above", sentence)) for name in entry.findings]
+    findings = entry.perform(plan, explanation, probe)
+    return [_signed(entry, f) for f in ([findings] if isinstance(findings, Finding) else findings)]
 
 
 def _signed(entry: AuditEntry, finding: Finding) -> Finding:

@@ -128,8 +128,8 @@ def class_cosines(probe: Probe) -> dict[str, Array]:
     if "class_cosines" not in probe.asked:
         chosen = [class_seed(probe, int(c)) for c in some_classes(probe)]
         probe.asked["class_cosines"] = probe.cosines(chosen)
-    found: dict[str, Array] = probe.asked["class_cosines"]
-    return found
+    cosines: dict[str, Array] = probe.asked["class_cosines"]
+    return cosines
 
 
 def mixtures(probe: Probe, plan: Plan, count: int, rng: np.random.Generator) -> list[Array]:

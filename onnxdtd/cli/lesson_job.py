@@ -57,8 +57,8 @@ def _told(lesson: Lesson) -> str:
     for group in groups:
         parts = [part for part in lesson.parts if (part["class"], part["input"], part["kind"]) == group]
         best = sorted(parts, key=lambda part: -part["share"])[:SHOWN]
-        told = "  ".join(f"{part['part']} {100 * part['share']:.3g} %" for part in best)
-        rows.append([*group, str(lesson.rows[group[0]]), told])
+        strongest = "  ".join(f"{part['part']} {100 * part['share']:.3g} %" for part in best)
+        rows.append([*group, str(lesson.rows[group[0]]), strongest])
     head = ["class", "input", "kind", "rows", "largest shares of |relevance|"]
     fired = [
         [name, finding, f"{100 * share:.3g} %"]

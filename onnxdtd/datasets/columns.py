@@ -102,7 +102,7 @@ def _cells(pa: Any, part: Pass, fired: Sequence[Sequence[str]], store: Store, wh
         return index[0] if len(index) == 1 and classes else None
 
     spelled = {index: e.class_name(index) or ", ".join(map(str, index)) for index in {*best}}
-    told = {elements[i]: e.label(i) for i in {own: i for i, own in enumerate(elements)}.values()}
+    labels = {elements[i]: e.label(i) for i in {own: i for i, own in enumerate(elements)}.values()}
     columns = {
         "id": pa.array(part.ids, pa.string()),
         "row": pa.array(part.places, pa.int64()),
@@ -110,7 +110,7 @@ def _cells(pa: Any, part: Pass, fired: Sequence[Sequence[str]], store: Store, wh
         "prediction": pa.array([number(index) for index in best], pa.int64()),
         "prediction_name": pa.array([spelled[index] for index in best], pa.string()),
         "target": pa.array([number(own[0]) if len(own) == 1 else None for own in elements], pa.int64()),
-        "target_name": pa.array([told[own] for own in elements], pa.string()),
+        "target_name": pa.array([labels[own] for own in elements], pa.string()),
         "target_value": pa.array(np.asarray(e.target_value[:count], np.float64)),
         "arrived": pa.array(arrived, mask=(started == 0) | ~np.isfinite(came)),
         "findings": pa.array(fired, pa.list_(pa.string())),

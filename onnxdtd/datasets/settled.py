@@ -53,8 +53,8 @@ def settled(
 def _of_texts(explainer: Explainer) -> dict[str, Any]:
     """Masks and the policy for positions, where they are not the usual: so jobs of before these settings go on."""
     masks = explainer.graph.masks
-    told: dict[str, Any] = {} if masks is None else {"mask": list(masks)}
-    return told if explainer.positions == "absorb" else {**told, "positions": explainer.positions}
+    masked: dict[str, Any] = {} if masks is None else {"mask": list(masks)}
+    return masked if explainer.positions == "absorb" else {**masked, "positions": explainer.positions}
 
 
 def fingerprint(document: Mapping[str, Any]) -> str:

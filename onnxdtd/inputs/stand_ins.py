@@ -25,5 +25,5 @@ def token_number(reader: Reader | None, said: int | str) -> int:
     for name in STAND_INS[said]:
         if name in numbers:
             return numbers[name]
-    known = ", ".join(STAND_INS[said])
-    raise UsageError(f"the tokenizer has no token for {said} ({known}): give a number")
+    names = ", ".join(STAND_INS[said])
+    raise UsageError(f"the tokenizer has no token for {said} ({names}): give a number")

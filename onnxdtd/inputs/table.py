@@ -120,11 +120,11 @@ def open_table(path: Path, values: Mapping[str, Value], features: Sequence[str] 
     if not any(header) or (all(map(_is_number, header)) and not _counts(header)):
         raise InputError(f"'{path}' holds no header: write the names of the columns into its first line")
     names = _names(path, header, widths, features)
-    found = [_place(name, header) for name in names]
-    missing = [name for name, place in zip(names, found, strict=True) if place is None]
+    located = [_place(name, header) for name in names]
+    missing = [name for name, place in zip(names, located, strict=True) if place is None]
     if missing:
         raise InputError(f"'{path}' lacks {_missing(missing, header)}")
-    every = [place for place in found if place is not None]
+    every = [place for place in located if place is not None]
     places, at = {}, 0
     for name, width in widths.items():
         size = len(every) if width is None else width
@@ -194,9 +194,9 @@ def _bare(name: str) -> str:
 
 
 def _missing(names: Sequence[str], header: Sequence[str]) -> str:
-    told = ", ".join(f"'{name}'" for name in names[:8])
+    quoted = ", ".join(f"'{name}'" for name in names[:8])
     more = f" and {len(names) - 8} more" if len(names) > 8 else ""
-    text = f"the column{'s' * (len(names) > 1)} {told}{more}"
+    text = f"the column{'s' * (len(names) > 1)} {quoted}{more}"
     lowered = {column.lower(): column for column in header}
     close = {name: difflib.get_close_matches(name.lower(), lowered, 1, 0.6) for name in names[:8]}
     meant = [f"'{lowered[match[0]]}'" for match in close.values() if match]

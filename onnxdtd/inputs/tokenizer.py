@@ -86,8 +86,8 @@ class Reader:
         for encoding, count in zip(encodings, counts, strict=True):
             for role, own in rows.items():
                 filler, field = fillers.get(role, (0, ""))
-                told = [*getattr(encoding, field)] if field else [*range(count)]
-                own.append(told + [filler if role != "positions" else length - 1] * (length - count))
+                cells = [*getattr(encoding, field)] if field else [*range(count)]
+                own.append(cells + [filler if role != "positions" else length - 1] * (length - count))
         arrays = {
             by_role[role]: np.array(own).astype(values[by_role[role]].dtype) for role, own in rows.items()
         }

@@ -45,9 +45,9 @@ def linear(grid: Array, removed: npt.NDArray[np.bool_]) -> Array:
     def left(v: Array) -> Array:
         return np.asarray(hole * (weight * v - _around(v)))
 
-    known = np.where(removed[..., None], 0.0, grid)
-    right = hole * _around(known)
-    v = hole * (known.sum(axis=tuple(range(removed.ndim))) / max(float((1 - hole).sum()), 1.0))
+    remaining = np.where(removed[..., None], 0.0, grid)
+    right = hole * _around(remaining)
+    v = hole * (remaining.sum(axis=tuple(range(removed.ndim))) / max(float((1 - hole).sum()), 1.0))
     rest = right - left(v)
     step, size = rest, float(np.vdot(rest, rest))
     for _ in range(ROUNDS):

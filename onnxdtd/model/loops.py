@@ -155,9 +155,12 @@ def _recorded(node: Node, values: list[str]) -> Node:
     body = recording(body, values)
     rows = [f"{value}/row" for value in values]
     copies = [Node(row, "Identity", (v,), (row,)) for v, row in zip(values, rows, strict=True)]
-    known = {row: replace(body.value(v), name=row) for v, row in zip(values, rows, strict=True)}
+    values_of_rows = {row: replace(body.value(v), name=row) for v, row in zip(values, rows, strict=True)}
     wider = replace(
-        body, nodes=(*body.nodes, *copies), outputs=(*body.outputs, *rows), values={**body.values, **known}
+        body,
+        nodes=(*body.nodes, *copies),
+        outputs=(*body.outputs, *rows),
+        values={**body.values, **values_of_rows},
     )
     outputs = (*node.outputs, *(inside(node, value) for value in values))
     return replace(node, body=wider, outputs=outputs)

@@ -39,10 +39,10 @@ def extremes(names: Sequence[str], matrix: Array) -> str:
     if not pairs:
         return ""
     (high, *most), (low, *least) = max(pairs), min(pairs)
-    told = f"{most[1]} and {most[0]} are alike with a cosine of {high:.2f}"
+    words = f"{most[1]} and {most[0]} are alike with a cosine of {high:.2f}"
     if len(pairs) == 1:
-        return f"{told}."
-    return f"Of all pairs {told}, the most; {least[1]} and {least[0]} with {low:.2f}, the least."
+        return f"{words}."
+    return f"Of all pairs {words}, the most; {least[1]} and {least[0]} with {low:.2f}, the least."
 
 
 def _cell(value: float) -> Markup:

@@ -43,13 +43,13 @@ def _answer(audits: AuditSet) -> list[Markup]:
     warned = sum(bool(report.warnings) for report in audits.reports.values())
     pieces = [tag("p", sentence(audits.sentence), class_="lead")]
     if audits.faults:
-        told = (
+        words = (
             f"{len(audits.faults)} of {len(audits.faults) + len(audits.reports)} inputs could not be audited."
         )
-        pieces.append(tag("p", told, class_="warning"))
+        pieces.append(tag("p", words, class_="warning"))
     if warned:
-        told = f"{warned} of {len(audits.reports)} explanations have warnings."
-        pieces.append(tag("p", told, class_="warning"))
+        words = f"{warned} of {len(audits.reports)} explanations have warnings."
+        pieces.append(tag("p", words, class_="warning"))
     return pieces
 
 

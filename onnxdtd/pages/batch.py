@@ -90,9 +90,9 @@ def _adds_up(method: str) -> bool:
 
 def _answer(counted: Tally, failed: Mapping[str, str]) -> Iterator[Markup]:
     whole, rows = counted.whole, list[tuple[str, object]]()
-    told = f"{whole.rows:,} rows are explained" + (f", {len(failed):,} could not be" if failed else "")
-    told += f"; they are of {len(counted.classes)} classes." if len(counted.classes) > 1 else "."
-    yield tag("p", told, class_="lead")
+    words = f"{whole.rows:,} rows are explained" + (f", {len(failed):,} could not be" if failed else "")
+    words += f"; they are of {len(counted.classes)} classes." if len(counted.classes) > 1 else "."
+    yield tag("p", words, class_="lead")
     if whole.labelled:
         share = percent(whole.right / whole.labelled)
         rows.append(("the prediction is the label", f"{whole.right:,} of {whole.labelled:,}: {share}"))

@@ -82,8 +82,8 @@ def _dot(saved: SavedEvaluation, score: str, method: str, best: str) -> Dot:
     s = saved.summary(method, score)
     if not s.count:
         return Dot(method, None, words="not measured")
-    told = method == best or saved.difference(score, method, best).excludes_zero
-    kind = "best" if method == best else "" if told else "even"
+    distinct = method == best or saved.difference(score, method, best).excludes_zero
+    kind = "best" if method == best else "" if distinct else "even"
     return Dot(method, s.mean, s.low, s.high, f"{amount(s.mean)}  ({s.count})", kind)
 
 
@@ -144,10 +144,10 @@ def _cells(saved: SavedEvaluation, score: str, method: str) -> Iterator[object]:
 
 
 def _aside(saved: SavedEvaluation) -> Iterator[Section]:
-    told = [*saved.notes, *(f"{method} was skipped: {why}" for method, why in saved.skipped.items())]
-    told += [f"{metric} was left out: {why}" for metric, why in saved.left_out.items()]
-    if told:
-        yield Section("aside", "Notes, and what was left out", [lines(told)], "notes")
+    remarks = [*saved.notes, *(f"{method} was skipped: {why}" for method, why in saved.skipped.items())]
+    remarks += [f"{metric} was left out: {why}" for metric, why in saved.left_out.items()]
+    if remarks:
+        yield Section("aside", "Notes, and what was left out", [lines(remarks)], "notes")
 
 
 def _spoken(name: str) -> str:

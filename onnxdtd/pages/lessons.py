@@ -85,8 +85,8 @@ def _page(
     own = [*_pictures(folder, [*(name for name in first if name in files), *sorted({*files} - {*first})])]
     shown = [Section("pictures", "Pictures", own, "pictures")] if own else []
     left_out = document.get("left_out")
-    told = [f"{name}: {why}" for name, why in left_out.items()] if isinstance(left_out, Mapping) else []
-    aside = [Section("aside", "What was left out", [lines(told)], "left out")] if told else []
+    reasons = [f"{name}: {why}" for name, why in left_out.items()] if isinstance(left_out, Mapping) else []
+    aside = [Section("aside", "What was left out", [lines(reasons)], "left out")] if reasons else []
     rows = [
         ("job", Path(str(document.get("batch", ""))).name),
         ("settings", spelled(document.get("settings"))),

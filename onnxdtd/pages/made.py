@@ -15,7 +15,7 @@ def settings(
 ) -> Section:
     """model: as explanation.json tells of it. rows: what this kind of result tells besides."""
     opset = model.get("opset")
-    told = (
+    opsets = (
         (f"{domain or 'ai.onnx'} {version}" for domain, version in opset.items())
         if isinstance(opset, dict)
         else ()
@@ -23,7 +23,7 @@ def settings(
     shown = [
         ("model", called(model)),
         ("sha256 of the model", model.get("sha256")),
-        ("opset", ", ".join(told)),
+        ("opset", ", ".join(opsets)),
         *rows,
         ("versions", ", ".join(f"{name} {version}" for name, version in versions.items())),
     ]

@@ -20,21 +20,21 @@ def ranked(saved: SavedEvaluation) -> str:
         return "No score was measured."
     firsts = Counter(saved.ranking(score)[0] for score in measured)
     (best, count), *others = firsts.most_common()
-    told = [f"{best} has the best mean by {count} of {_scores(len(measured))}."]
+    sentences = [f"{best} has the best mean by {count} of {_scores(len(measured))}."]
     if others:
-        told.append("By the others it is " + listed(f"{m} ({n})" for m, n in others) + ".")
+        sentences.append("By the others it is " + listed(f"{m} ({n})" for m, n in others) + ".")
     clear = [score for score in measured if _alone(saved, score)]
     if len(clear) < len(measured):
-        told.append(
+        sentences.append(
             f"By {len(clear)} of them the best is told apart from all others; by the others inputs are too few to "
             "say which is better."
         )
     elif len(saved.methods) > 1:
-        told.append("By each of them the best is told apart from all others.")
+        sentences.append("By each of them the best is told apart from all others.")
     if blind := _no_better(saved, measured):
         words = listed(f"{method} by {_scores(n)}" for method, n in blind.items())
-        told.append(f"Not better than {RANDOM}: {words}.")
-    return " ".join(told)
+        sentences.append(f"Not better than {RANDOM}: {words}.")
+    return " ".join(sentences)
 
 
 def _alone(saved: SavedEvaluation, score: str) -> bool:

@@ -36,8 +36,8 @@ def some(results: Results, features: Sequence[str] | None) -> Iterator[Section]:
     rows = results.spread(PICTURES, [*READ, *tensors])
     cells = [cell for row in rows if (cell := _cell(results.folder, row, features))]
     lines = [_line(row) for row in results.spread(LINES, READ)]
-    told = [i for i in range(len(HEAD)) if any(line[i] not in (None, "") for line in lines)]
-    columns = table([HEAD[i] for i in told], [[line[i] for i in told] for line in lines], len(lines))
+    filled = [i for i in range(len(HEAD)) if any(line[i] not in (None, "") for line in lines)]
+    columns = table([HEAD[i] for i in filled], [[line[i] for i in filled] for line in lines], len(lines))
     drawn = [gallery(cells, "wide" if (results.folder / OVERLAYS).is_dir() else "")] if cells else []
     most = max(len(cells), len(lines))
     words = f"{most} of {len(results):,} rows, evenly spread." if most < len(results) else "All of them."

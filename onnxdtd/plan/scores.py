@@ -18,13 +18,13 @@ KEEPS = ("sum", "scale", "route")
 
 def per_graph(tell: Callable[[Graph], T]) -> Callable[[Graph], T]:
     """What is told of a graph, found out once and forgotten with it."""
-    told: weakref.WeakKeyDictionary[Graph, T] = weakref.WeakKeyDictionary()
+    answers: weakref.WeakKeyDictionary[Graph, T] = weakref.WeakKeyDictionary()
 
     @functools.wraps(tell)
     def once(graph: Graph) -> T:
-        if graph not in told:
-            told[graph] = tell(graph)
-        return told[graph]
+        if graph not in answers:
+            answers[graph] = tell(graph)
+        return answers[graph]
 
     return once
 

@@ -62,8 +62,8 @@ def _trace_conv_transpose(
         axes = zip(like.shape[2:], r.shape[2:], w.shape[2:], strides, ends, dilations, strict=True)
         extra = [n - ((o - 1) * s + (k - 1) * d + 1 - a - b) for n, o, k, s, (a, b), d in axes]
     exact = fixed or not any(extra)
-    known = shape if exact else (*shape[:2], *[None] * rank)
-    back = tracer.emit("ConvTranspose", r, w, **window, output_padding=extra, shape=known)
+    sizes = shape if exact else (*shape[:2], *[None] * rank)
+    back = tracer.emit("ConvTranspose", r, w, **window, output_padding=extra, shape=sizes)
     return in_blocks(back) if exact else _cut(back, like, shape, [0] * rank)
 
 

@@ -49,14 +49,16 @@ def title(e: Explanation, sample: int = 0, image: str = "") -> str:
 def caption(e: Explanation, sample: int = 0) -> str:
     """One line: of what the number is made, whether relevance blows up, which findings fired."""
     made = shares(e, sample)
-    told = [f"{unit(e, sample)} {made}"] if made else []
+    pieces = [f"{unit(e, sample)} {made}"] if made else []
     if account := blown_up(e, sample):
-        told.append(f"|relevance| grows {account.growth.factor:.3g}-fold on the way: signs are not reliable")
+        pieces.append(
+            f"|relevance| grows {account.growth.factor:.3g}-fold on the way: signs are not reliable"
+        )
     if fired := [f["name"] for f in e.findings if f["fired"]]:
-        told.append(f"fired: {', '.join(fired)}")
+        pieces.append(f"fired: {', '.join(fired)}")
     elif e.findings:
-        told.append("no finding fired")
-    return "  ·  ".join(told)
+        pieces.append("no finding fired")
+    return "  ·  ".join(pieces)
 
 
 def _scores(e: Explanation, sample: int) -> np.ndarray:

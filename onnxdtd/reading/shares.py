@@ -75,10 +75,10 @@ def parts(e: Explanation, sample: int = 0) -> Parts:
 
 def shares(e: Explanation, sample: int = 0) -> str:
     """One line that adds up, as printed: "9.25 = 0.27 input + 8.90 constants + 0.08 stabiliser"; "" without parts."""
-    told = parts(e, sample)
-    if not told:
+    summands = parts(e, sample)
+    if not summands:
         return ""
-    amounts = [amount for _, amount in told]
+    amounts = [amount for _, amount in summands]
     whole = math.fsum(amounts)
     decimals = _decimals([whole, *amounts])
     if decimals is None:
@@ -88,23 +88,23 @@ def shares(e: Explanation, sample: int = 0) -> str:
         largest = max(range(min(1, len(rounded) - 1), len(rounded)), key=lambda i: abs(rounded[i]))
         rounded[largest] += round(whole, decimals) - math.fsum(rounded)  # what rounding leaves
         numbers, total = [f"{abs(a):.{decimals}f}" for a in rounded], f"{whole:.{decimals}f}"
-    terms = [f"{'-' if a < 0 else '+'} {n} {word}" for (word, a), n in zip(told, numbers, strict=True)]
+    terms = [f"{'-' if a < 0 else '+'} {n} {word}" for (word, a), n in zip(summands, numbers, strict=True)]
     first = terms[0].removeprefix("+ ").replace("- ", "-", 1)
     return " ".join([f"{total} = {first}", *terms[1:]])
 
 
 def owed(e: Explanation, sample: int = 0) -> list[str]:
     """What the words of that line mean, and the input's part in percent where all parts lie between 0 and 100."""
-    told = parts(e, sample)
-    lines = [f"{word}: {MEANINGS[word]}" for word, _ in told[1:] if word in MEANINGS]
+    summands = parts(e, sample)
+    lines = [f"{word}: {MEANINGS[word]}" for word, _ in summands[1:] if word in MEANINGS]
     if kinds := constants(e, sample):
         named = ", ".join(f"{amount:.3g} {CONSTANTS.get(kind, kind)}" for kind, amount in kinds)
         lines.append(f"of the constants: {named}")
-    whole = math.fsum(amount for _, amount in told)
-    if len(told) > 1 and all(0 <= amount / whole <= 1 for _, amount in told):
+    whole = math.fsum(amount for _, amount in summands)
+    if len(summands) > 1 and all(0 <= amount / whole <= 1 for _, amount in summands):
         lines.insert(
             0,
-            f"{_percent(told[0][1] / whole)} of it is owed to this input: the picture shows how that is spread",
+            f"{_percent(summands[0][1] / whole)} of it is owed to this input: the picture shows how that is spread",
         )
     return lines
 

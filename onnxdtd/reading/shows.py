@@ -155,7 +155,7 @@ def _other(verb: str) -> str:
 
 def _places(e: Explanation, sample: int, net: Array, name: str) -> list[str]:
     total = np.abs(net).sum(dtype=np.float64)
-    told = []
+    phrases = []
     for colour, part in (("red", np.maximum(net, 0)), ("blue", np.maximum(-net, 0))):
         whole = part.sum(dtype=np.float64)
         if whole <= FAINT * total:
@@ -166,10 +166,10 @@ def _places(e: Explanation, sample: int, net: Array, name: str) -> list[str]:
         row, column = np.unravel_index(int(np.argmax(cells)), (3, 3))
         share = cells[row][column] / whole
         if share < SPREAD:
-            told.append(f"the {colour} is spread over the whole picture")
+            phrases.append(f"the {colour} is spread over the whole picture")
         else:
-            told.append(f"the strongest {colour} lies {PLACES[row][column]} ({share:.0%} of the {colour})")
-    sentences = [f"{'; '.join(told)}."] if told else []
+            phrases.append(f"the strongest {colour} lies {PLACES[row][column]} ({share:.0%} of the {colour})")
+    sentences = [f"{'; '.join(phrases)}."] if phrases else []
     sentences = [s[0].upper() + s[1:] for s in sentences]
     corners = box_in(e, sample, name)
     if corners is not None:
@@ -212,13 +212,13 @@ def _row(e: Explanation, sample: int, relevance: Array, labels: Sequence[str]) -
     """The strongest on each side, of columns, tokens or pieces of a sequence."""
     up, down = verbs(e)
     what, largest = asked(e, sample), float(np.abs(relevance).max(initial=0))
-    told: list[str] = []
+    phrases: list[str] = []
     for verb, side in ((up, relevance), (down, -relevance)):
         order = [i for i in np.argsort(-side, kind="stable")[:MOST] if side[i] > SMALL * largest]
-        whom = "it" if told else what
+        whom = "it" if phrases else what
         named = ", ".join(f"{labels[i]} ({relevance[i]:+.3g})" for i in order)
-        told.append(
+        phrases.append(
             f"what {_sings(verb)} {whom} most: {named}" if order else f"nothing much {_sings(verb)} {whom}"
         )
-    sentence = "; ".join(told) + "."
+    sentence = "; ".join(phrases) + "."
     return [sentence[0].upper() + sentence[1:]]

@@ -51,5 +51,5 @@ def beside(e: Explanation, sample: int, name: str) -> list[str]:
     for other, r in e.relevance.items():
         if other != name and other not in e.texts and r.shape == e.relevance[name].shape:
             amounts.append((f"input '{other}'", float(r[sample].sum())))
-    told = ", ".join(f"{what} {amount:+.3g}" for what, amount in amounts)
-    return [f"Beside the words: {told}."] if told else []
+    listing = ", ".join(f"{what} {amount:+.3g}" for what, amount in amounts)
+    return [f"Beside the words: {listing}."] if listing else []

@@ -76,9 +76,9 @@ def channels_last(array: Array, layout: str) -> Array:
 def _rgb(picture: Array, size: tuple[int, ...]) -> Array:
     """RGB in 0..1, of the relevance's height and width."""
     if picture.shape[:2] != size or picture.ndim not in (2, 3) or picture.shape[2:] not in ((), (1,), (3,)):
-        wanted = f"({size[0]}, {size[1]}) or ({size[0]}, {size[1]}, 3)"
+        fitting = f"({size[0]}, {size[1]}) or ({size[0]}, {size[1]}, 3)"
         raise UsageError(
-            f"the picture has shape {picture.shape}, not {wanted}: crop it as the model's input is"
+            f"the picture has shape {picture.shape}, not {fitting}: crop it as the model's input is"
         )
     pixels = picture / 255.0 if picture.dtype == np.uint8 else picture
     if not (pixels.dtype.kind == "f" and pixels.min() >= 0 and pixels.max() <= 1):

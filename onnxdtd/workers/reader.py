@@ -81,5 +81,5 @@ def check_ids(data: DataSet, rows: Iterable[tuple[int, str]]) -> None:
         while at <= place:
             own, at = next(ids, None), at + 1
         if own != name:
-            told = "is no more" if own is None else f"is '{own}'"
-            raise InputError(f"the data are others now: row {place} was '{name}' and {told}")
+            change = "is no more" if own is None else f"is '{own}'"
+            raise InputError(f"the data are others now: row {place} was '{name}' and {change}")

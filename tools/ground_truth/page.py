@@ -33,8 +33,8 @@ def networks(results: Results, game: str) -> list[str]:
 
 def mean(results: Results, game: str, name: str) -> float:
     """Of the shares over the networks; NaN where one has none for this candidate."""
-    found = [results[n][game].get(name) for n in networks(results, game)]
-    return float(np.mean([f["share"]["mean"] for f in found])) if found and all(found) else float("nan")
+    played = [results[n][game].get(name) for n in networks(results, game)]
+    return float(np.mean([p["share"]["mean"] for p in played])) if played and all(played) else float("nan")
 
 
 def page(results: Results) -> str:

@@ -144,9 +144,11 @@ def _merged(stated: Value, made: Value) -> Value:
     """What is known of a loop's output, with the sizes that only its body tells."""
     if not stated.shape or not made.shape or len(stated.shape) != len(made.shape):
         return replace(made, name=stated.name)
-    known = [size is not None and not str(size).startswith(UNKNOWN) for size in stated.shape]
-    pairs = zip(known, stated.shape, made.shape, strict=True)
-    return replace(made, name=stated.name, shape=tuple(own if told else size for told, own, size in pairs))
+    stated_sizes = [size is not None and not str(size).startswith(UNKNOWN) for size in stated.shape]
+    pairs = zip(stated_sizes, stated.shape, made.shape, strict=True)
+    return replace(
+        made, name=stated.name, shape=tuple(own if is_stated else size for is_stated, own, size in pairs)
+    )
 
 
 def _typed(info: ValueInfoProto, outer: Value, axes: int) -> Value:

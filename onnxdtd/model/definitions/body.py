@@ -163,8 +163,8 @@ class Body:
 
     def concat(self, axis: int, *parts: str) -> str:
         """The values side by side; those left out do not count."""
-        given = [part for part in parts if part]
-        return self("Concat", *given, axis=axis) if len(given) > 1 else given[0]
+        present = [part for part in parts if part]
+        return self("Concat", *present, axis=axis) if len(present) > 1 else present[0]
 
     def range(self, length: str) -> str:
         """0, 1, ... below a length (1,)."""

@@ -41,8 +41,8 @@ def group_query_attention(b: Body) -> list[str]:
     summands = [b.x[10], hidden_where(b, hides, LOWEST)]
     y, scores, shares = attend(b, q, all_k, all_v, summands, b.attribute("softcap", 0.0), _sink(b, heads))
     kind = b.attribute("qk_output", 0)
-    told = ["", b("Where", hides, 0.0, scores), shares] if kind else [""]
-    return [together(b, y), k, v, told[kind]]
+    by_kind = ["", b("Where", hides, 0.0, scores), shares] if kind else [""]
+    return [together(b, y), k, v, by_kind[kind]]
 
 
 def _require_served(b: Body) -> None:
