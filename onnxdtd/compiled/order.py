@@ -29,12 +29,14 @@ def walk_last(tracer: Tracer, nodes: Sequence[onnx.NodeProto], seeds: Iterable[s
     """
     arrived, before, after = {*seeds}, [], []
     for node in nodes:
-        if arrived.intersection(reads(node)):
+        if not arrived.isdisjoint(reads(node)):
             arrived.update(node.output)
             after.append(node)
         else:
             before.append(node)
-    made = {value for node in before for value in node.output}
+    made: set[str] = set()
+    for node in before:
+        made.update(node.output)
     handed: dict[str, onnx.NodeProto] = {}
     for node in after:
         if node.op_type == QUOTIENT and node.input[1] in made and _size(tracer, node.input[1]) >= LARGE:

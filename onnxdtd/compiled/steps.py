@@ -16,14 +16,20 @@ from onnxdtd.registry import OPS
 
 def plain_steps(model: onnx.ModelProto, graph: Graph) -> None:
     """Write each dequantise with one scale for all values out, as exactly as onnxruntime's own computes it."""
+    turned = [_turns(node) and _has_one_scale(node, graph) for node in model.graph.node]
+    if not any(turned):
+        return
     nodes: list[onnx.NodeProto] = []
-    for node in model.graph.node:
-        entry = OPS.get((node.domain, node.op_type))
-        turns = entry is not None and entry.rounds and bool(entry.embeds)
-        nodes += _written_out(node, graph) if turns and _has_one_scale(node, graph) else [node]
+    for node, turns in zip(model.graph.node, turned, strict=True):
+        nodes += _written_out(node, graph) if turns else [node]
     kept = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]
     del model.graph.node[:]
     model.graph.node.extend(kept)
+
+
+def _turns(node: onnx.NodeProto) -> bool:
+    entry = OPS.get((node.domain, node.op_type))
+    return entry is not None and entry.rounds and bool(entry.embeds)
 
 
 def _has_one_scale(node: onnx.NodeProto, graph: Graph) -> bool:

@@ -193,7 +193,7 @@ def _bodies(node: Node) -> list[onnx.GraphProto]:
 
 def reads(proto: onnx.NodeProto) -> tuple[str, ...]:
     """Every value that a node of the file reads, as `needs`."""
-    if not any(a.HasField("g") or a.graphs for a in proto.attribute):
+    if not proto.attribute or not any(a.HasField("g") or a.graphs for a in proto.attribute):
         return tuple(proto.input)
     return needs(Node.from_proto(proto, proto.name))
 

@@ -35,6 +35,7 @@ class Body(Tracer):
             prefix=f"{outer.prefix}body_{next(outer._numbers)}/",
             depth=outer.depth + 1,
             _expanded=outer._expanded,
+            _types=outer._types,
             outer=outer,
         )
 
@@ -75,15 +76,16 @@ def alive(nodes: Sequence[onnx.NodeProto], outputs: Iterable[str]) -> tuple[list
     """The nodes that the outputs need, and every value that they or their bodies read."""
     used, kept = set(outputs), []
     for node in reversed(nodes):
-        if used.intersection(node.output):
+        if not used.isdisjoint(node.output):
             kept.append(node)
-            used.update(_read(node))
+            used.update(node.input)
+            used.update(_captured(node))
     return kept[::-1], used
 
 
-def _read(node: onnx.NodeProto) -> Iterator[str]:
-    yield from node.input
+def _captured(node: onnx.NodeProto) -> Iterator[str]:
     for attribute in node.attribute:
         for inner in attribute.g.node:
-            yield from _read(inner)
+            yield from inner.input
+            yield from _captured(inner)
         yield from (value.name for value in attribute.g.output)

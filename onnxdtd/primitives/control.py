@@ -115,9 +115,7 @@ def _trace_scan(
     graph, ends = body.closed(inputs, (*after, *outputs))
     length = read[-1].shape[0]
     types = [
-        _common(end, begin)
-        if i < len(states)
-        else (end.type_proto.tensor_type.elem_type, (length, *end.shape))
+        _common(end, begin) if i < len(states) else (end.dtype, (length, *end.shape))
         for i, (end, begin) in enumerate(zip(ends, [*read[: len(states)], *outputs], strict=True))
     ]
     order: dict[str, Any] = {"scan_input_directions": [int(reverse)] * len(sequences)}
@@ -127,7 +125,7 @@ def _trace_scan(
     return results[: len(states)], results[len(states) :]
 
 
-def _common(one: Traced, other: Traced) -> tuple[int, tuple[Dimension, ...]]:
+def _common(one: Traced, other: Traced) -> tuple[np.dtype[Any], tuple[Dimension, ...]]:
     """The type of a value that is either of the two."""
     if (one.dtype, one.ndim) != (other.dtype, other.ndim):
         raise UnsupportedError(
@@ -135,7 +133,7 @@ def _common(one: Traced, other: Traced) -> tuple[int, tuple[Dimension, ...]]:
             "a step keeps what its states are, and both branches make the same"
         )
     sizes = tuple(a if a == b else None for a, b in zip(one.shape, other.shape, strict=True))
-    return one.type_proto.tensor_type.elem_type, sizes
+    return one.dtype, sizes
 
 
 def _put(tracer: Tracer, op: str, inputs: Sequence[Traced], types: Any, **attributes: Any) -> Arrays:

@@ -35,7 +35,7 @@ def primitive(
     def declare(eager: F) -> F:
         @functools.wraps(eager)
         def call(*arrays: Any, **attributes: Any) -> Any:
-            tracer = tracer_of(*arrays, *(list(attributes[key]) for key in as_inputs))
+            tracer = tracer_of(*arrays, *[list(attributes[key]) for key in as_inputs])
             if tracer is None:
                 return eager(*arrays, **attributes)
             if trace is not None:

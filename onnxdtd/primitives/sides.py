@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,7 @@ def _trace_beyond(x: Any, bound: float = 0.0, *, sign: int = 1) -> Any:
     return clip(room, *((0, tiny) if sign > 0 else (-tiny, 0))) * np.asarray(sign / tiny, x.dtype)
 
 
+@lru_cache
 def _steepest(bound: float, dtype: Any) -> float | None:
     """One over the step from the bound to its nearer neighbour, at most one over the smallest normal number; None
     where that or the bound times it overflows."""

@@ -15,16 +15,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnx
-from onnx import TensorProto, helper, numpy_helper, shape_inference
+from onnx import TensorProto, helper
 
 from onnxdtd.errors import UnsupportedError
-from onnxdtd.primitives.inferred import shape_of
-from onnxdtd.primitives.stored import fingerprint, stored
+from onnxdtd.primitives.inferred import Attributes, Type, infer, shape_of
+from onnxdtd.primitives.stored import Fingerprints, stored
 from onnxdtd.types import Dimension
 
 PREFIX = "onnxdtd/"
 QUOTIENT = "Div"
 BROADCAST = {"Add", "Sub", "Mul", QUOTIENT}
+SIZES = 64  # Elements of a constant that may say how large something is.
 
 
 @dataclass
@@ -44,21 +45,25 @@ class Tracer:
     _numbers: Iterator[int] = field(default_factory=count, repr=False)
     _by_content: dict[Any, Any] = field(default_factory=dict, repr=False)
     _expanded: dict[str, npt.NDArray[Any]] = field(default_factory=dict, repr=False)
+    _types: dict[Any, list[Type]] = field(default_factory=dict, repr=False)
+    _fingerprints: Fingerprints = field(default_factory=Fingerprints, repr=False)
 
     def value(self, name: str, dtype: npt.DTypeLike, shape: Sequence[Dimension]) -> Traced:
         """A tensor that the graph already has under `name`; a size of which nothing is known is called after it."""
-        sizes = (f"{name}/{axis}" if size is None else size for axis, size in enumerate(shape))
-        return Traced(self, name, np.dtype(dtype), tuple(sizes))
+        sizes = tuple(shape)
+        if None in sizes:
+            sizes = tuple(f"{name}/{axis}" if size is None else size for axis, size in enumerate(sizes))
+        return Traced(self, name, np.dtype(dtype), sizes)
 
     def constant(self, array: npt.ArrayLike, name: str = "") -> Traced:
         """An initializer, written once for equal contents. `name`: the one it already has in the graph."""
         data, order, mirrored = stored(np.asarray(array), not name)
-        key = fingerprint(data)
-        if key not in self._by_content:
+        key = self._fingerprints.of(data)
+        tensor: Traced | None = self._by_content.get(key)
+        if tensor is None:
             label = name or f"{PREFIX}constant_{next(self._numbers)}"
             self.constants[label] = data
-            self._by_content[key] = label
-        tensor = Traced(self, self._by_content[key], data.dtype, data.shape)
+            self._by_content[key] = tensor = Traced(self, label, data.dtype, data.shape)
         if order != tuple(range(data.ndim)):
             tensor = self.emit("Transpose", tensor, perm=order)
         if mirrored:
@@ -73,8 +78,8 @@ class Tracer:
 
     def label(self, data: npt.NDArray[Any]) -> str | None:
         """The name under which equal data are stored, None where they are not."""
-        name: str | None = self._by_content.get(fingerprint(data))
-        return name
+        tensor: Traced | None = self._by_content.get(self._fingerprints.of(data))
+        return None if tensor is None else tensor.name
 
     def expanded(self, x: Any) -> npt.NDArray[Any] | None:
         """The constant that x is an expansion of, None where x is none."""
@@ -97,78 +102,84 @@ class Tracer:
         inner = tracer_of(*inputs)
         if inner is not None and inner.depth > self.depth:
             return inner.emit_all(op, *inputs, shapes=shapes, **attributes)
-        inputs = self._narrowed(inputs) if op in BROADCAST else inputs
-        dtype = _promoted(inputs)
-        operands = [
-            x if x is None or isinstance(x, Traced) else self.constant(_like(x, dtype)) for x in inputs
-        ]
-        tensors = [t for t in operands if t is not None]
+        operands = self._operands(self._narrowed(inputs) if op in BROADCAST else inputs)
         names = ["" if t is None else t.name for t in operands]
-        key = (op, tuple(names), len(shapes), repr(sorted(attributes.items())) if attributes else "")
-        if key not in self._by_content:
+        spelled = repr(sorted(attributes.items())) if attributes else ""
+        key = (op, *names, len(shapes), spelled)
+        made: tuple[Traced, ...] | None = self._by_content.get(key)
+        if made is None:
             label = f"{self.prefix}{op}_{len(self.nodes)}"
-            outputs = [f"{label}{f'_{i}' if i else ''}" for i in range(len(shapes))]
+            outputs = [label, *(f"{label}_{i}" for i in range(1, len(shapes)))]
             node = onnx.NodeProto(op_type=op, input=names, output=outputs, name=label)
             for name, value in attributes.items():
                 node.attribute.append(helper.make_attribute(name, value))
-            types = [
-                (kind, inferred if shape is None else tuple(shape))
-                for (kind, inferred), shape in zip(self._infer(node, tensors), shapes, strict=True)
-            ]
-            self._by_content[key] = self.put(node, types)
-            if op == "Expand" and tensors[0].name in self.constants:
-                self._expanded[label] = self.constants[tensors[0].name]
-        traced: tuple[Traced, ...] = self._by_content[key]
-        return traced
+            inferred = self._infer(node, operands, attributes, spelled)
+            types = [(t[0], t[1] if s is None else s) for t, s in zip(inferred, shapes, strict=True)]
+            self._by_content[key] = made = self.put(node, types)
+            if op == "Expand" and names[0] in self.constants:
+                self._expanded[label] = self.constants[names[0]]
+        return made
 
     def put(
-        self, node: onnx.NodeProto, types: Sequence[tuple[int, tuple[Dimension, ...] | None]]
+        self, node: onnx.NodeProto, types: Sequence[tuple[np.dtype[Any], Sequence[Dimension] | None]]
     ) -> tuple[Traced, ...]:
-        """Add a node whose outputs have these element types and shapes."""
-        if any(shape is None for _, shape in types):
-            raise UnsupportedError(
-                f"{node.op_type} cannot be compiled: the rank of its result is not known before run time; "
-                "use engine='numpy'"
-            )
+        """Add a node whose outputs have these dtypes and shapes."""
+        made = []
+        for name, (dtype, shape) in zip(node.output, types, strict=True):
+            if shape is None:
+                raise UnsupportedError(
+                    f"{node.op_type} cannot be compiled: the rank of its result is not known before run time; "
+                    "use engine='numpy'"
+                )
+            made.append(value := self.value(name, dtype, shape))
+            self.shapes[name] = value.shape
         self.nodes.append(node)
-        made = tuple(
-            self.value(name, helper.tensor_dtype_to_np_dtype(kind), shape or ())
-            for name, (kind, shape) in zip(node.output, types, strict=True)
-        )
-        self.shapes.update({value.name: value.shape for value in made})
-        return made
+        return tuple(made)
+
+    def _operands(self, inputs: Sequence[Any]) -> list[Traced | None]:
+        """The inputs as values of the graph. A number takes the dtype of the first floating operand, traced ones
+        before arrays; an array of floats does, too."""
+        traced = [x for x in inputs if isinstance(x, Traced)]
+        if len(traced) == len(inputs):
+            return [*traced]
+        dtypes = [x.dtype for x in traced or inputs if isinstance(x, (Traced, np.ndarray))]
+        dtype = next((dtype for dtype in dtypes if dtype.kind == "f"), dtypes[0])
+        return [x if x is None or isinstance(x, Traced) else self.constant(_like(x, dtype)) for x in inputs]
 
     def _narrowed(self, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
         """An operand that was expanded to the shape of the other one, as the constant it was: it broadcasts."""
         x, y = inputs
-        if isinstance(x, Traced) and isinstance(y, Traced) and x.shape == y.shape:
+        if self._expanded and isinstance(x, Traced) and isinstance(y, Traced) and x.shape == y.shape:
             one, other = self.expanded(x), self.expanded(y)
             if (one is None) != (other is None):
                 return (x, other) if one is None else (one, y)
         return inputs
 
     def _infer(
-        self, node: onnx.NodeProto, tensors: list[Traced]
-    ) -> list[tuple[int, tuple[Dimension, ...] | None]]:
-        if (shape := shape_of(node, [t.shape for t in tensors])) is not None and len(
-            {t.dtype for t in tensors}
-        ) == 1:
-            return [(helper.np_dtype_to_tensor_dtype(tensors[0].dtype), shape)]
-        schema = onnx.defs.get_schema(node.op_type, self.opset)
-        types = {t.name: t.type_proto for t in tensors}
-        small = {
-            t.name: numpy_helper.from_array(self.constants[t.name], t.name)
-            for t in tensors
-            if t.name in self.constants and self.constants[t.name].size <= 64
-        }
-        opsets = [helper.make_opsetid("", self.opset)]
-        inferred = shape_inference.infer_node_outputs(schema, node, types, small, None, opsets)
-        return [_described(inferred[name].tensor_type) for name in node.output]
+        self, node: onnx.NodeProto, operands: Sequence[Traced | None], attributes: Attributes, spelled: str
+    ) -> list[Type]:
+        """The types of what a node makes. spelled: its attributes."""
+        tensors = [t for t in operands if t is not None]
+        first, *others = [t.dtype for t in tensors]
+        shape = shape_of(node.op_type, [t.shape for t in tensors], attributes)
+        if shape is not None and all(dtype == first for dtype in others):
+            return [(first, shape)]
+        small = {t.name for t in tensors if t.name in self.constants and self.constants[t.name].size <= SIZES}
+        forms = [None if t is None else t.name if t.name in small else (t.dtype, t.shape) for t in operands]
+        key = (node.op_type, spelled, len(node.output), *forms)
+        types: list[Type] | None = self._types.get(key)
+        if types is None:
+            arrays = {name: self.constants[name] for name in small}
+            self._types[key] = types = infer(
+                node, {t.name: t.type_proto for t in tensors}, arrays, self.opset
+            )
+        return types
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False, slots=True)
 class Traced:
-    """A tensor of the graph being written: name, dtype, and shape with names for symbolic dimensions."""
+    """A tensor of the graph being written: name, dtype, and shape with names for symbolic dimensions. Nobody changes
+    one; it is not frozen because there is one for each node, and frozen ones take three times as long to make."""
 
     # NumPy arrays on the left of an operator defer to the methods below.
     __array_ufunc__ = None
@@ -222,24 +233,13 @@ def tracer_of(*arrays: Any) -> Tracer | None:
     values of those around it."""
     deepest: Tracer | None = None
     for array in arrays:
-        inner = tracer_of(*array) if isinstance(array, (list, tuple)) else getattr(array, "tracer", None)
+        if isinstance(array, Traced):
+            inner: Tracer | None = array.tracer
+        else:
+            inner = tracer_of(*array) if isinstance(array, (list, tuple)) else None
         if inner is not None and (deepest is None or inner.depth > deepest.depth):
             deepest = inner
     return deepest
-
-
-def _described(tensor: Any) -> tuple[int, tuple[Dimension, ...] | None]:
-    if not tensor.HasField("shape"):
-        return tensor.elem_type, None
-    dims = (d.dim_value if d.HasField("dim_value") else (d.dim_param or None) for d in tensor.shape.dim)
-    return tensor.elem_type, tuple(dims)
-
-
-def _promoted(inputs: Sequence[Any]) -> np.dtype[Any]:
-    """The dtype that numbers take: that of the first floating operand, traced ones before arrays."""
-    traced = [x.dtype for x in inputs if isinstance(x, Traced)]
-    dtypes = traced or [x.dtype for x in inputs if isinstance(x, np.ndarray)]
-    return next((dtype for dtype in dtypes if dtype.kind == "f"), dtypes[0])
 
 
 def _like(x: Any, dtype: np.dtype[Any]) -> npt.NDArray[Any]:

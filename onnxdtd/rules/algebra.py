@@ -86,17 +86,17 @@ def kinds(terms: Sequence[Any], *, nonnegative: bool, absorbs: bool) -> Kinds | 
 
     nonnegative: x >= 0, so x- w- and x- w+ are zero. absorbs: the bias column counts.
     """
-    products, bias = np.zeros((2, 2)), np.zeros(2)
+    e = i = other_i = other_e = k = l = 0.0
     for term in terms:
         x, w, b = slopes(term.x), slopes(term.w), slopes(term.b)
         if x is None or w is None or b is None:
             return None
-        products += term.sign * np.outer(x, w)
-        bias += term.sign * absorbs * np.array(b)
-    (e, i), (other_i, other_e) = products.tolist()
+        e, i = e + term.sign * x[0] * w[0], i + term.sign * x[0] * w[1]
+        other_i, other_e = other_i + term.sign * x[1] * w[0], other_e + term.sign * x[1] * w[1]
+        k, l = k + term.sign * absorbs * b[0], l + term.sign * absorbs * b[1]
     if not nonnegative and (e, i) != (other_e, other_i):
         return None
-    return Kinds(e, i, *bias.tolist())
+    return Kinds(e, i, k, l)
 
 
 def fixed(change: Map) -> bool:

@@ -7,6 +7,7 @@ import onnx
 import pytest
 from onnx import helper, shape_inference
 
+from onnxdtd.primitives import Tracer
 from onnxdtd.primitives.inferred import shape_of
 
 CASES = [
@@ -38,7 +39,7 @@ def test_as_onnx_infers(op: str, shapes: list[tuple[int | str, ...]], attributes
     made = shape_inference.infer_node_outputs(onnx.defs.get_schema(op, 17), node, types)[
         "y"
     ].tensor_type.shape
-    assert shape_of(node, shapes) == tuple(
+    assert shape_of(op, shapes, attributes) == tuple(
         d.dim_value if d.HasField("dim_value") else d.dim_param for d in made.dim
     )
 
@@ -55,10 +56,19 @@ def test_as_onnx_infers(op: str, shapes: list[tuple[int | str, ...]], attributes
     ],
 )
 def test_what_is_not_sure_is_left_to_onnx(op: str, shapes: list[tuple[int | str, ...]]) -> None:
-    assert shape_of(helper.make_node(op, ["a", "b"][: len(shapes)], ["y"]), shapes) is None
+    assert shape_of(op, shapes, {}) is None
 
 
 def test_a_scalar_has_the_shape_of_none() -> None:
-    shape = shape_of(helper.make_node("Abs", ["a"], ["y"]), [()])
+    shape = shape_of("Abs", [()], {})
     assert shape == ()
     assert np.zeros(shape).ndim == 0
+
+
+def test_a_shape_is_that_of_the_numbers_that_say_it() -> None:
+    tracer = Tracer(17)
+    x, y = (tracer.value(name, np.float32, ("N", 12)) for name in "xy")
+    shapes = [tracer.emit("Reshape", v, np.array(s)).shape for v in (x, y) for s in ([-1, 2, 6], [0, 3, 4])]
+    assert [shape[1:] for shape in shapes] == [(2, 6), (3, 4)] * 2
+    assert [shape[0] == "N" for shape in shapes] == [False, True] * 2
+    assert shapes[0][0] != shapes[2][0]  # a size of which nothing is known is called after its value
