@@ -12,6 +12,7 @@ from onnxdtd.plan.focus import Asks
 from onnxdtd.plan.target import Function, Target
 from onnxdtd.types import OnProgress
 
+S = TypeVar("S")
 T = TypeVar("T")
 Positions = Literal["absorb", "token"]
 Engine = Literal["numpy", "onnx", "auto"]
@@ -45,16 +46,21 @@ class Ways(Asks, total=False):
 def by_output(targets: Sequence[Target], explain: Callable[[list[Target]], Sequence[T]]) -> list[T]:
     """One result for each target, in their order. explain: those of several targets of one output; of a function of
     the outputs' shapes, for it alone."""
-    groups: dict[Any, list[int]] = {}
-    for i, target in enumerate(targets):
-        key = i if isinstance(target.form, Function) else target.output
-        groups.setdefault(key, []).append(i)
+    keys = [i if isinstance(t.form, Function) else t.output for i, t in enumerate(targets)]
+    return grouped(keys, targets, explain)
+
+
+def grouped(keys: Sequence[Any], things: Sequence[S], make: Callable[[list[S]], Sequence[T]]) -> list[T]:
+    """What `make` makes of all things of one key at once, in the order of the things."""
+    places: dict[Any, list[int]] = {}
+    for i, key in enumerate(keys):
+        places.setdefault(key, []).append(i)
     made = {
         i: one
-        for places in groups.values()
-        for i, one in zip(places, explain([targets[i] for i in places]), strict=True)
+        for alike in places.values()
+        for i, one in zip(alike, make([things[i] for i in alike]), strict=True)
     }
-    return [made[i] for i in range(len(targets))]
+    return [made[i] for i in range(len(things))]
 
 
 def cache_of(stated: CacheDir) -> CacheDir:

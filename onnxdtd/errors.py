@@ -121,6 +121,13 @@ class Faults:
             raise (kinds.pop() if len(kinds) == 1 else UsageError)("\n".join(dict.fromkeys(lines)))
 
 
+def brief(error: BaseException, most: int = 3) -> str:
+    """The first faults of an error in one line, and how many there are besides."""
+    lines = list(dict.fromkeys(str(error).splitlines()))
+    more = [f"and {len(lines) - most} more"] if len(lines) > most else []
+    return "; ".join([*lines[:most], *more])
+
+
 LONGEST = 300
 _TAGS = {"==>", "[ShapeInferenceError]", "[TypeInferenceError]"}
 

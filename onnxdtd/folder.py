@@ -15,6 +15,7 @@ import secrets
 import shutil
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -110,11 +111,17 @@ def kind_of(directory: str | Path) -> str:
         raise InputError(
             f"'{directory}' holds {names}, of results of different kinds: name the folder of one"
         )
-    raise InputError(
-        faults[0]
-        if faults
-        else f"'{directory}' holds no result of onnxdtd: name a folder that a command has left"
-    )
+    if faults:
+        raise InputError(faults[0])
+    raise InputError(f"'{directory}' holds no result of onnxdtd: name {_results_in(Path(directory))}")
+
+
+def _results_in(folder: Path) -> str:
+    """Which folder is meant, where this one holds others, such as one for each target."""
+    with suppress(OSError, IndexError):
+        names = sorted(path.name for path in islice(folder.iterdir(), 1000) if is_result(path))
+        return f"one of those in it, such as '{names[0]}'"
+    return "a folder that a command has left"
 
 
 def plain(value: Any) -> Any:

@@ -12,7 +12,7 @@ from onnxdtd.audit import class_similarity, conservation, gradient_x_input, inpu
 from onnxdtd.audit.finding import Finding, honest
 from onnxdtd.audit.probe import Probe, at_once, few
 from onnxdtd.audit.report import AuditReport
-from onnxdtd.calls import by_output
+from onnxdtd.calls import by_output, grouped
 from onnxdtd.entries import AuditEntry
 from onnxdtd.errors import UsageError
 from onnxdtd.explainer import Explainer
@@ -179,17 +179,22 @@ def with_findings(explainer: Explainer, explanation: Explanation) -> Explanation
 def with_findings_each(
     explainer: Explainer, explanations: Sequence[Explanation], snapshot: Snapshot | None = None
 ) -> list[Explanation]:
-    """The same for explanations of one input and output."""
-    first = explanations[0]
-    if first.only or first.start or first.method in PASSES:
-        return [*explanations]
-    made = quick_each(explainer, explanations, snapshot)
-    return [
-        dataclasses.replace(
-            e, findings=tuple(plain(f.document()) for f in findings), sentence=honest(findings)
-        )
-        for e, findings in zip(explanations, made, strict=True)
-    ]
+    """The same for explanations of one input; those of one output share their walks. snapshot: as of `quick`, where
+    all are of one output."""
+
+    def of_one_output(some: Sequence[Explanation]) -> list[Explanation]:
+        first = some[0]
+        if first.only or first.start or first.method in PASSES:
+            return [*some]
+        made = quick_each(explainer, some, snapshot)
+        return [
+            dataclasses.replace(
+                e, findings=tuple(plain(f.document()) for f in findings), sentence=honest(findings)
+            )
+            for e, findings in zip(some, made, strict=True)
+        ]
+
+    return grouped([e.output for e in explanations], explanations, of_one_output)
 
 
 def check_method(method: str) -> None:

@@ -29,7 +29,7 @@ def annotate(
             "--output", "-o", metavar="FILE.onnx", readable=False, help="The file.", show_default=False
         ),
     ],
-    target: options.Targets = ["top"],  # noqa: B006 (typer reads it, nobody changes it)
+    target: options.Target = ["top"],  # noqa: B006 (typer reads it, nobody changes it)
     method: options.Method = "auto",
     explainer: Any = None,
     preprocess: options.Preprocess = None,

@@ -29,7 +29,7 @@ def audit(
     model: options.Model,
     inputs: options.Inputs,
     output: options.Output = Path("onnxdtd-audit"),
-    target: options.Targets = ["top"],  # noqa: B006 (typer reads it, nobody changes it)
+    target: options.Target = ["top"],  # noqa: B006 (typer reads it, nobody changes it)
     method: options.Method = "auto",
     quick: Annotated[bool, typer.Option("--quick", help="Only the audits that take a few passes.")] = False,
     only: Annotated[

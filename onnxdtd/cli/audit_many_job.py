@@ -15,6 +15,7 @@ from onnxdtd.audit import AuditReport, AuditSet, Rate, run_audit
 from onnxdtd.audit.finding import percent
 from onnxdtd.audit.many import MANIFEST, SCHEMA
 from onnxdtd.cli.fail_on import shares
+from onnxdtd.cli.faults import Fault, Wrong, fault_lines
 from onnxdtd.cli.job import AskedOfMany, ask_many, explainer_for, rows_of
 from onnxdtd.cli.many_job import are_many
 from onnxdtd.cli.progress import Progress
@@ -68,16 +69,16 @@ def audit(
     """Audit every row of every input, write one folder, and tell of it. Raises CheckError if a finding fires at more
     than its share of `fail_on`; PartialError, when all is written, for inputs that could not be audited."""
     asked = ask_many(
-        model, inputs, target, options, preprocess, image, partial(check_folder, output, SCHEMA), check
+        model, inputs, [target], options, preprocess, image, partial(check_folder, output, SCHEMA), check
     )
-    wrong: list[tuple[str, OnnxdtdError]] = []
+    wrong = Wrong([target])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of NumPy
         with Progress(quiet=as_json) as progress:
             reports = _reports(asked, wrong, progress, only, quick, against)
         if not reports:
-            raise wrong[0][1]
-        audits = AuditSet(dict(reports), {name: str(error) for name, error in wrong})
+            raise wrong.error()
+        audits = AuditSet(dict(reports), {fault.input: fault.text for fault in wrong.faults})
         folder = audits.save(output)
     if as_json:
         text = json.dumps({**json.loads((folder / MANIFEST).read_text("utf-8")), "directory": str(folder)})
@@ -106,21 +107,18 @@ def words_of(audits: AuditSet, directory: Path) -> str:
 
 
 def _reports(
-    asked: AskedOfMany, wrong: list[tuple[str, OnnxdtdError]], progress: Progress, only: Sequence[str] | None,
-    quick: bool, rival: str | None,
+    asked: AskedOfMany, wrong: Wrong, progress: Progress, only: Sequence[str] | None, quick: bool, rival: str | None,
 ) -> list[tuple[str, AuditReport]]:  # fmt: skip
     """The audit of each row, by its name; in `wrong` what stands against the others."""
-
-    def faulty(name: str, error: OnnxdtdError) -> None:
-        wrong.append((name, error))
-
     reports = []
-    made = onnxdtd.explain_each(asked.explainer, asked.data.each(faulty), asked.question, faulty=faulty)
+    made = onnxdtd.explain_each(
+        asked.explainer, asked.data.each(wrong.whole), asked.questions[0], faulty=wrong.whole
+    )
     for done, (row, explanation) in enumerate(made, 1):
         try:
             reports.append((row.id, run_audit(asked.explainer, explanation, only, quick=quick, rival=rival)))
         except OnnxdtdError as error:
-            faulty(row.id, error)
+            wrong.whole(row.id, error)
         progress(done, asked.data.count)
     return reports
 
@@ -137,7 +135,7 @@ def _judge(audits: AuditSet, limits: Mapping[str, float], text: str) -> None:
     if audits.faults:
         count = len(audits.faults)
         lines.append(f"{count} of {count + len(audits.reports)} inputs could not be audited:")
-        lines += [f"'{name}': {fault}" for name, fault in audits.faults.items()]
+        lines += fault_lines([Fault(name, fault) for name, fault in audits.faults.items()])
     if lines:
         say(text)
         raise (CheckError if failed else PartialError)("\n".join(lines))

@@ -48,7 +48,7 @@ def batch(
         ),
     ],
     output: options.Output = Path("onnxdtd-batch"),
-    target: options.Targets = ["top"],  # noqa: B006 (typer reads it, nobody changes it)
+    target: options.Target = ["top"],  # noqa: B006 (typer reads it, nobody changes it)
     method: options.Method = "auto",
     settings: options.Settings = None,
     shard_rows: Annotated[int, typer.Option(metavar="N", help="Rows of a Parquet file.")] = 256,

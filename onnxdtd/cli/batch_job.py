@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from onnxdtd.cli.faults import Fault, fault_lines
 from onnxdtd.cli.job import explainer_for
 from onnxdtd.cli.text import message, say
 from onnxdtd.datasets import Store, Tally
@@ -19,6 +20,9 @@ from onnxdtd.datasets.ray import Ray
 from onnxdtd.datasets.record import FAILED
 from onnxdtd.datasets.results import Results
 from onnxdtd.errors import Faults, PartialError, UsageError
+
+KINDS = 10
+"""Kinds of faults that are told at the end; all stand in the file of those that failed."""
 
 
 def explain(
@@ -72,11 +76,9 @@ def explain(
         end = json.dumps({"event": "finished", **_facts(tally), "directory": str(job.folder)})
     if tally.failed:
         say(end)
-        name, reason = next(iter(Results(output).failed.items()))
-        raise PartialError(
-            f"{tally.failed} rows could not be explained, see '{output / FAILED}'; the first is '{name}': "
-            f"{reason.splitlines()[0]}"
-        )
+        wrong = [Fault(name, reason) for name, reason in Results(output).failed.items()]
+        words = f"{tally.failed} rows could not be explained, see '{output / FAILED}':"
+        raise PartialError("\n".join([words, *fault_lines(wrong, KINDS)]))
     return end
 
 

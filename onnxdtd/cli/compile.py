@@ -27,7 +27,7 @@ def compile(
         typer.Option("--output", "-o", metavar="FILE", readable=False, help="The file.", show_default=False),
     ],
     target: Annotated[
-        str,
+        list[str],
         typer.Option(
             "--target",
             "-t",
@@ -36,7 +36,7 @@ def compile(
             "the relevance that starts), or what holds for every sample: a class by index (3) or name, an index "
             "tuple (0,3), slices (1,:,:), a difference (3 - 5), or top.",
         ),
-    ] = "runtime",
+    ] = ["runtime"],  # noqa: B006 (typer reads it, nobody changes it)
     output_name: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="Which output is explained, where the model has several."),
@@ -73,7 +73,7 @@ def compile(
     return compile_job.compile(
         model,
         output,
-        target,
+        options.one(target),
         output_name,
         {
             "method": method,

@@ -50,11 +50,11 @@ def evaluate(
         ),
     ] = "all",
     target: Annotated[
-        str,
+        list[str],
         typer.Option(
             "--target", "-t", metavar="T", help="top, label (as the data say), or one index for all inputs."
         ),
-    ] = "top",
+    ] = ["top"],  # noqa: B006 (typer reads it, nobody changes it)
     limit: Annotated[
         int | None,
         typer.Option(metavar="N", help="Only the first inputs. [default: all]", show_default=False),
@@ -111,9 +111,10 @@ def evaluate(
         model,
         data,
         output,
-        {"methods": methods, "metrics": metrics, "target": target, "limit": limit, "seed": seed, "batch": batch,
-         "workers": workers, "steps": steps, "patch": patch, "fills": fills, "constant": constant, "draws": draws,
-         "masks": masks, "engine": engine, "cache_dir": False if no_cache else None,
+        {"methods": methods, "metrics": metrics, "target": options.one(target), "limit": limit, "seed": seed,
+         "batch": batch, "workers": workers, "steps": steps, "patch": patch, "fills": fills,
+         "constant": constant, "draws": draws, "masks": masks, "engine": engine,
+         "cache_dir": False if no_cache else None,
          "tokenizer": texts.one_of(tokenizer=tokenizer, tokens=tokens), **reading},
         preprocess,
         image,

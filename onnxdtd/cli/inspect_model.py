@@ -18,7 +18,7 @@ SPARE = ("kind", "shape", "op", "domain")  # left out, in this order, where the 
 @grouped
 def inspect(
     model: options.Model,
-    target: options.Targets = ["top"],  # noqa: B006 (typer reads it, nobody changes it)
+    target: options.Target = ["top"],  # noqa: B006 (typer reads it, nobody changes it)
     method: options.Method = "auto",
     explainer: Any = None,
     like: options.Like = None,

@@ -65,24 +65,24 @@ def ask(
 
 @dataclass(frozen=True)
 class AskedOfMany:
-    """What a command on many inputs starts from. question: of each row; as text where only the row says what it
-    means, since branches depend on it."""
+    """What a command on many inputs starts from. questions: of each row; as texts where only the row says what they
+    mean, since branches depend on it."""
 
     explainer: onnxdtd.Explainer
     data: DataSet
-    question: Target | str
+    questions: tuple[Target | str, ...]
 
 
 def ask_many(
     model: Path,
     inputs: Sequence[Path],
-    target: str,
+    targets: Sequence[str],
     options: Mapping[str, Any],
     preprocess: Path | None,
     image: Mapping[str, Any],
     *checks: Callable[[], object],
 ) -> AskedOfMany:
-    """Model, inputs and target, read and checked, the rows not yet; checks: further ones, of the command. All faults
+    """Model, inputs and targets, read and checked, the rows not yet; checks: further ones, of the command. All faults
     at once."""
     faults, data = Faults(), None
     explainer = explainer_for(faults, model, preprocess=preprocess, image=image, inputs=inputs, **options)
@@ -93,11 +93,11 @@ def ask_many(
         if explainer:
             data = rows_of(explainer, inputs)
     decided = explainer if explainer and not explainer.graph.open_conditions else None
-    questions = asked_of(faults, decided, [target])
+    questions = asked_of(faults, decided, targets)
     faults.stop()
     assert explainer is not None  # or there was a fault
     assert data is not None
-    return AskedOfMany(explainer, data, questions[0] if decided else target)
+    return AskedOfMany(explainer, data, questions if decided else (*targets,))
 
 
 def rows_of(explainer: onnxdtd.Explainer, inputs: Sequence[Path]) -> DataSet:

@@ -76,17 +76,17 @@ Like = Annotated[
         help="An input whose branches are taken, where the model has branches that an input decides.",
     ),
 ]
+_TARGET = (
+    "What to explain: a class by index (3) or name, an index tuple (0,3) or slices (1,:,:), an output and index "
+    "(logits:3), box:best, logits[last], 'A - B', 'A - rest', mask:FILE.npy, or top: what the output suggests, "
+    "such as the arg-max."
+)
 Targets = Annotated[
     list[str],
-    typer.Option(
-        "--target",
-        "-t",
-        metavar="T",
-        help="What to explain: a class by index (3) or name, an index tuple (0,3) or slices (1,:,:), an output and "
-        "index (logits:3), box:best, logits[last], 'A - B', 'A - rest', mask:FILE.npy, or top: what the output "
-        "suggests, such as the arg-max. May be repeated where several can be explained.",
-    ),
+    typer.Option("--target", "-t", metavar="T", help=f"{_TARGET} May be repeated: each is explained."),
 ]
+Target = Annotated[list[str], typer.Option("--target", "-t", metavar="T", help=_TARGET)]
+"""Of a command that takes one, see `one`; a list, since of several none may be dropped."""
 
 
 def one(targets: list[str]) -> str:

@@ -66,7 +66,7 @@ def report(
         model,
         inputs or [],
         output,
-        options.one(target),
+        target,
         {"method": method, "settings": settings or (), **explainer},
         preprocess,
         image,

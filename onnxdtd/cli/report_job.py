@@ -9,15 +9,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import onnxdtd
-from onnxdtd.audit import audited, with_findings
+from onnxdtd.audit import audited_each, with_findings_each
+from onnxdtd.cli.faults import Wrong, fault_lines
 from onnxdtd.cli.job import ask, ask_many
 from onnxdtd.cli.many_job import are_many
 from onnxdtd.cli.progress import Progress
 from onnxdtd.cli.run_job import picture_shown
 from onnxdtd.cli.text import message, say, sections
 from onnxdtd.cli.text import page as text_width
-from onnxdtd.errors import Faults, InputError, OnnxdtdError, PartialError, UsageError
+from onnxdtd.each import explain_targets
+from onnxdtd.errors import Faults, InputError, PartialError, UsageError
 from onnxdtd.pages import folder_page
 from onnxdtd.reading import asked as question_of
 from onnxdtd.report import Entry, check_report, save_report
@@ -28,7 +29,7 @@ def report(
     model: Path,
     inputs: Sequence[Path],
     output: Path,
-    target: str,
+    targets: Sequence[str],
     options: Mapping[str, Any],
     preprocess: Path | None,
     image: Mapping[str, Any],
@@ -41,7 +42,7 @@ def report(
     PartialError, when the page of the others is written, for inputs that could not be explained."""
     if model.is_dir():
         return _of_folder(model, [*map(str, inputs), *of_explaining], output, as_json)
-    wrong: list[tuple[str, OnnxdtdError]] = []
+    wrong = Wrong(targets)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of NumPy and matplotlib
         if not inputs and not model.exists():
@@ -50,11 +51,11 @@ def report(
             raise UsageError(f"'{model}' is to be explained, and no INPUT is given")
         else:
             with Progress(quiet=as_json) as progress:
-                arguments = (model, inputs, output, target, options, preprocess, image, audit, progress)
+                arguments = (model, inputs, output, targets, options, preprocess, image, audit, progress)
                 several = are_many(model, inputs, None)
-                entries = [*_many(*arguments, wrong)] if several else [_one(*arguments)]
+                entries = [*(_many(*arguments, wrong) if several else _one(*arguments))]
         if not entries:
-            raise wrong[0][1] if wrong else InputError("there are no inputs")
+            raise wrong.error() if wrong.errors else InputError("there are no inputs")
         path = save_report(entries, output).resolve()
     size = path.stat().st_size
     if as_json:
@@ -62,11 +63,10 @@ def report(
         text = json.dumps({"file": str(path), "size": size, "explanations": len(entries)})
     else:
         text = _told(entries, output, size)
-    if wrong:
+    if wrong.faults:
         say(text)
-        lines = [f"'{name}': {error}" for name, error in wrong]
-        count = len(wrong) + len(entries)
-        raise PartialError("\n".join([f"{len(wrong)} of {count} inputs could not be explained:", *lines]))
+        count = sum(len(e.explanation.target) for e in entries)
+        raise PartialError("\n".join([f"{wrong.count(count)}:", *fault_lines(wrong.faults)]))
     return text
 
 
@@ -98,31 +98,37 @@ def _of_folder(folder: Path, strays: Sequence[str], output: Path, as_json: bool)
 
 
 def _one(
-    model: Path, inputs: Sequence[Path], output: Path, target: str, options: Mapping[str, Any],
+    model: Path, inputs: Sequence[Path], output: Path, targets: Sequence[str], options: Mapping[str, Any],
     preprocess: Path | None, image: Mapping[str, Any], audit: bool, progress: Any,
-) -> Entry:  # fmt: skip
+) -> Iterator[Entry]:  # fmt: skip
+    """Every target of one input."""
     (input,) = inputs
-    asked = ask(model, input, [target], options, preprocess, image, lambda: check_report(output))
-    make = (lambda *a, **k: audited(asked.explainer, *a, **k)) if audit else asked.explainer
-    e = make(asked.x, asked.targets[0], progress=progress)
-    return Entry(e, input.name, picture_shown(asked.prepare, input))
+    asked = ask(model, input, targets, options, preprocess, image, lambda: check_report(output))
+    make = partial(audited_each, asked.explainer) if audit else asked.explainer
+    made = make(asked.x, targets=asked.targets, progress=progress)
+    picture = picture_shown(asked.prepare, input)
+    yield from (Entry(e, _name(input.name, targets, i), picture) for i, e in enumerate(made))
 
 
 def _many(
-    model: Path, inputs: Sequence[Path], output: Path, target: str, options: Mapping[str, Any],
-    preprocess: Path | None, image: Mapping[str, Any], audit: bool, progress: Any,
-    wrong: list[tuple[str, OnnxdtdError]],
+    model: Path, inputs: Sequence[Path], output: Path, targets: Sequence[str], options: Mapping[str, Any],
+    preprocess: Path | None, image: Mapping[str, Any], audit: bool, progress: Any, wrong: Wrong,
 ) -> Iterator[Entry]:  # fmt: skip
-    """Every row of every input; in `wrong` those that cannot be explained."""
-    asked = ask_many(model, inputs, target, options, preprocess, image, partial(check_report, output))
-    stream = asked.data.each(lambda name, error: wrong.append((name, error)))
-    made = onnxdtd.explain_each(
-        asked.explainer, stream, asked.question, faulty=lambda name, error: wrong.append((name, error))
-    )
-    for done, (row, e) in enumerate(made, 1):
+    """Every target of every row of every input; in `wrong` those that cannot be explained."""
+    asked = ask_many(model, inputs, targets, options, preprocess, image, partial(check_report, output))
+    stream = asked.data.each(wrong.whole)
+    made = explain_targets(asked.explainer, stream, asked.questions, faulty=wrong.add)
+    for done, (row, each) in enumerate(made, 1):
         picture = row.picture() if row.picture else None
-        yield Entry(with_findings(asked.explainer, e) if audit else e, row.id, picture)
+        results = with_findings_each(asked.explainer, [*each.values()]) if audit else each.values()
+        for number, e in zip(each, results, strict=True):
+            yield Entry(e, _name(row.id, targets, number), picture)
         progress(done, asked.data.count)
+
+
+def _name(input: str, targets: Sequence[str], number: int) -> str:
+    """What an explanation is called on the page: by its input, and by its target where there are several."""
+    return f"{input}, {targets[number]}" if len(targets) > 1 else input
 
 
 def _told(entries: Sequence[Entry], output: Path, size: int) -> str:

@@ -29,7 +29,7 @@ def roots(
         str, typer.Option(metavar="NAME", help="A linear node, by its name.", show_default=False)
     ],
     neurons: Annotated[int, typer.Option(metavar="N", help="How many of its active neurons to draw.")] = 20,
-    target: options.Targets = ["top"],  # noqa: B006 (typer reads it, nobody changes it)
+    target: options.Target = ["top"],  # noqa: B006 (typer reads it, nobody changes it)
     method: options.Method = "auto",
     sample: Annotated[int, typer.Option(metavar="I", help="Which sample of the input.")] = 0,
     seed: Annotated[int, typer.Option(metavar="I", help="Of the drawing of neurons.")] = 0,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -16,7 +15,9 @@ from onnxdtd.audit import audited_each
 from onnxdtd.cli import many_job
 from onnxdtd.cli.audit_job import check_names
 from onnxdtd.cli.coloured import coloured, shows_colour
+from onnxdtd.cli.faults import named
 from onnxdtd.cli.job import ask
+from onnxdtd.cli.places import places_of
 from onnxdtd.cli.progress import Progress
 from onnxdtd.cli.settings import restriction, restrictions
 from onnxdtd.cli.summary import SHOWN, summary
@@ -62,7 +63,7 @@ def explain(
             sample=sample, keep=keep, only=only, audit=audit, fail_on=fail_on, parquet=parquet, as_json=as_json,
         )  # fmt: skip
     input = [*texts] if texts else inputs[0]
-    folders = [output] if len(targets) == 1 else [output / place for place in _places(targets)]
+    folders = [output] if len(targets) == 1 else [output / place for place in places_of(targets)]
     checks: list[Callable[[], object]] = [partial(check_folder, folder, SCHEMA) for folder in folders]
     checks += [partial(restriction, text) for text in only]
     asked = ask(model, input, targets, options, preprocess, image, *checks)
@@ -78,7 +79,8 @@ def explain(
             if audit
             else explainer(x, targets=asked.targets, **ways)
         )
-    for folder, e in zip(folders, made, strict=True):
+    place = "text" if texts else inputs[0].name
+    for folder, e, target in zip(folders, made, targets, strict=True):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             saved = e.save(folder, picture=shown, extras=partial(many_job.parquet_of, e) if parquet else None)
@@ -92,8 +94,8 @@ def explain(
             text = coloured(e) if shows_colour() else ""
             told = summary(e, folder, written["files"])
             results.append(f"{text}\n\n{told}" if text else told)
-        name = "text" if texts else inputs[0].name
-        fired += many_job.named_findings(fail_on, [f["name"] for f in e.findings if f["fired"]], name)
+        names = [finding["name"] for finding in e.findings if finding["fired"]]
+        fired += many_job.named_findings(fail_on, names, named(place, target if len(targets) > 1 else ""))
     if as_json:
         text = json.dumps(results[0] if len(results) == 1 else {"results": results}, allow_nan=False)
     else:
@@ -136,9 +138,3 @@ def picture_shown(prepare: Preprocess | None, input: Any) -> Any:
     if not isinstance(input, Path):
         return None
     return prepare.picture(input) if prepare and input.suffix.lower() in IMAGE_SUFFIXES else None
-
-
-def _places(targets: Sequence[str]) -> list[str]:
-    """A folder for each of several targets: its number, and what of its text may stand in a name."""
-    words = [re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-").lower()[:40] for text in targets]
-    return ["-".join(filter(None, (str(i), word))) for i, word in enumerate(words, 1)]

@@ -74,7 +74,7 @@ class Passes:
     @cached_property
     def _most(self) -> int:
         """Rows of a pass, however small they are."""
-        return most_rows(self._explainer, self._target)
+        return most_rows(self._explainer, [self._target])
 
     def _in_a_pass(self, arrays: Arrays) -> int:
         """How many rows like this one, by name, share a pass."""

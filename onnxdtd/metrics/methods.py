@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from onnxdtd.errors import OnnxdtdError, UsageError
+from onnxdtd.errors import OnnxdtdError, UsageError, brief
 from onnxdtd.methods.entry import method_name
 from onnxdtd.metrics.case import Settings
 from onnxdtd.metrics.scorer import Scorer
@@ -96,7 +96,7 @@ def allowed(
         except OnnxdtdError as error:
             if not candidate.optional:
                 raise
-            skipped[candidate.name] = str(error).splitlines()[0]
+            skipped[candidate.name] = brief(error)
     if not working:
         raise UsageError(
             "the model allows no method: " + "; ".join(f"{n}: {why}" for n, why in skipped.items())

@@ -24,9 +24,9 @@ def page(folder: Path) -> Page:
     document = read_manifest(folder, SCHEMA)
     results = converted(document["results"], tuple[Mapping[str, Any], ...])
     faults = [
-        f"{f['input']}: {f['fault']}" for f in converted(document["faults"], tuple[Mapping[str, str], ...])
+        f"{_name(f)}: {f['fault']}" for f in converted(document["faults"], tuple[Mapping[str, str], ...])
     ]
-    entries = [Entry(_read(folder, str(line["folder"])), str(line["input"])) for line in results[:MOST]]
+    entries = [Entry(_read(folder, str(line["folder"])), _name(line)) for line in results[:MOST]]
     if not entries:
         raise InputError(f"'{folder}' holds no explanation")
     count = len(results)
@@ -50,6 +50,11 @@ def _all(results: tuple[Mapping[str, Any], ...]) -> Iterator[object]:
     ordered = sorted(results, key=lambda line: -len(str(line.get("fired", "")).split()))
     rows = ([*_cells(line, names)] for line in ordered)
     yield table(("input", "label", "explained", *names, "largest", "fired"), rows, len(results))
+
+
+def _name(line: Mapping[str, Any]) -> str:
+    """An input, with its target where there are several for each."""
+    return f"{line['input']}, {line['asked']}" if line.get("asked") else str(line["input"])
 
 
 def _cells(line: Mapping[str, Any], names: list[str]) -> Iterator[object]:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 SIDE = 240  # pixels of a thumbnail's longer side
 MOST = 60
 ACROSS = 6
-_LINE, _GAP = 30, 28
+_LINE, _GAP, _ROOM = 30, 28, 2600
 
 
 @dataclass(frozen=True)
@@ -71,17 +71,21 @@ def cell(
 
 def sheet(thumbs: Sequence[Thumb], title: str, caption: str = "", across: int | None = None) -> Figure:
     """The cells row by row; across: how many in a row, by default as many as have room."""
-    wide = max(sum(p.shape[1] for p in t.pictures) + 6 for t in thumbs)
+    widths = [_width(t) for t in thumbs]
     text = _LINE * max(len(t.lines) for t in thumbs) + 8
     tall = text + max(p.shape[0] for t in thumbs for p in t.pictures)
-    across = across or max(1, min(ACROSS, len(thumbs), 2600 // (wide + _GAP)))
+    across = across or max(1, min(ACROSS, len(thumbs), _ROOM // (max(widths) + _GAP)))
+    columns = [max(widths[k::across]) for k in range(min(across, len(thumbs)))]
+    starts = [sum(columns[:k]) + k * _GAP for k in range(len(columns))]
     down = -(-len(thumbs) // across)
-    page = Page(max(2 * MARGIN + across * (wide + _GAP), 900), down * (tall + _GAP), title, caption)
+    page = Page(
+        max(2 * MARGIN + sum(columns) + len(columns) * _GAP, 900), down * (tall + _GAP), title, caption
+    )
     for k, cell in enumerate(thumbs):
         row, column = divmod(k, across)
-        left, top = MARGIN + column * (wide + _GAP), row * (tall + _GAP)
+        left, top = MARGIN + starts[column], row * (tall + _GAP)
         for i, (line, colour) in enumerate(zip(cell.lines, (INK, GREY, FAINT), strict=False)):
-            for words in wrapped(line, wide, SMALL, 1):
+            for words in wrapped(line, columns[column], SMALL, 1):
                 page.text(left, top + i * _LINE, words, SMALL, colour)
         for pixels in cell.pictures:
             axes = page.place(left, top + text, pixels.shape[1], pixels.shape[0])
@@ -90,6 +94,24 @@ def sheet(thumbs: Sequence[Thumb], title: str, caption: str = "", across: int | 
             axes.spines[:].set(linewidth=0.5, color=FAINT)
             left += pixels.shape[1] + 6
     return page.figure
+
+
+def beside(groups: Sequence[Sequence[Thumb]]) -> tuple[list[Thumb], int]:
+    """Groups of equal length as cells of which those of a group stand beside one another, and how many cells stand
+    in a row: several groups where they have room. A group of more than ACROSS goes on below, and is filled up with
+    empty cells."""
+    count = len(groups[0])
+    if count > ACROSS:
+        return [cell for group in groups for cell in [*group, *[Thumb((), ())] * (-count % ACROSS)]], ACROSS
+    wide = max(sum(_width(cell) + _GAP for cell in group) for group in groups)
+    return [cell for group in groups for cell in group], count * max(
+        1, min(ACROSS // count, len(groups), _ROOM // wide)
+    )
+
+
+def _width(cell: Thumb) -> int:
+    """Of its pictures; of words alone room to be read."""
+    return sum(picture.shape[1] + 6 for picture in cell.pictures) or (SIDE if cell.lines else 0)
 
 
 def _small(pixels: Array, size: tuple[int, int]) -> npt.NDArray[np.uint8]:

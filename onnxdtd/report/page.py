@@ -94,7 +94,7 @@ def _graph(e: Explanation, entries: int) -> list[Markup]:
         return [tag("p", "This result tells nothing of single nodes: explain with engine numpy, by a method of one "
                          "walk, to see the graph.")]  # fmt: skip
     of = f", summed over {len(e.target)} samples" if len(e.target) > 1 else ""
-    of += ", of the first input" if entries > 1 else ""
+    of += ", of the first explanation" if entries > 1 else ""
     words = (
         f"Relevance starts at the target and goes against the arrows of computation to the inputs{of}. Lines are as "
         "wide as |relevance|, red for, blue against; grey arrows are what no input was given. Choose a box to "

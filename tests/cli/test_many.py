@@ -94,7 +94,7 @@ def test_files_by_json_and_by_sample(cli: Cli, tmp_path: Path) -> None:
     code, out, _ = cli("run", "m.onnx", files[0], "-o", "one", "--json", "--sample", "1")
     assert (code, json.loads(out)["target_value"]) == (0, [8.0])
     code, _, err = cli("run", "m.onnx", "none.npy", "nowhere.npy", "-o", "out")
-    assert (code, err) == (2, "onnxdtd: 'none.npy' is not there\n")
+    assert (code, err) == (2, "onnxdtd: 'none.npy' is not there (so with 'nowhere.npy')\n")
 
 
 def test_rows_of_a_file_for_a_model_of_a_fixed_batch(cli: Cli, tmp_path: Path) -> None:

@@ -45,8 +45,11 @@ def test_each_of_several_targets_has_a_folder(cli: Cli) -> None:
 
 
 def test_a_command_that_takes_one_target_drops_none(cli: Cli) -> None:
-    for command in ("audit", "inspect"):
-        more = [DIGIT] if command == "audit" else []
+    x, file = [DIGIT], ["-o", "c.onnx"]
+    for command, more in {
+        "audit": x, "batch": x, "evaluate": x, "roots": [DIGIT, "--node", "fc1"], "annotate": x + file,
+        "inspect": [], "compile": file,
+    }.items():  # fmt: skip
         code, _, err = cli(command, DIGIT_MODEL, *more, "-t", "3", "-t", "5")
         assert (code, "--target is given 2 times" in err) == (2, True)
 
