@@ -77,7 +77,9 @@ def explain(
     if tally.failed:
         say(end)
         wrong = [Fault(name, reason) for name, reason in Results(output).failed.items()]
-        words = f"{tally.failed} rows could not be explained, see '{output / FAILED}':"
+        words = (
+            f"{tally.failed} row{'s' * (tally.failed > 1)} could not be explained, see '{output / FAILED}':"
+        )
         raise PartialError("\n".join([words, *fault_lines(wrong, KINDS)]))
     return end
 

@@ -92,7 +92,8 @@ def test_failed_rows_are_named_and_tried_again(cli: Cli, net: Path, tmp_path: Pa
     (tmp_path / "rows.csv").write_text("id,a,b,label\nq,1,2,x\nr,1,zwei,y\ns,3,4,x\n")
     code, out, err = cli("batch", net, "rows.csv", "-o", "job")
     assert (code, out.startswith("2 rows explained, 1 failed")) == (6, True)
-    assert "job/failed.jsonl'; the first is '" in err
+    assert "1 row could not be explained, see 'job/failed.jsonl':\n" in err
+    assert "'rows.csv[1]': 'rows.csv', line 3, column 'b': 'zwei' is not a number" in err
     results = onnxdtd.Results(tmp_path / "job")
     assert (results.ids, [*results.failed]) == (["q", "s"], ["r"])
     assert "'zwei' is not a number" in results.failed["r"]

@@ -32,7 +32,7 @@ def test_overlays_and_their_contact_sheet(cli: Cli, tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", x)
     words = ("batch", "image.onnx", "x.npy", "-o", "job", "--target", 0, "--store", "sum")
     code, _, err = cli(*words, "--overlays")
-    assert (code, "1 rows could not be explained" in err) == (6, True)
+    assert (code, "1 row could not be explained" in err) == (6, True)
     results = onnxdtd.Results(tmp_path / "job")
     pictures = {path.name for path in (tmp_path / "job" / "overlays").iterdir()}
     assert pictures == {f"{spelled(name)}.png" for name in results.ids}
