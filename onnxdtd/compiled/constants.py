@@ -38,6 +38,7 @@ from onnxdtd.primitives import (
     unsqueeze,
     where,
 )
+from onnxdtd.primitives.call import renamed
 from onnxdtd.primitives.traced import PREFIX
 from onnxdtd.walk.apart import axes_of_samples
 
@@ -117,7 +118,7 @@ class Constants:
             else:
                 totals[kind] = tracer.tensor(rows if before is None else before + rows)
         columns = concat(*totals.values(), axis=1) if len(totals) > 1 else next(iter(totals.values()))
-        tracer.nodes.append(helper.make_node("Identity", [columns.name], [CONSTANTS], CONSTANTS))
+        tracer.nodes.append(renamed(columns.name, CONSTANTS))
         return helper.make_tensor_value_info(CONSTANTS, TensorProto.FLOAT, (self._symbol, len(totals)))
 
     def _by_channel(self, flow: Any, part: Any, axes: Sequence[int]) -> Amount | None:

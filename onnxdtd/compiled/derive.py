@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 import numpy as np
-from onnx import helper
 
 from onnxdtd.primitives import Tracer
+from onnxdtd.primitives.call import renamed
 from onnxdtd.primitives.stored import SMALL, stored
 from onnxdtd.primitives.traced import PREFIX
 
@@ -42,7 +42,7 @@ def derive(tracer: Tracer, kept: Mapping[Any, Any], weights: Mapping[Any, Any], 
         derived = change(tracer.constant(own))
         if derived.name == label:  # the tracer knew its value at once and keeps it under this name
             continue
-        tracer.nodes.append(helper.make_node("Identity", [derived.name], [label], f"{label}_derived"))
+        tracer.nodes.append(renamed(derived.name, label, f"{label}_derived"))
         del tracer.constants[label]
     # What makes constants stands before the walk that reads them.
     tracer.nodes = [*tracer.nodes[walked:], *tracer.nodes[:walked]]

@@ -11,17 +11,15 @@ import math
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-import onnx
-from onnx import helper
 
-from onnxdtd.model.node import reads
 from onnxdtd.primitives import Tracer
+from onnxdtd.primitives.call import Call
 from onnxdtd.primitives.traced import QUOTIENT
 
 LARGE = 1 << 14  # Elements in a sample: from there on a denominator is worth a node.
 
 
-def walk_last(tracer: Tracer, nodes: Sequence[onnx.NodeProto], seeds: Iterable[str]) -> list[onnx.NodeProto]:
+def walk_last(tracer: Tracer, nodes: Sequence[Call], seeds: Iterable[str]) -> list[Call]:
     """The nodes that do not depend on the seeds, then the others; each in the order they had.
 
     A denominator is handed over by a Reshape to its own shape, which costs nothing, since onnxruntime appends to the
@@ -29,22 +27,22 @@ def walk_last(tracer: Tracer, nodes: Sequence[onnx.NodeProto], seeds: Iterable[s
     """
     arrived, before, after = {*seeds}, [], []
     for node in nodes:
-        if not arrived.isdisjoint(reads(node)):
-            arrived.update(node.output)
+        if not (arrived.isdisjoint(node.inputs) and arrived.isdisjoint(node.captured)):
+            arrived.update(node.outputs)
             after.append(node)
         else:
             before.append(node)
     made: set[str] = set()
     for node in before:
-        made.update(node.output)
-    handed: dict[str, onnx.NodeProto] = {}
+        made.update(node.outputs)
+    handed: dict[str, Call] = {}
     for node in after:
-        if node.op_type == QUOTIENT and node.input[1] in made and _size(tracer, node.input[1]) >= LARGE:
-            value = node.input[1]
+        if node.op_type == QUOTIENT and node.inputs[1] in made and _size(tracer, node.inputs[1]) >= LARGE:
+            value = node.inputs[1]
             same = tracer.constant(np.zeros(len(tracer.shapes[value]), np.int64)).name
             label = f"{value}_late"
-            handed[value] = helper.make_node("Reshape", [value, same], [label], label)
-            node.input[1] = label
+            handed[value] = Call("Reshape", [value, same], [label], label)
+            node.inputs[1] = label
     return [*before, *handed.values(), *after]
 
 

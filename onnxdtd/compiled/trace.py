@@ -33,6 +33,7 @@ from onnxdtd.plan.plan import Plan, needed
 from onnxdtd.plan.step import Step
 from onnxdtd.primitives import Traced, Tracer, at_hand
 from onnxdtd.primitives.body import alive
+from onnxdtd.primitives.call import renamed
 from onnxdtd.primitives.traced import PREFIX
 from onnxdtd.types import Dimension
 from onnxdtd.walk.backward import walk
@@ -93,7 +94,7 @@ def compile_plan(
     derive(tracer, kept, seen, weights)
     relevance = {name: f"relevance/{name}" for name in arrived}
     for name, r in arrived.items():
-        tracer.nodes.append(helper.make_node("Identity", [r.name], [relevance[name]], relevance[name]))
+        tracer.nodes.append(renamed(r.name, relevance[name]))
         kind = helper.np_dtype_to_tensor_dtype(r.dtype)
         shape = values[name].shape
         model.graph.output.append(helper.make_tensor_value_info(relevance[name], kind, shape))
@@ -106,7 +107,8 @@ def compile_plan(
         model.graph.output.append(books.write(tracer))
     begins = [traced.name for traced in seed.values()]
     nodes, used = alive(walk_last(tracer, tracer.nodes, begins), ends)
-    model.graph.node.extend(nodes)
+    for node in nodes:
+        node.write(model.graph)
     model.graph.input.extend(helper.make_value_info(traced.name, traced.type_proto) for traced in asked)
     stored = {name: a for name, a in tracer.constants.items() if name in used} | dict(graph.constants)
     target_name = target_input.name if target_input is not None else ""

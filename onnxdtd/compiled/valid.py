@@ -13,6 +13,7 @@ from onnxdtd.errors import UsageError
 from onnxdtd.model.canonise.condition import said
 from onnxdtd.model.graph import Graph, sort_nodes
 from onnxdtd.primitives import Tracer
+from onnxdtd.primitives.call import renamed
 from onnxdtd.primitives.traced import PREFIX
 
 VALID = f"{PREFIX}valid"
@@ -30,7 +31,7 @@ def valid(graph: Graph, tracer: Tracer) -> onnx.ValueInfoProto:
         )
         departures = tracer.emit("Add", departures, count, shape=())
     whole = tracer.emit("Equal", departures, np.asarray(0, np.int64), shape=())
-    tracer.nodes.append(helper.make_node("Identity", [whole.name], [VALID], VALID))
+    tracer.nodes.append(renamed(whole.name, VALID))
     return helper.make_tensor_value_info(VALID, TensorProto.BOOL, ())
 
 

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import onnx
 from onnx import helper
 
+from onnxdtd.primitives.call import Call, renamed
 from onnxdtd.primitives.traced import Traced, Tracer
 from onnxdtd.types import Dimension
 
@@ -55,13 +56,13 @@ class Body(Tracer):
         self, inputs: Sequence[Traced], results: Sequence[Any]
     ) -> tuple[onnx.GraphProto, tuple[Traced, ...]]:
         """The finished graph and its outputs, which a graph must make itself, each under a name of its own."""
-        own = {name for node in self.nodes for name in node.output}
+        own = {name for node in self.nodes for name in node.outputs}
         outputs: list[Traced] = []
         for number, result in enumerate(results):
             value = result if isinstance(result, Traced) else self.constant(result)
             if value.name not in own:
                 label = f"{self.prefix}out_{number}"
-                self.nodes.append(helper.make_node("Identity", [value.name], [label], label))
+                self.nodes.append(renamed(value.name, label))
                 value = self.value(label, value.dtype, value.shape)
             own.discard(value.name)
             outputs.append(value)
@@ -69,23 +70,26 @@ class Body(Tracer):
             [helper.make_value_info(v.name, v.type_proto) for v in ends] for ends in (inputs, outputs)
         )
         nodes, _ = alive(self.nodes, [value.name for value in outputs])
-        return helper.make_graph(nodes, self.prefix.rstrip("/"), begin, end), tuple(outputs)
+        graph = helper.make_graph([], self.prefix.rstrip("/"), begin, end)
+        for node in nodes:
+            node.write(graph)
+        return graph, tuple(outputs)
 
 
-def alive(nodes: Sequence[onnx.NodeProto], outputs: Iterable[str]) -> tuple[list[onnx.NodeProto], set[str]]:
+def alive(nodes: Sequence[Call], outputs: Iterable[str]) -> tuple[list[Call], set[str]]:
     """The nodes that the outputs need, and every value that they or their bodies read."""
     used, kept = set(outputs), []
     for node in reversed(nodes):
-        if not used.isdisjoint(node.output):
+        if not used.isdisjoint(node.outputs):
             kept.append(node)
-            used.update(node.input)
-            used.update(_captured(node))
+            used.update(node.inputs, node.captured)
     return kept[::-1], used
 
 
-def _captured(node: onnx.NodeProto) -> Iterator[str]:
-    for attribute in node.attribute:
-        for inner in attribute.g.node:
-            yield from inner.input
-            yield from _captured(inner)
-        yield from (value.name for value in attribute.g.output)
+def captures(graph: onnx.GraphProto) -> Iterator[str]:
+    """The values that a body and those inside it read, of the graphs around it or their own."""
+    for node in graph.node:
+        yield from node.input
+        for attribute in node.attribute:
+            yield from captures(attribute.g)
+    yield from (value.name for value in graph.output)

@@ -10,11 +10,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from onnx import helper
+import onnx
 
 from onnxdtd.errors import UnsupportedError
 from onnxdtd.primitives.arithmetic import cast_like
-from onnxdtd.primitives.body import Body
+from onnxdtd.primitives.body import Body, captures
+from onnxdtd.primitives.call import Call
 from onnxdtd.primitives.seam import Array, at_hand
 from onnxdtd.primitives.shaping import reduce_sum, slice_axes, unsqueeze
 from onnxdtd.primitives.sides import greater
@@ -140,5 +141,7 @@ def _put(tracer: Tracer, op: str, inputs: Sequence[Traced], types: Any, **attrib
     """A node with bodies, of which inference knows less than they say."""
     label = f"{tracer.prefix}{op}_{len(tracer.nodes)}"
     names = [f"{label}_{i}" for i in range(len(types))]
-    node = helper.make_node(op, [x.name for x in inputs], names, name=label, **attributes)
-    return tracer.put(node, types)
+    bodies = [graph for graph in attributes.values() if isinstance(graph, onnx.GraphProto)]
+    captured = tuple(dict.fromkeys(name for graph in bodies for name in captures(graph)))
+    ordered = dict(sorted(attributes.items()))
+    return tracer.put(Call(op, [x.name for x in inputs], names, label, ordered, captured), types)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import onnx
 from onnx import helper, numpy_helper, shape_inference
 
+from onnxdtd.primitives.call import Call
 from onnxdtd.types import Dimension
 
 ELEMENTWISE = {"Abs", "Add", "Clip", "Div", "Erf", "Exp", "HardSigmoid", "Max", "Min", "Mul", "Neg", "Relu", "Sqrt",
@@ -19,10 +20,9 @@ ELEMENTWISE = {"Abs", "Add", "Clip", "Div", "Erf", "Exp", "HardSigmoid", "Max", 
 Shape = tuple[Dimension, ...]
 Type = tuple[np.dtype[Any], Sequence[Dimension] | None]
 """dtype and shape; None where not even the rank is known."""
-Attributes = Mapping[str, Any]
 
 
-def shape_of(op: str, shapes: Sequence[Shape], attributes: Attributes) -> Shape | None:
+def shape_of(op: str, shapes: Sequence[Shape], attributes: Mapping[str, Any]) -> Shape | None:
     """The shape of the one output, from those of the inputs that are there; None where inference has to say it. The
     output is of the type that all inputs have."""
     if op in ELEMENTWISE:
@@ -57,18 +57,19 @@ def _product(one: Shape, other: Shape) -> Shape | None:
 
 
 def infer(
-    node: onnx.NodeProto,
+    node: Call,
     types: Mapping[str, onnx.TypeProto],
     constants: Mapping[str, npt.NDArray[Any]],
     opset: int,
 ) -> list[Type]:
     """The types of all outputs, as onnx infers them. types: of the inputs; constants: those inputs that may say how
     large an output is."""
+    proto = node.write(onnx.GraphProto())
     schema = onnx.defs.get_schema(node.op_type, opset)
     data = {name: numpy_helper.from_array(array, name) for name, array in constants.items()}
     opsets = [helper.make_opsetid("", opset)]
-    inferred = shape_inference.infer_node_outputs(schema, node, {**types}, data, None, opsets)
-    return [_described(inferred[name].tensor_type) for name in node.output]
+    inferred = shape_inference.infer_node_outputs(schema, proto, {**types}, data, None, opsets)
+    return [_described(inferred[name].tensor_type) for name in node.outputs]
 
 
 def _described(tensor: Any) -> Type:

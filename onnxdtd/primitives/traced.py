@@ -18,7 +18,8 @@ import onnx
 from onnx import TensorProto, helper
 
 from onnxdtd.errors import UnsupportedError
-from onnxdtd.primitives.inferred import Attributes, Type, infer, shape_of
+from onnxdtd.primitives.call import Call
+from onnxdtd.primitives.inferred import Type, infer, shape_of
 from onnxdtd.primitives.stored import Fingerprints, stored
 from onnxdtd.types import Dimension
 
@@ -37,7 +38,7 @@ class Tracer:
     """
 
     opset: int
-    nodes: list[onnx.NodeProto] = field(default_factory=list)
+    nodes: list[Call] = field(default_factory=list)
     shapes: dict[str, tuple[Dimension, ...]] = field(default_factory=dict)
     constants: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
     prefix: str = PREFIX
@@ -110,10 +111,8 @@ class Tracer:
         if made is None:
             label = f"{self.prefix}{op}_{len(self.nodes)}"
             outputs = [label, *(f"{label}_{i}" for i in range(1, len(shapes)))]
-            node = onnx.NodeProto(op_type=op, input=names, output=outputs, name=label)
-            for name, value in attributes.items():
-                node.attribute.append(helper.make_attribute(name, value))
-            inferred = self._infer(node, operands, attributes, spelled)
+            node = Call(op, names, outputs, label, attributes)
+            inferred = self._infer(node, operands, spelled)
             types = [(t[0], t[1] if s is None else s) for t, s in zip(inferred, shapes, strict=True)]
             self._by_content[key] = made = self.put(node, types)
             if op == "Expand" and names[0] in self.constants:
@@ -121,11 +120,11 @@ class Tracer:
         return made
 
     def put(
-        self, node: onnx.NodeProto, types: Sequence[tuple[np.dtype[Any], Sequence[Dimension] | None]]
+        self, node: Call, types: Sequence[tuple[np.dtype[Any], Sequence[Dimension] | None]]
     ) -> tuple[Traced, ...]:
         """Add a node whose outputs have these dtypes and shapes."""
         made = []
-        for name, (dtype, shape) in zip(node.output, types, strict=True):
+        for name, (dtype, shape) in zip(node.outputs, types, strict=True):
             if shape is None:
                 raise UnsupportedError(
                     f"{node.op_type} cannot be compiled: the rank of its result is not known before run time; "
@@ -155,18 +154,16 @@ class Tracer:
                 return (x, other) if one is None else (one, y)
         return inputs
 
-    def _infer(
-        self, node: onnx.NodeProto, operands: Sequence[Traced | None], attributes: Attributes, spelled: str
-    ) -> list[Type]:
+    def _infer(self, node: Call, operands: Sequence[Traced | None], spelled: str) -> list[Type]:
         """The types of what a node makes. spelled: its attributes."""
         tensors = [t for t in operands if t is not None]
         first, *others = [t.dtype for t in tensors]
-        shape = shape_of(node.op_type, [t.shape for t in tensors], attributes)
+        shape = shape_of(node.op_type, [t.shape for t in tensors], node.attributes)
         if shape is not None and all(dtype == first for dtype in others):
             return [(first, shape)]
         small = {t.name for t in tensors if t.name in self.constants and self.constants[t.name].size <= SIZES}
         forms = [None if t is None else t.name if t.name in small else (t.dtype, t.shape) for t in operands]
-        key = (node.op_type, spelled, len(node.output), *forms)
+        key = (node.op_type, spelled, len(node.outputs), *forms)
         types: list[Type] | None = self._types.get(key)
         if types is None:
             arrays = {name: self.constants[name] for name in small}

@@ -44,7 +44,7 @@ def test_what_a_body_captures_is_alive_and_stands_before_it() -> None:
     factor, late, unread = x * 2.0, seed * 3.0, x * 5.0
     _, (y,) = scan(lambda _, s: ((), (s[0] * factor + late,)), (), (x,))
     nodes, used = alive(order.walk_last(tracer, tracer.nodes, "seed"), [y.name])
-    names = [node.output[0] for node in nodes]
+    names = [node.outputs[0] for node in nodes]
     assert unread.name not in used
     assert {factor.name, late.name, "x", "seed"} <= used
     assert names.index(factor.name) < names.index(late.name) < names.index(y.name) == len(nodes) - 1

@@ -26,6 +26,7 @@ from onnxdtd.primitives import (
 )
 from onnxdtd.walk.forward import run_session, start_session
 from tests.support.model_text import normal
+from tests.support.written import written
 
 CPU = ["CPUExecutionProvider"]
 LENGTHS = [0, 1, 2, 13]
@@ -39,7 +40,7 @@ def traced(function: Function, **shapes: tuple[int | str, ...]) -> Callable[[dic
     results = function(*inputs)
     outputs = [helper.make_value_info(y.name, y.type_proto) for y in results]
     infos = [helper.make_value_info(x.name, x.type_proto) for x in inputs]
-    graph = helper.make_graph(tracer.nodes, "control", infos, outputs)
+    graph = helper.make_graph(written(tracer), "control", infos, outputs)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     session = start_session(model, tracer.constants, CPU)
 
@@ -204,7 +205,7 @@ def test_only_the_branch_that_is_taken_is_computed() -> None:
     (y,) = cond(greater(slice_axes(x, starts=[0, 0], ends=[1, 1], axes=[0, 1], steps=[1, 1]), 0.0),
                 lambda v: (matmul(v, v),), lambda v: (v,), x)  # fmt: skip
     assert "MatMul" not in [node.op_type for node in tracer.nodes]
-    (branch,) = [node for node in tracer.nodes if node.op_type == "If"]
+    (branch,) = [node for node in written(tracer) if node.op_type == "If"]
     bodies = {a.name: [n.op_type for n in a.g.node] for a in branch.attribute}
     assert bodies == {"then_branch": ["MatMul"], "else_branch": ["Identity"]}
     assert y.shape == (4, 4)
@@ -237,5 +238,5 @@ def test_names_differ_in_all_graphs() -> None:
     _, (y,) = scan(row, (), (x,))
     info = [helper.make_value_info(v.name, v.type_proto) for v in (x, y)]
     constants = [onnx.numpy_helper.from_array(a, name) for name, a in tracer.constants.items()]
-    graph = helper.make_graph(tracer.nodes, "names", info[:1], info[1:], constants)
+    graph = helper.make_graph(written(tracer), "names", info[:1], info[1:], constants)
     onnx.checker.check_model(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), True)

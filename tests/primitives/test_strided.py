@@ -8,6 +8,7 @@ import pytest
 from onnx import helper, numpy_helper
 
 from onnxdtd.primitives import Tracer, conv_transpose, convolution, strided
+from tests.support.written import written
 
 LAYERS = {
     # channels out, in; image; kernel, strides, pads, dilations, group; how often it is transposed
@@ -45,7 +46,7 @@ def test_the_adjoint_is_the_same_however_it_is_written(name: str, monkeypatch: p
     assert made.shape == ("N", *x.shape[1:])
     assert [node.op_type for node in tracer.nodes].count("ConvTranspose") == transposed
     graph = helper.make_graph(
-        tracer.nodes, "adjoint", [helper.make_tensor_value_info("r", 1, arriving.shape)],
+        written(tracer), "adjoint", [helper.make_tensor_value_info("r", 1, arriving.shape)],
         [helper.make_tensor_value_info(made.name, 1, made.shape)],
         [numpy_helper.from_array(array, label) for label, array in tracer.constants.items()],
     )  # fmt: skip

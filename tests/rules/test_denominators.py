@@ -22,6 +22,7 @@ from onnxdtd.rules.maps import Boosted, identity, negative, ones, positive, squa
 from onnxdtd.rules.terms import Group, Term, TermRule
 from tests.rules.test_rules import VARIANTS, prepare, w
 from tests.support.single_op import Example, X, model_of, site_of
+from tests.support.written import written
 
 CONV = Example("Conv", (X((1, 3, 5, 4)), w(4, 3, 3, 2), w(4)), {"pads": [1, 0, 1, 1]}, note="2d")
 
@@ -194,7 +195,7 @@ def test_signs_are_told_without_comparing(dtype: Any) -> None:
     }  # fmt: skip
     kind = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
     graph = onnx.helper.make_graph(
-        tracer.nodes, "signs", [onnx.helper.make_tensor_value_info("z", kind, x.shape)],
+        written(tracer), "signs", [onnx.helper.make_tensor_value_info("z", kind, x.shape)],
         [onnx.helper.make_tensor_value_info(t.name, kind, x.shape) for t in made.values()],
         [numpy_helper.from_array(a, n) for n, a in tracer.constants.items()],
     )  # fmt: skip
@@ -223,7 +224,7 @@ def test_the_side_of_a_bound_is_told_without_comparing(dtype: Any, bound: float)
     made = [beyond(z, bound, sign=sign) for sign in (1, -1)]
     kind = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
     graph = onnx.helper.make_graph(
-        tracer.nodes, "sides", [onnx.helper.make_tensor_value_info("z", kind, x.shape)],
+        written(tracer), "sides", [onnx.helper.make_tensor_value_info("z", kind, x.shape)],
         [onnx.helper.make_tensor_value_info(t.name, kind, x.shape) for t in made],
         [numpy_helper.from_array(a, n) for n, a in tracer.constants.items()],
     )  # fmt: skip
