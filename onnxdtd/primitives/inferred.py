@@ -38,7 +38,7 @@ def shape_of(op: str, shapes: Sequence[Shape], attributes: Mapping[str, Any]) ->
 def broadcast(shapes: Sequence[Shape]) -> Shape | None:
     """What these shapes broadcast to; None where two sizes differ and neither is 1."""
     longest = max(shapes, key=len)
-    if all(shape == longest or not shape for shape in shapes):
+    if shapes.count(longest) + shapes.count(()) >= len(shapes):
         return longest
     sizes: list[Dimension] = []
     for axis in range(-len(longest), 0):

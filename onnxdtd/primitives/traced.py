@@ -110,7 +110,7 @@ class Tracer:
         made: tuple[Traced, ...] | None = self._by_content.get(key)
         if made is None:
             label = f"{self.prefix}{op}_{len(self.nodes)}"
-            outputs = [label, *(f"{label}_{i}" for i in range(1, len(shapes)))]
+            outputs = [label, *[f"{label}_{i}" for i in range(1, len(shapes))]]
             node = Call(op, names, outputs, label, attributes)
             inferred = self._infer(node, operands, spelled)
             types = [(t[0], t[1] if s is None else s) for t, s in zip(inferred, shapes, strict=True)]
@@ -159,7 +159,7 @@ class Tracer:
         tensors = [t for t in operands if t is not None]
         first, *others = [t.dtype for t in tensors]
         shape = shape_of(node.op_type, [t.shape for t in tensors], node.attributes)
-        if shape is not None and all(dtype == first for dtype in others):
+        if shape is not None and others.count(first) == len(others):
             return [(first, shape)]
         small = {t.name for t in tensors if t.name in self.constants and self.constants[t.name].size <= SIZES}
         forms = [None if t is None else t.name if t.name in small else (t.dtype, t.shape) for t in operands]

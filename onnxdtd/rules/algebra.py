@@ -70,12 +70,16 @@ class Kinds:
         first = bases[0]
         if self.e * first.i == self.i * first.e:
             return (self.e / first.e,)
-        if len(bases) < 2:
-            return None
-        matrix = np.array([[other.e for other in bases[:2]], [other.i for other in bases[:2]]])
-        if np.linalg.det(matrix) == 0:
-            return None
-        return tuple(float(f) for f in np.linalg.solve(matrix, [self.e, self.i]))
+        return None if len(bases) < 2 else _factors(self, first, bases[1])
+
+
+@lru_cache
+def _factors(kind: Kinds, one: Kinds, other: Kinds) -> tuple[float, ...] | None:
+    """Those of two sums, None where they are multiples of each other."""
+    matrix = np.array([[one.e, other.e], [one.i, other.i]])
+    if np.linalg.det(matrix) == 0:
+        return None
+    return tuple(float(f) for f in np.linalg.solve(matrix, [kind.e, kind.i]))
 
 
 PLAIN = Kinds(1.0, 1.0, 1.0, 1.0)
