@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from onnxdtd.primitives import Tracer
-from onnxdtd.primitives.call import Call
+from onnxdtd.primitives.call import Call, reshaped
 from onnxdtd.primitives.traced import QUOTIENT
 
 LARGE = 1 << 14  # Elements in a sample: from there on a denominator is worth a node.
@@ -41,7 +41,7 @@ def walk_last(tracer: Tracer, nodes: Sequence[Call], seeds: Iterable[str]) -> li
             value = node.inputs[1]
             same = tracer.constant(np.zeros(len(tracer.shapes[value]), np.int64)).name
             label = f"{value}_late"
-            handed[value] = Call("Reshape", [value, same], [label], label)
+            handed[value] = reshaped(value, same, label)
             node.inputs[1] = label
     return [*before, *handed.values(), *after]
 

@@ -34,3 +34,8 @@ class Call:
 def renamed(value: str, name: str, node: str = "") -> Call:
     """A value under another name. node: of the node, the same name if it has no other."""
     return Call("Identity", [value], [name], node or name)
+
+
+def reshaped(value: str, shape: str, name: str) -> Call:
+    """A value under another name, in the shape that a second value holds."""
+    return Call("Reshape", [value, shape], [name], name)
