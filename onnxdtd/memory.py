@@ -54,6 +54,11 @@ def limited(size: int | None) -> Iterator[None]:
         _limit.reset(token)
 
 
+def no_room_for_threads(error: BaseException) -> bool:
+    """Whether the system starts no more threads, for want of memory or of numbers: Python has no class for that."""
+    return isinstance(error, RuntimeError) and "can't start new thread" in str(error)
+
+
 def fits(shape: Iterable[int], itemsize: int = 1) -> bool:
     """Whether an array may be made."""
     return math.prod(shape) * itemsize <= limit()

@@ -36,6 +36,13 @@ MOST_PASSES = 100_000
 KINDS: dict[str, type] = {"int": Integral, "float": Real, "bool": bool, "str": str}
 
 
+def checked_seed(seed: Any) -> int:
+    """A seed of random numbers, of the size that scikit-learn takes too. Raises UsageError for anything else."""
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**32:
+        raise UsageError(f"seed is a whole number from 0 to {2**32 - 1}, not {seed!r}")
+    return int(seed)
+
+
 def graph_of(model: Model) -> Graph:
     """The graph as the file has it, or the one that is given. Raises ModelError."""
     return model if isinstance(model, Graph) else load(model)

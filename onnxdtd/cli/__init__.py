@@ -39,6 +39,7 @@ from onnxdtd.cli import (
 from onnxdtd.cli.stopping import INTERRUPTED, bounded, signals
 from onnxdtd.cli.text import message, say
 from onnxdtd.errors import OnnxdtdError, UsageError, one_line
+from onnxdtd.memory import no_room_for_threads
 from onnxdtd.version import __version__
 
 # The base of all usage errors that Typer raises, of which it makes only this subclass public.
@@ -134,6 +135,9 @@ def _ended(error: BaseException, words: Sequence[str]) -> int:
         return 2
     if isinstance(error, MemoryError):
         message("there is not enough memory for this: take a smaller input or model")
+        return 2
+    if no_room_for_threads(error):
+        message("the system starts no more threads: give it more memory, or run fewer things at a time")
         return 2
     if isinstance(error, RecursionError):
         message("something in the model or the input is nested too deep to be read")

@@ -21,7 +21,7 @@ from onnxdtd.methods import METHODS
 from onnxdtd.passes import PASSES
 from onnxdtd.plan.forests import read_by_trees
 from onnxdtd.runs.progress import Ticker
-from onnxdtd.settings import Model
+from onnxdtd.settings import Model, checked_seed
 from onnxdtd.shortcuts import explainer_of
 from onnxdtd.types import Array, Inputs, OnProgress
 
@@ -64,7 +64,7 @@ def compare(
     named, questions = choose(methods, options), [front.loaded.question(target) for target in targets]
     if not questions:
         raise UsageError("no target is given: leave `targets` out for the predicted class")
-    case = Case.of(front, x, sample, background, superpixels, layout, seed, questions)
+    case = Case.of(front, x, sample, background, superpixels, layout, checked_seed(seed), questions)
     _all_possible(case, [m for m, was_named in named.items() if was_named], options or {})
     forward = forward_timing(case.front.graph, case.feeds, front.providers)
     cells: dict[tuple[int, str], Cell] = {}

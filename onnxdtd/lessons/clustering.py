@@ -20,6 +20,7 @@ from onnxdtd.lessons.features import features
 from onnxdtd.lessons.groups import Group
 from onnxdtd.lessons.library import sklearn, umap
 from onnxdtd.lessons.spectral import Spectrum, flattened, outlying, spectral
+from onnxdtd.settings import checked_seed
 from onnxdtd.types import Array
 
 LEAST = 8
@@ -57,7 +58,7 @@ def cluster(
     results = results if isinstance(results, Results) else Results(results)
     _check(by, {"side": side, "neighbours": neighbours, "most": most, "most_rows": most_rows, "count": count})
     columns = relevance_columns(results, inputs)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(checked_seed(seed))
     members = _members(results, by, classes)
     left_out = {
         f"class {name}": f"it has {len(rows)} rows, and clusters take {LEAST}"

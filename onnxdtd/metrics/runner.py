@@ -29,11 +29,11 @@ from onnxdtd.metrics.work import Work
 from onnxdtd.passes import Explainer
 from onnxdtd.plan.target import Target
 from onnxdtd.registry import METRICS
-from onnxdtd.settings import Model
+from onnxdtd.settings import Model, checked_seed
 from onnxdtd.shortcuts import explainer_of
 from onnxdtd.types import OnProgress
 from onnxdtd.version import __version__
-from onnxdtd.workers import Reader, checked, outcomes
+from onnxdtd.workers import Reader, at_least_one, checked, outcomes
 
 LABEL = "label"
 
@@ -74,8 +74,7 @@ def evaluate(
     that was named.
     """
     hands = checked(workers)
-    if not (isinstance(batch, int) and batch >= 1 and isinstance(seed, int) and seed >= 0):
-        raise UsageError(f"batch is at least 1 and seed at least 0, not {batch!r} and {seed!r}")
+    seed, batch = checked_seed(seed), at_least_one("batch", batch)
     if preprocess is not None and input_range is None:
         input_range = preprocess.input_range
     base = explainer_of(model, "gradient", engine=engine, providers=providers, input_range=input_range)

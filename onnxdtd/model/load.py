@@ -35,6 +35,7 @@ from onnxdtd.types import Array
 _LFS = b"version https://git-lfs.github.com/spec"
 _ORT = b"ORTM"
 """What onnxruntime's own format has at byte 4."""
+_LAST_VERSION = 2**31 - 1  # of an operator set: onnx holds it in 32 bits
 
 
 def load(source: str | os.PathLike[str] | bytes | ModelProto) -> Graph:
@@ -141,6 +142,11 @@ def _require_text(model: ModelProto) -> None:
 def _opsets(model: ModelProto) -> dict[str, int]:
     """Version by domain; `ai.onnx` is the default domain ''."""
     opsets: dict[str, int] = {}
+    for entry in chain(model.opset_import, *(function.opset_import for function in model.functions)):
+        if not 0 <= entry.version <= _LAST_VERSION:
+            raise ModelError(
+                f"{entry.version} is no version of the operator set '{entry.domain or 'ai.onnx'}'"
+            )
     for entry in model.opset_import:
         domain = "" if entry.domain == "ai.onnx" else entry.domain
         if opsets.setdefault(domain, entry.version) != entry.version:

@@ -19,6 +19,7 @@ from onnxdtd.errors import UnsupportedError, UsageError
 from onnxdtd.explainer import Explainer
 from onnxdtd.plan.step import Step, everywhere
 from onnxdtd.rules.terms import TermRule
+from onnxdtd.settings import checked_seed
 from onnxdtd.theory.directions import connected, directions, unit_vectors, weights
 from onnxdtd.theory.line import Scope
 from onnxdtd.theory.regions import regions
@@ -71,7 +72,7 @@ def find_roots(
     shapes = [scene.shape(value) for value in (*values, step.node.output)]
     arriving = scene.relevance[node][0]
     active = [tuple(map(int, index)) for index in np.argwhere(arriving != 0)]
-    chosen = _chosen(neurons, active, arriving.shape, seed)
+    chosen = _chosen(neurons, active, arriving.shape, checked_seed(seed))
     finder = _Finder(scene, step, rule)
     size = sum(int(np.prod(shape)) for shape in shapes)
     batch = max(1, BATCH_BYTES // (8 * 6 * size))

@@ -16,6 +16,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import numpy as np
 
 from onnxdtd.errors import UsageError
+from onnxdtd.memory import no_room_for_threads
 from onnxdtd.workers.hand import Hand, handed, threads_of
 
 MOST = 10_000
@@ -83,11 +84,20 @@ class _Several(Generic[T]):
         self._ended: queue.SimpleQueue[tuple[T, Any] | BaseException] = queue.SimpleQueue()
 
     def outcomes(self, tasks: Iterable[T]) -> Iterator[tuple[T, Any]]:
-        threads = [threading.Thread(target=self._serve, args=(hand,), daemon=True) for hand in self._hands]
-        for thread in threads:
-            thread.start()
+        threads: list[threading.Thread] = []
         left, out = iter(tasks), 0
         try:
+            for hand in self._hands:
+                thread = threading.Thread(target=self._serve, args=(hand,), daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError as error:
+                    if not no_room_for_threads(error):
+                        raise
+                    raise UsageError(
+                        f"the system starts {len(threads)} of {len(self._hands)} workers, not more: take fewer"
+                    ) from None
+                threads.append(thread)
             while True:
                 while out < (IN_HAND + 1) * len(threads) and (task := next(left, None)) is not None:
                     self._tasks.put(task)

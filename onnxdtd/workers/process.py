@@ -6,7 +6,6 @@ import os
 import pickle
 import queue
 import signal
-import sys
 import threading
 import traceback
 import warnings
@@ -14,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from functools import partial
-from typing import Any
+from typing import Any, BinaryIO
 
 import onnxdtd.passes  # noqa: F401 (methods of many passes, which `auto` may choose)
 from onnxdtd.errors import OnnxdtdError, UsageError, one_line
@@ -29,7 +28,8 @@ def main() -> None:
     parent = os.getppid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; who handed out the tasks decides
     warnings.simplefilter("ignore")  # of NumPy and matplotlib; results have their own
-    answers = os.fdopen(os.dup(1), "wb")
+    # Streams of its own: at its end Python locks stdin, which a thread may still be reading.
+    handed, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what anybody prints is no answer
 
     def answer(kind: str, content: Any) -> None:
@@ -38,30 +38,30 @@ def main() -> None:
 
     try:
         try:
-            work, memory = pickle.load(sys.stdin.buffer)
+            work, memory = pickle.load(handed)
         except EOFError:
             raise
         except Exception as error:  # whatever a module raises that this process does not have
             answer("raised", UsageError(_foreign(error)))
-            while sys.stdin.buffer.read(1 << 16):  # so that nobody writes to a closed pipe
+            while handed.read(1 << 16):  # so that nobody writes to a closed pipe
                 pass
             return
         work.orphaned = lambda: os.getppid() != parent
         with limited(memory):
-            for kind, content in _answers(work, _tasks()):
+            for kind, content in _answers(work, _tasks(handed)):
                 answer(kind, content)
     except (EOFError, BrokenPipeError):
         return
 
 
-def _tasks() -> queue.SimpleQueue[Any]:
+def _tasks(handed: BinaryIO) -> queue.SimpleQueue[Any]:
     """The tasks as they come in, then END; so that who hands them out never waits for this process."""
     tasks: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
     def read() -> None:
         try:
             while True:
-                tasks.put(pickle.load(sys.stdin.buffer))
+                tasks.put(pickle.load(handed))
         except Exception as error:
             tasks.put(END if isinstance(error, (EOFError, pickle.UnpicklingError)) else error)
 

@@ -158,6 +158,14 @@ def test_what_cannot_be_clustered_is_named(job: onnxdtd.Results, tmp_path: Path)
         onnxdtd.cluster(mixed)
 
 
+@pytest.mark.parametrize("seed", [-1, 2**32, "1", True])
+def test_a_seed_that_is_none(job: onnxdtd.Results, seed: Any) -> None:
+    with pytest.raises(
+        onnxdtd.UsageError, match=f"seed is a whole number from 0 to 4294967295, not {seed!r}"
+    ):
+        onnxdtd.cluster(job, seed=seed)
+
+
 def test_a_missing_library_is_named(job: onnxdtd.Results, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sklearn.cluster", None)
     with pytest.raises(onnxdtd.UsageError, match=r'scikit-learn: pip install "onnxdtd\[cluster\]"'):

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from types import ModuleType
@@ -123,6 +124,22 @@ def test_what_other_processes_cannot_have(monkeypatch: pytest.MonkeyPatch) -> No
         evaluate(linear(WEIGHTS), TABLE, workers=0)
     with pytest.raises(UsageError, match="workers are at most 10,000, not 2,147,483,648"):
         evaluate(linear(WEIGHTS), TABLE, workers=2**31)
+
+
+def test_workers_that_the_system_has_no_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The third thread is refused: the two before it end, and a line says what mends it."""
+    start, started = threading.Thread.start, list[threading.Thread]()
+
+    def limited(thread: threading.Thread) -> None:
+        if len(started) == 2:
+            raise RuntimeError("can't start new thread")
+        started.append(thread)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", limited)
+    with pytest.raises(UsageError, match="the system starts 2 of 5 workers, not more: take fewer"):
+        evaluate(linear(WEIGHTS), TABLE, metrics="sparseness", workers=5)
+    assert not any(thread.is_alive() for thread in started)
 
 
 def test_labels_are_numbers_or_names_of_classes_wherever_they_stand(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from onnxdtd.errors import ModelError
 from onnxdtd.model import shapes
 from onnxdtd.model.load import load
 from tests.support.model_text import graph, model, refuses, run
@@ -127,6 +128,20 @@ FUNCTION = """
 model (float[2] x) => (float[2] y) {{ h = local.f(x) y = local.f(h) }}
 <domain: "local", opset_import: ["" : {opset}, "local" : 1]> f (a) => (b) {{ {body} }}
 """
+
+
+@pytest.mark.parametrize("version", [-1, 2**31, 2**40])
+@pytest.mark.parametrize("domain", ["", "ai.onnx.ml", "local"])
+def test_a_version_that_no_operator_set_has(domain, version):
+    proto = onnx.parser.parse_model(FUNCTION.format(opset=17, body="b = Neg(a)"))
+    for imports in (proto.opset_import, proto.functions[0].opset_import):
+        del imports[:]
+        imports.extend([helper.make_opsetid("", 17), helper.make_opsetid("local", 1)])
+    proto.functions[0].opset_import.append(helper.make_opsetid(domain, version))
+    with pytest.raises(
+        ModelError, match=f"{version} is no version of the operator set '{domain or 'ai.onnx'}'"
+    ):
+        load(proto)
 
 
 @pytest.mark.parametrize("opset", [13, 17])
