@@ -57,18 +57,33 @@ def planned(graph: Graph) -> Plan:
     return plan
 
 
+def calls_of_each_step(model: onnx.ModelProto) -> Any:
+    """Per node, those of loading, canonising, planning and compiling."""
+    load_calls, graph = calls(lambda: load(model))
+    canonise_calls, graph = calls(lambda: canonise(graph))
+    plan_calls, plan = calls(lambda: planned(graph))
+    compile_calls, _ = calls(lambda: compile_plan(plan))
+    return np.array([load_calls, canonise_calls, plan_calls, compile_calls]) / len(model.graph.node)
+
+
 @pytest.mark.parametrize("pattern", PATTERNS)
 def test_each_step_is_linear_in_the_nodes(pattern: str) -> None:
-    by_length = []
-    for length in (SHORT, LONG):
-        model = long_graph(pattern, length)
-        nodes = len(model.graph.node)
-        load_calls, graph = calls(lambda model=model: load(model))
-        canonise_calls, graph = calls(lambda graph=graph: canonise(graph))
-        plan_calls, plan = calls(lambda graph=graph: planned(graph))
-        compile_calls, _ = calls(lambda plan=plan: compile_plan(plan))
-        by_length.append(np.array([load_calls, canonise_calls, plan_calls, compile_calls]) / nodes)
-    assert (by_length[1] <= PER_NODE * by_length[0]).all(), by_length
+    short, long = (calls_of_each_step(long_graph(pattern, length)) for length in (SHORT, LONG))
+    assert (long <= PER_NODE * short).all(), (short, long)
+
+
+def growing(steps: int) -> onnx.ModelProto:
+    """A value that gets a column more at each step, made of all columns before it, as a cache of keys does."""
+    c = Chain()
+    for width in range(4, 4 + steps):
+        c.h = c("Concat", c.h, c("Relu", c("MatMul", c.h, c.weights(width, 1))), axis=1)
+    c.h = c("MatMul", c.h, c.weights(4 + steps, 4))
+    return c.model("N", 4)
+
+
+def test_what_is_concatenated_again_and_again_is_linear_too() -> None:
+    short, long = (calls_of_each_step(growing(length // 3)) for length in (SHORT, LONG))
+    assert (long <= PER_NODE * short).all(), (short, long)
 
 
 def many_ends(moves: int) -> onnx.ModelProto:
