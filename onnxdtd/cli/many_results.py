@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,42 +38,62 @@ class Results:
         self._relevance: list[dict[str, Any]] = []
         self._thumbs: list[list[Thumb]] = []
         self._most = max(MOST // len(targets), 1)
+        self._left_out = False
         self._columns: list[dict[tuple[str, ...], list[Array]]] = [{} for _ in targets]
         self._inputs: set[str] = set()
         self._method, self._warned = "", 0
 
     def add(self, folder: Path, row: Row, each: Mapping[int, Explanation]) -> None:
-        """Write the results of one input, by the number of their target, and keep what the pages of all need."""
+        """Write the results of a row, by the number of their target, and keep what the pages of all need."""
+        label = "" if row.label is None else row.label
         shown = row.picture() if row.picture else None
-        name = self._places(row.id)
+        self.keep(folder, row.id, self._places(row.id), each, shown, label=label)
+
+    def keep(
+        self, folder: Path, name: str, place: str, each: Mapping[int, Explanation], shown: Any, *,
+        label: int | str = "", extras: Callable[[Explanation, Path], object] | None = None,
+    ) -> None:  # fmt: skip
+        """The same of an input of any number of samples. place: its folder. shown: the picture of the first sample.
+        extras: writes further files of each explanation."""
         for number, e in each.items():
-            place = "/".join(filter(None, (name, self._folders[number])))
-            (folder / place).parent.mkdir(parents=True, exist_ok=True)
-            e.save(folder / place, picture=shown)
+            inside = "/".join(filter(None, (place, self._folders[number])))
+            (folder / inside).parent.mkdir(parents=True, exist_ok=True)
+            e.save(folder / inside, picture=shown, extras=partial(extras, e) if extras else None)
             asked = {"asked": self._targets[number]} if self._several else {}
-            label = "" if row.label is None else row.label
-            self.lines.append(summary_line(e, 0, {"input": row.id, **asked, "folder": place, "label": label}))
-            self._relevance += relevance_lines(e, {"input": row.id, **asked})
+            rows = [{"row": i} for i in range(len(e.target))] if len(e.target) > 1 else [{}]
+            more = {"folder": inside, "label": label}
+            self.lines += [
+                summary_line(e, i, {"input": name, **asked, **r, **more}) for i, r in enumerate(rows)
+            ]
+            first = {"input": name, **asked}
+            lines = relevance_lines(e) if len(rows) > 1 else relevance_lines(e, first)
+            self._relevance += [{**first, **line} for line in lines]
             if names := tuple(column_names(e)):
-                rows = [r.reshape(1, -1) for r in e.relevance.values()]
-                self._columns[number].setdefault(names, []).append(np.concatenate(rows, axis=1))
+                columns = [r.reshape(len(rows), -1) for r in e.relevance.values()]
+                self._columns[number].setdefault(names, []).append(np.concatenate(columns, axis=1))
             self._method = e.method
             self._warned += bool(e.warnings)
         if each:
-            self._inputs.add(row.id)
-        if len(self._thumbs) < self._most:
-            self._thumbs += self._cells(row.id, each, shown)
+            self._inputs.add(name)
+        for sample in range(max((len(e.target) for e in each.values()), default=0)):
+            self._left_out = len(self._thumbs) == self._most
+            if not self._left_out:
+                self._thumbs += self._cells(name, each, shown if sample == 0 else None, sample)
 
-    def _cells(self, name: str, each: Mapping[int, Explanation], shown: Any) -> list[list[Thumb]]:
-        """The cells of one input, if any target has a picture: the first shows the input, too."""
+    def _cells(
+        self, name: str, each: Mapping[int, Explanation], shown: Any, sample: int
+    ) -> list[list[Thumb]]:
+        """The cells of a sample, if any target has a picture: the first shows and names the input, too."""
         cells = list[Thumb]()
         for number, text in enumerate(self._targets):
             e = each.get(number)
-            cell = None if e is None or column_names(e) else thumb(e, name, 0, shown)
+            which = f"{name}[{sample}]" if e is not None and len(e.target) > 1 else name
+            cell = None if e is None or column_names(e) else thumb(e, which, sample, shown)
             if cell is None:
-                cell = Thumb((name, f"{text}: {'not explained' if e is None else 'no picture'}"), ())
+                cell = Thumb((which, f"{text}: {'not explained' if e is None else 'no picture'}"), ())
             elif any(earlier.pictures for earlier in cells):
-                cell = Thumb(cell.lines, cell.pictures[-1:])
+                _, words, *fired = cell.lines
+                cell = Thumb((*words.rsplit(", ", 1), *fired), cell.pictures[-1:])
             cells.append(cell)
         return [cells] if any(cell.pictures for cell in cells) else []
 
@@ -86,12 +107,8 @@ class Results:
         for number, columns in enumerate(self._columns):
             self._rank(folder, number, columns)
         if self._thumbs:
-            words = f"{len(self._inputs)} inputs{self._times}  ·  {self._method}"
-            more = (
-                f"the first {self._most} are shown"
-                if len(self._inputs) > len(self._thumbs) == self._most
-                else ""
-            )
+            words = f"{self._count}{self._times}  ·  {self._method}"
+            more = f"the first {self._most} are shown" if self._left_out else ""
             cells, across = beside(self._thumbs)
             sheet(cells, words, more, across).savefig(folder / "contact.png", dpi=DPI)
         return {"results": plain(self.lines), "faults": [fault.document() for fault in wrong]}
@@ -102,7 +119,7 @@ class Results:
         name = "-".join(filter(None, ("columns", self._folders[number])))
         for names, rows in [*columns.items()][:1]:
             if len(rows) > 1 and np.isfinite(rows).all():
-                words = f"{len(self._inputs)} inputs{of}  ·  {self._method}"
+                words = f"{self._count}{of}  ·  {self._method}"
                 ranking(np.concatenate(rows), names, words).savefig(folder / f"{name}.png", dpi=DPI)
 
     def told(self, output: Path, saved: Path, wrong: Sequence[Fault]) -> str:
@@ -128,6 +145,10 @@ class Results:
         return "\n\n".join(
             [table(head, rows, screen()), sections([fact for fact in facts if fact[1]], page())]
         )
+
+    @property
+    def _count(self) -> str:
+        return f"{len(self._inputs)} input{'s' * (len(self._inputs) != 1)}"
 
     @property
     def _times(self) -> str:

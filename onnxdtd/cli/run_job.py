@@ -17,14 +17,15 @@ from onnxdtd.cli.audit_job import check_names
 from onnxdtd.cli.coloured import coloured, shows_colour
 from onnxdtd.cli.faults import named
 from onnxdtd.cli.job import ask
+from onnxdtd.cli.many_results import Results
 from onnxdtd.cli.places import places_of
 from onnxdtd.cli.progress import Progress
 from onnxdtd.cli.settings import restriction, restrictions
 from onnxdtd.cli.summary import SHOWN, summary
-from onnxdtd.cli.text import message, say
+from onnxdtd.cli.text import message, page, say, sections
 from onnxdtd.errors import CheckError, InputError, UsageError
 from onnxdtd.explanation import Explanation
-from onnxdtd.folder import MANIFEST, check_folder, plain
+from onnxdtd.folder import MANIFEST, check_folder, plain, write_folder
 from onnxdtd.inputs import IMAGE_SUFFIXES, Preprocess
 from onnxdtd.records import SCHEMA
 
@@ -48,8 +49,8 @@ def explain(
     as_json: bool,
 ) -> str:
     """Explain one input or many, write the folder, and tell of it: a summary, or one JSON object. Of several targets
-    each has a folder of its own in `output`, and the JSON object lists them as `results`. Raises CheckError if a
-    finding of `fail_on` fired, when all is written."""
+    each has a folder of its own in `output`, beside pages of all, and the JSON object lists them as `results`. Raises
+    CheckError if a finding of `fail_on` fired, when all is written."""
     if fail_on and not audit:
         raise UsageError("--fail-on looks at what the audit finds: leave --no-audit out")
     if any(":" in name for name in fail_on):
@@ -63,9 +64,11 @@ def explain(
             sample=sample, keep=keep, only=only, audit=audit, fail_on=fail_on, parquet=parquet, as_json=as_json,
         )  # fmt: skip
     input = [*texts] if texts else inputs[0]
-    folders = [output] if len(targets) == 1 else [output / place for place in places_of(targets)]
-    checks: list[Callable[[], object]] = [partial(check_folder, folder, SCHEMA) for folder in folders]
-    checks += [partial(restriction, text) for text in only]
+    several = len(targets) > 1
+    checks: list[Callable[[], object]] = [
+        partial(check_folder, output, many_job.SCHEMA if several else SCHEMA),
+        *(partial(restriction, text) for text in only),
+    ]
     asked = ask(model, input, targets, options, preprocess, image, *checks)
     explainer, shown = asked.explainer, picture_shown(asked.prepare, input)
     x = asked.x if sample is None else _chosen(asked.x, sample)
@@ -79,27 +82,38 @@ def explain(
             if audit
             else explainer(x, targets=asked.targets, **ways)
         )
-    place = "text" if texts else inputs[0].name
-    for folder, e, target in zip(folders, made, targets, strict=True):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            saved = e.save(folder, picture=shown, extras=partial(many_job.parquet_of, e) if parquet else None)
-        written = json.loads((folder / MANIFEST).read_text("utf-8"))
+    name = "text" if texts else inputs[0].name
+    extras = many_job.parquet_of if parquet else None
+
+    def fill(folder: Path) -> dict[str, Any]:
+        pages = Results([name], targets, as_json)
+        pages.keep(folder, name, "", dict(enumerate(made)), shown, extras=extras)
+        return pages.finish(folder, [], parquet)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if several:
+            saved = write_folder(output, many_job.SCHEMA, fill)
+        else:
+            saved = made[0].save(output, picture=shown, extras=partial(extras, made[0]) if extras else None)
+    for place, e, target in zip(places_of(targets) if several else [""], made, targets, strict=True):
+        written = json.loads((saved / place / MANIFEST).read_text("utf-8"))
         for warning in unfitting(e):
             message(f"warning: {warning}")
         if as_json:
             message("\n".join(f"warning: {text}" for text in e.warnings))
-            results.append({**written, "prediction": prediction(e), "directory": str(saved)})
+            results.append({**written, "prediction": prediction(e), "directory": str(saved / place)})
         else:
             text = coloured(e) if shows_colour() else ""
-            told = summary(e, folder, written["files"])
+            told = summary(e, output / place, written["files"])
             results.append(f"{text}\n\n{told}" if text else told)
         names = [finding["name"] for finding in e.findings if finding["fired"]]
-        fired += many_job.named_findings(fail_on, names, named(place, target if len(targets) > 1 else ""))
+        fired += many_job.named_findings(fail_on, names, named(name, target if several else ""))
     if as_json:
-        text = json.dumps(results[0] if len(results) == 1 else {"results": results}, allow_nan=False)
+        all_results = {"results": results, "directory": str(saved)}
+        text = json.dumps(all_results if several else results[0], allow_nan=False)
     else:
-        text = "\n\n".join(results)
+        text = "\n\n".join([*results, *([_of_all(output)] if several else [])])
     if fired:
         say(text)
         raise CheckError("\n".join(fired))
@@ -131,6 +145,12 @@ def _chosen(x: Mapping[str, Any], text: str) -> dict[str, Any]:
     return {
         name: array[places] if np.ndim(array) and len(array) == count else array for name, array in x.items()
     }
+
+
+def _of_all(output: Path) -> str:
+    """Which pages of all targets are written."""
+    files = ", ".join(sorted(path.name for path in output.iterdir() if path.is_file()))
+    return sections([("written", [f"{output}: {files}, and a folder for each target"])], page())
 
 
 def picture_shown(prepare: Preprocess | None, input: Any) -> Any:

@@ -26,7 +26,8 @@ def page(folder: Path) -> Page:
     faults = [
         f"{_name(f)}: {f['fault']}" for f in converted(document["faults"], tuple[Mapping[str, str], ...])
     ]
-    entries = [Entry(_read(folder, str(line["folder"])), _name(line)) for line in results[:MOST]]
+    names = {str(line["folder"]): _name(line) for line in results[:MOST]}  # of several samples one folder
+    entries = [Entry(_read(folder, place), name) for place, name in names.items()]
     if not entries:
         raise InputError(f"'{folder}' holds no explanation")
     count = len(results)
@@ -38,9 +39,7 @@ def page(folder: Path) -> Page:
         above(entries[0].explanation),
         f"{count} explanations",
         [Section("all", "All inputs", [*_all(results)], "all"), *missing, *explained(entries)],
-        f"The first {len(entries)} of {count} explanations are shown in full."
-        if count > len(entries)
-        else "",
+        f"The first {MOST} of {count} explanations are shown in full." if count > MOST else "",
     )
 
 

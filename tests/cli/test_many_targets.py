@@ -144,9 +144,29 @@ def test_a_page_of_several_inputs_and_targets(cli: Cli, tmp_path: Path) -> None:
     assert [name for name in ("a.npy, 0: the", "b.npy, 0: the", "b.npy, 2: the") if name not in page] == []
     code, out, _ = cli("report", "t.onnx", files[0], "-t", "0", "-t", "1", "-o", "one.html", "--json")
     assert (code, json.loads(out)["explanations"]) == (0, 2)
-    assert cli("run", "t.onnx", files[0], "-t", "0", "-t", "1", "-o", "one", "--no-audit")[0] == 0
-    code, _, err = cli("report", "one")
-    assert (code, "name one of those in it, such as '1-0'" in err) == (2, True)
+
+
+def test_one_input_has_pages_of_all_its_targets(cli: Cli, tmp_path: Path) -> None:
+    dense(tmp_path / "m.onnx")  # y = (x_0 + x_1 + 1, ...)
+    x = array(tmp_path / "x.npy", [[1, 2], [3, 4]])
+    ways = ["-t", "0", "-t", "top", "-m", "epsilon_plus", "-o", "out/one"]
+    code, out, _ = cli("run", "m.onnx", x, *ways)
+    assert (code, "and a folder for each target" in " ".join(out.split())) == (0, True)
+    table = lines(tmp_path / "out" / "one" / "summary.csv")
+    assert [(line["asked"], line["row"], line["folder"], float(line["logit"])) for line in table] == [
+        ("0", "0", "1-0", 4), ("0", "1", "1-0", 8), ("top", "0", "2-top", 4), ("top", "1", "2-top", 8),
+    ]  # fmt: skip
+    rows = lines(tmp_path / "out" / "one" / "relevance.csv")
+    assert [(row["asked"], row["row"], round(float(row["[1]"]), 4)) for row in rows[:2]] == [
+        ("0", "0", 2),
+        ("0", "1", 4),
+    ]
+    code, out, _ = cli("report", "out/one", "-o", "one.html", "--json")
+    assert (code, json.loads(out)["title"]) == (0, "4 explanations")
+    code, _, err = cli("report", "out")
+    assert (code, "name one of those in it, such as 'one'" in err) == (2, True)
+    code, _, _ = cli("run", "m.onnx", x, "-o", "out/one", "--no-audit")
+    assert (code, (tmp_path / "out" / "one" / "1-0").exists()) == (0, False)
 
 
 def test_a_fault_that_inputs_share_is_told_once_in_full(cli: Cli, tmp_path: Path) -> None:
