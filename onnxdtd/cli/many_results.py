@@ -105,8 +105,8 @@ class Results:
             write_parquet(folder / "summary.parquet", self.lines)
         if self._relevance:
             write_csv(folder / "relevance.csv", self._relevance)
-        for number, columns in enumerate(self._columns):
-            self._rank(folder, number, columns)
+        for number, tables in enumerate(self._columns):
+            self._rank(folder, number, tables)
         if self._thumbs:
             words = f"{self._count}{self._times}  ·  {self._method}"
             more = f"the first {self._most} are shown" if self._left_out else ""
@@ -114,11 +114,11 @@ class Results:
             sheet(cells, words, more, across).savefig(folder / "contact.png", dpi=DPI)
         return {"results": plain(self.lines), "faults": [fault.document() for fault in wrong]}
 
-    def _rank(self, folder: Path, number: int, columns: Mapping[tuple[str, ...], list[Array]]) -> None:
+    def _rank(self, folder: Path, number: int, tables: Mapping[tuple[str, ...], list[Array]]) -> None:
         """The columns of a table by their mean |relevance| for a target."""
         of = f", {self._targets[number]}" if self._several else ""
         name = "-".join(filter(None, ("columns", self._folders[number])))
-        for names, rows in [*columns.items()][:1]:
+        for names, rows in [*tables.items()][:1]:
             if len(rows) > 1 and np.isfinite(rows).all():
                 words = f"{self._count}{of}  ·  {self._method}"
                 ranking(np.concatenate(rows), names, words).savefig(folder / f"{name}.png", dpi=DPI)
