@@ -119,9 +119,10 @@ class Results:
         of = f", {self._targets[number]}" if self._several else ""
         name = "-".join(filter(None, ("columns", self._folders[number])))
         for names, rows in [*tables.items()][:1]:
-            if len(rows) > 1 and np.isfinite(rows).all():
+            whole = np.concatenate(rows)
+            if len(whole) > 1 and np.isfinite(whole).all():
                 words = f"{self._count}{of}  ·  {self._method}"
-                ranking(np.concatenate(rows), names, words).savefig(folder / f"{name}.png", dpi=DPI)
+                ranking(whole, names, words).savefig(folder / f"{name}.png", dpi=DPI)
 
     def told(self, output: Path, saved: Path, wrong: Sequence[Fault]) -> str:
         """A table of the first, or one JSON object."""

@@ -161,6 +161,8 @@ def test_one_input_has_pages_of_all_its_targets(cli: Cli, tmp_path: Path) -> Non
         ("0", "0", 2),
         ("0", "1", 4),
     ]
+    pictures = sorted(path.name for path in (tmp_path / "out" / "one").glob("*.png"))
+    assert pictures == ["columns-1-0.png", "columns-2-top.png"]
     code, out, _ = cli("report", "out/one", "-o", "one.html", "--json")
     assert (code, json.loads(out)["title"]) == (0, "4 explanations")
     code, _, err = cli("report", "out")
