@@ -90,12 +90,14 @@ def start_session(
     threads: int = 0,
     sizes: Mapping[str, int] | None = None,
     packs: bool = False,
+    arena: bool = True,
 ) -> ort.InferenceSession:
     """A session on `model`, whose initializers are `constants` (added here, large ones by reference).
 
     spin: onnxruntime's idle threads wait busily for its next node, which takes cores from NumPy afterwards.
     threads: 0 for as many as `THREADS` says, else one per core. sizes: of symbolic dimensions, where they are known.
-    packs: weights of matrix products are held a second time, in the order in which they are multiplied.
+    packs: weights of matrix products are held a second time, in the order in which they are multiplied. arena: the
+    session keeps what memory it ever had, for its next run; else activations that a walk has passed make room for it.
 
     Large constants are read where they lie, so they stand in memory once. Raises ModelError where onnxruntime
     refuses.
@@ -104,6 +106,7 @@ def start_session(
     options.enable_mem_pattern = (
         False  # a second run would hold one large block beside the pieces of the first
     )
+    options.enable_cpu_mem_arena = arena
     options.add_session_config_entry("session.disable_prepacking", str(int(not packs)))
     if not spin:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
@@ -159,7 +162,13 @@ class Forward:
         bare = self._graph.to_proto(self._outputs, constants=False)
         guard(bare.graph, self._constants, self._graph.max_steps)
         return start_session(
-            bare, self._constants, self._providers, self._optimise, spin=False, threads=self._threads
+            bare,
+            self._constants,
+            self._providers,
+            self._optimise,
+            spin=False,
+            threads=self._threads,
+            arena=False,
         )
 
     @property
