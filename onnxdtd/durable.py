@@ -25,7 +25,7 @@ LOCK = ".lock"
 APPEND = os.O_WRONLY | os.O_APPEND
 """To add to a file's end."""
 KEPT = "what is done is kept, and the same command goes on from there"
-_UNFINISHED = re.compile(r"\..+\.(\d+)-[0-9a-f]{8}")
+_UNFINISHED = re.compile(r"\..+\.(\d{1,10})-[0-9a-f]{8}")
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from onnxdtd.printing import is_whole
 from onnxdtd.types import Array, Arrays
 
 
@@ -72,7 +73,7 @@ def tables(kept: Arrays, sample: int, count: int, length: int) -> KeptTables:
 
 def _in_order(name: str) -> list[tuple[int, str]]:
     """By the numbers in a name, so that layer 10 comes behind layer 2."""
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
+    return [(int(part), "") if is_whole(part) else (-1, part) for part in re.split(r"(\d+)", name)]
 
 
 def _of_sample(r: Array, sample: int, count: int, length: int) -> Array | None:

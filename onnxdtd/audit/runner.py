@@ -21,6 +21,7 @@ from onnxdtd.folder import plain
 from onnxdtd.plan.focus import Asks
 from onnxdtd.plan.plan import Plan
 from onnxdtd.plan.target import Function, Target
+from onnxdtd.printing import is_whole
 from onnxdtd.registry import AUDITS, METHODS, PASSES
 from onnxdtd.runs.progress import Ticker
 from onnxdtd.settings import passes_entry
@@ -83,7 +84,7 @@ def _index(rival: int | str | None, explanation: Explanation, probe: Probe) -> i
         return None
     labels, count = list(explanation.labels or ()), seeds.classes(probe)
     index = labels.index(rival) if rival in labels else rival
-    if isinstance(index, str) and index.isdecimal():
+    if isinstance(index, str) and is_whole(index):
         index = int(index)
     if isinstance(index, str) or not 0 <= index < count:
         raise UsageError(

@@ -25,6 +25,7 @@ from onnxdtd.inputs import Row
 from onnxdtd.inputs.files import ARCHIVE, ARRAYS, TABLES
 from onnxdtd.inputs.parts import part_of
 from onnxdtd.model.load import load
+from onnxdtd.printing import is_whole
 from onnxdtd.runs.batches import fixed_batch
 from onnxdtd.sheets import summary_line, write_parquet
 
@@ -124,7 +125,7 @@ def named_findings(fail_on: Sequence[str], fired: Sequence[str], place: str) -> 
 def rows_named(text: str) -> range:
     """The rows of `3` or `0:10`. Raises UsageError."""
     first, colon, last = text.partition(":")
-    ends = [int(part) if part.strip().isdecimal() else None for part in (first, last)]
+    ends = [int(part) if is_whole(part.strip()) else None for part in (first, last)]
     if (ends[0] is None and (first.strip() or not colon)) or (ends[1] is None and last.strip()):
         raise UsageError(
             f"--sample {text}: give the number of a row, counted from 0, or some of them as in 0:10"

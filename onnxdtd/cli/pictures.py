@@ -15,6 +15,7 @@ from onnxdtd.inputs.members import members
 from onnxdtd.inputs.preprocess import metadata_fields, read_fields
 from onnxdtd.inputs.presets import fields_of
 from onnxdtd.model.graph import Graph
+from onnxdtd.printing import is_whole
 
 NAMES = ("labels", "features")
 """Options that stand beside those of pictures, and name classes and columns."""
@@ -75,7 +76,7 @@ def _may_be_pictures(path: Path) -> bool:
 
 def _size(name: str, text: str) -> int | tuple[int, int]:
     parts = text.replace("x", ",").split(",")
-    if len(parts) > 2 or not all(part.strip().isdecimal() for part in parts):
+    if len(parts) > 2 or not all(is_whole(part.strip()) for part in parts):
         raise InputError(f"--{name} {text}: give one number, or height and width as in 224,320")
     sizes = [int(part) for part in parts]
     return sizes[0] if len(sizes) == 1 else (sizes[0], sizes[1])

@@ -12,6 +12,7 @@ from typing import Any
 import onnxdtd
 from onnxdtd.errors import Faults, UsageError
 from onnxdtd.plan.focus import CHANNELS
+from onnxdtd.printing import is_whole
 
 WORDS = {bool: "true or false", int: "a whole number", float: "a number"}
 
@@ -86,7 +87,7 @@ def restriction(text: str) -> tuple[str, int, list[int]]:
     value, _, rest = text.rpartition("=")
     channels, at, axis = rest.partition("@")
     parts = [part.strip() for part in channels.split(",")]
-    if not value or not all(map(str.isdecimal, parts)) or (at and not axis.removeprefix("-").isdecimal()):
+    if not value or not all(map(is_whole, parts)) or (at and not is_whole(axis.removeprefix("-"))):
         raise UsageError(
             f"--only {text}: give a value and channels, such as conv5=3,17, or conv5=3,17@-1 on the last axis"
         )

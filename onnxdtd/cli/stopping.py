@@ -6,6 +6,7 @@ import functools
 import math
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -22,6 +23,8 @@ INTERRUPTED = 130
 TERMINATED = 143
 _PATIENCE = 3
 """Signals until no further tidying up is waited for."""
+_AGAIN = 1.0
+"""Seconds from one ring of the clock to the next."""
 
 Timeout = Annotated[
     float | None,
@@ -86,22 +89,30 @@ class TimeIsOver(BaseException):
 
 @contextmanager
 def _clock(seconds: float) -> Iterator[None]:
-    """Raise TimeIsOver after so many seconds, where the system has such a clock."""
+    """Raise TimeIsOver after so many seconds, where the system has such a clock; and again, since it is lost where
+    Python ignores exceptions, in a callback say."""
     main = threading.current_thread() is threading.main_thread()
     if math.isinf(seconds) or not main or not hasattr(signal, "setitimer"):
         yield
         return
 
     def ring(_number: int, _frame: Any) -> None:
-        raise TimeIsOver
+        if sys.exc_info()[0] is not TimeIsOver:  # else what runs is being tidied up
+            raise TimeIsOver
 
-    before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    def ignored(lost: Any) -> None:
+        if lost.exc_type is not TimeIsOver:
+            hook(lost)
+
+    before, hook = signal.signal(signal.SIGALRM, ring), sys.unraisablehook
+    sys.unraisablehook = ignored
+    signal.setitimer(signal.ITIMER_REAL, seconds, _AGAIN)
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+        sys.unraisablehook = hook
 
 
 def bounded(command: Command) -> Command:

@@ -116,6 +116,7 @@ def plan_job(
     source = None
     if is_stream(data):
         rows = iter(data)
+        limit = None if limit is None else at_least_one("limit", limit)
     else:
         source = {
             "data": data, "labels": labels, "preprocess": explainer.preprocess, "limit": limit,

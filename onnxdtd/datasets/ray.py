@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from onnxdtd.errors import UsageError, one_line
+from onnxdtd.printing import is_whole
 
 LOCAL = "local"
 PATIENCE = 10
@@ -90,7 +91,7 @@ def connected(ray: Any, place: Ray) -> Iterator[None]:
 def _answering(address: str) -> None:
     """OSError where nobody listens: Ray would try for a quarter of an hour."""
     host, colon, port = address.rpartition("://")[2].rpartition(":")
-    if colon and port.isdecimal():
+    if colon and is_whole(port):
         socket.create_connection((host.strip("[]"), int(port)), PATIENCE).close()
 
 

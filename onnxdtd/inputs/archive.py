@@ -23,6 +23,7 @@ from onnxdtd.errors import InputError, one_line
 from onnxdtd.inputs.image import IMAGE_SUFFIXES
 from onnxdtd.memory import beyond, limit
 from onnxdtd.npz import OBJECTS, data, header
+from onnxdtd.printing import is_whole
 from onnxdtd.types import Array
 
 ARRAY, CLASS, FACTS = ".npy", ".cls", ".json"
@@ -159,7 +160,7 @@ def _label(name: str, content: bytes, before: int | str | None) -> int | str | N
         usable = isinstance(label, (int, str)) and not isinstance(label, bool)
         return label if before is None and usable else before
     text = content.decode("utf-8", "replace").strip()
-    return int(text) if text.isdecimal() and len(text) < 19 else text or before
+    return int(text) if is_whole(text) else text or before
 
 
 def _array(file: BytesIO) -> Array:

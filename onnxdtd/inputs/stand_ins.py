@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from onnxdtd.errors import UsageError
 from onnxdtd.inputs.tokenizer import PADS, Reader
+from onnxdtd.printing import is_whole
 
 STAND_INS = {"mask": ("[MASK]", "<mask>", "<|mask|>"), "pad": PADS, "unk": ("[UNK]", "<unk>", "<|unk|>")}
 
@@ -11,7 +12,7 @@ STAND_INS = {"mask": ("[MASK]", "<mask>", "<|mask|>"), "pad": PADS, "unk": ("[UN
 def token_number(reader: Reader | None, said: int | str) -> int:
     """The number of a token, given as it is or as mask, pad or unk, which the tokenizer or vocabulary then has to
     know. Raises UsageError."""
-    if not isinstance(said, str) or said.isdecimal():
+    if not isinstance(said, str) or is_whole(said):
         return int(said)
     if said not in STAND_INS:
         raise UsageError(f"'{said}' is no token: give its number, or mask, pad or unk")

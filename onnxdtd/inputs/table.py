@@ -15,6 +15,7 @@ from onnx import TensorProto
 from onnxdtd.errors import InputError
 from onnxdtd.inputs.lines import lines_of
 from onnxdtd.model.graph import Value
+from onnxdtd.printing import is_whole
 from onnxdtd.types import Array
 
 LABEL_COLUMNS = ("label", "labels")
@@ -71,7 +72,7 @@ class Table:
         if self.label is None:
             return None
         cells = [cells[self.label] if self.label < len(cells) else "" for _, cells in self.lines()]
-        return np.array(cells, np.int64) if all(cell.strip().isdecimal() for cell in cells) else None
+        return np.array(cells, np.int64) if all(is_whole(cell.strip()) for cell in cells) else None
 
     def whole(self) -> dict[str, Array]:
         """All rows, stacked. InputError names line and column, and where there is no row."""

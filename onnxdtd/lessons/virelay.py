@@ -30,6 +30,7 @@ from onnxdtd.lessons.classes import class_of
 from onnxdtd.lessons.clustering import RELEVANCE, relevance_columns
 from onnxdtd.lessons.clusters import Clusters
 from onnxdtd.lessons.library import h5py
+from onnxdtd.printing import is_whole
 from onnxdtd.render.images import channels_last, picture_of
 from onnxdtd.types import Array
 from onnxdtd.workers import check_ids, reread
@@ -141,9 +142,7 @@ def _indices(results: Results, made: Reopened) -> dict[str, int]:
     )
     names = {name: i for i, name in enumerate(made.explainer.loaded.labels or ())}
     indices = {
-        name: int(name) if name.isdecimal() else names[name]
-        for name in seen
-        if name.isdecimal() or name in names
+        name: int(name) if is_whole(name) else names[name] for name in seen if is_whole(name) or name in names
     }
     free = max([*indices.values(), len(names) - 1, -1]) + 1
     others = [name for name in seen if name not in indices]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from onnxdtd.errors import InputError, UsageError
 from onnxdtd.inputs import Row
 from onnxdtd.inputs.members import LABELS
+from onnxdtd.printing import is_whole
 
 
 def class_of(row: Row, names: Sequence[str] | None) -> int:
@@ -18,7 +19,7 @@ def class_of(row: Row, names: Sequence[str] | None) -> int:
             f"target label needs labels, and '{row.id}' has none: an array '{LABELS}' in the .npz, a column 'label', "
             "sub-folders that are named like classes, or labels="
         )
-    if isinstance(label, int) or label.isdecimal():
+    if isinstance(label, int) or is_whole(label):
         return int(label)
     if names and label in names:
         return list(names).index(label)

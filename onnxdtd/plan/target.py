@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from onnxdtd.errors import TargetError
+from onnxdtd.printing import is_whole
 from onnxdtd.types import Dimension
 
 Index = tuple[int, ...]
@@ -174,8 +175,7 @@ def index_entries(text: str) -> tuple[int | slice | None, ...] | None:
 
 def whole(text: str) -> bool:
     """Whether a text is a whole number that an axis may have."""
-    digits = text.removeprefix("-")
-    return digits.isascii() and digits.isdecimal() and len(digits) <= 18
+    return is_whole(text.removeprefix("-"))
 
 
 def indexed(output: str | None, entries: tuple[int | slice | None, ...]) -> Target:

@@ -15,7 +15,7 @@ from onnxdtd.errors import TargetError
 from onnxdtd.npz import data, header
 from onnxdtd.plan.target import FORMS, Against, Box, Last, Target, Weights, index_entries, indexed, whole
 
-_LAST = re.compile(r"^(?P<output>.*)\[last\]\s*(?:,\s*(?P<index>-?\d+)\s*)?$")
+_LAST = re.compile(r"^(?P<output>.*)\[last\]\s*(?:,\s*(?P<index>-?\d{1,18})\s*)?$")
 _NAMES_SHOWN = 8
 
 

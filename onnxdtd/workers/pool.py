@@ -7,6 +7,7 @@ a main guard may ask for several. One that dies is replaced, and what it had in 
 from __future__ import annotations
 
 import queue
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -162,8 +163,12 @@ class _Several(Generic[T]):
 
 
 def at_least_one(name: str, number: Any) -> int:
-    """A number of things. UsageError for anything else."""
-    if isinstance(number, bool) or not isinstance(number, (int, np.integer)) or number < 1:
+    """A number of things, which Python can count. UsageError for anything else."""
+    if (
+        isinstance(number, bool)
+        or not isinstance(number, (int, np.integer))
+        or not 1 <= number <= sys.maxsize
+    ):
         raise UsageError(f"{name} is a number of 1 or more, not {number!r}")
     return int(number)
 

@@ -166,7 +166,12 @@ def test_a_far_class_is_that_of_the_least_similar_weights() -> None:
     assert (asked.details["far"]["class"], asked.details["far"]["by"]) == ("class 1", "asked")
     assert asked.fired
     assert "lower layers" not in asked.sentence  # of a linear model, which has none
-    for wrong, words in ((0, "is explained itself"), (3, "from 0 to 2"), ("cat", "no class 'cat'")):
+    for wrong, words in (
+        (0, "is explained itself"),
+        (3, "from 0 to 2"),
+        ("9" * 5000, "from 0 to 2"),
+        ("cat", "no class 'cat'"),
+    ):
         with pytest.raises(UsageError, match=words):
             run_audit(explainer, explainer(x), ["class_similarity"], rival=wrong)
 

@@ -130,6 +130,23 @@ def test_a_bad_option(cli: Cli, options: list[str], words: list[str]) -> None:
     refused(cli, 2, words, DIGIT_MODEL, DIGIT, "-o", "out", *options)
 
 
+@pytest.mark.parametrize(
+    ("option", "form", "words"),
+    [
+        ("--sample", "{}", "--sample 9999"),
+        ("--target", "{}", "no output '9999"),
+        ("--target", "logits[last],{}", "no output 'logits[last],9999"),
+        ("--target", "box:{}", "give box:best, or box:0"),
+        ("--only", "/0/Conv={}", "give a value and channels"),
+        ("--fixed", "a={}", "9999"),
+        ("--memory", "{}G", "memory is a size"),
+    ],
+)
+def test_a_number_of_5000_digits(cli: Cli, option: str, form: str, words: str) -> None:
+    """Python makes no number of so many."""
+    refused(cli, 2, [words], DIGIT_MODEL, DIGIT, "-o", "out", option, form.format("9" * 5000))
+
+
 RULES = [
     ("[[rule]\n", 1, ["not valid TOML", "line 1"]),
     ("\xff\xfe", 1, ["not valid TOML"]),

@@ -139,6 +139,10 @@ def test_an_iterable_is_read_as_it_comes(net: Path, tmp_path: Path) -> None:
     assert len(onnxdtd.Results(tmp_path / "job")) == 23
     with pytest.raises(onnxdtd.InputError, match="'a' is there twice"):
         onnxdtd.batch(net, iter([("a", ROWS[0]), ("a", ROWS[1])]), tmp_path / "other")
+    for name in ("limit", "shard_rows"):
+        for number in (-1, 0, 2**63, 1.0):
+            with pytest.raises(onnxdtd.UsageError, match=f"{name} is a number of 1 or more, not {number}"):
+                onnxdtd.batch(net, stream(), tmp_path / "none", **{name: number})
 
 
 def test_a_pass_takes_as_many_rows_as_memory_holds(net: Path, monkeypatch: pytest.MonkeyPatch) -> None:

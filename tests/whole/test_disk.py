@@ -249,6 +249,33 @@ def test_time_has_a_limit(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     assert cli("run", "m.onnx", "x.npy", "--timeout", "-1")[0] == 2
 
 
+class Lost:
+    """What is raised while it is forgotten is lost."""
+
+    def __del__(self) -> None:
+        time.sleep(30)
+
+
+def test_time_is_over_where_python_loses_the_first_word(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """And what tidies up is not interrupted by the next."""
+    from onnxdtd.cli import run_job
+
+    def explain(*_: object, **__: object) -> None:
+        lost = Lost()
+        try:
+            del lost
+            time.sleep(30)
+        finally:
+            time.sleep(1.5)
+            (tmp_path / "tidy").touch()
+
+    monkeypatch.setattr(run_job, "explain", explain)
+    code, _, err = cli("run", "m.onnx", "x.npy", "--timeout", "0.05")
+    assert (code, err.count("\n"), (tmp_path / "tidy").exists()) == (2, 1, True)
+
+
 def test_json_of_our_own_is_read_with_any_depth(tmp_path: Path) -> None:
     (tmp_path / "explanation.json").write_text(
         json.dumps({"schema": "onnxdtd.explanation/1"})[:-1] + ',"a":' + "[" * 90000
