@@ -20,7 +20,7 @@ _UNCHECKED = "onnxdtd.unchecked"
 
 
 def mend(model: ModelProto) -> list[str]:
-    """Sort the nodes, state the version of ai.onnx.ml where it is missing; the notes say what was done.
+    """Sort the nodes, state a missing version of ai.onnx.ml, open a batch of 0; the notes say what was done.
 
     Raises ModelError for an Einsum whose equation is none: onnx's inference does not return from some of them.
     """
@@ -35,10 +35,28 @@ def mend(model: ModelProto) -> list[str]:
         notes.append(f"the version of {_ML} is not stated: read as {version}, that of the file's IR version")
     if moved := _sort(model.graph):
         notes.append(f"nodes sorted, so that each stands behind what it reads: {moved} stood before it")
+    if empty := _any_batch(model.graph):
+        notes.append(f"the batch of 0 that the file states ({', '.join(empty)}) is read as any")
     unshaped = [v.name for v in model.graph.output if not v.type.tensor_type.HasField("shape")]
     if unshaped := [name for name in unshaped if name]:
         notes.append(f"the shape of output {', '.join(map(repr, unshaped))} is not stated: inferred")
     return notes
+
+
+def _any_batch(graph: GraphProto) -> list[str]:
+    """Forget a first axis of length 0, which some exporters write for one of any length, and no sample fits. Returns
+    the names of the inputs that state one."""
+    dims = {v.name: v.type.tensor_type.shape.dim for v in graph.input}
+    empty = [name for name, sizes in dims.items() if len(sizes) and _is_zero(sizes[0])]
+    for value in (*graph.input, *graph.output, *graph.value_info) if empty else ():
+        sizes = value.type.tensor_type.shape.dim
+        if len(sizes) and _is_zero(sizes[0]):
+            sizes[0].Clear()
+    return empty
+
+
+def _is_zero(size: Any) -> bool:
+    return bool(size.HasField("dim_value") and size.dim_value == 0)
 
 
 def checkable(model: ModelProto) -> ModelProto:

@@ -54,7 +54,7 @@ KEPT = {
     "float[3, 3]": ["b = Transpose<perm = [1, 0]>(a)", "b = Transpose(a)"],
     "float[2, 3]": ["b = Reshape(a, s)", "b = Flatten<axis = 0>(a)", "b = Reshape<allowzero = 1>(a, zeros)"],
     "float[N, M]": ["b = Reshape(a, s)", "b = Reshape(a, open)"],
-    "float[0, 3]": ["b = Reshape(a, rest)"],
+    "float[3, 0]": ["b = Reshape(a, rest)"],
 }
 
 

@@ -10,6 +10,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+import onnxdtd
 from onnxdtd.errors import ModelError
 from onnxdtd.model import shapes
 from onnxdtd.model.load import load
@@ -258,3 +259,17 @@ def test_a_loaded_graph_pickles():
     assert (again.nodes, again.values, again.sha256) == (net.nodes, net.values, net.sha256)
     np.testing.assert_array_equal(again.constants["w"], net.constants["w"])
     assert re.fullmatch(r"[0-9a-f]{64}", again.sha256)
+
+
+@pytest.mark.parametrize("engine", ["numpy", "onnx"])
+def test_a_batch_of_0_is_any_batch(engine):
+    """No sample would fit, and some exporters write it for a length that they do not know; an empty axis behind it,
+    as a cache has one before the first token, stays."""
+    text = "(float[0, 3] x, float[0, 2, 0] past) => (float[0, 2] y) { y = MatMul(x, w) z = Relu(past) }"
+    proto = model(text, w=W)
+    net = load(proto)
+    assert [net.value(name).shape for name in ("x", "past")] == [(None, 3), (None, 2, 0)]
+    assert "the batch of 0 that the file states (x, past) is read as any" in net.notes
+    x = {"x": np.float32([[1, 2, 3], [4, 5, 6]]), "past": np.zeros((2, 2, 0), np.float32)}
+    e = onnxdtd.Explainer(proto, "gradient_x_input", engine=engine)(x, target=1)
+    np.testing.assert_allclose(e.relevance["x"], x["x"] * W[:, 1], rtol=1e-6)
