@@ -191,7 +191,7 @@ def _files_of_a_result(folder: Path, schema: str) -> set[str]:
         try:
             document = read_json(folder / _manifest(earlier))
             if document["schema"].partition("/")[0] == earlier:
-                files |= set(document["files"])
+                files |= {name for name in document["files"] if isinstance(name, str)}
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             continue
     return files

@@ -77,7 +77,14 @@ def test_a_folder_of_others_is_not_touched(tmp_path: Path, earlier: bool) -> Non
 
 
 @pytest.mark.parametrize(
-    "manifest", ['{"schema": "other/1", "files": ["explanation.json"]}', "[]", "{", "{}"]
+    "manifest",
+    [
+        '{"schema": "other/1", "files": ["explanation.json"]}',
+        '{"schema": "test/1", "files": [1, null]}',
+        "[]",
+        "{",
+        "{}",
+    ],
 )
 def test_a_manifest_of_others_does_not_make_a_folder_ours(tmp_path: Path, manifest: str) -> None:
     (tmp_path / "explanation.json").write_text(manifest)
