@@ -111,6 +111,7 @@ def compile_plan(
         node.write(model.graph)
     model.graph.input.extend(helper.make_value_info(traced.name, traced.type_proto) for traced in asked)
     stored = {name: a for name, a in tracer.constants.items() if name in used} | dict(graph.constants)
+    tracer.forget()
     target_name = target_input.name if target_input is not None else ""
     begun, restricted = ({value: traced.name for value, traced in group.items()} for group in (starts, masks))
     shape = values[plan.target].shape

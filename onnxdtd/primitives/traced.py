@@ -56,6 +56,10 @@ class Tracer:
             sizes = tuple(f"{name}/{axis}" if size is None else size for axis, size in enumerate(sizes))
         return Traced(self, name, np.dtype(dtype), sizes)
 
+    def forget(self) -> None:
+        """Let go of arrays: what was traced and the tracer know each other, and such circles Python frees late."""
+        self.constants, self._by_content, self._expanded, self._fingerprints = {}, {}, {}, Fingerprints()
+
     def constant(self, array: npt.ArrayLike, name: str = "") -> Traced:
         """An initializer, written once for equal contents. `name`: the one it already has in the graph."""
         data, order, mirrored = stored(np.asarray(array), not name)
@@ -68,8 +72,7 @@ class Tracer:
         if order != tuple(range(data.ndim)):
             tensor = self.emit("Transpose", tensor, perm=order)
         if mirrored:
-            ones = np.ones(len(mirrored), np.int64)
-            axes = np.array(mirrored, np.int64)
+            ones, axes = np.ones(len(mirrored), np.int64), np.array(mirrored, np.int64)
             tensor = self.emit("Slice", tensor, -ones, ones * np.iinfo(np.int64).min, axes, -ones)
         return tensor
 
@@ -112,8 +115,8 @@ class Tracer:
             label = f"{self.prefix}{op}_{len(self.nodes)}"
             outputs = [label, *[f"{label}_{i}" for i in range(1, len(shapes))]]
             node = Call(op, names, outputs, label, attributes)
-            inferred = self._infer(node, operands, spelled)
-            types = [(t[0], t[1] if s is None else s) for t, s in zip(inferred, shapes, strict=True)]
+            inferred = zip(self._infer(node, operands, spelled), shapes, strict=True)
+            types = [(dtype, own if shape is None else shape) for (dtype, own), shape in inferred]
             self._by_content[key] = made = self.put(node, types)
             if op == "Expand" and names[0] in self.constants:
                 self._expanded[label] = self.constants[names[0]]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import weakref
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -19,8 +22,10 @@ from onnxdtd.model.load import load
 from onnxdtd.origin import origin_of
 from onnxdtd.plan import choice
 from onnxdtd.plan.plan import make_plan
+from onnxdtd.primitives.stored import Fingerprints
 from onnxdtd.walk.forward import start_session
 from tests.support.model_text import model, run
+from tests.support.paths import MODELS
 
 RNG = np.random.default_rng(3)
 W, V = (RNG.standard_normal(shape).astype(np.float32) for shape in ((32, 48), (48, 16)))
@@ -171,3 +176,25 @@ def test_weights_are_rearranged_for_rows_alone(monkeypatch: pytest.MonkeyPatch) 
     assert [choice.multiplies_rows(plan) for plan in plans] == [True, False]
     monkeypatch.setattr(choice, "REARRANGED", 1000)
     assert not choice.multiplies_rows(plans[0])
+
+
+def test_weights_that_are_not_written_are_free_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was traced and its tracer know each other, and Python finds such circles when it happens to look."""
+    seen: list[weakref.ref[np.ndarray]] = []
+    of = Fingerprints.of
+
+    def noting(self: Fingerprints, data: np.ndarray) -> Any:
+        seen.append(weakref.ref(data))
+        return of(self, data)
+
+    monkeypatch.setattr(Fingerprints, "of", noting)
+    plan = onnxdtd.Explainer(MODELS / "mnist_cnn.onnx", "epsilon_plus", input_range=(0, 1)).plan()
+    gc.collect()
+    gc.disable()
+    try:
+        kept = {id(array) for array in compile_plan(plan, weights="all").constants.values()}
+        left = [data.shape for ref in seen if (data := ref()) is not None and id(data) not in kept]
+    finally:
+        gc.enable()
+    assert len(seen) > 20
+    assert left == []
