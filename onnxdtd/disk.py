@@ -11,8 +11,9 @@ import json
 import os
 import stat
 import tomllib
+from io import BufferedReader
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 SETTINGS = 1 << 20
 """Bytes of what people write by hand: rules, preprocessing."""
@@ -22,7 +23,9 @@ RESULT = 1 << 29
 """Bytes of what a result says of itself."""
 
 
-def open_regular(path: str | os.PathLike[str], limit: int | None = None, *, follow: bool = True) -> BinaryIO:
+def open_regular(
+    path: str | os.PathLike[str], limit: int | None = None, *, follow: bool = True
+) -> BufferedReader:
     """Open a regular file of at most `limit` bytes for reading; follow: through a symbolic link, too.
 
     Raises OSError: not there, no regular file, too large, a link in a ring, or a name that none can have.

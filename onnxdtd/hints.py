@@ -22,7 +22,8 @@ def made(of: Callable[..., T], document: Any) -> T:
     if not isinstance(document, Mapping):
         raise ValueError("it is no object")
     hints, fields = get_type_hints(of), dict[str, Any]()
-    for field in dataclasses.fields(of):  # type: ignore[arg-type]
+    dataclass: Any = of  # which types have no public name for
+    for field in dataclasses.fields(dataclass):
         if field.name in document:
             try:
                 fields[field.name] = converted(document[field.name], hints[field.name])
@@ -55,8 +56,8 @@ def converted(value: Any, hint: Any) -> Any:
         return tuple(converted(entry, kind) for entry, kind in zip(value, kinds, strict=True))
     if origin is Literal and value in parts:
         return value
-    if isinstance(value, Mapping) and dataclasses.is_dataclass(hint):
-        return made(hint, value)  # type: ignore[arg-type]
+    if isinstance(value, Mapping) and isinstance(hint, type) and dataclasses.is_dataclass(hint):
+        return made(hint, value)
     if isinstance(value, Mapping) and isinstance(origin, type) and issubclass(origin, Mapping):
         return {converted(key, parts[0]): converted(entry, parts[1]) for key, entry in value.items()}
     if origin is Literal or not fits(value, hint):

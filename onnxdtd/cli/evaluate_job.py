@@ -11,6 +11,7 @@ from typing import Any
 from onnxdtd.cli.pictures import NAMES, asked_fields, preparing
 from onnxdtd.cli.progress import Progress
 from onnxdtd.cli.settings import fixed_inputs
+from onnxdtd.cli.stopping import TimeIsOver
 from onnxdtd.cli.text import message, page, sections
 from onnxdtd.inputs import IMAGE_SUFFIXES, Preprocess
 from onnxdtd.metrics import Evaluation
@@ -57,9 +58,8 @@ def evaluate(
                     preprocess=prepare,
                     layout=image["layout"],
                 )
-            except BaseException as error:
-                if not isinstance(error, Exception):
-                    message(f"what was found is kept in '{output}': the same command goes on from there")
+            except (KeyboardInterrupt, TimeIsOver):
+                message(f"what was found is kept in '{output}': the same command goes on from there")
                 raise
         document = result.to_json() if as_json else words_of(result, output)
     if not as_json:

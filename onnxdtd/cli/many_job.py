@@ -13,7 +13,7 @@ from onnxdtd.arrow import arrow
 from onnxdtd.audit import with_findings_each
 from onnxdtd.cli.faults import Wrong, fault_lines, named
 from onnxdtd.cli.job import ask_many
-from onnxdtd.cli.many_results import Results
+from onnxdtd.cli.many_results import ManyResults
 from onnxdtd.cli.progress import Progress
 from onnxdtd.cli.settings import restrictions
 from onnxdtd.cli.text import say
@@ -82,7 +82,7 @@ def explain(
     made = explain_targets(
         explainer, stream, asked.questions, faulty=wrong.add, keep=keep, only=restrictions(only)
     )
-    results = Results([part.id for part in data.parts], targets, as_json)
+    results = ManyResults([part.id for part in data.parts], targets, as_json)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of NumPy and matplotlib
         with Progress(quiet=as_json) as progress:
@@ -107,9 +107,11 @@ def explain(
         say(text)
         raise PartialError("\n".join([f"{wrong.count(len(results.lines))}:", *fault_lines(wrong.faults)]))
     fired = [
-        w
+        words
         for line in results.lines
-        for w in named_findings(fail_on, line["fired"].split(), named(line["input"], line.get("asked", "")))
+        for words in named_findings(
+            fail_on, line["fired"].split(), named(line["input"], line.get("asked", ""))
+        )
     ]
     if fired:
         say(text)

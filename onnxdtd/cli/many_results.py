@@ -26,7 +26,7 @@ from onnxdtd.types import Array
 SHOWN = 20
 
 
-class Results:
+class ManyResults:
     """What is kept of each explanation, which is written at once: a line, a small picture, sums over columns."""
 
     def __init__(self, ids: Sequence[str], targets: Sequence[str], as_json: bool) -> None:

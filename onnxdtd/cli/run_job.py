@@ -17,7 +17,7 @@ from onnxdtd.cli.audit_job import check_names
 from onnxdtd.cli.coloured import coloured, shows_colour
 from onnxdtd.cli.faults import named
 from onnxdtd.cli.job import ask
-from onnxdtd.cli.many_results import Results
+from onnxdtd.cli.many_results import ManyResults
 from onnxdtd.cli.places import places_of
 from onnxdtd.cli.progress import Progress
 from onnxdtd.cli.settings import restriction, restrictions
@@ -86,7 +86,7 @@ def explain(
     extras = many_job.parquet_of if parquet else None
 
     def fill(folder: Path) -> dict[str, Any]:
-        pages = Results([name], targets, as_json)
+        pages = ManyResults([name], targets, as_json)
         pages.keep(folder, name, "", dict(enumerate(made)), shown, extras=extras)
         return pages.finish(folder, [], parquet)
 

@@ -14,7 +14,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import BinaryIO
 
 import onnx
 from google.protobuf.message import DecodeError
@@ -59,7 +58,7 @@ def load(source: str | os.PathLike[str] | bytes | ModelProto) -> Graph:
             raise ModelError(f"'{path}': {error}") from None
 
 
-def _open(path: Path) -> BinaryIO:
+def _open(path: Path) -> io.BufferedReader:
     try:
         return open_regular(path)
     except IsADirectoryError:
@@ -72,7 +71,7 @@ def _open(path: Path) -> BinaryIO:
         ) from None
 
 
-def _read(stream: BinaryIO, folder: Path | None) -> Graph:
+def _read(stream: io.BufferedReader | io.BytesIO, folder: Path | None) -> Graph:
     if not (size := stream.seek(0, os.SEEK_END)):
         raise ModelError("the file is empty")
     stream.seek(0)
@@ -84,7 +83,7 @@ def _read(stream: BinaryIO, folder: Path | None) -> Graph:
             "this is onnxruntime's own format (.ort), not ONNX: take the .onnx file it was made from"
         )
     stream.seek(0)
-    sha256 = hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]
+    sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
     stream.seek(0)
     skeleton, data = weights.split(stream, size)
     try:

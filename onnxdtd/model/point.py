@@ -109,7 +109,9 @@ class Point:
             more = self.graph.constants[name] if name in self.graph.constants else self.values[name]
             own = bias  # made when it is asked for, if it is a function
             if callable(own):
-                bias = lambda: own() + more  # noqa: E731
+
+                def bias() -> Any:
+                    return own() + more
             else:
                 bias = more if own is None else own + more
         return Site(

@@ -8,7 +8,7 @@ it become aligned arrays at once, and everything else is copied to the skeleton.
 from __future__ import annotations
 
 import math
-from typing import BinaryIO
+from io import BufferedIOBase
 
 import numpy as np
 from onnx import SparseTensorProto, TensorProto, helper, numpy_helper
@@ -26,7 +26,7 @@ _BITS = {kind: _PACKED[name] for name, kind in TensorProto.DataType.items() if n
 _LARGEST_SPARSE = 1 << 28
 
 
-def split(stream: BinaryIO, size: int) -> tuple[bytes, dict[int, Array]]:
+def split(stream: BufferedIOBase, size: int) -> tuple[bytes, dict[int, Array]]:
     """The skeleton of the `size` bytes in `stream`, and what it lacks: raw data by initializer index."""
     scanner = _Scanner(stream, size)
     return bytes(scanner.message(size)), scanner.weights
@@ -88,7 +88,7 @@ _SHRUNK = "the file changed while it was read"
 class _Scanner:
     """Reads protobuf's wire format: (key, value) pairs, where key = field number << 3 | wire type."""
 
-    def __init__(self, stream: BinaryIO, size: int) -> None:
+    def __init__(self, stream: BufferedIOBase, size: int) -> None:
         self.stream, self.size, self.at = stream, size, 0
         self.in_graph, self.initializers = False, 0
         self.weights: dict[int, Array] = {}
@@ -140,7 +140,7 @@ class _Scanner:
         self.require(size, end)
         self.at += size
         data = np.empty(size, np.uint8)
-        if self.stream.readinto(data.data) < size:  # type: ignore[attr-defined]
+        if self.stream.readinto(data.data) < size:
             raise ModelError(_SHRUNK)
         return data
 

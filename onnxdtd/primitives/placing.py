@@ -6,10 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from onnxdtd.primitives.seam import Array, at_hand, primitive, vector
+from onnxdtd.primitives.seam import Array, at_hand, primitive, tracer_among, vector
 from onnxdtd.primitives.shaping import Ints, Sizes, pad, reduce_sum, reshape, slice_axes, slices, unsqueeze
 from onnxdtd.primitives.sizes import Size, count_up, filled, from_start, size, sizes
-from onnxdtd.primitives.traced import tracer_of
 
 # Rows that meet in one place are added one by one; from this many on, ScatterElements adds them.
 MEETING = 8
@@ -18,7 +17,7 @@ END = 1 << 62
 
 
 def _trace_unslice(r: Any, like: Any, *, starts: Sizes, ends: Sizes, axes: Ints, steps: Ints) -> Any:
-    r = tracer_of(r, like, list(starts), list(ends)).tensor(r)  # type: ignore[union-attr]
+    r = tracer_among(r, like, list(starts), list(ends)).tensor(r)
     for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
         length = size(like, axis)
         shape = [like.shape[axis] if i == axis % r.ndim else n for i, n in enumerate(r.shape)]

@@ -8,9 +8,8 @@ import numpy as np
 
 from onnxdtd.primitives.arithmetic import cast_like
 from onnxdtd.primitives.operator import require_adding
-from onnxdtd.primitives.seam import Array, at_hand, primitive
+from onnxdtd.primitives.seam import Array, at_hand, primitive, tracer_among
 from onnxdtd.primitives.shaping import expand_like, reduce_sum, reshape, unsqueeze
-from onnxdtd.primitives.traced import tracer_of
 
 
 @primitive("Floor")
@@ -28,8 +27,8 @@ def round_even(x: Array) -> Any:
 def _trace_clipped(x: Any, low: Any, high: Any) -> Any:
     if at_hand(low, high):
         return x.tracer.emit("Clip", x, np.asarray(low, x.dtype), np.asarray(high, x.dtype))
-    tracer = tracer_of(x, low, high)
-    return tracer.emit("Min", tracer.emit("Max", x, low), high)  # type: ignore[union-attr]
+    tracer = tracer_among(x, low, high)
+    return tracer.emit("Min", tracer.emit("Max", x, low), high)
 
 
 @primitive(trace=_trace_clipped)

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
-from onnxdtd.primitives.traced import tracer_of
+from onnxdtd.primitives.traced import Tracer, tracer_of
 
 # np.ndarray (eager) or Traced. Ops and rules may ask for shape, dtype and ndim, and use + - * / and the
 # primitives; nothing else is common to both. A Traced shape may hold names for symbolic dimensions.
@@ -43,10 +43,18 @@ def primitive(
             numbers = [vector(attributes.pop(key)) for key in as_inputs]
             return tracer.emit(onnx_op, *arrays, *numbers, **attributes)
 
-        call.primitive = onnx_op or eager.__name__  # type: ignore[attr-defined]
-        return call  # type: ignore[return-value]
+        declared: Any = call
+        declared.primitive = onnx_op or eager.__name__
+        return cast(F, declared)
 
     return declare
+
+
+def tracer_among(*arrays: Any) -> Tracer:
+    """The tracer of arguments of which one is traced, as it is where a traced body runs."""
+    tracer = tracer_of(*arrays)
+    assert tracer is not None  # else the NumPy body would run
+    return tracer
 
 
 def at_hand(*arrays: Any) -> bool:

@@ -7,17 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from onnxdtd.primitives.seam import Array, at_hand, primitive, vector
+from onnxdtd.primitives.seam import Array, at_hand, primitive, tracer_among, vector
 from onnxdtd.primitives.sizes import Size, size, sizes
 from onnxdtd.primitives.stored import stored
-from onnxdtd.primitives.traced import tracer_of
 
 Ints = Sequence[int]
 Sizes = Sequence[Size]
 
 
 def _trace_matmul(a: Any, b: Any) -> Any:
-    tracer: Any = tracer_of(a, b)
+    tracer = tracer_among(a, b)
     if _is_turned(b) and a.ndim > 1 and 0 not in a.shape:
         return _times_turned(tracer, a, b)
     if _is_turned(a) and b.ndim == 2:
@@ -77,12 +76,12 @@ def reshape_like(x: Array, like: Array) -> Any:
 
 
 def _trace_reshape(x: Any, *, shape: Sizes) -> Any:
-    tracer, numbers = tracer_of(x, list(shape)), vector(shape)
+    tracer, numbers = tracer_among(x, list(shape)), vector(shape)
     if at_hand(numbers):
-        return tracer.emit("Reshape", x, numbers)  # type: ignore[union-attr]
+        return tracer.emit("Reshape", x, numbers)
     kept = [x.shape[i] if at_hand(n) and n == 0 else n for i, n in enumerate(shape)]
     made = [n if isinstance(n, (int, str)) and n != -1 else None for n in kept]
-    return tracer.emit("Reshape", x, numbers, shape=made)  # type: ignore[union-attr]
+    return tracer.emit("Reshape", x, numbers, shape=made)
 
 
 @primitive(trace=_trace_reshape, as_inputs=("shape",))

@@ -7,22 +7,22 @@ from typing import Any
 import numpy as np
 
 from onnxdtd.primitives import convolution
-from onnxdtd.primitives.seam import Array, at_hand, primitive, vector
+from onnxdtd.primitives.seam import Array, at_hand, primitive, tracer_among, vector
 from onnxdtd.primitives.shaping import Ints, Sizes, pad
 from onnxdtd.primitives.sizes import sizes
 from onnxdtd.primitives.strided import by_convolutions, in_blocks
-from onnxdtd.primitives.traced import Traced, tracer_of
+from onnxdtd.primitives.traced import Traced
 
 
 def _trace_conv(x: Any, w: Any, *, pads: Sizes, **window: Any) -> Any:
-    tracer, rank = tracer_of(x, w, list(pads)), x.ndim - 2
+    tracer, rank = tracer_among(x, w, list(pads)), x.ndim - 2
     if not at_hand(*pads):
         x = pad(x, pads=[0, 0, *pads[:rank], 0, 0, *pads[rank:]])
         pads = [0] * (2 * rank)
     # Of a kernel that is a value, inference may know too little to tell even the rank.
     fixed = all(isinstance(n, int) for n in w.shape)
     shape = None if fixed else (x.shape[0], w.shape[0], *[None] * rank)
-    return tracer.emit("Conv", x, w, pads=pads, **window, shape=shape)  # type: ignore[union-attr]
+    return tracer.emit("Conv", x, w, pads=pads, **window, shape=shape)
 
 
 @primitive(trace=_trace_conv, as_inputs=("pads",))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 from onnxdtd.conservation import Conservation
 from onnxdtd.explanation import Explanation
@@ -155,9 +156,9 @@ def blown_up(e: Explanation, sample: int = 0) -> Conservation | None:
     return account if account.growth.factor > GROWS else None
 
 
-def _of(value: object, sample: int) -> float:
+def _of(value: Any, sample: int) -> float:
     """A sample's number among what a method of many passes found out."""
-    return float(value[sample] if isinstance(value, (list, tuple)) else value)  # type: ignore[arg-type]
+    return float(value[sample] if isinstance(value, (list, tuple)) else value)
 
 
 def _account(e: Explanation, sample: int) -> Conservation | None:

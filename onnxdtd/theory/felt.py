@@ -38,7 +38,9 @@ def felt(scene: Scene, cut: Sequence[str], parts: Sequence[Part], values: Mappin
         heard[step.node.output] = r != 0
 
     plan = gradient_plan(scene.plan, scene.graph, cut, parts)
-    activations: Any = ChainMap({**values}, Stretched(scene.values, 1))  # type: ignore[arg-type]
+    # A ChainMap asks for maps that can be written, and writes the first of them alone.
+    rest: Any = Stretched(scene.values, 1)
+    activations: Any = ChainMap({**values}, rest)
     walk(plan, activations, scene.mask.astype(np.float64), observe=hear, free=False)
     for part in reversed(parts):
         if part.node.output in heard:
