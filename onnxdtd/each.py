@@ -144,8 +144,11 @@ def _at_once(
     x = feeds if len(whole) == count else taken(feeds, whole)
     several = len(targets) > 1
     made = explainer(x, targets=targets, **inside) if several else [explainer(x, *targets, **inside)]
-    if count > 1 and any(len(e.target) != len(whole) for e in made):
-        raise InputError("the model does not tell the rows of a batch apart")
+    if len(whole) > 1 and any(len(e.target) != len(whole) for e in made):
+        raise InputError(
+            "the model does not tell the rows of a batch apart: what it says is of all of them, so explain one file "
+            "at a time, by run"
+        )
     return made
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from onnxdtd.arrow import arrow
 from onnxdtd.explanation import Explanation
-from onnxdtd.reading import asked, column_names, columns, parts, unit
+from onnxdtd.reading import asked, by_sample, column_names, columns, parts, unit
 
 Line = Mapping[str, Any]
 
@@ -35,6 +35,7 @@ def summary_line(e: Explanation, sample: int, first: Line) -> dict[str, Any]:
 def relevance_lines(e: Explanation, first: Line | None = None) -> list[dict[str, Any]]:
     """A line for each row of a table: the columns of `first`, by default the row's number, the explained number, the
     relevance of each column, and what no column is given. Empty where the inputs are no columns."""
+    e = by_sample(e)
     names = column_names(e)
     if not names:
         return []

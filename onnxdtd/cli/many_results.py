@@ -16,7 +16,7 @@ from onnxdtd.cli.text import page, screen, sections, table
 from onnxdtd.explanation import Explanation
 from onnxdtd.folder import plain
 from onnxdtd.inputs import Row
-from onnxdtd.reading import column_names, columns
+from onnxdtd.reading import by_sample, column_names, columns
 from onnxdtd.render.canvas import DPI
 from onnxdtd.render.contact import MOST, Thumb, beside, sheet, thumb
 from onnxdtd.render.waterfall import ranking
@@ -69,7 +69,8 @@ class ManyResults:
             lines = relevance_lines(e) if len(rows) > 1 else relevance_lines(e, first)
             self._relevance += [{**first, **line} for line in lines]
             if names := tuple(column_names(e)):
-                parts = [e.relevance[part] for part in columns(e) or list(e.relevance)[:1]]
+                relevance = by_sample(e).relevance
+                parts = [relevance[part] for part in columns(e) or list(relevance)[:1]]
                 whole = np.concatenate([r.reshape(len(rows), -1) for r in parts], axis=1)
                 self._columns[number].setdefault(names, []).append(whole)
             self._method = e.method

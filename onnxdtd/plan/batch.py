@@ -22,9 +22,8 @@ def batch_axis(
 
     shape: of the value in this run. A name that the inputs' batch axis and one axis of the value share decides. Else
     axis 0 if it is as long as the batch; else, for a value of three axes or more, the one axis but the last that is.
-    Where a single sample was fed and no axis fits, the value has no batch axis; nor has a vector, where the model
-    fixes all lengths and no axis of the inputs is as long. Where several were fed, it is axis 0, as ONNX operators
-    have it.
+    Where a single sample was fed and no axis fits, the value has no batch axis; nor has a vector of a length that the
+    model fixes, and that no axis of the inputs has. Where several were fed, it is axis 0, as ONNX operators have it.
     """
     if not shape:
         return None
@@ -41,7 +40,8 @@ def batch_axis(
         fitting = [axis for axis, size in enumerate(shape[:-1]) if size == count]
         if len(fitting) == 1:
             return fitting[0]
-    return None if count == 1 or _stands_alone(graph, sizes) else 0
+    alone = sizes is not None and [*sizes] == [*shape] and _stands_alone(graph, sizes)
+    return None if count == 1 or alone else 0
 
 
 def stated_axis(graph: Graph, value: str) -> int | None:
@@ -57,7 +57,7 @@ def stated_axis(graph: Graph, value: str) -> int | None:
     name = named or _leading(next(iter(shapes.values()), ()))
     if sizes and name is not None and sizes.count(name) == 1:
         return sizes.index(name)
-    return 0 if sizes else None
+    return 0 if sizes and not _stands_alone(graph, sizes) else None
 
 
 def samples_first(array: npt.NDArray[Any], axis: int | None) -> npt.NDArray[Any]:
@@ -106,19 +106,11 @@ def _leading(sizes: Sequence[Dimension]) -> str | None:
     return sizes[0] if sizes and isinstance(sizes[0], str) else None
 
 
-def _stands_alone(graph: Graph, sizes: Sequence[Dimension] | None) -> bool:
-    """Whether a value is a vector of a fixed length, and the inputs, all fixed too, have no axis that it may run
-    along: (3, 224, 224) to (1000,) is one picture and its scores, not the scores of a thousand samples."""
-    shapes = [graph.value(name).shape for name in graph.inputs]
-    lengths = {size for shape in shapes for size in shape or ()}
-    fixed = all(shape and isinstance(shape[0], int) for shape in shapes)
-    return (
-        sizes is not None
-        and len(sizes) == 1
-        and isinstance(sizes[0], int)
-        and fixed
-        and sizes[0] not in lengths
-    )
+def _stands_alone(graph: Graph, sizes: Sequence[Dimension]) -> bool:
+    """Whether a value is a vector of a fixed length, and the inputs have no axis that it may run along: a picture
+    (3, 224, 224), or tokens of any number, to (1000,) is one sample's scores, not those of a thousand samples."""
+    lengths = {size for name in graph.inputs for size in graph.value(name).shape or ()}
+    return len(sizes) == 1 and isinstance(sizes[0], int) and sizes[0] not in lengths
 
 
 def _named(size: Dimension, graph: Graph) -> bool:

@@ -11,6 +11,7 @@ import numpy as np
 from onnxdtd.explanation import Explanation
 from onnxdtd.inputs.layout import layout_of
 from onnxdtd.reading.caption import asked, unit
+from onnxdtd.reading.samples import by_sample
 from onnxdtd.reading.words import beside, text_input, word_labels, words
 from onnxdtd.registry import METHODS
 from onnxdtd.types import Array
@@ -35,6 +36,7 @@ def shows(
 ) -> list[str]:
     """Sentences on one sample. names: of a table's columns. image: the input to tell of, by default the first one, or
     all columns of a table."""
+    e = by_sample(e)
     name = text_input(e) if image is None else image if image in e.texts else ""
     if name and np.isfinite(e.relevance[name][sample]).all() and e.relevance[name][sample].any():
         listed = [word for word in words(e, sample, name) if not word.special]
@@ -74,7 +76,7 @@ def shows(
 
 def images(explanation: Explanation) -> tuple[str, ...]:
     """The inputs that are images, where there are several: each has a picture and words of its own."""
-    names = tuple(n for n, r in explanation.relevance.items() if layout_of(r.shape[1:]) in IMAGES)
+    names = tuple(n for n, r in by_sample(explanation).relevance.items() if layout_of(r.shape[1:]) in IMAGES)
     return names[:MOST_IMAGES] if len(names) > 1 else ()
 
 
@@ -88,13 +90,14 @@ def columns(explanation: Explanation) -> tuple[str, ...]:
     """The inputs, where there are several and each is one or more columns of a table; else none."""
     if explanation.texts:
         return ()
-    rows = [r.ndim == 2 for r in explanation.relevance.values()]
+    rows = [r.ndim == 2 for r in by_sample(explanation).relevance.values()]
     return tuple(explanation.relevance) if len(rows) > 1 and all(rows) else ()
 
 
 def headings(explanation: Explanation, names: tuple[str, ...]) -> list[str]:
     """The name of an input, with the number of the column where it has several."""
-    sizes = {name: explanation.relevance[name].shape[1] for name in names}
+    relevance = by_sample(explanation).relevance
+    sizes = {name: relevance[name].shape[1] for name in names}
     return [name if sizes[name] == 1 else f"{name}[{i}]" for name in names for i in range(sizes[name])]
 
 
@@ -103,10 +106,10 @@ def column_names(e: Explanation) -> list[str]:
     for what is no table."""
     if e.texts:
         return []
-    together = columns(e)
-    if not together and [r.ndim for r in e.relevance.values()] != [2]:
+    together, relevance = columns(e), by_sample(e).relevance
+    if not together and [r.ndim for r in relevance.values()] != [2]:
         return []
-    size = sum(r[0].size for r in e.relevance.values())
+    size = sum(r[0].size for r in relevance.values())
     if e.features is not None and len(e.features) == size:
         return list(e.features)
     return headings(e, together) if together else [f"[{i}]" for i in range(size)]

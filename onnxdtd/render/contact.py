@@ -12,7 +12,7 @@ from PIL import Image
 
 from onnxdtd.explanation import Explanation
 from onnxdtd.inputs.layout import layout_of
-from onnxdtd.reading import asked, unit
+from onnxdtd.reading import asked, by_sample, unit
 from onnxdtd.render.canvas import MARGIN, SMALL, Page, wrapped
 from onnxdtd.render.colours import FAINT, GREY, INK, Scale
 from onnxdtd.render.heatmap import time_rows
@@ -39,7 +39,7 @@ class Thumb:
 def thumb(e: Explanation, name: str, sample: int = 0, picture: Array | None = None) -> Thumb | None:
     """The cell of one sample: what the model was shown, and its relevance over it; of a sequence the relevance. None
     for what has no such picture, as a table has none, or is not finite."""
-    (first, *_) = e.relevance
+    e, (first, *_) = by_sample(e), e.relevance
     fired = [finding["name"] for finding in e.findings if finding["fired"]]
     lines: tuple[str, ...] = (name, f"{asked(e, sample)}, {unit(e, sample)} {e.target_value[sample]:.4g}")
     lines += (f"fired: {', '.join(fired)}",) if fired else ()

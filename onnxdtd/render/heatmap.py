@@ -23,6 +23,7 @@ from onnxdtd.inputs.layout import layout_of
 from onnxdtd.reading import (
     asked,
     box_in,
+    by_sample,
     caption,
     column_names,
     columns,
@@ -141,7 +142,7 @@ def figure_of(
     name: the input to draw, by default the first, or all of them where each is columns of one table, whose row
     adds up to the explained number where the method says so. The rest is as for `heatmap`.
     """
-    e, together = explanation, columns(explanation) if name is None else ()
+    e, together = by_sample(explanation), columns(explanation) if name is None else ()
     text = text_input(e) if name is None else name if name in e.texts else ""
     if text and layout is None and names is None and picture is None:
         listed = words(e, sample, text)

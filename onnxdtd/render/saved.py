@@ -13,7 +13,7 @@ import numpy as np
 
 from onnxdtd.errors import UsageError
 from onnxdtd.explanation import Explanation
-from onnxdtd.reading import column_names, columns, images, shares, shows, title
+from onnxdtd.reading import by_sample, column_names, columns, images, shares, shows, title
 from onnxdtd.render.canvas import DPI, Drawing
 from onnxdtd.render.contact import MOST, sheet, thumb
 from onnxdtd.render.heatmap import figure_of, save_heatmap
@@ -30,6 +30,7 @@ def fill(e: Explanation, folder: Path, picture: Any = None) -> None:
 
     What is not finite, of which the result warns, is not drawn, nor what was given nothing.
     """
+    e = by_sample(e)
     if drawable(e) and (figure := figure_of(e, picture=picture, board=Painted)) is not None:
         figure.savefig(folder / "heatmap.png", dpi=DPI)
     for place, name in enumerate(e.relevance, 1):
@@ -68,7 +69,7 @@ def drawable(e: Explanation, sample: int = 0) -> bool:
     if not e.seed.any() and not any(r.any() for r in e.relevance.values()):
         return False
     names = columns(e) or list(e.texts)[:1] or list(e.relevance)[:1]
-    parts = [e.relevance[name] for name in names]
+    parts = [by_sample(e).relevance[name] for name in names]
     return all(r.ndim and r.size and np.isfinite(r[sample]).all() for r in parts)
 
 

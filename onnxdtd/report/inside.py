@@ -8,6 +8,7 @@ import numpy as np
 
 from onnxdtd.explanation import Explanation
 from onnxdtd.inputs.layout import layout_of
+from onnxdtd.reading import by_sample
 from onnxdtd.reading.shows import IMAGES
 from onnxdtd.render.images import picture_of
 from onnxdtd.report import waterfall
@@ -56,7 +57,7 @@ def _below(e: Explanation, sample: int, picture: Any) -> Any:
     if len(e.relevance) != 1:
         return None
     (name,) = e.relevance
-    values = e.inputs[name]
+    values = by_sample(e).inputs[name]
     if not (values.ndim and len(values) == len(e.target)) or layout_of(values.shape[1:]) not in IMAGES:
         return None
     return picture_of(values[sample])

@@ -8,7 +8,7 @@ import numpy as np
 
 from onnxdtd.explanation import Explanation
 from onnxdtd.inputs.layout import layout_of
-from onnxdtd.reading import asked, box_in, column_names, columns, parts, shows, unit, words
+from onnxdtd.reading import asked, box_in, by_sample, column_names, columns, parts, shows, unit, words
 from onnxdtd.reading.shows import IMAGES
 from onnxdtd.render.heatmap import time_rows
 from onnxdtd.report import waterfall
@@ -24,13 +24,14 @@ INPUTS = 12
 
 def images(e: Explanation) -> int:
     """How many pictures a sample has, those of values inside the model counted."""
-    inputs = [r.shape[1:] for r in list(e.relevance.values())[:INPUTS] if r.ndim]
+    inputs = [r.shape[1:] for r in list(by_sample(e).relevance.values())[:INPUTS] if r.ndim]
     return sum(layout_of(shape) in IMAGES for shape in inputs) + sum(r.ndim == 4 for r in e.kept.values())
 
 
 def drawn(e: Explanation, sample: int, picture: Any = None, largest: int = LARGEST) -> list[Markup]:
     """Every input of a sample. picture: what the first one's map is laid over, if it is an image. largest: pixels of
     a picture's side."""
+    e = by_sample(e)
     together = columns(e)
     if together:
         relevance, values = (
@@ -58,7 +59,7 @@ def _rows(e: Explanation, name: str) -> tuple[Array, Array] | None:
     relevance, values = e.relevance[name], e.inputs[name]
     if relevance.ndim and len(relevance) == len(e.target):
         return relevance, values
-    return (relevance[None], values[None]) if len(e.target) == 1 else None
+    return (relevance[None], values[None]) if not relevance.ndim and len(e.target) == 1 else None
 
 
 def _unshared(e: Explanation, name: str) -> Markup:

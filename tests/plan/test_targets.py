@@ -394,6 +394,22 @@ def test_a_picture_without_a_batch_has_one_target(engine: Any) -> None:
 
 
 @pytest.mark.parametrize("engine", ["numpy", "onnx"])
+def test_steps_of_any_number_to_one_vector_are_one_sample(engine: Any) -> None:
+    """y = the mean of the steps times w: each step gets its part of the larger score."""
+    source = model(
+        "(float[T, 3] x) => (float[2] y) { m = ReduceMean<keepdims = 0>(x, first) y = MatMul(m, w) }", 18,
+        first=np.array([0]), w=np.float32([[1, 2], [0, 3], [0, 4]]),
+    )  # fmt: skip
+    explainer = onnxdtd.Explainer(source, "gradient", engine=engine)
+    for steps in (1, 3, 5):
+        e = explainer(np.ones((steps, 3), np.float32))
+        assert (e.batch_axis, e.target) == (None, (((1,),),))
+        np.testing.assert_allclose(
+            e.relevance["x"], np.tile(np.float32([2, 3, 4]) / steps, (steps, 1)), rtol=1e-6
+        )
+
+
+@pytest.mark.parametrize("engine", ["numpy", "onnx"])
 def test_a_vector_along_an_axis_of_the_input_holds_its_samples(engine: Any) -> None:
     """y_j, the sum over i of x_iij, runs along the last axis of x: each of its elements is explained."""
     source = model('(float[2, 2, 3] x) => (float[3] y) { y = Einsum<equation = "iij->j">(x) }')
