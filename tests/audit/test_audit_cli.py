@@ -12,15 +12,10 @@ import pytest
 from onnxdtd.audit import AUDITS
 from onnxdtd.cli.audit_job import engine_for
 from onnxdtd.explanation import Explanation
-from tests.support.command_line import DIGIT, DIGIT_MODEL, PHOTO, PHOTO_MODEL, Cli, command_line
+from tests.support.command_line import DIGIT, DIGIT_MODEL, PHOTO, PHOTO_MODEL, Cli
 
 RANGE = ("--input-range", 0, 1)
 QUICK = [entry.name for entry in AUDITS.values() if entry.cost == "quick"]
-
-
-@pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
-    return command_line(capsys, tmp_path, monkeypatch)
 
 
 def test_quick_takes_less_than_ten_seconds_and_tells_everything(cli: Cli, tmp_path: Path) -> None:

@@ -13,13 +13,8 @@ import pytest
 from onnxdtd.audit import AuditReport, AuditSet, Finding
 from onnxdtd.cli.fail_on import shares
 from onnxdtd.errors import UsageError
-from tests.support.command_line import DIGIT, DIGIT_MODEL, Cli, command_line
+from tests.support.command_line import DIGIT, DIGIT_MODEL, Cli
 from tests.support.model_text import model
-
-
-@pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
-    return command_line(capsys, tmp_path, monkeypatch)
 
 
 def report(high: float, low: float | None) -> AuditReport:

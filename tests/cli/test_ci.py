@@ -15,12 +15,7 @@ import onnxdtd
 from onnxdtd.audit import AuditReport, Finding
 from onnxdtd.audit.junit import junit
 from onnxdtd.audit.sarif import sarif
-from tests.support.command_line import PHOTO, PHOTO_MODEL, Cli, array, command_line, dense
-
-
-@pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
-    return command_line(capsys, tmp_path, monkeypatch)
+from tests.support.command_line import PHOTO, PHOTO_MODEL, Cli, array, dense
 
 
 def test_run_fails_on_a_finding_and_leaves_the_result(cli: Cli, tmp_path: Path) -> None:

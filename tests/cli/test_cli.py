@@ -27,7 +27,6 @@ from tests.support.command_line import (
     PHOTO_MODEL,
     Cli,
     array,
-    command_line,
     dense,
 )
 from tests.support.model_text import model
@@ -35,11 +34,6 @@ from tests.support.paths import GOLDENS, MODELS
 
 COMMANDS = ("run", "audit", "roots", "inspect", "ops", "rules", "methods")
 HEAVY = {"onnx", "onnxruntime", "numpy", "matplotlib", "networkx", "PIL"}
-
-
-@pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
-    return command_line(capsys, tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize(

@@ -12,13 +12,8 @@ import numpy as np
 import onnx
 import pytest
 
-from tests.support.command_line import DIGIT, DIGIT_MODEL, PHOTO, PHOTO_MODEL, Cli, array, command_line
+from tests.support.command_line import DIGIT, DIGIT_MODEL, PHOTO, PHOTO_MODEL, Cli, array
 from tests.support.model_text import model
-
-
-@pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
-    return command_line(capsys, tmp_path, monkeypatch)
 
 
 def refused(cli: Cli, code: int, words: list[str], *arguments: Any, lines: int = 1) -> str:

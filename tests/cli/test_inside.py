@@ -9,12 +9,7 @@ import numpy as np
 import pytest
 
 import onnxdtd
-from tests.support.command_line import DIGIT, DIGIT_MODEL, Cli, command_line
-
-
-@pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
-    return command_line(capsys, tmp_path, monkeypatch)
+from tests.support.command_line import DIGIT, DIGIT_MODEL, Cli
 
 
 def test_keep_and_only(cli: Cli) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -13,18 +12,8 @@ import pytest
 from PIL import Image
 
 import onnxdtd
-from tests.support.command_line import DIGIT_MODEL, Cli, array, command_line, dense
+from tests.support.command_line import DIGIT_MODEL, Cli, array, dense, lines
 from tests.support.model_text import model
-
-
-@pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
-    return command_line(capsys, tmp_path, monkeypatch)
-
-
-def lines(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
 
 
 @pytest.fixture

@@ -6,15 +6,9 @@ import json
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 import onnxdtd
-from tests.support.command_line import DIGIT, DIGIT_MODEL, Cli, array, command_line, dense
-
-
-@pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
-    return command_line(capsys, tmp_path, monkeypatch)
+from tests.support.command_line import DIGIT, DIGIT_MODEL, Cli, array, dense
 
 
 def test_each_of_several_targets_has_a_folder(cli: Cli) -> None:

@@ -9,13 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.support.command_line import DIGIT, DIGIT_MODEL, REFUSED, Cli, array, command_line, dense
+from tests.support.command_line import DIGIT, DIGIT_MODEL, REFUSED, Cli, array, dense
 from tests.support.paths import MODELS
-
-
-@pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
-    return command_line(capsys, tmp_path, monkeypatch)
 
 
 def test_the_summary(cli: Cli, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ import onnxdtd
 from onnxdtd.compiled import export, upgrade
 from onnxdtd.errors import TargetError, UnsupportedError, UsageError
 from onnxdtd.primitives.traced import stored
-from tests.support.command_line import Cli, command_line, dense
+from tests.support.command_line import Cli, dense
 from tests.support.model_text import model
 from tests.support.paths import MODELS
 from tests.support.single_op import Example, X, model_of
@@ -27,11 +27,6 @@ from tests.support.single_op import Example, X, model_of
 MNIST, RESNET = MODELS / "mnist_cnn.onnx", MODELS / "mnist_resnet.onnx"
 RNG = np.random.default_rng(5)
 DIGITS = RNG.random((3, 1, 28, 28), np.float32)
-
-
-@pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
-    return command_line(capsys, tmp_path, monkeypatch)
 
 
 def weights_of(*shape: int) -> np.ndarray:

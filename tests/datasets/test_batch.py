@@ -18,16 +18,11 @@ from onnxdtd.inputs import Row
 from onnxdtd.memory import limited
 from onnxdtd.plan.cost import cost
 from tests.support.batches import read, same
-from tests.support.command_line import Cli, command_line, dense
+from tests.support.command_line import Cli, dense
 from tests.support.paths import MODELS
 
 pytest.importorskip("pyarrow", reason="shards are Parquet")
 ROWS = np.random.default_rng(7).normal(size=(23, 2)).astype(np.float32)
-
-
-@pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
-    return command_line(capsys, tmp_path, monkeypatch)
 
 
 @pytest.fixture

@@ -11,15 +11,10 @@ from PIL import Image
 
 import onnxdtd
 from onnxdtd.datasets.task import spelled
-from tests.support.command_line import Cli, command_line, dense
+from tests.support.command_line import Cli, dense
 from tests.support.model_text import model
 
 pytest.importorskip("pyarrow", reason="shards are Parquet")
-
-
-@pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
-    return command_line(capsys, tmp_path, monkeypatch)
 
 
 def test_overlays_and_their_contact_sheet(cli: Cli, tmp_path: Path) -> None:

@@ -16,16 +16,11 @@ import onnxdtd
 from onnxdtd.datasets.recipe import reopened
 from onnxdtd.lessons.features import features, spans
 from onnxdtd.lessons.spectral import eigengap, outlying, spectral
-from tests.support.command_line import Cli, command_line
+from tests.support.command_line import Cli
 from tests.support.model_text import model
 
 pytest.importorskip("pyarrow", reason="shards are Parquet")
 SIDE, ROWS, MARKED = 12, 40, 8
-
-
-@pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
-    return command_line(capsys, tmp_path, monkeypatch)
 
 
 def planted() -> tuple[np.ndarray, np.ndarray]:

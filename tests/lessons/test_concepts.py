@@ -22,17 +22,12 @@ import pytest
 import onnxdtd
 from onnxdtd.lessons.channels import Highest
 from onnxdtd.lessons.layers import layer_of
-from tests.support.command_line import Cli, command_line
+from tests.support.command_line import Cli
 from tests.support.model_text import model
 
 pytest.importorskip("pyarrow", reason="shards are Parquet")
 TEXT = "(float[N, 2] x) => (float[N, 2] y) { h = Relu(x)\n y = MatMul(h, w) }"
 W = np.array([[2, 0.5], [0, 3]], np.float32)
-
-
-@pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
-    return command_line(capsys, tmp_path, monkeypatch)
 
 
 @pytest.fixture

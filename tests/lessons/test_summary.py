@@ -12,15 +12,10 @@ import pytest
 import onnxdtd
 from onnxdtd.lessons.parts import parts_of
 from onnxdtd.render.beeswarm import beeswarm, shares, swarm
-from tests.support.command_line import Cli, command_line, dense
+from tests.support.command_line import Cli, dense
 from tests.support.model_text import model
 
 pytest.importorskip("pyarrow", reason="shards are Parquet")
-
-
-@pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
-    return command_line(capsys, tmp_path, monkeypatch)
 
 
 def test_the_parts_of_every_kind() -> None:

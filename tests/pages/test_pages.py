@@ -20,16 +20,11 @@ from onnxdtd.folder import kind_of
 from onnxdtd.pages import folder_page
 from onnxdtd.pages.kinds import MAKERS
 from tests.pages.folders import KINDS, evaluation
-from tests.support.command_line import Cli, array, command_line, dense
+from tests.support.command_line import Cli, array, dense
 from tests.support.page import Reader, is_inert
 
 pytest.importorskip("pyarrow", reason="a job's shards are Parquet")
 pytest.importorskip("sklearn", reason="clusters are found by scikit-learn")
-
-
-@pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
-    return command_line(capsys, tmp_path, monkeypatch)
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ import onnxdtd
 from onnxdtd.each import explain_each
 from onnxdtd.inputs import Row
 from onnxdtd.reading import column_names, shows
-from tests.support.command_line import Cli, command_line
+from tests.support.command_line import Cli
 from tests.support.model_text import model
 
 RNG = np.random.default_rng(0)
@@ -25,11 +25,6 @@ def pictured() -> onnx.ModelProto:
     w[:, 3:5, 3:5, 3] = 1
     text = "(float[3, 8, 8] x) => (float[4] y) { f = Reshape(x, flat) y = MatMul(f, w) }"
     return model(text, flat=np.array([-1]), w=w.reshape(192, 4))
-
-
-@pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
-    return command_line(capsys, tmp_path, monkeypatch)
 
 
 def test_the_sentence_and_the_picture_are_of_all_channels(tmp_path: Path) -> None:

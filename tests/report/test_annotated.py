@@ -13,13 +13,8 @@ import pytest
 from onnxdtd import Explainer
 from onnxdtd.report import annotated, save_annotated
 from tests.support import integer_models
-from tests.support.command_line import DIGIT, DIGIT_MODEL, PHOTO, PHOTO_MODEL, Cli, array, command_line, dense
+from tests.support.command_line import DIGIT, DIGIT_MODEL, PHOTO, PHOTO_MODEL, Cli, array, dense
 from tests.support.model_text import model
-
-
-@pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
-    return command_line(capsys, tmp_path, monkeypatch)
 
 
 def outputs(path: Path, x: np.ndarray) -> list[np.ndarray]:

@@ -20,15 +20,10 @@ from onnxdtd.errors import UsageError
 from onnxdtd.report import Entry, report_page, save_report
 from onnxdtd.report.markup import data, escape
 from onnxdtd.report.picture import image, packed
-from tests.support.command_line import DIGIT, DIGIT_MODEL, Cli, array, command_line, dense
+from tests.support.command_line import DIGIT, DIGIT_MODEL, Cli, array, dense
 from tests.support.model_text import model
 from tests.support.page import HOSTILE, Reader
 from tests.support.paths import MODELS
-
-
-@pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
-    return command_line(capsys, tmp_path, monkeypatch)
 
 
 @pytest.fixture(scope="module")

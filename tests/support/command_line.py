@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -54,3 +55,9 @@ def array(path: Path, values: Any) -> Path:
     """The values as float32 .npy."""
     np.save(path, np.asarray(values, np.float32))
     return path
+
+
+def lines(path: Path) -> list[dict[str, str]]:
+    """The rows of a CSV file, by column."""
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))

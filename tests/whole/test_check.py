@@ -14,7 +14,7 @@ import onnxdtd
 from onnxdtd.domains.propagation import domains
 from onnxdtd.plan import ground
 from onnxdtd.plan.carry import carry
-from tests.support.command_line import Cli, command_line
+from tests.support.command_line import Cli
 from tests.support.model_text import model
 from tests.support.paths import MODELS
 
@@ -94,11 +94,6 @@ def test_the_first_output_that_can_be_explained_is_taken() -> None:
     assert not onnxdtd.check(model_of(*nodes, outputs=("y", "n"), w=W), output="y").ok
     with pytest.raises(onnxdtd.TargetError, match="no output 'z'"):
         onnxdtd.check(model_of(*nodes, outputs=("y", "n"), w=W), output="z")
-
-
-@pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
-    return command_line(capsys, tmp_path, monkeypatch)
 
 
 def test_the_command_says_ok(cli: Cli) -> None:

@@ -25,14 +25,8 @@ from onnxdtd.memory import limited, size_of
 from onnxdtd.methods.overrides import read_overrides
 from onnxdtd.model.node import Value
 from onnxdtd.npz import describe, read_arrays, write_arrays
-from tests.support.command_line import Cli, command_line
+from tests.support.command_line import Cli
 from tests.support.paths import ROOT
-
-
-@pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
-    return command_line(capsys, tmp_path, monkeypatch)
-
 
 VALUES = {"x": Value("x", 1, ("N", 3))}
 

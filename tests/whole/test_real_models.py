@@ -10,13 +10,8 @@ import onnxruntime
 import pytest
 
 from onnxdtd import Explainer, Explanation
-from tests.support.command_line import Cli, command_line
+from tests.support.command_line import Cli
 from tests.support.real_models import EXPLAINED, Real
-
-
-@pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
-    return command_line(capsys, tmp_path, monkeypatch)
 
 
 def path_of(real: Real) -> Path:

@@ -16,7 +16,7 @@ from onnxdtd.cli.coloured import coloured
 from onnxdtd.errors import InputError, UsageError
 from onnxdtd.reading.words import word_labels, words
 from onnxdtd.render import coloured_html
-from tests.support.command_line import Cli, command_line
+from tests.support.command_line import Cli
 from tests.support.model_text import model
 
 VOCABULARY = [
@@ -39,11 +39,6 @@ BAG = """(int64[N, T] input_ids, int64[N, T] attention_mask, int64[N, T] token_t
   m = Cast<to=1>(attention_mask) k = Unsqueeze(m, last) h = Mul(e, k) y = ReduceSum<keepdims=0>(h, one) }"""
 LAST, ONE = np.array([2]), np.array([1])
 TEXT = "The film was unbelievably good."
-
-
-@pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
-    return command_line(capsys, tmp_path, monkeypatch)
 
 
 def bag() -> Any:
