@@ -5,17 +5,32 @@ from __future__ import annotations
 
 import ctypes
 import functools
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
 
+from onnxdtd.walk.forks import renew, unforked
+
 NAMES = ("scipy_openblas_{}_num_threads64_", "scipy_openblas_{}_num_threads", "openblas_{}_num_threads64_")
-_lock = threading.Lock()
-_inside: list[int] = []
-"""The number that was set before, once for each block that is being run."""
+
+
+class _Blocks:
+    """The number of threads that was set before, once for each block that wants one thread."""
+
+    def __init__(self) -> None:
+        self.before: list[int] = []
+        renew(self)
+
+    def after_fork(self) -> None:
+        """The threads that run the parent's blocks are not here."""
+        outer, self.before = self.before, []
+        if outer and (functions := _functions()) is not None:
+            functions[1](outer[0])
+
+
+_blocks = _Blocks()
 
 
 @contextmanager
@@ -26,16 +41,17 @@ def one_thread() -> Iterator[None]:
         yield
         return
     get, put = functions
-    with _lock:
-        _inside.append(_inside[0] if _inside else get())
+    with unforked:  # OpenBLAS has a lock of its own, which a child would find locked
+        before = _blocks.before
+        before.append(before[0] if before else get())
         put(1)
     try:
         yield
     finally:
-        with _lock:
-            before = _inside.pop()
-            if not _inside:
-                put(before)
+        with unforked:
+            number = before.pop()
+            if not before and before is _blocks.before:
+                put(number)
 
 
 @functools.cache

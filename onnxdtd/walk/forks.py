@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import ctypes
 import os
+import sys
 import threading
 import weakref
+from functools import cached_property
 from types import TracebackType
 from typing import Protocol
 
@@ -26,21 +28,22 @@ class Holder(Protocol):
 
 _holders: weakref.WeakSet[Holder] = weakref.WeakSet()
 _sessions: weakref.WeakSet[ort.InferenceSession] = weakref.WeakSet()
-_lock = threading.RLock()
+unforked = threading.RLock()
+"""Whoever holds it keeps the process from forking: a child would have what is half done, for ever."""
 _kept: list[ort.InferenceSession] = []
 """While the process forks, so that no session ends in the child before it is made to stay."""
 
 
 def survive(session: ort.InferenceSession) -> ort.InferenceSession:
     """The session, which no fork will end."""
-    with _lock:
+    with unforked:
         _sessions.add(session)
     return session
 
 
 def renew(holder: Holder) -> None:
     """Have a holder told of every fork, in the child, as long as it lives."""
-    with _lock:
+    with unforked:
         _holders.add(holder)
 
 
@@ -65,13 +68,13 @@ class Lock:
 
 
 def _before() -> None:
-    _lock.acquire()
+    unforked.acquire()
     _kept.extend(_sessions)
 
 
 def _in_parent() -> None:
     _kept.clear()
-    _lock.release()
+    unforked.release()
 
 
 def _in_child() -> None:
@@ -80,9 +83,19 @@ def _in_child() -> None:
     _kept.clear()
     _sessions.clear()
     holders = [*_holders]
-    _lock.release()
+    unforked.release()
+    _open_properties()
     for holder in holders:
         holder.after_fork()
+
+
+def _open_properties() -> None:
+    """Before Python 3.12 a cached property has one lock for all objects, which a thread of the parent may have."""
+    ours = [module for name, module in [*sys.modules.items()] if name.partition(".")[0] == "onnxdtd"]
+    for kind in {thing for module in ours for thing in vars(module).values() if isinstance(thing, type)}:
+        for made in vars(kind).values():
+            if isinstance(made, cached_property) and hasattr(made, "lock"):
+                made.lock = threading.RLock()
 
 
 if hasattr(os, "register_at_fork"):

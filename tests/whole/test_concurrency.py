@@ -161,6 +161,48 @@ def test_a_child_that_is_forked_explains_with_its_parents_explainers() -> None:
     python(FORKS, MNIST)
 
 
+HELD = """
+import os, signal, sys, threading, time
+import onnxdtd
+from onnxdtd.compiled.ready import Ready
+from onnxdtd.walk import blas
+
+property = vars(Ready)["session"]
+inside, threads = threading.Event(), [4]
+
+def put(number):
+    inside.set()
+    time.sleep(0.2)  # as OpenBLAS does, which ends threads and starts others
+    threads[0] = number
+
+blas._functions = lambda: (lambda: threads[0], put)
+
+def hold():
+    with getattr(property, "lock", threading.RLock()), blas.one_thread():
+        time.sleep(0.5)
+
+thread = threading.Thread(target=hold)
+thread.start()
+inside.wait()
+pid = os.fork()
+if not pid:
+    signal.alarm(20)
+    with getattr(property, "lock", threading.RLock()), blas.one_thread():
+        assert threads == [1]
+    assert threads == [4], threads
+    os._exit(0)
+thread.join()
+assert threads == [4]
+assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+"""
+
+
+@posix
+def test_a_fork_leaves_no_lock_of_another_thread_behind() -> None:
+    """Neither that of a cached property nor that of the number of threads, which is the child's own."""
+    python(HELD)
+
+
 GROWTH = """
 import resource, sys
 from pathlib import Path
