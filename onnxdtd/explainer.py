@@ -87,7 +87,7 @@ class Explainer:
             self.overrides = overrides(rules)
         with faults:
             named = loaded(model, fixed, max_steps, mask).named(names_of(labels), names_of(features))
-            self.loaded = named.reading(reader_of(tokenizer))
+            self.loaded = named.preparing(preprocess).reading(reader_of(tokenizer))
             self.preprocess = preparation(self.graph, preprocess)
             self.input_range = input_range_of(self.graph, input_range, self.preprocess)
             if background is not None:
@@ -99,8 +99,9 @@ class Explainer:
         self._plans: dict[str | None, Plan] = {}
         self._ways: dict[Loaded, Explainer] = {}
         self._ground = Ground(self.graph, self.input_range, self.overrides)
-        many = bool(passes_entry(method))
-        self._engines = Engines(self.loaded, engine, self.providers, self.cache_dir, many)
+        entry = passes_entry(method)
+        self._one_walk = entry.base if entry else method  # of many passes, that of its gradient passes
+        self._engines = Engines(self.loaded, engine, self.providers, self.cache_dir, bool(entry))
 
     def by(self, method: Method | None = None, **changes: Any) -> Explainer:
         """An explainer of the same loaded model: by another method, or with other arguments of the constructor. What
@@ -120,7 +121,15 @@ class Explainer:
         no branch is left for a run to decide. Raises InputError."""
         if not self.graph.open_conditions:
             return self
-        way = self.loaded.at(self.feeds(x), self.providers)
+        return self._way(self.loaded.at(self.feeds(x), self.providers))
+
+    @property
+    def by_sample(self) -> Explainer:
+        """The explainer that takes rows of data, one sample each: itself, or where the model has no axis for samples,
+        as from a picture (3, 224, 224) to scores (1000,), that of the model with one of length 1."""
+        return self._way(self.loaded.by_sample())
+
+    def _way(self, way: Loaded) -> Explainer:
         if way is not self.loaded and way not in self._ways:
             self._ways = dict([*self._ways.items()][1 - MOST_WAYS :])
             self._ways[way] = Explainer(way, self.method, **self._settings, options=self.options)
@@ -144,12 +153,6 @@ class Explainer:
     def feeds(self, x: Any) -> Arrays:
         """The model's inputs by name, checked, of what can be explained (docs/inputs.md). Raises InputError."""
         return feeds_of(x, self.inputs, self.preprocess, self.loaded.features, self.loaded.reader)
-
-    @property
-    def _one_walk(self) -> Method:
-        """The method of a single walk: of a method of many passes, that of its gradient passes."""
-        entry = passes_entry(self.method)
-        return entry.base if entry else self.method
 
     def plan(self, output: str | None = None) -> Plan:
         """The assignment of rules for an output (None: the first one that the float inputs reach); for a method of
@@ -199,8 +202,7 @@ class Explainer:
         if sum(way is not None for way in (target, targets, inside.get("start"))) > 1:
             raise TargetError("give one of target=, targets= and start=")
         own = self if preprocess is None else self.by(preprocess=preprocess)
-        x = own.feeds(x)
-        here = own.at(x)
+        here = own.at(x := own.feeds(x))
         questions = [*map(here.loaded.question, [target] if targets is None else targets)]
         made = by_output(questions, lambda some: here._explained(x, some, progress, inside))
         return made[0] if targets is None else made

@@ -18,12 +18,22 @@ import onnx
 from onnxdtd.compiled.trace import LOWEST_OPSET
 from onnxdtd.compiled.upgrade import upgrade
 from onnxdtd.errors import UsageError
-from onnxdtd.inputs import Fixed, Reader, features, fix, labels
+from onnxdtd.inputs import (
+    Fixed,
+    Preparation,
+    Reader,
+    features,
+    fix,
+    labels,
+    metadata_fields,
+    takes_one_picture,
+)
 from onnxdtd.model.bounded import refuse_large
 from onnxdtd.model.canonise import canonise, take
 from onnxdtd.model.canonise.constants import constants
 from onnxdtd.model.ending import UNTOLD, endings
 from onnxdtd.model.graph import Graph
+from onnxdtd.model.samples import given_samples, lacks_samples
 from onnxdtd.model.units import units
 from onnxdtd.plan.forests import read_by_trees
 from onnxdtd.plan.plan import Plan
@@ -78,6 +88,7 @@ class Loaded:
         self.first_input = FirstInput(None if isinstance(model, Graph) else model, arrays)
         self.endings = endings(graph)
         self.rescales = bool(units(constants(graph)))
+        self._as_read = graph if lacks_samples(graph) or takes_one_picture(graph) else None
         self._become(canonise(graph))
         self.path = os.fspath(model) if isinstance(model, (str, os.PathLike)) else None
         self.facts: dict[str, Any] = {
@@ -96,6 +107,7 @@ class Loaded:
         self._forwards: dict[Any, Forward] = {}
         self._derived: dict[Any, dict[Any, Any]] = {}
         self._ways: dict[tuple[tuple[str, bool | None], ...], Loaded] = {}
+        self._by_sample: Loaded | None = None
 
     def limiting(self, max_steps: int | None) -> Loaded:
         """The model whose loops end after so many steps; itself, if that is its limit already."""
@@ -112,8 +124,27 @@ class Loaded:
             return self
         other = copy.copy(self)
         other.first_input = self.first_input.fixing(arrays)
+        other._as_read = self._as_read and fix(self._as_read, arrays)[0]
         other._become(canonise(graph))
         return other
+
+    def by_sample(self) -> Loaded:
+        """The model with an axis for samples, of length 1, before those of each input; itself, where it has one."""
+        return self._given_samples() if self._as_read and lacks_samples(self._as_read) else self
+
+    def preparing(self, asked: Preparation | None) -> Loaded:
+        """The same, where pictures are prepared, as asked or as the metadata say: (1, 28, 28) is one of them, too."""
+        prepared = asked is not None or metadata_fields(self.graph.metadata) is not None
+        return self._given_samples() if prepared else self
+
+    def _given_samples(self) -> Loaded:
+        if self._by_sample is None and self._as_read is not None:
+            graph, names = given_samples(replace(self._as_read, max_steps=self.graph.max_steps))
+            other = self._by_sample = copy.copy(self)
+            other._as_read = None
+            other.first_input = self.first_input.by_sample(names)
+            other._become(replace(canonise(graph), masks=self.graph.masks, background=self.graph.background))
+        return self._by_sample or self
 
     def masking(self, masks: Sequence[str] | str | None) -> Loaded:
         """The model whose masks are these inputs, and no others; itself, where nothing is said. Raises UsageError."""
@@ -171,6 +202,7 @@ class Loaded:
         if labels is None and features is None:
             return self
         other = copy.copy(self)
+        other._by_sample = None
         other.labels = self.labels if labels is None else labels
         other.features = self.features if features is None else features
         return other
@@ -180,7 +212,7 @@ class Loaded:
         if reader is None:
             return self
         other = copy.copy(self)
-        other.reader = reader
+        other._by_sample, other.reader = None, reader
         return other
 
     def question(self, target: Any) -> Target:

@@ -12,6 +12,7 @@ from onnxdtd.explainer import Explainer
 from onnxdtd.inputs import check_inputs
 from onnxdtd.model.ending import Ending, endings
 from onnxdtd.model.graph import Graph
+from onnxdtd.model.samples import by_sample
 from onnxdtd.runs.batches import chunks, filled, fixed_batch, taken
 from onnxdtd.settings import Model, graph_of
 from onnxdtd.types import Array, Inputs
@@ -86,7 +87,8 @@ def predict_fn(
     one pass; of a model with a fixed batch that many, the last filled up. Raises UsageError, ModelError,
     ProviderError; calls raise InputError.
     """
-    graph = model.graph if isinstance(model, Explainer) else graph_of(model)
+    model = model.by_sample if isinstance(model, Explainer) else by_sample(graph_of(model))
+    graph = model.graph if isinstance(model, Explainer) else model
     floats = [name for name in graph.outputs if graph.value(name).is_float]
     if (output not in floats) if output is not None else not floats:
         raise UsageError(

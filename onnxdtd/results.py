@@ -22,8 +22,8 @@ from onnxdtd.plan.target import Target
 from onnxdtd.remarks import remarks
 from onnxdtd.scaling import scaling
 from onnxdtd.types import Arrays, OnProgress
+from onnxdtd.walk.finite import refuse_not_finite
 from onnxdtd.walk.ledger import Ledger
-from onnxdtd.walk.original import refuse_not_finite
 from onnxdtd.walk.outcome import Asked, Outcome, Snapshot
 from onnxdtd.walk.run import Walker
 

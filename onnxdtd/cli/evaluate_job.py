@@ -14,10 +14,10 @@ from onnxdtd.cli.settings import fixed_inputs
 from onnxdtd.cli.stopping import TimeIsOver
 from onnxdtd.cli.text import message, page, sections
 from onnxdtd.inputs import IMAGE_SUFFIXES, Preprocess
+from onnxdtd.loaded import Loaded
 from onnxdtd.metrics import Evaluation
 from onnxdtd.metrics import evaluate as evaluated
 from onnxdtd.metrics.journal import FILES
-from onnxdtd.model.graph import Graph
 from onnxdtd.passes import Explainer
 
 LEGEND = "mean [95 % interval]; * best, = not told apart from it (paired difference, 95 %)"
@@ -47,7 +47,7 @@ def evaluate(
             names = {name: image[name] for name in NAMES}
             own: dict[str, Any] = {name: chosen.pop(name) for name in OF_MODEL}
             explainer = Explainer(model, fixed=fixed_inputs(chosen.pop("fixed")), **own, **names)
-            prepare = _prepared(explainer.graph, data, preprocess, image)
+            prepare = _prepared(explainer.loaded, data, preprocess, image)
             try:
                 result = evaluated(
                     explainer,
@@ -82,9 +82,9 @@ def words_of(result: Evaluation, directory: Path) -> str:
 
 
 def _prepared(
-    graph: Graph, data: Sequence[Path], preprocess: Path | None, image: Mapping[str, Any]
+    loaded: Loaded, data: Sequence[Path], preprocess: Path | None, image: Mapping[str, Any]
 ) -> Preprocess | None:
     """How images are prepared; of arrays, only the layout may be told."""
     pictures = any(path.is_dir() or path.suffix.lower() in IMAGE_SUFFIXES for path in data)
     flags = image if pictures else {**image, "layout": None}
-    return preparing(graph, asked_fields(preprocess, flags, data))
+    return preparing(loaded, asked_fields(preprocess, flags, data))

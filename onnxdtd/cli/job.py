@@ -55,12 +55,26 @@ def ask(
         if explainer:
             # What a target is, a branch may decide, and which one is taken, only an input says.
             here = None if explainer.graph.open_conditions else explainer
-            x = explainer.feeds(input)
+            explainer, x = _fed(explainer, input)
             here = explainer.at(x)
     questions = asked_of(faults, here, targets)
     faults.stop()
     assert explainer is not None  # or there was a fault
     return Asked(explainer, x, questions, explainer.preprocess)
+
+
+def _fed(
+    explainer: onnxdtd.Explainer, input: Path | list[Any]
+) -> tuple[onnxdtd.Explainer, Mapping[str, Any]]:
+    """The inputs of the model, and its explainer by sample, where they have an axis for samples that it lacks."""
+    try:
+        return explainer, explainer.feeds(input)
+    except InputError:
+        given = explainer.by_sample
+        if given is not explainer:
+            with suppress(InputError):  # what stands against the model's own shape is told
+                return given, given.feeds(input)
+        raise
 
 
 @dataclass(frozen=True)
@@ -86,6 +100,7 @@ def ask_many(
     at once."""
     faults, data = Faults(), None
     explainer = explainer_for(faults, model, preprocess=preprocess, image=image, inputs=inputs, **options)
+    explainer = explainer and explainer.by_sample
     for check in checks:
         with faults:
             check()
@@ -155,7 +170,7 @@ def explainer_for(
     with own:
         fields = asked_fields(preprocess, image or {}, inputs)
         if explainer and fields:
-            explainer = explainer.by(preprocess=preparing(explainer.graph, fields))
+            explainer = explainer.by(preprocess=preparing(explainer.loaded, fields))
         if explainer and background is not None:
             explainer = explainer.by(background=background)
     if explainer and explainer.loaded.features is None and inputs and inputs[0].suffix.lower() in TABLES:

@@ -14,7 +14,7 @@ from onnxdtd.inputs.files import ARCHIVE
 from onnxdtd.inputs.members import members
 from onnxdtd.inputs.preprocess import metadata_fields, read_fields
 from onnxdtd.inputs.presets import fields_of
-from onnxdtd.model.graph import Graph
+from onnxdtd.loaded import Loaded
 from onnxdtd.printing import is_whole
 
 NAMES = ("labels", "features")
@@ -54,9 +54,10 @@ def asked_fields(
     return {**fields, **flags, BASED: bool(fields)}
 
 
-def preparing(graph: Graph, fields: Mapping[str, Any] | None) -> Preprocess | None:
+def preparing(loaded: Loaded, fields: Mapping[str, Any] | None) -> Preprocess | None:
     """The preprocessing of these fields: flags alone change what the metadata say, and what is open is as the model's
     shape tells. None where neither options nor metadata say anything."""
+    graph = loaded.preparing(fields).graph
     if fields is None:
         return preparation(graph, None)
     own = {name: value for name, value in fields.items() if name != BASED}

@@ -58,7 +58,9 @@ def compare(
     raises before anything is computed. What only the computation shows is in `refused` for both, as is a target that
     a method does not explain. Raises what `Explainer` raises, and UnsupportedError where no method is left.
     """
-    front = explainer_of(model, "gradient", input_range=input_range, providers=providers, engine=engine)
+    front = explainer_of(
+        model, "gradient", input_range=input_range, providers=providers, engine=engine
+    ).by_sample
     if background is not None and read_by_trees(front.graph):
         front = front.by(background=background)
     named, questions = choose(methods, options), [front.loaded.question(target) for target in targets]

@@ -5,10 +5,11 @@ from onnxdtd.inputs.files import input_file, read_inputs
 from onnxdtd.inputs.fixed import Fixed, fix
 from onnxdtd.inputs.given import feeds_of
 from onnxdtd.inputs.image import IMAGE_SUFFIXES, open_image
+from onnxdtd.inputs.layout import takes_one_picture
 from onnxdtd.inputs.like import Like, read_like
 from onnxdtd.inputs.names import Names, names_of
 from onnxdtd.inputs.parts import Row
-from onnxdtd.inputs.preprocess import Preprocess, features, labels, read_metadata_range
+from onnxdtd.inputs.preprocess import Preprocess, features, labels, metadata_fields, read_metadata_range
 from onnxdtd.inputs.presets import PRESETS, Preparation, preparation
 from onnxdtd.inputs.rows import DataSet, is_stream, open_data
 from onnxdtd.inputs.stand_ins import token_number
@@ -33,6 +34,7 @@ __all__ = [
     "input_file",
     "is_stream",
     "labels",
+    "metadata_fields",
     "names_of",
     "open_data",
     "open_image",
@@ -42,6 +44,7 @@ __all__ = [
     "read_metadata_range",
     "reader_of",
     "spelled",
+    "takes_one_picture",
     "token_number",
     "untakable",
 ]

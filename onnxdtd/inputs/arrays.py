@@ -39,7 +39,7 @@ def check_inputs(
             faults.append(f"input {_described(value)} is missing")
             continue
         try:
-            array = np.asarray(arrays[name])
+            array = by_sample(np.asarray(arrays[name]), value)
         except (ValueError, TypeError) as error:
             faults.append(f"input '{name}' is not an array: {one_line(error)}")
             continue
@@ -60,14 +60,25 @@ def refuse_misfits(
     names: of all that is given, where some of it is not to be looked at.
     """
     faults = _strangers(names or tuple(arrays), values)
-    for name, array in arrays.items():
+    for name, whole in arrays.items():
         if value := values.get(name):
+            array = by_sample(whole, value)
             texts = value.elem_type == TensorProto.STRING
             problems = (*_shape_faults(array.shape, value), *(() if texts else _type_faults(array, value)))
             faults += [f"input '{name}' {problem}" for problem in problems]
     faults += [f"input {_described(v)} is missing" for n, v in values.items() if n not in (names or arrays)]
     if faults:
         raise InputError("\n".join(faults))
+
+
+def by_sample(array: Array, value: Value) -> Array:
+    """The array with an axis for samples, where the model's file has none and it comes without."""
+    return array[None] if lacks_axis(array.shape, value) else array
+
+
+def lacks_axis(shape: tuple[int, ...], value: Value) -> bool:
+    """Whether an array of this shape is one sample, without the axis that the model's file lacks too."""
+    return value.lone and len(shape) + 1 == len(value.shape or ())
 
 
 def _strangers(names: Iterable[str], values: Mapping[str, Value]) -> list[str]:
@@ -101,6 +112,8 @@ def _shape_faults(shape: tuple[int, ...], value: Value) -> Iterator[str]:
             cure = f"; add the channel axis: {grey[0]}"
         elif _agree(shape, model_shape[1:]):
             cure = "; add the batch axis: x[None]"
+        elif _agree(shape[1:], model_shape):
+            cure = "; the model has no batch axis: give one sample at a time"
         elif _agree(shape[1:], model_shape[1:]) and len(shape) == len(model_shape):
             cure = f"; the model's batch is fixed: give {fixed[0]} at a time"
         elif len(shape) > 2 and _agree((shape[0], shape[-1], *shape[1:-1]), model_shape):

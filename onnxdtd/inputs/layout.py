@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from onnxdtd.errors import UsageError
+from onnxdtd.model.graph import Graph
 from onnxdtd.types import Dimension
 
 LAYOUTS = ("NCHW", "NHWC", "NHW", "NCT", "NTC", "NT", "NF")
@@ -61,3 +62,10 @@ def size_of(shape: Sequence[Dimension] | None, layout: str) -> tuple[int, int] |
         return None
     height, width = shape[layout.index("H")], shape[layout.index("W")]
     return (height, width) if isinstance(height, int) and isinstance(width, int) else None
+
+
+def takes_one_picture(graph: Graph) -> bool:
+    """Whether the graph's one floating-point input is a picture without an axis for samples: (3, H, W), (H, W, 1)."""
+    shapes = [graph.value(name).shape for name in graph.inputs if graph.value(name).is_float]
+    shape = shapes[0] if len(shapes) == 1 else None
+    return shape is not None and len(shape) == 3 and picture_layout((1, *shape)) is not None

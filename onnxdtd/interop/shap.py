@@ -12,6 +12,7 @@ from onnxdtd.errors import UsageError
 from onnxdtd.explanation import Explanation
 from onnxdtd.inputs.layout import layout_of
 from onnxdtd.plan.batch import rows
+from onnxdtd.reading import by_sample
 
 
 def shap_explanation(
@@ -32,6 +33,7 @@ def shap_explanation(
         shap: Any = importlib.import_module("shap")
     except ImportError:
         raise UsageError("shap is not installed here: pip install shap") from None
+    explanation = by_sample(explanation)
     chosen = next(iter(explanation.relevance)) if input is None else input
     if chosen not in explanation.relevance:
         raise UsageError(f"'{chosen}' has no relevance: choose among {', '.join(explanation.relevance)}")

@@ -77,7 +77,8 @@ def evaluate(
     seed, batch = checked_seed(seed), at_least_one("batch", batch)
     if preprocess is not None and input_range is None:
         input_range = preprocess.input_range
-    base = explainer_of(model, "gradient", engine=engine, providers=providers, input_range=input_range)
+    ways = {"engine": engine, "providers": providers, "input_range": input_range, "preprocess": preprocess}
+    base = explainer_of(model, "gradient", **ways).by_sample
     chosen = Settings(**_checked(settings, base.loaded.reader))
     prepare = preprocess or Preprocess.from_metadata(base.graph.metadata)
 

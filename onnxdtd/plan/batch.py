@@ -9,10 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from onnxdtd.model.graph import Graph
+from onnxdtd.model.samples import NAMES, is_one_sample, may_count_samples
 from onnxdtd.types import Dimension
-
-# What exporters call the batch axis; an axis 0 of the inputs with another name serves where none is called so.
-NAMES = ("batch", "batch_size", "batchsize", "bs", "b", "n")
 
 
 def batch_axis(
@@ -20,10 +18,11 @@ def batch_axis(
 ) -> int | None:
     """The axis of a value along which the samples lie; None where it has none: all its elements are one sample's.
 
-    shape: of the value in this run. A name that the inputs' batch axis and one axis of the value share decides. Else
-    axis 0 if it is as long as the batch; else, for a value of three axes or more, the one axis but the last that is.
-    Where a single sample was fed and no axis fits, the value has no batch axis; nor has a vector of a length that the
-    model fixes, and that no axis of the inputs has. Where several were fed, it is axis 0, as ONNX operators have it.
+    shape: of the value in this run. A name that the inputs' batch axis and one axis of the value share decides. A
+    vector of a length that the model fixes, and that no axis of the inputs has, has no batch axis, whatever is fed.
+    Else it is axis 0 if that is as long as the batch; else, for a value of three axes or more, the one axis but the
+    last that is. Where one sample was fed and no axis fits, the value has none; where several were, it is axis 0, as
+    ONNX operators have it.
     """
     if not shape:
         return None
@@ -34,13 +33,15 @@ def batch_axis(
             return sizes.index(name)
         if name not in sizes and _named(sizes[0], graph):
             return None
+    alone = sizes is not None and [*sizes] == [*shape] and is_one_sample(graph, sizes)
+    if alone and not any(may_count_samples(graph.value(name).shape) for name in graph.inputs):
+        return None
     if shape[0] == count:
         return 0
     if len(shape) > 2:
         fitting = [axis for axis, size in enumerate(shape[:-1]) if size == count]
         if len(fitting) == 1:
             return fitting[0]
-    alone = sizes is not None and [*sizes] == [*shape] and _stands_alone(graph, sizes)
     return None if count == 1 or alone else 0
 
 
@@ -57,7 +58,7 @@ def stated_axis(graph: Graph, value: str) -> int | None:
     name = named or _leading(next(iter(shapes.values()), ()))
     if sizes and name is not None and sizes.count(name) == 1:
         return sizes.index(name)
-    return 0 if sizes and not _stands_alone(graph, sizes) else None
+    return 0 if sizes and not is_one_sample(graph, sizes) else None
 
 
 def samples_first(array: npt.NDArray[Any], axis: int | None) -> npt.NDArray[Any]:
@@ -104,13 +105,6 @@ def _called_so(shapes: Mapping[str, Sequence[Dimension]]) -> Iterator[tuple[str,
 
 def _leading(sizes: Sequence[Dimension]) -> str | None:
     return sizes[0] if sizes and isinstance(sizes[0], str) else None
-
-
-def _stands_alone(graph: Graph, sizes: Sequence[Dimension]) -> bool:
-    """Whether a value is a vector of a fixed length, and the inputs have no axis that it may run along: a picture
-    (3, 224, 224), or tokens of any number, to (1000,) is one sample's scores, not those of a thousand samples."""
-    lengths = {size for name in graph.inputs for size in graph.value(name).shape or ()}
-    return len(sizes) == 1 and isinstance(sizes[0], int) and sizes[0] not in lengths
 
 
 def _named(size: Dimension, graph: Graph) -> bool:

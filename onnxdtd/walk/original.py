@@ -15,14 +15,15 @@ import onnxruntime as ort
 from onnx import ModelProto
 
 from onnxdtd.disk import read_bytes
-from onnxdtd.errors import CheckError, InputError, TimeLimitError
+from onnxdtd.errors import CheckError, TimeLimitError
 from onnxdtd.inputs import fix
 from onnxdtd.model.canonise import canonise, retyped, take
 from onnxdtd.model.graph import Graph
 from onnxdtd.model.load import load
+from onnxdtd.model.samples import given_samples
 from onnxdtd.types import Arrays
 from onnxdtd.walk.forks import survive
-from onnxdtd.walk.forward import Forward, is_quantised, session_options
+from onnxdtd.walk.forward import is_quantised, session_options
 from onnxdtd.walk.session import first_line, run
 from onnxdtd.walk.verify import check_same, check_written_out
 
@@ -133,26 +134,32 @@ def _rounds(source: Source, feeds: Arrays, name: str, array: npt.NDArray[Any]) -
 class FirstInput:
     """The check of a model's first input, once for all its explainers. source: None where there is no file. fixed:
     inputs of the file that the model has as constants. ways: the conditions under which branches were written out,
-    level by level.
+    level by level. given: the inputs and outputs that have an axis for samples which they lack in the file.
 
     note: why nothing could be compared, "" where it was.
     """
 
     def __init__(
-        self, source: Source | None, fixed: Arrays = NOTHING, ways: Sequence[Mapping[str, bool | None]] = ()
-    ) -> None:
+        self, source: Source | None, fixed: Arrays = NOTHING, ways: Sequence[Mapping[str, bool | None]] = (),
+        given: frozenset[str] = frozenset(),
+    ) -> None:  # fmt: skip
         self._source, self._thorough = source, False
-        self.fixed, self._ways = fixed, tuple(ways)
+        self.fixed, self._ways, self._given = fixed, tuple(ways), given
         self._compared = source is None
         self.note = self._alone = ""
 
     def fixing(self, arrays: Arrays) -> FirstInput:
         """The check of the first input of the model with these inputs as constants, too."""
-        return FirstInput(self._source, {**self.fixed, **arrays}, self._ways)
+        fixed = {**self.fixed, **self._as_in_file(arrays)}
+        return FirstInput(self._source, fixed, self._ways, self._given)
 
     def taking(self, conditions: Mapping[str, bool | None]) -> FirstInput:
         """The check of the first input that takes these branches as well."""
-        return FirstInput(self._source, self.fixed, (*self._ways, conditions))
+        return FirstInput(self._source, self.fixed, (*self._ways, conditions), self._given)
+
+    def by_sample(self, given: frozenset[str]) -> FirstInput:
+        """The check of the first input of the model whose inputs and outputs have got an axis for samples."""
+        return FirstInput(self._source, self.fixed, self._ways, given)
 
     def __call__(self, graph: Graph, feeds: Arrays, outputs: Arrays, thorough: bool) -> None:
         """Raise CheckError where outputs differ. thorough: after every canonisation pass too, of any size, and
@@ -161,7 +168,8 @@ class FirstInput:
             self._compared = False
             check = partial(check_same, feeds=feeds)
             graph_as_read, _ = fix(load(self._source), self.fixed)
-            self._alone = check_written_out(retyped(graph_as_read), feeds)
+            self._alone = check_written_out(retyped(graph_as_read), self._as_in_file(feeds))
+            graph_as_read = given_samples(graph_as_read)[0] if self._given else graph_as_read
             level = canonise(replace(graph_as_read, max_steps=graph.max_steps), check)
             for conditions in self._ways:
                 written = take(level, conditions)
@@ -169,9 +177,13 @@ class FirstInput:
                 level = canonise(written, check)
             self._thorough = True
         if not self._compared and self._source is not None:
-            note = compare_with_file(self._source, graph, {**feeds, **self.fixed}, outputs, thorough)
+            own = {**self._as_in_file(feeds), **self.fixed}
+            note = compare_with_file(self._source, graph, own, self._as_in_file(outputs), thorough)
             self._compared = True
             self.note = "; ".join(filter(None, (note, self._alone)))
+
+    def _as_in_file(self, arrays: Arrays) -> Arrays:
+        return {name: array[0] if name in self._given else array for name, array in arrays.items()}
 
 
 class _Original:
@@ -216,30 +228,3 @@ def _difference(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> float:
         return np.inf
     scale = float(np.abs(one[finite]).max(initial=0.0)) or 1.0
     return float(np.abs(one[finite] - other[finite]).max(initial=0.0)) / scale
-
-
-def refuse_not_finite(graph: Graph, feeds: Arrays, explained: npt.NDArray[Any]) -> None:
-    """Raise InputError where an explained element is NaN or infinite, naming the first node that makes such a value,
-    and where a NaN comes later, the first of those."""
-    if np.isfinite(explained).all():
-        return
-    made = [v for node in graph.nodes for v in node.outputs if graph.value(v).is_float]
-    values = Forward(graph, made, ["CPUExecutionProvider"], optimise=False)(feeds)
-    message = (
-        f"the explained logit is {explained[~np.isfinite(explained)][0]}, and so is no number to explain"
-    )
-    infinite = _first(graph, values, lambda x: ~np.isfinite(x))
-    undefined = _first(graph, values, np.isnan)
-    if infinite:
-        message += f"; the first value that is not finite is made by {infinite}"
-    if undefined and undefined != infinite:
-        message += f", the first NaN by {undefined}"
-    raise InputError(f"{message}: with this input the model itself overflows or divides by zero there")
-
-
-def _first(graph: Graph, values: Mapping[str, Any], is_bad: Callable[[Any], Any]) -> str:
-    for node in graph.nodes:
-        for value in node.outputs:
-            if value in values and is_bad(values[value]).any():
-                return f"{node} ('{value}')"
-    return ""

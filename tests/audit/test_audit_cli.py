@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +17,8 @@ RANGE = ("--input-range", 0, 1)
 QUICK = [entry.name for entry in AUDITS.values() if entry.cost == "quick"]
 
 
-def test_quick_takes_less_than_ten_seconds_and_tells_everything(cli: Cli, tmp_path: Path) -> None:
-    began = time.monotonic()
+def test_quick_runs_the_quick_audits_and_tells_everything(cli: Cli, tmp_path: Path) -> None:
     code, out, err = cli("audit", DIGIT_MODEL, DIGIT, *RANGE, "--quick", "--method", "dtd")
-    assert time.monotonic() - began < 10
     assert (code, err) == (0, "")
     table, sentences, facts, last = out.strip().split("\n\n")
     assert sorted(row.split()[0] for row in table.splitlines()[1:]) == sorted(QUICK)

@@ -58,14 +58,13 @@ def test_every_command_on_one_input(cli: Cli, command: str) -> None:
     assert cli(command, "m.onnx", "x.npy", "-o", "page.html" if command == "report" else "out")[0] == 0
 
 
-def test_rows_are_not_made_of_one_sample() -> None:
-    """Each would be repeated until the model has as many as it takes, and so explain something else."""
-    x = RNG.random((3, 8, 8), np.float32)
+def test_rows_are_not_taken_for_answers_of_all() -> None:
+    """Two pictures have five boxes together: a row would be repeated, and what is said of both told of it."""
+    text = "(float[2, 3, 4, 4] x) => (float[5, 6] y) { f = Reshape(x, flat) s = MatMul(f, w) y = Reshape(s, boxes) }"
+    source = model(text, flat=np.array([-1]), w=RNG.random((96, 30), np.float32), boxes=np.array([5, 6]))
     faults: list[str] = []
-    rows = [Row(str(i), {"x": x[i : i + 1]}) for i in range(3)]
-    made = explain_each(
-        onnxdtd.Explainer(pictured()), rows, faulty=lambda name, error: faults.append(str(error))
-    )
+    rows = [Row(str(i), {"x": np.full((1, 3, 4, 4), i, np.float32)}) for i in range(3)]
+    made = explain_each(onnxdtd.Explainer(source), rows, faulty=lambda name, error: faults.append(str(error)))
     assert list(made) == []
     assert len(faults) == 3
     assert all("does not tell the rows of a batch apart" in fault for fault in faults)

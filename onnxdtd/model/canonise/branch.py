@@ -118,7 +118,7 @@ def _inline(node: Node, body: GraphProto, draft: Draft) -> None:
         inner = Node.from_proto(
             proto, free(f"{node.name}/{proto.name or f'{proto.op_type}_{i}'}", draft.nodes)
         )
-        draft.put(_renamed(inner, names), at=node)
+        draft.put(node_renamed(inner, names), at=node)
     for output, value in ends.items():
         if output and names.get(value) != output:
             name = free(f"{node.name}/{output}", draft.nodes)
@@ -126,7 +126,7 @@ def _inline(node: Node, body: GraphProto, draft: Draft) -> None:
     draft.remove(node)
 
 
-def _renamed(node: Node, names: Mapping[str, str]) -> Node:
+def node_renamed(node: Node, names: Mapping[str, str]) -> Node:
     """The node with other names for values, in the graphs inside it too."""
     return replace(
         node,
@@ -144,7 +144,7 @@ def renamed(graph: GraphProto, names: Mapping[str, str]) -> GraphProto:
     copy = GraphProto()
     copy.CopyFrom(graph)
     for proto in copy.node:
-        inner = _renamed(Node.from_proto(proto, proto.name), names)
+        inner = node_renamed(Node.from_proto(proto, proto.name), names)
         proto.input[:], proto.output[:] = inner.inputs, inner.outputs
         for attribute in proto.attribute:
             if attribute.HasField("g"):
