@@ -17,7 +17,7 @@ import numpy as np
 
 from onnxdtd.errors import InputError, UsageError
 from onnxdtd.explainer import Explainer
-from onnxdtd.inputs import IMAGE_SUFFIXES, PRESETS
+from onnxdtd.inputs import IMAGE_SUFFIXES, PRESETS, takes_one_picture
 from onnxdtd.inputs.files import SUFFIXES
 from onnxdtd.memory import written
 from onnxdtd.plan.target_text import Names, read_target
@@ -159,13 +159,14 @@ def described(explainer: Explainer) -> dict[str, Any]:
         {"name": name, "type": value.dtype.name, "shape": _shape(value.shape)}
         for name, value in explainer.inputs.items()
     ]
+    pictures = any(len(v.shape or ()) == 4 for v in explainer.inputs.values()) or takes_one_picture(graph)
     return {
         "inputs": inputs,
         "outputs": list(graph.outputs),
         "methods": ["auto", *sorted({*METHODS, *PASSES})],
         "layers": layers[:MOST_LAYERS],
         "labels": list(explainer.loaded.labels or ())[:MOST_LABELS],
-        "presets": ["", *PRESETS] if any(len(v.shape or ()) == 4 for v in explainer.inputs.values()) else [],
+        "presets": ["", *PRESETS] if pictures else [],
         "prepared": explainer.preprocess is not None,
         "texts": explainer.loaded.reader is not None,
     }

@@ -14,6 +14,7 @@ import onnxdtd
 from onnxdtd.methods import METHODS
 from onnxdtd.server.model import prepared
 from onnxdtd.server.question import asked
+from onnxdtd.viewer.workspace import described
 from tests.support.command_line import Cli
 from tests.support.model_text import model
 
@@ -227,6 +228,11 @@ def test_a_server_takes_a_sample_with_the_axis_and_without() -> None:
         answer = served.answer(asked(served.explainer, {"x": x}, {}, True))
         close(answer.tensors["relevance.x"][0], right.relevance["x"])
         close(answer.tensors["y"][0], right.outputs["y"])
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_page_offers_ways_to_prepare_a_picture(channels: int) -> None:
+    assert "imagenet" in described(onnxdtd.Explainer(pictured(channels)))["presets"]
 
 
 def test_names_go_with_the_axis() -> None:
