@@ -13,6 +13,7 @@ from onnxdtd.inputs import check_inputs
 from onnxdtd.model.ending import Ending, endings
 from onnxdtd.model.graph import Graph
 from onnxdtd.model.samples import by_sample
+from onnxdtd.plan.batch import batch_axis, samples_first
 from onnxdtd.runs.batches import chunks, filled, fixed_batch, taken
 from onnxdtd.settings import Model, graph_of
 from onnxdtd.types import Array, Inputs
@@ -48,8 +49,10 @@ class Predict:
 
     def _part(self, feeds: Mapping[str, Array], rows: npt.NDArray[np.intp]) -> Array:
         values = {v: self.graph.value(v) for v in self.graph.inputs}
-        outputs = self._forward(check_inputs(taken(feeds, filled(rows, self._fixed)), values))
-        logits = np.asarray(outputs[self.output], np.float64)[: len(rows)]
+        part = check_inputs(taken(feeds, filled(rows, self._fixed)), values)
+        logits = np.asarray(self._forward(part)[self.output], np.float64)
+        axis = batch_axis(self.graph, self.output, logits.shape, part)
+        logits = samples_first(logits, axis)[: len(rows)]
         if self.how == "softmax":
             if logits.ndim != 2 or logits.shape[1] < 2:
                 raise UsageError(

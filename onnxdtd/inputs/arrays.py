@@ -113,7 +113,7 @@ def _shape_faults(shape: tuple[int, ...], value: Value) -> Iterator[str]:
         elif _agree(shape, model_shape[1:]):
             cure = "; add the batch axis: x[None]"
         elif _agree(shape[1:], model_shape):
-            cure = "; the model has no batch axis: give one sample at a time"
+            cure = "; the model takes one sample, without a further axis: x[0]"
         elif _agree(shape[1:], model_shape[1:]) and len(shape) == len(model_shape):
             cure = f"; the model's batch is fixed: give {fixed[0]} at a time"
         elif len(shape) > 2 and _agree((shape[0], shape[-1], *shape[1:-1]), model_shape):

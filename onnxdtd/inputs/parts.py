@@ -152,7 +152,7 @@ def _sample(
         arrays[key] = np.asarray(open_image(content)) if isinstance(content, BytesIO) else content
         if preprocess and (shown or is_pixels(arrays[key].shape, arrays[key].dtype, values[key])):
             pixels[key] = preprocess
-    return _array_row(arrays, pixels, sample.label)
+    return _array_row(arrays, values, pixels, sample.label)
 
 
 def _stacked(
@@ -177,7 +177,7 @@ def _stacked(
         readers = [iter([m.whole()][start:]) if key in single else m(start) for key, m in stored.items()]
         for i, row in enumerate(zip(*readers, strict=True), start):
             label = None if labels is None or i >= len(labels) else labels[i].item()
-            yield partial(_array_row, dict(zip(stored, row, strict=True)), pixels, label)
+            yield partial(_array_row, dict(zip(stored, row, strict=True)), values, pixels, label)
 
     return Part(name, count, rows, labels, stacked=None if pixels or single else partial(_stack, stored))
 
@@ -189,13 +189,26 @@ def _stack(stored: Mapping[str, Member]) -> Stack:
     return lambda first, count: {key: each.send((first, count)) for key, each in pieces.items()}
 
 
-def _array_row(arrays: Mapping[str, Array], pixels: Mapping[str, Preprocess], label: int | str | None) -> Row:
+def _array_row(
+    arrays: Mapping[str, Array],
+    values: Mapping[str, Value],
+    pixels: Mapping[str, Preprocess],
+    label: int | str | None,
+) -> Row:
     picture = None
-    inputs = {key: np.asarray(array)[None] for key, array in arrays.items() if key not in pixels}
+    inputs = {
+        key: _as_one(np.asarray(array), values.get(key)) for key, array in arrays.items() if key not in pixels
+    }
     for key, preprocess in pixels.items():
         shown = one_picture(arrays[key])
         inputs[key], picture = preprocess(shown), partial(preprocess.picture, shown)
     return Row("", inputs, label, picture)
+
+
+def _as_one(row: Array, value: Value | None) -> Array:
+    """A batch of one: as the row is, where it has all axes of the model's input and the first is of length 1."""
+    whole = value is not None and value.shape is not None and row.ndim == len(value.shape)
+    return row if whole and row.shape[:1] == (1,) else row[None]
 
 
 def in_memory(data: Any, values: Mapping[str, Value], name: str = "input") -> Part:
@@ -208,7 +221,7 @@ def in_memory(data: Any, values: Mapping[str, Value], name: str = "input") -> Pa
 
     def rows(start: int) -> Iterator[Read]:
         for i in range(start, count):
-            yield partial(_array_row, {key: array[i] for key, array in arrays.items()}, {}, None)
+            yield partial(_array_row, {key: array[i] for key, array in arrays.items()}, values, {}, None)
 
     def stacked() -> Stack:
         return lambda first, count: {key: array[first : first + count] for key, array in arrays.items()}

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from onnxdtd.errors import TargetError
 from onnxdtd.explainer import Explainer
 from onnxdtd.passes.embedded import token_ids
+from onnxdtd.plan.batch import batch_axis, samples_first
 from onnxdtd.plan.masks import masks
 from onnxdtd.plan.target import Target
 from onnxdtd.runs.batches import chunks, filled, fixed_batch, taken
@@ -52,6 +53,7 @@ class Scorer:
         for rows in chunks(count, self.batch):
             part = taken(feeds, filled(rows, self.fixed))
             values = np.asarray(self._explainer.forward([self._target])(part)[self._target], np.float64)
+            values = samples_first(values, batch_axis(self.graph, self._target, values.shape, part))
             self.shape = values.shape[1:]
             if sum(n > 1 for n in self.shape) > 1:
                 raise TargetError(

@@ -68,7 +68,7 @@ def ask(
     if not logits.size:
         raise TargetError(f"the output is empty, of shape {logits.shape}: nothing to explain")
     axis = batch_axis(graph, name, logits.shape, feeds)
-    if target.per_sample and axis is None:
+    if target.per_sample and axis is None and logits.ndim and len(target.index or ()) == len(logits):
         axis = 0  # who gives one index for each sample says where the samples are
     y = values[output] if values[output].shape == logits.shape else logits
     first = samples_first(logits, axis)

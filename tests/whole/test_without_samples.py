@@ -73,7 +73,7 @@ def test_a_model_with_samples_is_itself() -> None:
 
 
 def test_many_without_the_axis_are_refused_by_name() -> None:
-    with pytest.raises(onnxdtd.InputError, match="no batch axis: give one sample at a time"):
+    with pytest.raises(onnxdtd.InputError, match=r"takes one sample, without a further axis: x\[0\]"):
         onnxdtd.Explainer(pictured())(X)
     with pytest.raises(onnxdtd.InputError, match="batch is fixed: give 1 at a time"):
         onnxdtd.Explainer(pictured()).by_sample(X)
@@ -92,6 +92,23 @@ def test_run_takes_a_stack_or_a_file_for_each(cli: Cli, here: Path, inputs: list
     assert len(folders) == len(X)
     for folder, r in zip(folders, expected(), strict=True):
         close(onnxdtd.Explanation.load(folder).relevance["x"][0], r)
+
+
+@pytest.mark.parametrize("stack", [X[:, :1], X[:, 0]])
+def test_a_first_axis_of_one_is_a_channel_or_a_batch(cli: Cli, here: Path, stack: Any) -> None:
+    """(1, 8, 8) is fed as it is in either case, whether a stack (N, 1, 8, 8) or (N, 8, 8) holds it."""
+    onnx.save(pictured(1), "m.onnx")
+    np.save("stack.npy", stack)
+    right = [onnxdtd.Explainer("m.onnx")(x[:1]).relevance["x"] for x in X]
+    assert cli("batch", "m.onnx", "stack.npy", "-o", "out")[0] == 0
+    results = onnxdtd.Results("out")
+    for name, r in zip(results.ids, right, strict=True):
+        close(results[name]["relevance"]["x"], r.reshape(results[name]["relevance"]["x"].shape))
+    assert cli("run", "m.onnx", "stack.npy", "-o", "each")[0] == 0
+    assert cli("evaluate", "m.onnx", "stack.npy", "--metrics", "deletion", "-o", "scores")[0] == 0
+    predicted = onnxdtd.predict_fn("m.onnx", probabilities=False)(X[:, 0])
+    outputs = [onnxdtd.Explainer("m.onnx")(x[:1]).outputs["y"] for x in X]
+    np.testing.assert_allclose(predicted, outputs, rtol=1e-6)
 
 
 def test_a_stack_of_one_is_a_sample(cli: Cli, here: Path) -> None:
