@@ -126,8 +126,10 @@ def differences_of(
         here = Explainer(once, method, cache_dir=False)
         whole = here(feeds, TARGET)
         y = _outputs(model, feeds)
+        # A logit that has cancelled out is as inexact as the largest.
+        largest = 0.0 if y is None else float(np.abs(y).max())
         if y is not None:
-            yield "logit", _apart(whole.target_value, y[:, TARGET])
+            yield "logit", _apart(whole.target_value, y[:, TARGET], largest)
         for i in range(
             len(whole.target_value) if model.graph.input[0].type.tensor_type.shape.dim[0].dim_param else 0
         ):
@@ -141,7 +143,7 @@ def differences_of(
                 yield f"sample {i} at {name}", _apart(r[i : i + 1], alone.relevance[name], np.abs(r).max())
         traced = Explainer(once, method, engine="onnx", cache_dir=False)(feeds, TARGET)
         if y is not None:
-            yield "compiled logit", _apart(traced.target_value, y[:, TARGET])
+            yield "compiled logit", _apart(traced.target_value, y[:, TARGET], largest)
         for name, r in whole.relevance.items():
             yield f"engines at {name}", _apart(r, traced.relevance[name])
 
