@@ -50,7 +50,7 @@ def explain_targets(
     faulty: told the name of a row, the number of a target that fails where others of the row do not, and the fault;
     None in place of the number where nothing of the row can be explained.
     """
-    explainer = explainer.by_sample
+    explainer = explainer.batched
 
     def several(batch: Sequence[Row]) -> dict[int, Explanation]:
         try:
@@ -82,7 +82,7 @@ def explain_together(
     faulty: told the name and the fault of a row that cannot be explained, whose neighbours then go on; without it the
     fault is raised.
     """
-    explainer = explainer.by_sample
+    explainer = explainer.batched
 
     def alone(batch: Sequence[Row]) -> Explanation:
         return _together(explainer, batch, [target], inside)[0]

@@ -124,10 +124,10 @@ class Explainer:
         return self._way(self.loaded.at(self.feeds(x), self.providers))
 
     @property
-    def by_sample(self) -> Explainer:
-        """The explainer that takes rows of data, one sample each: itself, or where the model has no axis for samples,
-        as from a picture (3, 224, 224) to scores (1000,), that of the model with one of length 1."""
-        return self._way(self.loaded.by_sample())
+    def batched(self) -> Explainer:
+        """The explainer that takes rows of data, one sample each: itself, or where the model has no batch axis, as
+        from a picture (3, 224, 224) to scores (1000,), that of the model with one of length 1."""
+        return self._way(self.loaded.batched())
 
     def _way(self, way: Loaded) -> Explainer:
         if way is not self.loaded and way not in self._ways:

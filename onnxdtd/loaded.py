@@ -33,7 +33,7 @@ from onnxdtd.model.canonise import canonise, take
 from onnxdtd.model.canonise.constants import constants
 from onnxdtd.model.ending import UNTOLD, endings
 from onnxdtd.model.graph import Graph
-from onnxdtd.model.samples import given_samples, lacks_samples
+from onnxdtd.model.unbatched import is_unbatched, with_batch_axis
 from onnxdtd.model.units import units
 from onnxdtd.plan.forests import read_by_trees
 from onnxdtd.plan.plan import Plan
@@ -88,7 +88,7 @@ class Loaded:
         self.first_input = FirstInput(None if isinstance(model, Graph) else model, arrays)
         self.endings = endings(graph)
         self.rescales = bool(units(constants(graph)))
-        self._as_read = graph if lacks_samples(graph) or takes_one_picture(graph) else None
+        self._as_read = graph if is_unbatched(graph) or takes_one_picture(graph) else None
         self._become(canonise(graph))
         self.path = os.fspath(model) if isinstance(model, (str, os.PathLike)) else None
         self.facts: dict[str, Any] = {
@@ -107,7 +107,7 @@ class Loaded:
         self._forwards: dict[Any, Forward] = {}
         self._derived: dict[Any, dict[Any, Any]] = {}
         self._ways: dict[tuple[tuple[str, bool | None], ...], Loaded] = {}
-        self._by_sample: Loaded | None = None
+        self._batched: Loaded | None = None
 
     def limiting(self, max_steps: int | None) -> Loaded:
         """The model whose loops end after so many steps; itself, if that is its limit already."""
@@ -128,23 +128,23 @@ class Loaded:
         other._become(canonise(graph))
         return other
 
-    def by_sample(self) -> Loaded:
-        """The model with an axis for samples, of length 1, before those of each input; itself, where it has one."""
-        return self._given_samples() if self._as_read and lacks_samples(self._as_read) else self
+    def batched(self) -> Loaded:
+        """The model with a batch axis, of length 1, before the axes of each input; itself, where it has one."""
+        return self._with_batch_axis() if self._as_read and is_unbatched(self._as_read) else self
 
     def preparing(self, asked: Preparation | None) -> Loaded:
         """The same, where pictures are prepared, as asked or as the metadata say: (1, 28, 28) is one of them, too."""
         prepared = asked is not None or metadata_fields(self.graph.metadata) is not None
-        return self._given_samples() if prepared else self
+        return self._with_batch_axis() if prepared else self
 
-    def _given_samples(self) -> Loaded:
-        if self._by_sample is None and self._as_read is not None:
-            graph, names = given_samples(replace(self._as_read, max_steps=self.graph.max_steps))
-            other = self._by_sample = copy.copy(self)
+    def _with_batch_axis(self) -> Loaded:
+        if self._batched is None and self._as_read is not None:
+            graph, names = with_batch_axis(replace(self._as_read, max_steps=self.graph.max_steps))
+            other = self._batched = copy.copy(self)
             other._as_read = None
-            other.first_input = self.first_input.by_sample(names)
+            other.first_input = self.first_input.batched(names)
             other._become(replace(canonise(graph), masks=self.graph.masks, background=self.graph.background))
-        return self._by_sample or self
+        return self._batched or self
 
     def masking(self, masks: Sequence[str] | str | None) -> Loaded:
         """The model whose masks are these inputs, and no others; itself, where nothing is said. Raises UsageError."""
@@ -202,7 +202,7 @@ class Loaded:
         if labels is None and features is None:
             return self
         other = copy.copy(self)
-        other._by_sample = None
+        other._batched = None
         other.labels = self.labels if labels is None else labels
         other.features = self.features if features is None else features
         return other
@@ -212,7 +212,7 @@ class Loaded:
         if reader is None:
             return self
         other = copy.copy(self)
-        other._by_sample, other.reader = None, reader
+        other._batched, other.reader = None, reader
         return other
 
     def question(self, target: Any) -> Target:

@@ -12,7 +12,7 @@ from onnxdtd.explainer import Explainer
 from onnxdtd.inputs import check_inputs
 from onnxdtd.model.ending import Ending, endings
 from onnxdtd.model.graph import Graph
-from onnxdtd.model.samples import by_sample
+from onnxdtd.model.unbatched import batched
 from onnxdtd.plan.batch import batch_axis, samples_first
 from onnxdtd.runs.batches import chunks, filled, fixed_batch, taken
 from onnxdtd.settings import Model, graph_of
@@ -90,7 +90,7 @@ def predict_fn(
     one pass; of a model with a fixed batch that many, the last filled up. Raises UsageError, ModelError,
     ProviderError; calls raise InputError.
     """
-    model = model.by_sample if isinstance(model, Explainer) else by_sample(graph_of(model))
+    model = model.batched if isinstance(model, Explainer) else batched(graph_of(model))
     graph = model.graph if isinstance(model, Explainer) else model
     floats = [name for name in graph.outputs if graph.value(name).is_float]
     if (output not in floats) if output is not None else not floats:

@@ -44,7 +44,7 @@ def is_set(
     if explainer is None:
         return False  # which is told with all other faults
     try:
-        explainer = explainer.by_sample
+        explainer = explainer.batched
         first = list(islice(rows_of(explainer, inputs), 2))
         return len(first) == 2 and len(list(onnxdtd.explain_each(explainer, first))) == 2
     except OnnxdtdError:

@@ -66,11 +66,11 @@ def ask(
 def _fed(
     explainer: onnxdtd.Explainer, input: Path | list[Any]
 ) -> tuple[onnxdtd.Explainer, Mapping[str, Any]]:
-    """The inputs of the model, and its explainer by sample, where they have an axis for samples that it lacks."""
+    """The inputs of the model, and its explainer with a batch axis, where they have one that it lacks."""
     try:
         return explainer, explainer.feeds(input)
     except InputError:
-        given = explainer.by_sample
+        given = explainer.batched
         if given is not explainer:
             with suppress(InputError):  # what stands against the model's own shape is told
                 return given, given.feeds(input)
@@ -100,7 +100,7 @@ def ask_many(
     at once."""
     faults, data = Faults(), None
     explainer = explainer_for(faults, model, preprocess=preprocess, image=image, inputs=inputs, **options)
-    explainer = explainer and explainer.by_sample
+    explainer = explainer and explainer.batched
     for check in checks:
         with faults:
             check()

@@ -25,7 +25,7 @@ from onnxdtd.inputs import Row
 from onnxdtd.inputs.files import ARCHIVE, ARRAYS, TABLES
 from onnxdtd.inputs.parts import part_of
 from onnxdtd.model.load import load
-from onnxdtd.model.samples import by_sample
+from onnxdtd.model.unbatched import batched
 from onnxdtd.printing import is_whole
 from onnxdtd.runs.batches import fixed_batch
 from onnxdtd.sheets import summary_line, write_parquet
@@ -41,7 +41,7 @@ def are_many(model: Path, inputs: Sequence[Path], sample: str | None) -> bool:
     if inputs[0].suffix.lower() not in (*ARRAYS, *TABLES):
         return False
     try:
-        graph = by_sample(load(model))
+        graph = batched(load(model))
         fixed = fixed_batch(graph)
         values = {name: graph.value(name) for name in graph.inputs}
         rows = 0 if fixed is None else part_of("", inputs[0], values, None, None).count

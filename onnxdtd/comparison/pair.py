@@ -139,7 +139,7 @@ def compare_models(
     agree on its name. Raises UsageError or InputError where the inputs are not equal, TargetError where the second
     model has no such element, and what `Explainer` raises.
     """
-    model, other = model.by_sample, other.by_sample
+    model, other = model.batched, other.batched
     feeds = dict(model.feeds(x))
     count = min((len(array) for array in feeds.values() if array.ndim), default=1)
     if not 0 <= sample < count:

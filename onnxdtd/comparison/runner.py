@@ -60,7 +60,7 @@ def compare(
     """
     front = explainer_of(
         model, "gradient", input_range=input_range, providers=providers, engine=engine
-    ).by_sample
+    ).batched
     if background is not None and read_by_trees(front.graph):
         front = front.by(background=background)
     named, questions = choose(methods, options), [front.loaded.question(target) for target in targets]

@@ -112,7 +112,7 @@ def plan_job(
         explainer = model if method is None and not settings else model.by(method, **settings)
     else:
         explainer = explainer_of(model, method or "auto", **{"engine": "auto", **settings})
-    explainer = explainer.by_sample
+    explainer = explainer.batched
     stored, rows = None, iter(())
     source = None
     if is_stream(data):

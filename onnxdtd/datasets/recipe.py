@@ -93,7 +93,7 @@ def reopened(
         explainer = _explainer(folder, manifest, source, model)
     elif explainer.engine == "auto":
         explainer = explainer.by(engine=manifest["engine"])
-    explainer = explainer.by_sample
+    explainer = explainer.batched
     target = source.get("target", manifest["target"])
     _refuse_another(folder, manifest, explainer, target)
     paths = source.get("data") if data is None else data

@@ -39,7 +39,7 @@ def check_inputs(
             faults.append(f"input {_described(value)} is missing")
             continue
         try:
-            array = by_sample(np.asarray(arrays[name]), value)
+            array = batched(np.asarray(arrays[name]), value)
         except (ValueError, TypeError) as error:
             faults.append(f"input '{name}' is not an array: {one_line(error)}")
             continue
@@ -62,7 +62,7 @@ def refuse_misfits(
     faults = _strangers(names or tuple(arrays), values)
     for name, whole in arrays.items():
         if value := values.get(name):
-            array = by_sample(whole, value)
+            array = batched(whole, value)
             texts = value.elem_type == TensorProto.STRING
             problems = (*_shape_faults(array.shape, value), *(() if texts else _type_faults(array, value)))
             faults += [f"input '{name}' {problem}" for problem in problems]
@@ -71,14 +71,14 @@ def refuse_misfits(
         raise InputError("\n".join(faults))
 
 
-def by_sample(array: Array, value: Value) -> Array:
-    """The array with an axis for samples, where the model's file has none and it comes without."""
-    return array[None] if lacks_axis(array.shape, value) else array
+def batched(array: Array, value: Value) -> Array:
+    """The array with a batch axis, where the model's file has none and it comes without."""
+    return array[None] if lacks_batch_axis(array.shape, value) else array
 
 
-def lacks_axis(shape: tuple[int, ...], value: Value) -> bool:
-    """Whether an array of this shape is one sample, without the axis that the model's file lacks too."""
-    return value.lone and len(shape) + 1 == len(value.shape or ())
+def lacks_batch_axis(shape: tuple[int, ...], value: Value) -> bool:
+    """Whether an array of this shape is one sample, without the batch axis that the model's file lacks too."""
+    return value.unbatched and len(shape) + 1 == len(value.shape or ())
 
 
 def _strangers(names: Iterable[str], values: Mapping[str, Value]) -> list[str]:
@@ -113,7 +113,7 @@ def _shape_faults(shape: tuple[int, ...], value: Value) -> Iterator[str]:
         elif _agree(shape, model_shape[1:]):
             cure = "; add the batch axis: x[None]"
         elif _agree(shape[1:], model_shape):
-            cure = "; the model takes one sample, without a further axis: x[0]"
+            cure = "; it has one axis more: give x[0], x[1] and so on, one at a time"
         elif _agree(shape[1:], model_shape[1:]) and len(shape) == len(model_shape):
             cure = f"; the model's batch is fixed: give {fixed[0]} at a time"
         elif len(shape) > 2 and _agree((shape[0], shape[-1], *shape[1:-1]), model_shape):

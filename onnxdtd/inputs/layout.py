@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from onnxdtd.errors import UsageError
 from onnxdtd.model.graph import Graph
+from onnxdtd.model.unbatched import is_called_batch
 from onnxdtd.types import Dimension
 
 LAYOUTS = ("NCHW", "NHWC", "NHW", "NCT", "NTC", "NT", "NF")
@@ -65,7 +66,9 @@ def size_of(shape: Sequence[Dimension] | None, layout: str) -> tuple[int, int] |
 
 
 def takes_one_picture(graph: Graph) -> bool:
-    """Whether the graph's one floating-point input is a picture without an axis for samples: (3, H, W), (H, W, 1)."""
+    """Whether the graph's one floating-point input is a picture without a batch axis: (3, H, W), (H, W, 1)."""
     shapes = [graph.value(name).shape for name in graph.inputs if graph.value(name).is_float]
     shape = shapes[0] if len(shapes) == 1 else None
-    return shape is not None and len(shape) == 3 and picture_layout((1, *shape)) is not None
+    if shape is None or len(shape) != 3 or is_called_batch(shape[0]):
+        return False
+    return picture_layout((1, *shape)) is not None

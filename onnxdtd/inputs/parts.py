@@ -15,7 +15,7 @@ import numpy as np
 
 from onnxdtd.errors import InputError
 from onnxdtd.inputs.archive import Archive, Sample, open_archive
-from onnxdtd.inputs.arrays import by_sample, lacks_axis
+from onnxdtd.inputs.arrays import batched, lacks_batch_axis
 from onnxdtd.inputs.files import ARCHIVE, ARRAYS, TABLES, input_file, read_inputs, read_tensor
 from onnxdtd.inputs.image import IMAGE_SUFFIXES, open_image
 from onnxdtd.inputs.members import LABELS, Member, members
@@ -169,7 +169,7 @@ def _stacked(
         if preprocess and key in values and is_pixels(m.shape, m.dtype, values[key])
     }
     single = [key for key in pixels if is_one_picture(stored[key].shape)]
-    single += [key for key, m in stored.items() if key in values and lacks_axis(m.shape, values[key])]
+    single += [key for key, m in stored.items() if key in values and lacks_batch_axis(m.shape, values[key])]
     sizes = {key: 1 if key in single else m.count for key, m in stored.items()}
     count = _same(sizes)
 
@@ -216,7 +216,7 @@ def in_memory(data: Any, values: Mapping[str, Value], name: str = "input") -> Pa
     columns = dict(data) if isinstance(data, Mapping) else dict.fromkeys(values, data)
     labels = columns.pop(LABELS, None) if LABELS not in values else None
     arrays = {key: np.asarray(array) for key, array in columns.items()}
-    arrays = {key: by_sample(a, values[key]) if key in values else a for key, a in arrays.items()}
+    arrays = {key: batched(a, values[key]) if key in values else a for key, a in arrays.items()}
     count = _same({key: array.shape[0] if array.ndim else 0 for key, array in arrays.items()})
 
     def rows(start: int) -> Iterator[Read]:

@@ -53,7 +53,7 @@ class Maker:
         if isinstance(entry, str):
             return Native(self.explainer(entry), self.scorer)
         if isinstance(entry, Explainer):
-            return Native(entry.by_sample, self.scorer)
+            return Native(entry.batched, self.scorer)
         return Called(name, entry, self.scorer) if callable(entry) else Stored(name, entry, self.scorer)
 
 

@@ -78,7 +78,7 @@ def evaluate(
     if preprocess is not None and input_range is None:
         input_range = preprocess.input_range
     ways = {"engine": engine, "providers": providers, "input_range": input_range, "preprocess": preprocess}
-    base = explainer_of(model, "gradient", **ways).by_sample
+    base = explainer_of(model, "gradient", **ways).batched
     chosen = Settings(**_checked(settings, base.loaded.reader))
     prepare = preprocess or Preprocess.from_metadata(base.graph.metadata)
 

@@ -19,8 +19,8 @@ class Value:
     """A tensor's static description: ONNX element type and shape (None: rank unknown; a name: symbolic).
 
     missing: of an input, NaN stands for a missing value, which the model knows how to take. whole: of an input of
-    integers, the model's file has floats there. lone: of an input, the first axis, of length 1, is for samples, which
-    the model's file has no axis for; an array without it is one sample.
+    integers, the model's file has floats there. unbatched: of an input, the model's file has no batch axis: the
+    first one, of length 1, is added, and an array without it is one sample.
     """
 
     name: str
@@ -28,7 +28,7 @@ class Value:
     shape: tuple[Dimension, ...] | None = None
     missing: bool = False
     whole: bool = False
-    lone: bool = False
+    unbatched: bool = False
 
     @property
     def is_float(self) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from onnxdtd.model.graph import Graph
-from onnxdtd.model.samples import NAMES, is_one_sample, may_count_samples
+from onnxdtd.model.unbatched import is_called_batch, is_one_sample, is_unbatched
 from onnxdtd.types import Dimension
 
 
@@ -18,14 +18,16 @@ def batch_axis(
 ) -> int | None:
     """The axis of a value along which the samples lie; None where it has none: all its elements are one sample's.
 
-    shape: of the value in this run. A name that the inputs' batch axis and one axis of the value share decides. A
-    vector of a length that the model fixes, and that no axis of the inputs has, has no batch axis, whatever is fed.
-    Else it is axis 0 if that is as long as the batch; else, for a value of three axes or more, the one axis but the
-    last that is. Where one sample was fed and no axis fits, the value has none; where several were, it is axis 0, as
-    ONNX operators have it.
+    shape: of the value in this run. Of a model without a batch axis a value has one only where it begins with a batch
+    of one. Else a name that the inputs' batch axis and one axis of the value share decides; else it is axis 0 if that
+    is as long as the batch; else, for a value of three axes or more, the one axis but the last that is. Where one
+    sample was fed and no axis fits, the value has none, nor has a vector of a length that the model fixes and that no
+    axis of the inputs has. Where several were fed, it is axis 0, as ONNX operators have it.
     """
     if not shape:
         return None
+    if is_unbatched(graph):
+        return 0 if shape[0] == 1 else None
     sizes = graph.value(value).shape
     name, count = _batch(graph, feeds)
     if name is not None and sizes is not None and len(sizes) == len(shape):
@@ -33,15 +35,13 @@ def batch_axis(
             return sizes.index(name)
         if name not in sizes and _named(sizes[0], graph):
             return None
-    alone = sizes is not None and [*sizes] == [*shape] and is_one_sample(graph, sizes)
-    if alone and not any(may_count_samples(graph.value(name).shape) for name in graph.inputs):
-        return None
     if shape[0] == count:
         return 0
     if len(shape) > 2:
         fitting = [axis for axis, size in enumerate(shape[:-1]) if size == count]
         if len(fitting) == 1:
             return fitting[0]
+    alone = sizes is not None and [*sizes] == [*shape] and is_one_sample(graph, sizes)
     return None if count == 1 or alone else 0
 
 
@@ -49,6 +49,8 @@ def stated_axis(graph: Graph, value: str) -> int | None:
     """The same as far as the shapes that the model states tell, before a run: where sizes are open, the one axis that
     has the name of the inputs' batch axis, else axis 0."""
     sizes = graph.value(value).shape or ()
+    if is_unbatched(graph):
+        return 0 if sizes[:1] == (1,) else None
     shapes = {name: graph.value(name).shape or () for name in graph.inputs}
     stated: Any = [sizes, *shapes.values()]
     if all(isinstance(size, int) for shape in stated for size in shape):
@@ -98,9 +100,7 @@ def _batch(graph: Graph, feeds: Mapping[str, npt.NDArray[Any]]) -> tuple[str | N
 def _called_so(shapes: Mapping[str, Sequence[Dimension]]) -> Iterator[tuple[str, int]]:
     """The axes that are called as exporters call the batch axis."""
     for name, sizes in shapes.items():
-        yield from (
-            (name, i) for i, size in enumerate(sizes) if isinstance(size, str) and size.lower() in NAMES
-        )
+        yield from ((name, i) for i, size in enumerate(sizes) if is_called_batch(size))
 
 
 def _leading(sizes: Sequence[Dimension]) -> str | None:

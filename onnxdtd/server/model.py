@@ -210,7 +210,7 @@ def _notes(e: Explanation, warnings: Sequence[str]) -> dict[str, Any]:
 
 def prepared(name: str, explainer: Explainer) -> Served:
     """A model made ready: what it can be refused for is told now, by its name. Raises OnnxdtdError."""
-    explainer = explainer.by_sample
+    explainer = explainer.batched
     try:
         if not explainer.graph.open_conditions:
             explainer.run()

@@ -20,7 +20,7 @@ from onnxdtd.inputs import fix
 from onnxdtd.model.canonise import canonise, retyped, take
 from onnxdtd.model.graph import Graph
 from onnxdtd.model.load import load
-from onnxdtd.model.samples import given_samples
+from onnxdtd.model.unbatched import with_batch_axis
 from onnxdtd.types import Arrays
 from onnxdtd.walk.forks import survive
 from onnxdtd.walk.forward import is_quantised, session_options
@@ -134,7 +134,7 @@ def _rounds(source: Source, feeds: Arrays, name: str, array: npt.NDArray[Any]) -
 class FirstInput:
     """The check of a model's first input, once for all its explainers. source: None where there is no file. fixed:
     inputs of the file that the model has as constants. ways: the conditions under which branches were written out,
-    level by level. given: the inputs and outputs that have an axis for samples which they lack in the file.
+    level by level. given: the inputs and outputs that have a batch axis which they lack in the file.
 
     note: why nothing could be compared, "" where it was.
     """
@@ -157,8 +157,8 @@ class FirstInput:
         """The check of the first input that takes these branches as well."""
         return FirstInput(self._source, self.fixed, (*self._ways, conditions), self._given)
 
-    def by_sample(self, given: frozenset[str]) -> FirstInput:
-        """The check of the first input of the model whose inputs and outputs have got an axis for samples."""
+    def batched(self, given: frozenset[str]) -> FirstInput:
+        """The check of the first input of the model whose inputs and outputs have got a batch axis."""
         return FirstInput(self._source, self.fixed, self._ways, given)
 
     def __call__(self, graph: Graph, feeds: Arrays, outputs: Arrays, thorough: bool) -> None:
@@ -169,7 +169,7 @@ class FirstInput:
             check = partial(check_same, feeds=feeds)
             graph_as_read, _ = fix(load(self._source), self.fixed)
             self._alone = check_written_out(retyped(graph_as_read), self._as_in_file(feeds))
-            graph_as_read = given_samples(graph_as_read)[0] if self._given else graph_as_read
+            graph_as_read = with_batch_axis(graph_as_read)[0] if self._given else graph_as_read
             level = canonise(replace(graph_as_read, max_steps=graph.max_steps), check)
             for conditions in self._ways:
                 written = take(level, conditions)

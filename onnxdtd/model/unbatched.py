@@ -1,4 +1,4 @@
-"""Models without an axis for samples, as from a picture (3, 224, 224) to scores (1000,), and how they get one."""
+"""Models without a batch axis, as from a picture (3, 224, 224) to scores (1000,), and how they get one."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ AXES_ARE_AN_INPUT = 13
 """Of Squeeze and Unsqueeze, from this operator set on; before it they are an attribute."""
 
 
-def lacks_samples(graph: Graph) -> bool:
+def is_unbatched(graph: Graph) -> bool:
     """Whether the shapes say that the inputs are one sample, since each output is.
 
     An output is if it is a vector of a length that no axis of the inputs has. Where all lengths are fixed, it is if
     its first one is 1; and of inputs with up to three axes, if it is no vector and has none of their first lengths.
-    An input whose first axis is of length 1, has the name of a batch, or is of any length and without a name before
-    others, has samples.
+    None is where the first axis of an input is of length 1, has the name of a batch, or is of any length and without
+    a name before others.
     """
     ins = [graph.value(name).shape for name in graph.inputs]
     outs = [graph.value(name).shape for name in graph.outputs]
     shapes = [shape for shape in (*ins, *outs) if shape is not None]
     read, made = shapes[: len(ins)], shapes[len(ins) :]
     heads = {shape[0] for shape in read if shape}
-    if len(shapes) < len(ins) + len(outs) or not heads or any(map(may_count_samples, read)):
+    if len(shapes) < len(ins) + len(outs) or not heads or any(map(may_be_batched, read)):
         return False
     fixed = all(isinstance(size, int) for shape in shapes for size in shape)
     few = all(len(shape) <= 3 for shape in read)
@@ -42,19 +42,22 @@ def lacks_samples(graph: Graph) -> bool:
     return all(is_one_sample(graph, shape) or (fixed and is_of_one(shape)) for shape in made)
 
 
-def by_sample(graph: Graph) -> Graph:
-    """The graph, as it was read, with an axis for samples: itself, where it has one."""
-    return given_samples(graph)[0] if lacks_samples(graph) else graph
+def batched(graph: Graph) -> Graph:
+    """The graph, as it was read, with a batch axis: itself, where it has one."""
+    return with_batch_axis(graph)[0] if is_unbatched(graph) else graph
 
 
-def may_count_samples(shape: tuple[Dimension, ...] | None) -> bool:
-    """Whether the first axis of an input may hold samples, whatever the outputs are like."""
+def may_be_batched(shape: tuple[Dimension, ...] | None) -> bool:
+    """Whether the first axis of an input may be the batch, whatever the outputs are like."""
     if not shape:
         return shape is None
     head = shape[0]
-    if isinstance(head, str):
-        return head.lower() in NAMES
-    return head == 1 or (head is None and len(shape) > 1)
+    return is_called_batch(head) or head == 1 or (head is None and len(shape) > 1)
+
+
+def is_called_batch(size: Dimension) -> bool:
+    """Whether an axis has a name that exporters give to the batch axis."""
+    return isinstance(size, str) and size.lower() in NAMES
 
 
 def is_one_sample(graph: Graph, sizes: tuple[Dimension, ...]) -> bool:
@@ -64,25 +67,26 @@ def is_one_sample(graph: Graph, sizes: tuple[Dimension, ...]) -> bool:
     return len(sizes) == 1 and isinstance(sizes[0], int) and sizes[0] not in lengths
 
 
-def given_samples(graph: Graph) -> tuple[Graph, frozenset[str]]:
+def with_batch_axis(graph: Graph) -> tuple[Graph, frozenset[str]]:
     """f(x) -> U(f(S(x))), for a graph as it was read: S takes an axis of length 1 off each input, U puts one before
-    each output that does not begin with one. And the names of the inputs and outputs that have it now."""
+    each output that does not begin with one. The names are those of the inputs and outputs that have it now."""
     ends = [graph.value(name) for name in (*graph.inputs, *graph.outputs)]
     added = {v.name: v for v in ends if v.name in graph.inputs or (v.shape or ())[:1] != (1,)}
-    inner = {name: free(f"{name}/sample", graph.values) for name in added}
+    known = {*graph.values, *graph.constants, *(v for node in graph.nodes for v in node.outputs)}
+    inner = {name: free(f"{name}/sample", known) for name in added}
     values, constants = dict(graph.values), {inner.get(v, v): array for v, array in graph.constants.items()}
     opsets = {"": AXES_ARE_AN_INPUT, **graph.opsets}
     nodes = [node_renamed(node, inner) for node in graph.nodes]
     axes, taken = {"axes": [0]}, {node.name for node in nodes}
     places: tuple[str, ...] = ()
     if opsets[""] >= AXES_ARE_AN_INPUT:
-        axes, places = {}, (free("sample/axes", values),)
+        axes, places = {}, (free("sample/axes", known),)
         constants[places[0]] = np.zeros(1, np.int64)
         values[places[0]] = Value(places[0], TensorProto.INT64, (1,))
     for name, value in added.items():
         whole = name in graph.inputs
         values[inner[name]] = replace(value, name=inner[name], missing=False)
-        values[name] = replace(value, shape=(1, *map(_unlike_a_batch, value.shape or ())), lone=whole)
+        values[name] = replace(value, shape=(1, *map(_unlike_a_batch, value.shape or ())), unbatched=whole)
         op, read, made = ("Squeeze", name, inner[name]) if whole else ("Unsqueeze", inner[name], name)
         nodes.append(Node(free(f"{name}/{op}", taken), op, (read, *places), (made,), axes))
     graph = graph.replace(nodes=tuple(nodes), constants=constants, values=values, opsets=opsets)
@@ -91,4 +95,4 @@ def given_samples(graph: Graph) -> tuple[Graph, frozenset[str]]:
 
 def _unlike_a_batch(size: Dimension) -> Dimension:
     """None for a length with the name of a batch, which the first axis is now."""
-    return None if isinstance(size, str) and size.lower() in NAMES else size
+    return None if is_called_batch(size) else size

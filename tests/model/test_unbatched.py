@@ -8,7 +8,7 @@ import pytest
 
 from onnxdtd.model.graph import Graph
 from onnxdtd.model.load import graph_of
-from onnxdtd.model.samples import by_sample, given_samples, lacks_samples
+from onnxdtd.model.unbatched import batched, is_unbatched, with_batch_axis
 from tests.support.model_text import feeds_for, graph, run
 
 LACKING = [
@@ -49,14 +49,14 @@ def of_shapes(ins: str, outs: str) -> Graph:
 
 @pytest.mark.parametrize(("ins", "outs"), LACKING)
 def test_models_of_one_sample(ins: str, outs: str) -> None:
-    assert lacks_samples(of_shapes(ins, outs))
+    assert is_unbatched(of_shapes(ins, outs))
 
 
 @pytest.mark.parametrize(("ins", "outs"), HAVING)
 def test_models_of_samples(ins: str, outs: str) -> None:
     net = of_shapes(ins, outs)
-    assert not lacks_samples(net)
-    assert by_sample(net) is net
+    assert not is_unbatched(net)
+    assert batched(net) is net
 
 
 TWICE, SIZE = "t () => (float[3] p) { p = Mul(x, two) }", "e () => (float[3] q) { q = Abs(x) }"
@@ -79,11 +79,11 @@ def test_the_function_is_the_same(text: str, opset: int) -> None:
     rng = np.random.default_rng(0)
     weights = {"w": rng.normal(size=(3, 2)).astype(np.float32), "two": np.float32(2), "zero": np.array([0])}
     net = graph(text, opset, **weights)
-    given, names = given_samples(net)
+    given, names = with_batch_axis(net)
     feeds = {name: np.asarray(x[0]) for name, x in feeds_for(given).items()}
     expected = run(net, feeds)
     actual = run(given, {name: x[None] for name, x in feeds.items()})
     for name, one, other in zip(net.outputs, expected, actual, strict=True):
         assert given.value(name).shape == other.shape == ((1, *one.shape) if name in names else one.shape)
         np.testing.assert_array_equal(other.reshape(one.shape), one)
-    assert all(given.value(name).lone for name in given.inputs)
+    assert all(given.value(name).unbatched for name in given.inputs)
