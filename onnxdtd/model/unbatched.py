@@ -21,23 +21,23 @@ AXES_ARE_AN_INPUT = 13
 def is_unbatched(graph: Graph) -> bool:
     """Whether the shapes say that the inputs are one sample, since each output is.
 
-    An output is if it is a vector of a length that no axis of the inputs has. Where all lengths are fixed, it is if
-    its first one is 1; and of inputs with up to three axes, if it is no vector and has none of their first lengths.
-    None is where the first axis of an input is of length 1, has the name of a batch, or is of any length and without
-    a name before others.
+    An output is if it is a vector of a length that no axis of the inputs has. Where all lengths are fixed, it is too
+    if it is one number, if its first length is 1, or if no axis of the inputs, of which each has up to three, is as
+    long as its first. None is where the first axis of an input is of length 1, has the name of a batch, or is of any
+    length and without a name before others.
     """
     ins = [graph.value(name).shape for name in graph.inputs]
     outs = [graph.value(name).shape for name in graph.outputs]
     shapes = [shape for shape in (*ins, *outs) if shape is not None]
     read, made = shapes[: len(ins)], shapes[len(ins) :]
-    heads = {shape[0] for shape in read if shape}
-    if len(shapes) < len(ins) + len(outs) or not heads or any(map(may_be_batched, read)):
+    lengths = {size for shape in read for size in shape}
+    if len(shapes) < len(ins) + len(outs) or not lengths or any(map(may_be_batched, read)):
         return False
     fixed = all(isinstance(size, int) for shape in shapes for size in shape)
     few = all(len(shape) <= 3 for shape in read)
 
     def is_of_one(shape: tuple[Dimension, ...]) -> bool:
-        return shape[:1] == (1,) or (few and len(shape) != 1 and heads.isdisjoint(shape))
+        return shape[:1] in ((), (1,)) or (few and shape[0] not in lengths)
 
     return all(is_one_sample(graph, shape) or (fixed and is_of_one(shape)) for shape in made)
 

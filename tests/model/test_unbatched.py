@@ -1,4 +1,4 @@
-"""Which models have no axis for samples, and the function that one gives them."""
+"""Which models have no batch axis, and the function that one gives them."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ HAVING = [
     ("float[1, 3, 8, 8] x", "float[1, 5] y"),
     ("float[2, 4] x", "float[2, 5] y"),
     ("float[2, 4] x", "float[4] y"),  # along an axis of the input
+    ("float[3, 2] x", "float[2, 5] y"),  # transposed, two samples of three
     ("float[2, 3, 8, 8] x", "float[7, 6] y"),  # the boxes of two pictures
     ("float[T, 6] x", "float[T, 5] y"),
     ("float[T, 6] x", "float y"),  # a loss, perhaps
