@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol
@@ -33,7 +34,7 @@ class Drawing(Protocol):
         """Write it to a path or an open file."""
 
 
-class Board:
+class Board(ABC):
     """A white page with a title and a grey line below it; boxes are placed in pixels from the top left of the space
     below them. Both wrap. What draws on it is left open: see `Page`, and `Painted` for pictures."""
 
@@ -49,32 +50,32 @@ class Board:
         for i, line in enumerate(notes):
             self.text(MARGIN, 46 * len(lines) + 34 * i - self.top + MARGIN, line, SMALL, GREY)
 
+    @abstractmethod
     def begin(self) -> None:
         """The page, empty."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def drawing(self) -> Any:
         """What is saved."""
-        raise NotImplementedError
 
     @staticmethod
+    @abstractmethod
     def text_width(words: str, size: float) -> float:
         """The width of a line in pixels."""
-        raise NotImplementedError
 
+    @abstractmethod
     def text(self, left: float, top: float, words: str, size: float, color: str = INK) -> None:
         """A line of text whose top left is at (left, top)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def image(self, left: float, top: float, width: int, height: int, pixels: Array, heading: str = "",
               box: Box | None = None) -> None:  # fmt: skip
         """RGB in 0..1 in a frame below a heading; `top` is the heading's. box: a dashed line, in these pixels."""
-        raise NotImplementedError
 
+    @abstractmethod
     def bar(self, scale: Scale, left: float, top: float, height: float) -> None:
         """A vertical colour bar; its label says where the colours end."""
-        raise NotImplementedError
 
 
 class Page(Board):
